@@ -1,0 +1,329 @@
+"""Names and types of conditions: who may be asked about what, and with which operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsl import ast
+from dsl.clauses import headings
+from dsl.diagnostics import Diagnostic, found
+from dsl.findings import Findings
+from dsl.project import ENTITIES, WHOSE
+from dsl.values import AttributeInfo, money, scalar, unfit
+from dsl.vocabulary import OPERATORS, TYPES
+from dsl.wrong_forms import did_you_mean
+from engine.basket import UNITS
+
+# Which entities a list of conditions may ask about.
+SCOPES: dict[str, tuple[str, ...]] = {
+    "products": ("item",),
+    "places": ("store",),
+    "segment": ("customer",),
+    "when": ("basket", "delivery", "payment", "store", "customer"),
+}
+_NOUN = {"products": "product set", "places": "set of places", "segment": "segment", "when": "promotion's «when»"}
+_INSTEAD = {
+    ("segment", "basket"): "ask it in «when» of the promotion",
+    ("segment", "item"): "segments know the customer, never the basket",
+    ("when", "item"): "name a set and ask what the basket has of it",
+    ("products", "customer"): "ask it in a segment, and write «for» that segment",
+}
+
+
+def depends_on(node: ast.SetDecl) -> Iterator[ast.Name]:
+    """The sets that a set is made of."""
+    for line in flat(node.lines):
+        if isinstance(line.condition, ast.In):
+            yield line.condition.name
+
+
+def flat(lines: tuple[ast.Line, ...]) -> Iterator[ast.Line]:
+    """All lines, those of blocks too."""
+    for line in lines:
+        yield line
+        if isinstance(line.condition, ast.Block):
+            yield from flat(line.condition.lines)
+
+
+class Conditions:
+    """Checks conditions and adds what it finds."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.project = findings.project
+
+    def declaration(self, node: ast.SetDecl) -> None:
+        """A set, places, a segment."""
+        for later in node.unbuilt:
+            self.findings.add(found(later.code, later.span))
+        for line in node.lines:
+            self.condition(line.condition, line, node.kind)
+        if node.kind == "segment":
+            self.consent(node.lines)
+
+    def condition(self, condition: ast.Condition, line: ast.Line, scope: str) -> None:
+        """Any condition in its scope."""
+        match condition:
+            case ast.NotYet():
+                self.findings.add(found(condition.code, condition.span))
+            case ast.Block():
+                for inner in condition.lines:
+                    self.condition(inner.condition, inner, scope)
+            case ast.Compare():
+                self.compare(condition, scope)
+            case ast.In():
+                self.member(condition.name, scope)
+            case ast.Consent():
+                if scope in ("products", "places"):
+                    self.wrong_scope(line, scope, "a consent", "customer")
+                elif condition.name.text not in self.project.consents:
+                    self.findings.unknown("P1009", condition.name, self.project.consents, "schema")
+            case ast.BasketHas() | ast.BasketWorth() if scope != "when":
+                self.wrong_scope(line, scope, "the basket", "basket")
+            case ast.BasketHas():
+                self.basket_has(condition)
+            case ast.BasketWorth():
+                self.basket_worth(condition)
+
+    def wrong_scope(self, line: ast.Line, scope: str, other: str, entity: str) -> None:
+        """A question that cannot be asked here."""
+        write = _INSTEAD.get((scope, entity), "")
+        self.findings.add(found("P3012", line.span, what=_NOUN[scope], other=other, write=write))
+
+    def member(self, name: ast.Name, scope: str) -> None:
+        """in NAME."""
+        project = self.project
+        match scope:
+            case "products":
+                self.products(name)
+            case "places":
+                if name.text not in project.places:
+                    self.findings.unknown("P1003", name, project.places, "places")
+            case _:
+                if name.text not in project.segments and not (scope == "when" and name.text in project.places):
+                    self.findings.unknown("P1002", name, project.segments, "segment")
+
+    def products(self, name: ast.Name) -> None:
+        """A product set exists."""
+        if name.text not in self.project.products:
+            self.findings.unknown("P1001", name, self.project.products, "products")
+
+    # ------------------------------------------------------------------------------------------------ the basket
+
+    def basket_has(self, condition: ast.BasketHas) -> None:
+        """So many of a set."""
+        self.products(condition.of)
+        low, high = condition.low, condition.high
+        if low is not None and high is not None and low > high:
+            self.findings.add(found("P2009", condition.span))
+        if condition.unit and condition.unit not in UNITS:
+            self.findings.add(found("P0109", condition.span, word=condition.unit))
+        for bound in (low, high):
+            if condition.unit and bound is not None and (bound * 1000) % 1:
+                self.findings.add(found("P2005", condition.span, currency="A measure", digits=3, write="fewer"))
+        if low is not None and low < 1 and high is None and not condition.unit:
+            self.findings.add(found("P2007", condition.span, what="«at least»", least=1))
+
+    def basket_worth(self, condition: ast.BasketWorth) -> None:
+        """An amount or two."""
+        if condition.of is not None:
+            self.products(condition.of)
+        currencies = self.project.settings.currencies
+        amounts = []
+        for bound in (condition.low, condition.high):
+            if bound is None:
+                continue
+            converted = money(bound, currencies, scale="minor")
+            if isinstance(converted, Diagnostic):
+                self.findings.add(converted)
+                return
+            amounts.append(converted)
+        if len(amounts) == 2:
+            low, high = ({amount.currency: amount.value for amount in side} for side in amounts)
+            if low.keys() != high.keys():
+                self.findings.add(found("P2014", condition.span))
+            elif any(low[currency] > high[currency] for currency in low):
+                self.findings.add(found("P2009", condition.span))
+
+    # ------------------------------------------------------------------------------------------------ attributes
+
+    def attribute(self, subject: ast.Subject) -> AttributeInfo | None:
+        """The attribute of a subject, an unknown one reported."""
+        info = self.project.attributes.get(subject.path)
+        if info is not None:
+            return info
+        findings = self.findings
+        if subject.entity not in ENTITIES:
+            guess = did_you_mean(subject.entity, ENTITIES)
+            did = f" Did you mean «{guess}»?" if guess else ""
+            fix = f"{guess}.{subject.name}" if guess else None
+            findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did, fix=fix)
+        elif not findings.schema_broken:
+            known = sorted(
+                a.name for a in self.project.attributes.values() if a.entity == subject.entity and self.told(a)
+            )
+            guess = did_you_mean(subject.name, known)
+            did = f" Did you mean «{guess}»?" if guess else ""
+            fix = f"{subject.entity}.{guess}" if guess else None
+            shown = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
+            whose = WHOSE[subject.entity]
+            findings.once(
+                "P1004", subject.path, subject.span, whose=whose, name=subject.name, did=did, known=shown, fix=fix
+            )
+        return None
+
+    def told(self, info: AttributeInfo) -> bool:
+        """Worth listing among the known ones."""
+        return info.path != "store.id"
+
+    def compare(self, node: ast.Compare, scope: str) -> None:
+        """An attribute, an operator, values."""
+        subject = node.subject
+        if subject.entity in (*ENTITIES, "payment") and subject.entity not in SCOPES[scope]:
+            other = subject.path
+            write = _INSTEAD.get((scope, subject.entity), "")
+            self.findings.add(found("P3012", subject.span, what=_NOUN[scope], other=other, write=write))
+            return
+        if not subject.name:
+            self.chosen(node)
+            return
+        info = self.attribute(subject)
+        if info is None:
+            return
+        if self.not_known(node):
+            return
+        operator = OPERATORS[node.op]
+        if info.kind not in operator.types:
+            self.no_operator(node, info)
+            return
+        if node.op in ("is known", "is unknown"):
+            return
+        if node.op == "is listed in":
+            self.findings.listed(*self.listed(node, info))
+            return
+        self.values(node, info)
+
+    def listed(self, node: ast.Compare, info: AttributeInfo) -> tuple[ast.Quoted, tuple[str, ...]]:
+        """The file of «is listed in» and what its heading may be."""
+        path = node.values[0]
+        assert isinstance(path, ast.Quoted)
+        return path, headings(info.name)
+
+    def not_known(self, node: ast.Compare) -> bool:
+        """«is not known» compares with a value called known."""
+        value = node.values[0] if node.values else None
+        if node.op == "is not" and isinstance(value, ast.Word) and value.text in ("known", "unknown"):
+            write = "is unknown" if value.text == "known" else "is known"
+            self.findings.add(found("P0211", node.span, write=write, fix=write))
+            return True
+        return False
+
+    def no_operator(self, node: ast.Compare, info: AttributeInfo) -> None:
+        """A type without this operator."""
+        op = node.op.removeprefix("is ").replace(" … ", " ") if node.op not in ("is", "is not") else node.op
+        if info.kind in ("one of", "channel"):
+            choices = info.choices or self.project.channels
+            can = "choose from: " + ", ".join(choices)
+        else:
+            fitting = [o for o, row in OPERATORS.items() if info.kind in row.types and "known" not in o]
+            can = "it has: " + ", ".join(fitting)
+        self.findings.add(found("P2001", node.span, name=info.name, type=TYPES[info.kind].noun, op=op, can=can))
+
+    def values(self, node: ast.Compare, info: AttributeInfo) -> None:
+        """Values of the attribute's type."""
+        project = self.project
+        converted: list[int | str] = []
+        for value in node.values:
+            if node.op.endswith("ago"):
+                self.age(value, info)
+                return
+            if node.op in ("is under", "starts with"):
+                if isinstance(value, ast.Quoted) and not value.text:
+                    self.findings.add(found("P2007", value.span, what="The text's length", least=1))
+                return
+            if info.kind == "money":
+                self.money(value, info)
+                continue
+            result = scalar(info, value, project.channels)
+            if isinstance(result, Diagnostic):
+                if info.kind == "channel" and self.findings.schema_broken:
+                    continue
+                self.findings.add(result)
+            elif result in converted and node.op != "is between":
+                self.findings.add(found("P2010", value.span, name=result if isinstance(result, str) else "this value"))
+            else:
+                converted.append(result)
+        if node.op == "is between" and len(converted) == 2 and converted[0] > converted[1]:  # type: ignore[operator]
+            self.findings.add(found("P2009", node.span))
+        if node.op == "is between" and info.kind == "money":
+            self.money_bounds(node)
+
+    def money(self, value: ast.Value, info: AttributeInfo) -> None:
+        """An amount."""
+        if not isinstance(value, ast.Money):
+            self.findings.add(unfit(info, value))
+            return
+        converted = money(value, self.project.settings.currencies, scale="minor")
+        if isinstance(converted, Diagnostic):
+            self.findings.add(converted)
+
+    def money_bounds(self, node: ast.Compare) -> None:
+        """Both bounds in the same currencies, the first no more than the second."""
+        sides = []
+        for value in node.values:
+            if not isinstance(value, ast.Money):
+                return
+            sides.append({currency: units for currency, units, _ in value.parts})
+        if sides[0].keys() != sides[1].keys():
+            self.findings.add(found("P2014", node.span))
+        elif any(sides[0][currency] > sides[1][currency] for currency in sides[0]):
+            self.findings.add(found("P2009", node.span))
+
+    def age(self, value: ast.Value, info: AttributeInfo) -> None:
+        """A length of time in days or more."""
+        if not isinstance(value, ast.Duration):
+            self.findings.add(unfit(info, value))
+        elif value.unit in ("minute", "hour"):
+            self.findings.add(found("P2013", value.span, what="date", write="write days, weeks, months or years"))
+
+    def chosen(self, node: ast.Compare) -> None:
+        """payment is …, delivery is …: names of the schema."""
+        payment = node.subject.entity == "payment"
+        names = self.project.payments if payment else self.project.services
+        if self.not_known(node):
+            return
+        if node.op not in ("is", "is not", "is one of", "is not one of", "is known", "is unknown"):
+            can = "choose from: " + ", ".join(names)
+            op = node.op.removeprefix("is ")
+            self.findings.add(found("P2001", node.span, name=node.subject.entity, type="choice", op=op, can=can))
+            return
+        for value in node.values:
+            if not isinstance(value, ast.Word):
+                self.findings.add(
+                    found(
+                        "P2003",
+                        value.span,
+                        name=node.subject.entity,
+                        type="choice",
+                        other="something else",
+                        write="write a name of the schema",
+                    )
+                )
+            elif value.text not in names:
+                code = "P1011" if payment else "P1010"
+                self.findings.unknown(code, ast.Name(value.text, value.span), names, "schema")
+
+    # ------------------------------------------------------------------------------------------------ consent
+
+    def consent(self, lines: tuple[ast.Line, ...]) -> None:
+        """Personal and predicted attributes need consent to profiling in the same list."""
+        if any(isinstance(line.condition, ast.Consent) and line.condition.name.text == "profiling" for line in lines):
+            return
+        for line in flat(lines):
+            if not isinstance(line.condition, ast.Compare):
+                continue
+            info = self.project.attributes.get(line.condition.subject.path)
+            if info is not None and (info.personal or info.predicted):
+                why = "personal" if info.personal else "predicted by a model"
+                self.findings.add(found("P4010", line.condition.subject.span, name=info.name, why=why))
+                return

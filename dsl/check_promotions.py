@@ -1,0 +1,376 @@
+"""A promotion as a whole: its clauses, each at most once, its reward, what fits its group, its limits and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsl import ast
+from dsl.check_conditions import Conditions
+from dsl.clauses import clauses, first, limit_key
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.findings import Findings
+from dsl.project import where
+from dsl.values import basis_points, money
+from dsl.wrong_forms import did_you_mean
+from dsl.zones import known_zones
+from engine.basket import UNITS
+
+SINGLE: dict[type, str] = {
+    ast.Runs: "runs",
+    ast.OnlyOn: "only on",
+    ast.Sold: "sold",
+    ast.WithCode: "with code",
+    ast.Buy: "buy",
+    ast.Get: "get",
+    ast.InGroup: "group",
+    ast.Except: "except",
+    ast.Owner: "owner",
+}
+NEEDED = {
+    "runs": "runs from 2026-09-01 until 2026-09-30",
+    "sold": "sold everywhere",
+    "for": "for everyone",
+    "get": "get 10% off ...",
+    "group": "group ...",
+}
+PER_ITEM = ("best-per-item", "first-per-item")
+
+
+class Promotions:
+    """Checks promotions and adds what it finds."""
+
+    def __init__(self, findings: Findings, conditions: Conditions) -> None:
+        self.findings = findings
+        self.project = findings.project
+        self.conditions = conditions
+
+    def check(self) -> None:
+        """All of them."""
+        for promotion in self.project.promotions.values():
+            self.promotion(promotion)
+
+    def report(self, code: str, span: Span, **values: object) -> None:
+        """Add a finding."""
+        self.findings.add(found(code, span, **values))  # type: ignore[arg-type]
+
+    def promotion(self, node: ast.Promotion) -> None:
+        """One promotion."""
+        self.once_each(node)
+        for clause in node.clauses:
+            match clause:
+                case ast.NotYet():
+                    self.report(clause.code, clause.span)
+                case ast.Runs():
+                    self.runs(clause)
+                case ast.OnlyOn():
+                    self.only_on(clause)
+                case ast.Sold():
+                    self.sold(clause)
+                case ast.Choice():
+                    self.choice(clause)
+                case ast.WithCode():
+                    if clause.codes.text not in self.project.codes:
+                        self.findings.unknown("P1007", clause.codes, self.project.codes, "codes")
+                case ast.When():
+                    self.conditions.condition(clause.line.condition, clause.line, "when")
+                case ast.Buy():
+                    self.buy(clause)
+                case ast.Limit():
+                    self.limit(clause, node)
+                case ast.Except():
+                    for name in clause.names:
+                        self.conditions.products(name)
+                case _:
+                    pass
+        self.conditions.consent(tuple(clause.line for clause in clauses(node, ast.When)))
+        group = self.group(node)
+        get = first(node, ast.Get)
+        if get is not None:
+            self.reward(node, get, first(node, ast.Buy), group)
+        self.same_limits(node)
+        self.texts(node)
+
+    def once_each(self, node: ast.Promotion) -> None:
+        """Each clause at most once, and those that every promotion needs."""
+        seen: dict[str, ast.Clause] = {}
+        for clause in node.clauses:
+            what = clause.kind if isinstance(clause, ast.Choice) else SINGLE.get(type(clause), "")
+            if isinstance(clause, ast.NotYet):
+                what = {"P9013": "get", "P9020": "get", "P9014": "buy", "P9015": "buy", "P9016": "buy"}.get(
+                    clause.code, ""
+                )
+            if not what:
+                continue
+            if what in seen:
+                line = seen[what].span.line
+                known = f"The first stands in line {line}."
+                if what == "get":
+                    known += " For two rewards write two promotions."
+                self.report("P0214", clause.span, what=what, known=known)
+            seen.setdefault(what, clause)
+        if node.broken:
+            return
+        for what, write in NEEDED.items():
+            if what not in seen:
+                self.report("P3001", node.name.span, name=node.name.text, what=what, write=write)
+
+    # ------------------------------------------------------------------------------------------------ when, where, who
+
+    def runs(self, clause: ast.Runs) -> None:
+        """From before until, in a zone that exists."""
+        if clause.zone and clause.zone.text != "store-time" and clause.zone.text not in known_zones():
+            guess = did_you_mean(clause.zone.text, known_zones())
+            self.report(
+                "P1020", clause.zone.span, name=clause.zone.text, guess=f"did you mean «{guess}»?" if guess else ""
+            )
+        if clause.until is None:
+            return
+        begins = (clause.start.date.value, clause.start.time.seconds if clause.start.time else 0)
+        until = clause.until
+        ends = (until.date.value, until.time.seconds if until.time else 86_400)
+        if ends <= begins:
+            self.report("P2011", until.date.span, begins=f"on {clause.start.date.value}")
+        elif until.time and until.time.seconds == 23 * 3600 + 59 * 60:
+            self.report("P3015", until.time.span)
+
+    def only_on(self, clause: ast.OnlyOn) -> None:
+        """Slots that are not empty."""
+        for slot in clause.slots:
+            if isinstance(slot, ast.NotYet):
+                self.report(slot.code, slot.span)
+                continue
+            if not slot.days:
+                self.report("P3021", slot.span, why="«but not» takes out every day", write="name a day that remains")
+            if slot.start and slot.until:
+                if slot.start.seconds == slot.until.seconds:
+                    self.report("P2011", slot.until.span, begins="at the same time")
+                elif slot.start.seconds == 86_400:
+                    self.report("P2011", slot.start.span, begins="at the end of the day, which is the next day's 00:00")
+                elif slot.until.seconds == 23 * 3600 + 59 * 60:
+                    self.report("P3015", slot.until.span)
+
+    def sold(self, clause: ast.Sold) -> None:
+        """Channels of the schema, at least one of them left."""
+        for name in (*(clause.names or ()), *clause.but_not):
+            if name.text not in self.project.channels:
+                self.findings.unknown("P1008", name, self.project.channels, "schema")
+        self.twice(clause.names or ())
+        out = {name.text for name in clause.but_not}
+        if clause.names is None and out and out >= set(self.project.channels):
+            self.report("P3018", clause.span)
+
+    def twice(self, names: Sequence[ast.Name]) -> None:
+        """Each name once in a list."""
+        seen: set[str] = set()
+        for name in names:
+            if name.text in seen:
+                self.report("P2010", name.span, name=name.text)
+            seen.add(name.text)
+
+    def choice(self, clause: ast.Choice) -> None:
+        """Segments or places that exist."""
+        segments = clause.kind == "for"
+        table = self.project.segments if segments else self.project.places
+        for name in (*clause.any_of, *clause.but_not):
+            if name.text not in table:
+                code, keyword = ("P1002", "segment") if segments else ("P1003", "places")
+                self.findings.unknown(code, name, table, keyword)
+        self.twice(clause.any_of)
+
+    def buy(self, clause: ast.Buy) -> None:
+        """At least one, of a set."""
+        self.conditions.products(clause.of)
+        if clause.count < 1:
+            self.report("P2007", clause.span, what="The number of pieces", least=1)
+
+    # ------------------------------------------------------------------------------------------------ reward and group
+
+    def group(self, node: ast.Promotion) -> ast.Group | None:
+        """The promotion's group, if it can be judged by."""
+        clause = first(node, ast.InGroup)
+        if clause is None:
+            return None
+        group = self.project.groups.get(clause.name.text)
+        if group is None:
+            self.findings.unknown("P1006", clause.name, self.project.groups, "group")
+        return group
+
+    def reward(self, node: ast.Promotion, get: ast.Get, buy: ast.Buy | None, group: ast.Group | None) -> None:
+        """The reward: its amounts, its target, its group."""
+        reward = get.reward
+        bought = buy is not None or any(
+            isinstance(clause, ast.NotYet) and clause.code in ("P9014", "P9015", "P9016") for clause in node.clauses
+        )
+        match reward:
+            case ast.NotYet():
+                self.report(reward.code, reward.span)
+                return
+            case ast.PercentOff():
+                self.percent(reward.percent)
+                self.target(reward.target, get, buy, bought)
+            case ast.AmountOff():
+                self.amount(reward.amount)
+                self.target(reward.target, get, buy, bought)
+            case ast.AmountOffMeasure():
+                self.amount(reward.amount, fine=True)
+                self.per(reward.per, get)
+                self.target(reward.target, get, buy, bought)
+            case ast.FixedPrice():
+                self.amount(reward.price, fine=bool(reward.per), free=True)
+                if reward.per and reward.target.kind == "them":
+                    self.report("P9016", get.span)
+                    return
+                self.per(reward.per, get)
+                self.target(reward.target, get, buy, bought)
+            case ast.Pick():
+                self.pick(node, reward, get, buy, bought)
+            case ast.Ladder():
+                self.ladder(reward, get, buy, bought)
+            case ast.PriceTogether():
+                self.amount(reward.price, free=True)
+                self.needs_buy("them", get, bought)
+            case ast.FreeService():
+                if reward.service.text not in self.project.services:
+                    self.findings.unknown("P1010", reward.service, self.project.services, "schema")
+                if buy is not None:
+                    self.report("P3014", get.span, count=buy.count, set=buy.of.text)
+        if group is not None:
+            self.fits(node, reward, get, group, bought)
+
+    def percent(self, percent: ast.Percent) -> None:
+        """More than 0, at most 100."""
+        result = basis_points(percent)
+        if isinstance(result, Diagnostic):
+            self.findings.add(result)
+
+    def amount(self, amount: ast.Money, *, fine: bool = False, free: bool = False) -> None:
+        """In the project's currencies, in whole minor units or finer, more than nothing unless `free`."""
+        converted = money(amount, self.project.settings.currencies, scale="micros" if fine else "minor")
+        if isinstance(converted, Diagnostic):
+            self.findings.add(converted)
+        elif not free and any(part.value == 0 for part in converted):
+            self.report("P2007", amount.span, what="The amount", least="the smallest coin")
+
+    def per(self, unit: str, get: ast.Get) -> None:
+        """A unit that the engine measures."""
+        if unit and unit not in UNITS:
+            self.report("P0109", get.span, word=unit)
+
+    def target(self, target: ast.Target, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
+        """A set that exists; the bought pieces only after a «buy», and nothing else then."""
+        if target.name is not None:
+            self.conditions.products(target.name)
+        if target.kind == "them":
+            self.needs_buy("them", get, bought)
+        elif buy is not None:
+            span = target.name.span if target.name else get.span
+            self.report("P3014", span, count=buy.count, set=buy.of.text)
+
+    def needs_buy(self, word: str, get: ast.Get, bought: bool) -> None:
+        """Bought pieces need a «buy»."""
+        if not bought:
+            self.report("P3006", get.span, word=word, write="add:   buy 3 of ...")
+
+    def pick(self, node: ast.Promotion, reward: ast.Pick, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
+        """Some of the bought pieces, not more than there are."""
+        self.percent(reward.percent)
+        self.needs_buy(f"the {reward.which} {reward.count}", get, bought)
+        if reward.count < 1:
+            self.report("P2007", reward.count_span, what="The number of pieces", least=1)
+        elif buy is not None and reward.count > buy.count:
+            what = f"The {reward.which} {reward.count}"
+            self.report("P3008", reward.count_span, what=what, count=buy.count, most=buy.count)
+        elif buy is not None and reward.count == buy.count and reward.percent.value == 100:
+            self.report("P3007", reward.count_span, name=node.name.text, count=buy.count)
+
+    def ladder(self, reward: ast.Ladder, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
+        """Positions within the bought pieces, each once."""
+        self.needs_buy("every n-th", get, bought)
+        seen: set[int] = set()
+        for step in reward.steps:
+            if isinstance(step.off, ast.Percent):
+                self.percent(step.off)
+            else:
+                self.amount(step.off)
+            if step.nth in seen:
+                self.report("P2010", step.span, name=f"every {step.nth}.")
+            seen.add(step.nth)
+            if buy is not None and step.nth > buy.count:
+                self.report("P3008", step.span, what=f"Number {step.nth}", count=buy.count, most=buy.count)
+
+    def fits(self, node: ast.Promotion, reward: ast.Reward, get: ast.Get, group: ast.Group, bought: bool) -> None:
+        """Price rewards or benefits, never both; per piece where the group gives each piece to one promotion."""
+        words = {line.kind: line.word for line in group.lines}
+        gives = words.get("gives")
+        benefit = isinstance(reward, ast.FreeService)
+        if gives and benefit != (gives == "benefits"):
+            other = "a benefit" if benefit else "a price reward"
+            write = "choose a group that gives " + ("benefits" if benefit else "discounts")
+            place = where(group.span, get.span)
+            self.report("P3004", get.span, group=group.name.text, gives=gives, other=other, write=write, where=place)
+            return
+        if words.get("apply") not in PER_ITEM or not isinstance(reward, ast.PercentOff | ast.AmountOff):
+            return
+        if not reward.together:
+            return
+        if reward.target.kind == "them" and bought:
+            self.report("P9028", get.span)
+            return
+        off = get.text.partition(" off ")[0]
+        name = reward.target.name.text if reward.target.name else "..."
+        each = " each" if isinstance(reward, ast.AmountOff) else ""
+        self.report("P3005", get.span, group=group.name.text, write=f"{off} off {name}{each}")
+
+    # ------------------------------------------------------------------------------------------------ limits and texts
+
+    def limit(self, clause: ast.Limit, node: ast.Promotion) -> None:
+        """Counts something, for somebody."""
+        if clause.saving is not None:
+            self.amount(clause.saving)
+        elif clause.count < 1:
+            self.report("P2007", clause.span, what="A limit", least=1)
+        if clause.scope == "basket" and clause.period != "ever":
+            self.report(
+                "P3021", clause.span, why="a basket has no period", write="take the period out, or write «per customer»"
+            )
+        if clause.scope == "basket" and clause.measure == "baskets":
+            self.report(
+                "P3021",
+                clause.span,
+                why="a basket is one basket",
+                write="write a number of times:   limit 1 per basket",
+            )
+        if clause.scope == "code" and first(node, ast.WithCode) is None and not node.broken:
+            self.report("P3013", clause.span)
+
+    def same_limits(self, node: ast.Promotion) -> None:
+        """No two limits with one counter."""
+        seen: dict[str, ast.Limit] = {}
+        for clause in clauses(node, ast.Limit):
+            key = limit_key(clause)
+            if key in seen:
+                self.report("P3020", clause.span, what=f"{clause.measure} per {clause.scope}", line=seen[key].span.line)
+            seen.setdefault(key, clause)
+
+    def texts(self, node: ast.Promotion) -> None:
+        """A label for each language of the settings, none too wide for the receipt."""
+        settings = self.project.settings
+        seen: set[tuple[str, str]] = set()
+        for clause in clauses(node, ast.Label):
+            key = (clause.kind, clause.language.text)
+            if key in seen:
+                self.report("P5003", clause.language.span, name=node.name.text, language=clause.language.text)
+            seen.add(key)
+            size = len(clause.text.text)
+            if clause.kind == "label" and settings.width is not None and size > settings.width:
+                span = clause.text.span
+                cut = Span(span.file, span.line, span.column + 1 + settings.width, span.end_line, span.end_column - 1)
+                self.report("P5001", cut, size=size, most=settings.width)
+        later = any(isinstance(clause, ast.NotYet) and clause.code == "P9027" for clause in node.clauses)
+        missing = [language for language in settings.languages if ("label", language) not in seen]
+        if missing and not node.broken and not later:
+            write = f'label {missing[0]} "..."'
+            known = " and ".join(settings.languages)
+            self.report(
+                "P5002", node.name.span, name=node.name.text, languages=", ".join(missing), write=write, known=known
+            )

@@ -1,0 +1,59 @@
+"""The door: the files of a project → its Programs, or everything that is wrong with them.
+
+parse  → declarations      each file on its own; what cannot be read is reported and left out
+check  → findings          names, types, meaning; one finding per cause
+lower  → Programs          only where no finding is an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dsl import limits
+from dsl.cases import Case, cases
+from dsl.check import check
+from dsl.diagnostics import Diagnostic, Span, in_order
+from dsl.lower import lower
+from dsl.parse import parse
+from dsl.project import assemble
+from dsl.trails import clause_spans
+from engine.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What came of a project. With an error among the diagnostics there are no programs and no tests.
+
+    `spans`: where the clauses of declarations stand, by (name of the declaration, canonical text of the clause).
+    `sources`: the texts, for `dsl.diagnostics.render`."""
+
+    programs: tuple[Program, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    tests: tuple[Case, ...]
+    spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """There is no error; warnings may be."""
+        return not any(finding.severity == "error" for finding in self.diagnostics)
+
+
+def compile_project(files: Mapping[str, bytes]) -> Compilation:
+    """Compile all files of a project, named by their path from its directory: .promo files, and the tables they name.
+
+    Pure: the same files give the same result, in whatever order they come. Never raises for what a file holds."""
+    parsed = [parse(name, files[name]) for name in sorted(files) if name.endswith(".promo")]
+    declarations = [node for file in parsed for node in file.declarations]
+    project, findings = assemble(declarations, files)
+    if any(not file.text and file.findings for file in parsed):
+        project.incomplete.add("file")
+    findings = [*findings, *check(project)]
+    diagnostics = in_order([finding for file in parsed for finding in file.findings] + findings)[: limits.FINDINGS_MAX]
+    sources = {
+        name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)
+    }
+    if any(finding.severity == "error" for finding in diagnostics):
+        return Compilation((), diagnostics, (), {}, sources)
+    return Compilation(lower(project), diagnostics, cases(project), clause_spans(project), sources)

@@ -1,0 +1,288 @@
+"""Tables beside the rules: CSV and Parquet, read into columns of texts, then into the scales of their attributes."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from dsl import limits
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.values import EPOCH, MACHINE_TYPES, AttributeInfo
+from engine.money import EXPONENTS
+from engine.program import Column, Type
+
+Cells = list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns by name, as texts; None where a cell is empty. `first_line` is that of the first row in the file."""
+
+    file: str
+    columns: Mapping[str, Cells]
+    rows: int
+    first_line: int
+
+
+class Unreadable(Exception):
+    """Why a file is no table, in people's words."""
+
+
+def read_table(file: str, data: bytes) -> Table:
+    """A CSV or Parquet file with a line of column names. Raises Unreadable."""
+    if len(data) > limits.DATA_BYTES_MAX:
+        raise Unreadable(f"it has {len(data)} bytes, at most {limits.DATA_BYTES_MAX} are read")
+    table = _parquet(file, data) if file.endswith(".parquet") else _csv(file, data)
+    if table.rows > limits.TABLE_ROWS_MAX:
+        raise Unreadable(f"it has {table.rows} rows, at most {limits.TABLE_ROWS_MAX} are read")
+    return table
+
+
+def read_list(file: str, data: bytes, headings: Sequence[str]) -> tuple[str, ...]:
+    """The first column of a CSV file, without blanks around; a first line that is one of these headings is none of it.
+
+    Raises Unreadable."""
+    if file.endswith(".parquet"):
+        table = _parquet(file, data)
+        cells: Sequence[str | None] = next(iter(table.columns.values()), [])
+    else:
+        rows = _rows(data)
+        cells = [row[0] if row else None for row in rows]
+        if cells and (cells[0] or "").strip().lower() in headings:
+            cells = cells[1:]
+    entries = tuple(dict.fromkeys(cell.strip() for cell in cells if cell and cell.strip()))
+    if len(entries) > limits.LISTED_ENTRIES_MAX:
+        raise Unreadable(f"it has {len(entries)} entries, at most {limits.LISTED_ENTRIES_MAX} are read")
+    long = next((entry for entry in entries if len(entry) > limits.TEXT_CHARACTERS_MAX), None)
+    if long is not None:
+        raise Unreadable(f"«{long[:20]}…» is longer than {limits.TEXT_CHARACTERS_MAX} characters")
+    return entries
+
+
+def _rows(data: bytes) -> list[list[str]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("it is not text in UTF-8") from None
+    first = text.partition("\n")[0]
+    delimiter = ";" if first.count(";") > first.count(",") else "\t" if "\t" in first and "," not in first else ","
+    try:
+        return list(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error:
+        raise Unreadable("its quotes or lines do not fit together") from None
+
+
+def _csv(file: str, data: bytes) -> Table:
+    rows = _rows(data)
+    if not rows or not any(cell.strip() for cell in rows[0]):
+        raise Unreadable("its first line has no names of columns")
+    names = [column_name(cell) for cell in rows[0]]
+    _unique(names)
+    width = len(names)
+    columns: dict[str, Cells] = {name: [] for name in names}
+    kept = 0
+    for number, row in enumerate(rows[1:], start=2):
+        if not row:
+            row = [""] * width if kept < 0 else []
+        if not row:
+            continue
+        if len(row) != width:
+            raise Unreadable(f"line {number} has {len(row)} cells, the first line has {width}")
+        kept += 1
+        for name, cell in zip(names, row, strict=True):
+            columns[name].append(cell.strip() or None)
+    return Table(file, columns, kept, 2)
+
+
+def _parquet(file: str, data: bytes) -> Table:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(io.BytesIO(data))
+        names = [column_name(name) for name in table.column_names]
+        _unique(names)
+        columns = {
+            name: [_cell(value) for value in column.to_pylist()]
+            for name, column in zip(names, table.columns, strict=True)
+        }
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError):
+        raise Unreadable("it is no Parquet file that can be read") from None
+    return Table(file, columns, table.num_rows, 1)
+
+
+def _cell(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "yes" if value else "no"
+        case datetime.datetime():
+            return value.date().isoformat()
+        case datetime.date():
+            return value.isoformat()
+        case Decimal():
+            return f"{value:f}"
+        case float():
+            return f"{Decimal(repr(value)):f}" if abs(value) < 1e15 else None  # not NaN either
+        case _:
+            return str(value).strip() or None
+
+
+def _unique(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Unreadable(f"the column «{twice}» stands there twice")
+
+
+def column_name(text: str) -> str:
+    """Price_Bound → price-bound; «price EUR» → price eur."""
+    return " ".join(text.strip().lower().replace("_", "-").split())
+
+
+# ---------------------------------------------------------------------------------------------------- cells
+
+CellReader = Callable[[str], int | str]
+
+
+class _Misfit(Exception):
+    """Why a cell does not fit."""
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or abs(value) > 10**12:
+        hint = ", with a point" if "," in text else ""
+        raise _Misfit(f"it is no number{hint}")
+    return value
+
+
+def _scaled(text: str, scale: int, least: int = 0) -> int:
+    value = _decimal(text) * scale
+    if value != value.to_integral_value():
+        raise _Misfit("it has too many decimals")
+    if value < least:
+        raise _Misfit("it is negative")
+    return int(value)
+
+
+def _yes_no(text: str) -> int:
+    known = {"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}
+    if text.lower() not in known:
+        raise _Misfit("it is neither yes nor no")
+    return known[text.lower()]
+
+
+def _date(text: str) -> int:
+    try:
+        return (datetime.date.fromisoformat(text) - EPOCH).days
+    except ValueError:
+        raise _Misfit("it is no date like 2026-09-17") from None
+
+
+def _percent(text: str) -> int:
+    return _scaled(text.removesuffix("%").strip(), 100)
+
+
+def _text(text: str) -> str:
+    if len(text) > limits.TEXT_CHARACTERS_MAX:
+        raise _Misfit(f"it is longer than {limits.TEXT_CHARACTERS_MAX} characters")
+    return text
+
+
+def _choice(choices: Sequence[str]) -> CellReader:
+    known = frozenset(choices)
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise _Misfit("choose from: " + ", ".join(choices))
+        return text
+
+    return read
+
+
+def _score(text: str) -> int:
+    if text not in ("1", "2", "3", "4", "5"):
+        raise _Misfit("a score is 1 to 5")
+    return int(text) * 1_000_000
+
+
+def _price(currency: str) -> CellReader:
+    def read(text: str) -> int:
+        plain = text.removeprefix(currency).strip()
+        return _scaled(plain, 1_000_000)
+
+    return read
+
+
+def _no_list(text: str) -> str:
+    raise _Misfit("lists of texts cannot stand in a table")
+
+
+def _reader(info: AttributeInfo, channels: Sequence[str], currency: str) -> CellReader:
+    readers: dict[str, CellReader] = {
+        "number": lambda text: _scaled(text, 1_000_000, least=-(10**18)),
+        "percent": _percent,
+        "yes-no": _yes_no,
+        "date": _date,
+        "money": _price(currency),
+        "one of": _choice(info.choices),
+        "channel": _choice(channels),
+        "score-1-to-5": _score,
+        "list of text": _no_list,
+    }
+    return readers.get(info.kind, _text)
+
+
+def typed_columns(
+    table: Table,
+    attributes: Mapping[str, AttributeInfo],
+    channels: Sequence[str],
+    currencies: Sequence[str],
+    order: Sequence[int],
+) -> tuple[tuple[Column, ...], list[Diagnostic]]:
+    """The columns that carry attributes' names, their rows in this order. Other columns are nobody's business."""
+    columns: list[Column] = []
+    findings: list[Diagnostic] = []
+    for written, cells in table.columns.items():
+        name, _, code = written.partition(" ")
+        info = attributes.get(name)
+        currency = code.upper() if code else (currencies[0] if currencies else "")
+        if info is None or (code and (info.kind != "money" or currency not in EXPONENTS)):
+            continue
+        read = _reader(info, channels, currency)
+        values: list[int | str | None] = [None] * len(cells)
+        bad = None
+        for row, cell in enumerate(cells):
+            if cell is None:
+                continue
+            try:
+                values[row] = read(cell)
+            except _Misfit as why:
+                bad = bad or misfit(table, row, written, cell, str(why))
+        if bad is not None:
+            findings.append(bad)
+        machine = MACHINE_TYPES[info.kind]
+        columns.append(
+            Column(
+                name=name,
+                type=machine,
+                currency=currency if machine is Type.MONEY else "",
+                values=tuple(values[row] for row in order),
+            )
+        )
+    return tuple(sorted(columns, key=lambda column: (column.name, column.currency))), findings
+
+
+def misfit(table: Table, row: int, column: str, value: str, why: str) -> Diagnostic:
+    """A cell that does not fit its column."""
+    line = row + table.first_line
+    span = Span(table.file, line, 1, line, 2)
+    return found("P1019", span, value=value[:60], column=column, why=why, row=line, name=table.file)

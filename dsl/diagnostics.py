@@ -1,0 +1,340 @@
+"""What can be wrong with a text: where, which code, one plain sentence, and the words that mend it.
+
+Every message stands in TABLE, once; every code has a page in `explain/`. A finding is made by `found`, shown by `render`.
+
+    P01xx  forms: amounts, dates, signs       P1xxx  names                 P4xxx  law
+    P02xx  lines, words and braces            P2xxx  types and amounts     P5xxx  texts for people
+    P03xx  sizes                              P3xxx  meaning               P6xxx  the ruleset as a whole
+    P7xxx  tests                              P9xxx  not built yet
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A piece of a file. Lines and columns count from 1; the end column is the first that is out."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Replace the span by the text: safe to apply by machine."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `mark` stands beside the carets, `help` on lines of its own."""
+
+    code: str
+    severity: Severity
+    span: Span
+    message: str
+    mark: str = ""
+    help: str = ""
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A row of TABLE: the sentence, the words beside the carets, the help. `{names}` are filled in by `found`."""
+
+    severity: Severity
+    message: str
+    mark: str = ""
+    help: str = ""
+
+
+def _error(message: str, mark: str = "", help: str = "") -> Text:  # noqa: A002 - the word of the language's reports
+    return Text("error", message, mark, help)
+
+
+def _warning(message: str, mark: str = "", help: str = "") -> Text:  # noqa: A002 - as above
+    return Text("warning", message, mark, help)
+
+
+def _later(what: str, help: str = "") -> Text:  # noqa: A002 - as above
+    return Text("error", f"{what} not built yet.", "this line cannot take force", help)
+
+
+TABLE: dict[str, Text] = {
+    # ---- forms
+    "P0101": _error(
+        "Amounts use a point.",
+        "write {write}",
+        "Receipts still print it in the reader's own way, with a comma in German.",
+    ),
+    "P0102": _error("An amount begins with the code of its currency.", "write {write}"),
+    "P0103": _error("Dates are year-month-day.", "write {write}"),
+    "P0104": _error(
+        "One condition a line; «{word}» is a block.",
+        "{write}",
+        "For different attributes open   {block} of {{ ... }}   with one condition a line.",
+    ),
+    "P0105": _error("Comparisons are written in words.", "write «{write}»"),
+    "P0106": _error("There is no such {what}.", "{why}"),
+    "P0107": _error("A reward is taken «off» something.", "write «off»"),
+    "P0108": _error('Texts stand between straight quotes, "like this", on one line.', "{write}"),
+    "P0109": _error("«{word}» has no meaning here.", "{write}"),
+    "P0110": _error("A percentage is a number and the sign %.", "write {write}"),
+    # ---- lines, words and braces
+    "P0201": _error("«{word}» is not a {what} line.{guess}", "{write}", "{known}"),
+    "P0202": _error("«{word}» does not fit here.{guess}", "{write}", "{known}"),
+    "P0203": _error("This line breaks off.", "{write}", "{known}"),
+    "P0204": _error("«{word}» begins nothing that can stand in a file.{guess}", "{write}", "{known}"),
+    "P0205": _error("This block is never closed.", "its   }}   is missing"),
+    "P0206": _error("This   }}   closes nothing.", "take it out, or look for a missing   {{   above"),
+    "P0207": _error("There is nothing in this block.", "write at least one line, or take the block out"),
+    "P0208": _error("Two words are glued together.", "write «{write}»"),
+    "P0209": _error(
+        "Say whether the amount is for each piece or for all together.",
+        "write «{write} each» or «{write} together»",
+    ),
+    "P0210": _error(
+        "Several are always «any of».",
+        "write «{write}»",
+        "For those that are in both, write a segment or places with two lines.",
+    ),
+    "P0211": _error("«is not known» would compare with a value called «known».", "write «is unknown»"),
+    "P0213": _error("Names are small letters, digits and single hyphens, a letter first.", "write «{write}»"),
+    "P0214": _error("A promotion has one «{what}» line, and this is the second.", "take one out", "{known}"),
+    # ---- sizes
+    "P0301": _error(
+        "This file is too large: {size} bytes; a file may have {most}.",
+        "",
+        "Split it: all files of a project are read as one.",
+    ),
+    "P0302": _error(
+        "This block is nested too deep; {most} levels are enough for every rule seen so far.",
+        "",
+        "Name the inner part as a set or segment of its own.",
+    ),
+    "P0303": _error("This name is too long: {size} characters; a name may have {most}.", "shorten it"),
+    "P0304": _error(
+        "This list is too long: {size} entries; a list may have {most}.",
+        "",
+        'Put the entries into a file: is listed in "lists/….csv".',
+    ),
+    "P0305": _error(
+        "This line is too long: {size} characters; a line may have {most}.", "", "A line may go on after a comma."
+    ),
+    "P0306": _error("This file is not text in UTF-8.", "the first byte that does not fit is here", "Save it as UTF-8."),
+    "P0307": _error("More findings follow in this declaration; mend these first."),
+    "P0308": _error("This text is too long: {size} characters; a text may have {most}.", "shorten it"),
+    "P0309": _error("This number is too large.", "{why}"),
+    # ---- names
+    "P1001": _error("There is no product set «{name}».", "{guess}", "{others}"),
+    "P1002": _error("There is no segment «{name}».", "{guess}", "{others}"),
+    "P1003": _error("There are no places «{name}».", "{guess}", "{others}"),
+    "P1004": _error("{whose} no «{name}».{did}", "known: {known}", "{others}"),
+    "P1005": _error(
+        "Nothing is known as «{name}».{did}", "rules ask about customer, item, basket, store and delivery", "{others}"
+    ),
+    "P1006": _error("There is no group «{name}».", "{guess}", "{others}"),
+    "P1007": _error("There is no code set «{name}».", "{guess}", "{others}"),
+    "P1008": _error("There is no channel «{name}».", "{guess}", "{others}"),
+    "P1009": _error("There is no consent «{name}».", "{guess}", "{others}"),
+    "P1010": _error("There is no service «{name}».", "{guess}", "{others}"),
+    "P1011": _error("There is no means of payment «{name}».", "{guess}", "{others}"),
+    "P1012": _error("There is no promotion «{name}».", "{guess}", "{others}"),
+    "P1013": _error("There is no sample «{name}».", "{guess}", "{others}"),
+    "P1014": _error("There is no file «{name}».", "{guess}", "Files are named from the project's directory."),
+    "P1015": _error("«{name}» is declared twice.", "the first is {where}", "{hint}"),
+    "P1016": _error(
+        "«{name}» is a word of the language in this place.",
+        "choose another name",
+        "Words that a {what} cannot be called: {known}.",
+    ),
+    "P1018": _error("The file «{name}» cannot be read: {why}.", "", "{hint}"),
+    "P1019": _error("«{value}» in column «{column}» does not fit: {why}.", "line {row} of {name}", "{hint}"),
+    "P1020": _error("There is no time zone «{name}».", "{guess}"),
+    "P1021": _error("A project has one «{what}».", "the first is {where}", "{hint}"),
+    "P1022": _error("There is no type «{name}».{did}", "known: {known}"),
+    # ---- types and amounts
+    "P2001": _error("«{name}» is a {type}, so it has no «{op}».", "{can}"),
+    "P2002": _error("«{name}» is never «{value}».", "{guess}", "choose from: {known}"),
+    "P2003": _error("«{name}» is a {type}; this is {other}.", "{write}"),
+    "P2004": _error(
+        "A percentage cannot limit a promotion.", "a limit is a number of times (2) or an amount (EUR 60.00)"
+    ),
+    "P2005": _error("{currency} has {digits} decimals.", "write {write}"),
+    "P2006": _error("A percentage is more than 0 and at most 100, with at most two decimals.", "{write}"),
+    "P2007": _error("{what} must be at least {least}.", "{write}"),
+    "P2008": _error("«{name}» is not a currency of this project.", "the settings have: {known}"),
+    "P2009": _error("The first bound is above the second.", "write the smaller one first"),
+    "P2010": _error("«{name}» stands here twice.", "take one out"),
+    "P2011": _error("This ends before it begins.", "it begins {begins}"),
+    "P2012": _error("«{value}» cannot be the default: {why}.", "{write}"),
+    "P2013": _error("A {what} has no hours and minutes to compare.", "{write}"),
+    "P2014": _error("Both bounds need amounts in the same currencies."),
+    # ---- meaning
+    "P3001": _error("The promotion «{name}» has no «{what}» line.", "add:   {write}"),
+    "P3004": _error("«{group}» gives {gives}; this is {other}.", "{write}", "The group is declared in {where}."),
+    "P3005": _error(
+        "«{group}» gives each piece to one promotion, so it cannot share a reward over many.",
+        "write:   {write}",
+        "Or move the promotion to a group that applies best, all or first per basket.",
+    ),
+    "P3006": _error("«{word}» are the pieces of a «buy» line, and there is none.", "{write}"),
+    "P3007": _warning("«{name}» gives everything away.", "{count} of {count} are free"),
+    "P3008": _error("{what} of {count} bought pieces: there are not so many.", "at most {most}"),
+    "P3009": _error("The group «{name}» does not say what it {what}.", "add:   {write}"),
+    "P3010": _error(
+        "The group «{name}» stands in no sequence, so it has no turn.", "add it to the «sequence» line{where}"
+    ),
+    "P3011": _error(
+        "A group that gives benefits cannot «apply {word}».",
+        "apply all, first or at most 1 per basket",
+        "Benefits are granted, their savings are never compared.",
+    ),
+    "P3012": _error("A {what} cannot ask about {other}.", "{write}"),
+    "P3013": _error(
+        "«per code» counts uses of codes, and this promotion has no «with code from».", "add:   with code from ..."
+    ),
+    "P3014": _error(
+        "A «buy» rewards what was bought.",
+        "write «them»",
+        "Without «buy», say what the basket must hold:   when basket has at least {count} of {set}",
+    ),
+    "P3015": _warning("The last minute is left out: times end just before the moment.", "write the date alone"),
+    "P3016": _error("The project has no «{what}».", "add:   {write}"),
+    "P3017": _error(
+        "«{name}» is not in the group «{group}»; only its own promotions have an order in it.", "take it out"
+    ),
+    "P3018": _error("This promotion is sold nowhere.", "«but not» takes out every channel"),
+    "P3019": _error("{why}", "{write}"),
+    "P3020": _error("Two limits count the same: {what}.", "take one out", "The other stands in line {line}."),
+    "P3021": _error("This limit counts nothing: {why}.", "{write}"),
+    "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),
+    # ---- law and texts
+    "P4010": _warning(
+        "«{name}» is {why}; a segment that asks for it needs consent.",
+        "add:   consent to profiling",
+        "GDPR Art. 6, 21 and 22: without it the customer may not be profiled.",
+    ),
+    "P5001": _error("This receipt text is {size} characters; tills print {most}.", "cut here"),
+    "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
+    "P5003": _error("«{name}» has two labels in {language}.", "take one out"),
+    # ---- the ruleset as a whole
+    "P6003": _error("{what} go in a circle: {circle}", "remove one of these lines"),
+    # ---- tests
+    "P7001": _error("«{name}» is no reason.{did}", "known: {known}"),
+    "P7002": _error("This test expects nothing.", "add a line:   expect ..."),
+    "P7003": _error("A test says {what}.", "add:   {write}"),
+    "P7004": _error("«{name}» has no price in {currency}.", "add to the sample:   price: {currency} 1.00"),
+    "P7005": _error("A test is calculated in one currency.", "this is {currency}, the first is {first}"),
+    "P7006": _error("This says the same fact twice.", "the first is in line {line}"),
+    "P7007": _error(
+        "The promotion «{name}» has no limit that counts this.", "add a limit past the basket, or take the line out"
+    ),
+    "P7008": _error("A test must be fit for the engine: {why}.", "{write}"),
+    # ---- not built yet
+    "P9001": _later("Events are"),
+    "P9002": _later("Anniversaries are"),
+    "P9003": _later("«similar to» is"),
+    "P9004": _later("«refresh» is"),
+    "P9005": _later("Price lists are"),
+    "P9006": _later("Holidays are"),
+    "P9007": _later("Purchase costs are"),
+    "P9008": _later("Cash rounding is"),
+    "P9009": _later("Points are"),
+    "P9010": _later("Gifts are"),
+    "P9011": _later("Codes for the next time are"),
+    "P9012": _later("Reduced fees are", "«get free …» takes a fee away whole."),
+    "P9013": _later("Tiers are"),
+    "P9014": _later("«buy» of several sets is", "One set works:   buy 3 of pasta"),
+    "P9015": _later("«of one article» in «buy» is", "Of a set works:   buy 3 of pasta"),
+    "P9016": _later("«buy» by measure is"),
+    "P9017": _later(
+        "«buy» with a reward of another set is", "Rewards on the bought pieces work: them, the cheapest 1 free."
+    ),
+    "P9018": _later("A price for the whole basket is"),
+    "P9019": _later("The cashier's discount is"),
+    "P9020": _later("«variants» is"),
+    "P9021": _later("«exclusive» is"),
+    "P9022": _later("«not with» is"),
+    "P9023": _later("«funded» is"),
+    "P9024": _later("«on return» is", "Without it the refund shares hold."),
+    "P9025": _later("«hint» is"),
+    "P9026": _later("«advertised as price reduction» is"),
+    "P9027": _later("Placeholders in texts are"),
+    "P9028": _later(
+        "«off them together» in a group that applies per item is",
+        "In a group that applies best, all or first it works.",
+    ),
+    "P9029": _later("This line of a test is"),
+}
+
+_NAMES = re.compile(r"[{](\w+)[}]")
+
+
+def found(
+    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: object
+) -> Diagnostic:
+    """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself."""
+    text = TABLE[code]
+    filled = {name: str(value) for name, value in values.items()}
+    blank = {name: "" for part in (text.message, text.mark, text.help) for name in _NAMES.findall(part)}
+    words = blank | filled
+    return Diagnostic(
+        code=code,
+        severity=text.severity,
+        span=span,
+        message=text.message.format(**words).strip(),
+        mark=text.mark.format(**words).strip(),
+        help=text.help.format(**words).strip(),
+        fix=None if fix is None else Fix(fix_span or span, fix),
+    )
+
+
+def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sorted by file and line, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda d: (d.span, d.code, d.message)))
+
+
+def render(finding: Diagnostic, sources: Mapping[str, str]) -> str:
+    """A finding as people read it: the sentence, the line as written with carets, what to write."""
+    head = f"{finding.severity} {finding.code}  {finding.message}"
+    if finding.fix:
+        head = f"{head:<78} [fix]"
+    lines = [head, *_excerpt(finding, sources)]
+    lines.extend(f"   {line}" for line in finding.help.splitlines())
+    return "\n".join(lines)
+
+
+def _excerpt(finding: Diagnostic, sources: Mapping[str, str]) -> list[str]:
+    span = finding.span
+    text = sources.get(span.file, "").split("\n")
+    place = f"   {span.file}:{span.line}    "
+    if not 1 <= span.line <= len(text):
+        return [place.rstrip() + (f"    {finding.mark}" if finding.mark else "")]
+    written = text[span.line - 1].rstrip("\r").replace("\t", " ")
+    indent = len(written) - len(written.lstrip())
+    start = max(span.column - 1 - indent, 0)
+    same_line = span.end_line == span.line
+    end = span.end_column - 1 - indent if same_line else len(written) - indent
+    carets = " " * (len(place) + start) + "^" * max(end - start, 1)
+    return [place + written.strip(), carets + (f" {finding.mark}" if finding.mark else "")]
+
+
+def explanation(code: str) -> str | None:
+    """The page of a code: its meaning, a failing example, the repaired one. None: there is no such code."""
+    if code not in TABLE:
+        return None
+    return importlib.resources.files("dsl").joinpath("explain", f"{code}.md").read_text(encoding="utf-8")

@@ -1,0 +1,75 @@
+"""Findings while they are gathered: an unknown name is reported once, however often it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dsl import ast
+from dsl.data import Unreadable
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.project import Project
+from dsl.wrong_forms import did_you_mean
+
+
+class Findings:
+    """What was found in a project so far."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._found: list[Diagnostic] = []
+        self._unknown: dict[tuple[str, str], list[tuple[Span, dict[str, object]]]] = {}
+
+    def add(self, finding: Diagnostic) -> None:
+        """One more."""
+        self._found.append(finding)
+
+    def extend(self, findings: Iterable[Diagnostic]) -> None:
+        """Some more."""
+        self._found.extend(findings)
+
+    def unknown(self, code: str, name: ast.Name, known: Iterable[str], keyword: str) -> None:
+        """A name that nothing declares. Silent where its declaration could not be read: that was said already."""
+        if name.text in self.project.broken.get(keyword, ()) or (keyword == "schema" and self.schema_broken):
+            return
+        guess = did_you_mean(name.text, known)
+        say = f"did you mean «{guess}»?" if guess else ""
+        self.once(code, name.text, name.span, name=name.text, guess=say, fix=guess)
+
+    def once(self, code: str, key: str, span: Span, **values: object) -> None:
+        """A finding whose cause is one, wherever it shows."""
+        self._unknown.setdefault((code, key), []).append((span, values))
+
+    @property
+    def schema_broken(self) -> bool:
+        """Something of the schema could not be read, so that unknown names may well be known."""
+        return bool({"schema", "broken"} & self.project.incomplete)
+
+    def listed(self, path: ast.Quoted, headings: Sequence[str]) -> tuple[str, ...] | None:
+        """The entries of a file that a line refers to; None where it cannot be read, and that is said."""
+        entries = self.project.listed(path.text, headings)
+        if entries is None:
+            self.no_file(path)
+            return None
+        if isinstance(entries, Unreadable):
+            self.add(found("P1018", path.span, name=path.text, why=str(entries)))
+            return None
+        return entries
+
+    def no_file(self, path: ast.Quoted) -> None:
+        """A file that is not there."""
+        guess = did_you_mean(path.text, self.project.files)
+        say = f"did you mean «{guess}»?" if guess else ""
+        self.once("P1014", path.text, path.span, name=path.text, guess=say)
+
+    def all(self) -> list[Diagnostic]:
+        """Everything found."""
+        result = list(self._found)
+        for (code, _), places in self._unknown.items():
+            places.sort(key=lambda place: place[0])
+            span, values = places[0]
+            more = len(places) - 1
+            others = ""
+            if more:
+                others = f"Reported once; {more} more {'line uses' if more == 1 else 'lines use'} it."
+            result.append(found(code, span, others=others, **values))  # type: ignore[arg-type]
+        return result

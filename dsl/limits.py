@@ -1,0 +1,20 @@
+"""Bounds on what is read, each with its reason. Nothing a file holds can make the compiler hang or fill memory."""
+
+from __future__ import annotations
+
+FILE_BYTES_MAX = 2_000_000  # some 60,000 lines: 5,000 promotions in one file, which nobody could review
+LINE_CHARACTERS_MAX = 2_000  # a label and its file's path fit ten times; longer lines are no sentences
+NESTING_MAX = 8  # blocks in blocks; rules that people still understand have three
+NAME_CHARACTERS_MAX = 64  # names stand on receipts' logs and in keys of counters
+TEXT_CHARACTERS_MAX = 256  # the engine's bound on any text of a request: a longer one could never be equal
+TERMS_CHARACTERS_MAX = 4_000  # a page of small print
+LIST_ENTRIES_MAX = 1_000  # in the text itself; more belong into a file
+LISTED_ENTRIES_MAX = 1_000_000  # of one file that a rule refers to
+DATA_BYTES_MAX = 500_000_000  # a catalogue of a million articles as CSV
+TABLE_ROWS_MAX = 2_000_000  # articles of the largest marketplaces that price their own baskets
+FINDINGS_PER_DECLARATION_MAX = 20  # nobody reads more at once; the rest appears when these are mended
+FINDINGS_MAX = 1_000  # of a project
+COUNT_MAX = 100_000  # pieces of a `buy`, uses of a limit in one basket: the engine's bound on pieces
+USES_MAX = 10**12  # a budget of uses
+AMOUNT_UNITS_MAX = 10**9  # of a currency in one amount; in micros it fits int64 with room for products
+DURATION_MAX = 10_000  # days, weeks … of a period

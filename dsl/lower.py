@@ -1,0 +1,469 @@
+"""Checked declarations → Programs: names are resolved, dates are numbers, files are read. Nothing can be wrong here.
+
+The passes stand in PASSES, in the order of their Programs: the canonical order, whatever files and order the text has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Any, cast
+
+from dsl import ast
+from dsl.clauses import choice, clauses, codes_of, first, headings, limit_key
+from dsl.data import Table, typed_columns
+from dsl.diagnostics import Diagnostic
+from dsl.project import IDS, Project, table_attributes
+from dsl.values import MACHINE_TYPES, basis_points, money, scalar
+from dsl.values import days as day_number
+from dsl.zones import zone
+from engine import program as p
+
+DAY = 86_400
+
+
+def lower(project: Project) -> tuple[p.Program, ...]:
+    """All Programs of a project without errors, in canonical order."""
+    return tuple(made for _, make in PASSES for made in make(project))
+
+
+# ---------------------------------------------------------------------------------------------------- project
+
+
+def _settings(project: Project) -> Iterator[p.Program]:
+    info = project.settings
+    yield p.Settings(
+        currencies=info.currencies,
+        timezone=info.timezone,
+        languages=info.languages,
+        receipt_width=info.width,
+        rounding=cast(Any, info.rounding),
+        prices_include_tax=info.include_tax,
+    )
+
+
+def _schema(project: Project) -> Iterator[p.Program]:
+    attributes = []
+    for info in sorted(project.attributes.values(), key=lambda info: info.path):
+        if info.path in IDS:
+            continue
+        default = None
+        if info.default is not None:
+            value = scalar(info, info.default, project.channels)
+            assert not isinstance(value, Diagnostic)
+            default = value
+        attributes.append(
+            p.Attribute(
+                entity=cast(Any, info.entity),
+                name=info.name,
+                type=MACHINE_TYPES[info.kind],
+                choices=project.channels if info.kind == "channel" else info.choices,
+                default=default,
+            )
+        )
+    yield p.Schema(
+        attributes=tuple(attributes),
+        consents=tuple(sorted(project.consents)),
+        channels=tuple(sorted(project.channels)),
+        services=tuple(sorted(project.services)),
+        payments=tuple(sorted(project.payments)),
+    )
+
+
+def _catalogue(project: Project) -> Iterator[p.Program]:
+    if project.catalogue is None:
+        return
+    table = project.table(project.catalogue.path.text)
+    assert isinstance(table, Table)
+    key = "sku" if "sku" in table.columns else "article"
+    ids, order = _sorted_ids(table, key)
+    columns = _columns(project, table, "item", order)
+    yield p.Catalogue(articles=ids, columns=columns)
+
+
+def _stores(project: Project) -> Iterator[p.Program]:
+    if project.stores is None:
+        return
+    table = project.table(project.stores.path.text)
+    assert isinstance(table, Table)
+    key = "id" if "id" in table.columns else "store"
+    ids, order = _sorted_ids(table, key)
+    zones = table.columns.get("time-zone", [None] * table.rows)
+    columns = _columns(project, table, "store", order)
+    yield p.Stores(ids=ids, zones=tuple(zones[row] or "" for row in order), columns=columns)
+
+
+def _sorted_ids(table: Table, key: str) -> tuple[tuple[str, ...], list[int]]:
+    cells = cast(list[str], table.columns[key])
+    order = sorted(range(len(cells)), key=cells.__getitem__)
+    return tuple(cells[row] for row in order), order
+
+
+def _columns(project: Project, table: Table, entity: str, order: list[int]) -> tuple[p.Column, ...]:
+    attributes = table_attributes(project, entity)
+    return typed_columns(table, attributes, project.channels, project.settings.currencies, order)[0]
+
+
+def _zones(project: Project) -> Iterator[p.Program]:
+    names = {project.settings.timezone}
+    for promotion in project.promotions.values():
+        runs = first(promotion, ast.Runs)
+        if runs is not None and runs.zone is not None and runs.zone.text != "store-time":
+            names.add(runs.zone.text)
+    if project.stores is not None:
+        table = project.table(project.stores.path.text)
+        assert isinstance(table, Table)
+        names.update(cell for cell in table.columns.get("time-zone", ()) if cell)
+    yield from (zone(name) for name in sorted(names))
+
+
+# ---------------------------------------------------------------------------------------------------- conditions
+
+
+def _sets(project: Project) -> Iterator[p.Program]:
+    for node in _by_name(project.products):
+        yield p.ProductSet(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "products"))
+
+
+def _places(project: Project) -> Iterator[p.Program]:
+    for node in _by_name(project.places):
+        yield p.Place(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "place"))
+
+
+def _segments(project: Project) -> Iterator[p.Program]:
+    for node in _by_name(project.segments):
+        yield p.Segment(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "segment"))
+
+
+def _by_name(table: dict[str, Any]) -> Iterable[Any]:
+    return (table[name] for name in sorted(table))
+
+
+def _lines(project: Project, lines: Iterable[ast.Line], of: str) -> tuple[p.Line, ...]:
+    return tuple(p.Line(condition=_condition(project, line.condition, of), text=line.text) for line in lines)
+
+
+def _condition(project: Project, node: ast.Condition, of: str) -> p.Condition:
+    match node:
+        case ast.Block():
+            parts = tuple(_condition(project, line.condition, of) for line in node.lines)
+            kinds: dict[str, type[p.All] | type[p.Any_] | type[p.None_]] = {
+                "all": p.All,
+                "any": p.Any_,
+                "none": p.None_,
+            }
+            return kinds[node.kind](of=parts)
+        case ast.In():
+            kind = of
+            if of == "when":
+                kind = "segment" if node.name.text in project.segments else "place"
+            return p.Member(of=cast(Any, kind), name=node.name.text, negated=node.negated)
+        case ast.Consent():
+            return p.Consent(name=node.name.text)
+        case ast.BasketWorth():
+            basis = {"group": "group", "before": "list", "after": "current"}[node.basis]
+            low = _minor(project, node.low) if node.low else ()
+            high = _minor(project, node.high) if node.high else ()
+            return p.Worth(low=low, high=high, of=node.of.text if node.of else None, basis=cast(Any, basis))
+        case ast.BasketHas():
+            return _basket_has(node)
+        case ast.Compare():
+            return _compare(project, node)
+        case ast.NotYet():
+            raise AssertionError(node.code)
+
+
+def _basket_has(node: ast.BasketHas) -> p.Condition:
+    scale = 1000 if node.unit else 1
+
+    def bound(value: Decimal | None) -> int | None:
+        return None if value is None else int(value * scale)
+
+    if node.unit:
+        return p.Measured(low=bound(node.low), high=bound(node.high), unit=cast(Any, node.unit), of=node.of.text)
+    return p.Count(low=bound(node.low), high=bound(node.high), of=node.of.text, one_article=node.one_article)
+
+
+_COMPARE = {
+    "is": "eq",
+    "is not": "ne",
+    "is at least": "ge",
+    "is at most": "le",
+    "is more than": "gt",
+    "is less than": "lt",
+    "is before": "lt",
+    "is after": "gt",
+}
+
+
+def _compare(project: Project, node: ast.Compare) -> p.Condition:
+    attribute = node.subject.path
+    values = node.values
+    match node.op:
+        case "is known" | "is unknown":
+            return p.Known(attribute=attribute, known=node.op == "is known")
+        case "is under":
+            return p.Under(attribute=attribute, path=_quoted(values[0]).rstrip("/"))
+        case "starts with":
+            return p.StartsWith(attribute=attribute, prefix=_quoted(values[0]))
+        case "has" | "has one of":
+            return p.Has(attribute=attribute, values=tuple(sorted({_quoted(value) for value in values})))
+        case "is listed in":
+            entries = project.listed(_quoted(values[0]), headings(node.subject.name))
+            assert isinstance(entries, tuple)
+            return p.OneOf(attribute=attribute, values=tuple(sorted(entries)))
+        case "is more than … ago" | "is less than … ago":
+            length = values[0]
+            assert isinstance(length, ast.Duration)
+            op = "more" if "more" in node.op else "less"
+            return p.Age(attribute=attribute, op=cast(Any, op), count=length.count, unit=cast(Any, length.unit))
+        case "is one of" | "is not one of":
+            known = tuple(sorted({_scalar(project, node, value) for value in values}, key=_order))
+            return p.OneOf(attribute=attribute, values=known, negated=node.op == "is not one of")
+        case "is between":
+            return p.All(of=(_single(project, node, "ge", values[0]), _single(project, node, "le", values[1])))
+        case op:
+            return _single(project, node, _COMPARE[op], values[0])
+
+
+def _order(value: int | str) -> tuple[int, str]:
+    return (value, "") if isinstance(value, int) else (0, value)
+
+
+def _single(project: Project, node: ast.Compare, op: str, value: ast.Value) -> p.Condition:
+    if isinstance(value, ast.Money):
+        return p.CompareMoney(attribute=node.subject.path, op=cast(Any, op), value=_minor(project, value))
+    return p.Compare(attribute=node.subject.path, op=cast(Any, op), value=_scalar(project, node, value))
+
+
+def _scalar(project: Project, node: ast.Compare, value: ast.Value) -> int | str:
+    if not node.subject.name:  # payment, delivery
+        assert isinstance(value, ast.Word)
+        return value.text
+    result = scalar(project.attributes[node.subject.path], value, project.channels)
+    assert not isinstance(result, Diagnostic), result
+    return result
+
+
+def _quoted(value: ast.Value) -> str:
+    assert isinstance(value, ast.Quoted)
+    return value.text
+
+
+def _minor(project: Project, value: ast.Money) -> p.Money:
+    result = money(value, project.settings.currencies, scale="minor")
+    assert not isinstance(result, Diagnostic), result
+    return result
+
+
+def _micros(project: Project, value: ast.Money) -> p.Money:
+    result = money(value, project.settings.currencies, scale="micros")
+    assert not isinstance(result, Diagnostic), result
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------- stacking
+
+
+def _groups(project: Project) -> Iterator[p.Program]:
+    assert project.sequence is not None or not project.groups
+    sequence = [name.text for name in project.sequence.names] if project.sequence else []
+    for position, name in enumerate(sequence):
+        group = project.groups[name]
+        lines = {line.kind: line for line in group.lines}
+        yield p.Group(
+            name=name,
+            title=group.title,
+            gives=cast(Any, lines["gives"].word),
+            apply=cast(Any, lines["apply"].word),
+            at_most=lines["apply"].count,
+            prices=cast(Any, lines["prices"].word),
+            order=tuple(n.text for n in lines["order"].names) if "order" in lines else (),
+            position=position,
+        )
+
+
+def _guards(project: Project) -> Iterator[p.Program]:
+    for guard in _by_name(project.guards):
+        sets: dict[str, set[str]] = {}
+        for never in guard.nevers:
+            sets.setdefault(never.verb, set()).update(name.text for name in never.names)
+        chosen = {verb: tuple(sorted(names)) for verb, names in sets.items()}
+        yield p.Guard(
+            name=guard.name.text,
+            title=guard.title,
+            discount=chosen.get("discount", ()),
+            reward=chosen.get("reward", ()),
+            count=chosen.get("count", ()),
+            ship_free=chosen.get("ship free", ()),
+            because=" ".join(text.text for text in guard.because),
+        )
+
+
+def _codes(project: Project) -> Iterator[p.Program]:
+    for node in _by_name(project.codes):
+        uses = next((line.count for line in node.lines if line.kind == "uses"), None)
+        yield p.CodeSet(name=node.name.text, title=node.title, codes=codes_of(project, node), uses=uses)
+
+
+# ---------------------------------------------------------------------------------------------------- promotions
+
+
+def _promotions(project: Project) -> Iterator[p.Program]:
+    for node in _by_name(project.promotions):
+        yield _promotion(project, node)
+
+
+def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
+    runs, sold, get, group = (first(node, kind) for kind in (ast.Runs, ast.Sold, ast.Get, ast.InGroup))
+    audience = choice(node, "for")
+    assert isinstance(runs, ast.Runs) and isinstance(sold, ast.Sold) and audience is not None
+    assert isinstance(get, ast.Get) and isinstance(group, ast.InGroup)
+    only_on = first(node, ast.OnlyOn)
+    places = choice(node, "only at")
+    code = first(node, ast.WithCode)
+    buy = first(node, ast.Buy)
+    left_out = first(node, ast.Except)
+    owner = first(node, ast.Owner)
+    names = () if left_out is None else tuple(sorted({name.text for name in left_out.names}))
+    excluded: dict[str, Any] = {"except": names}  # a word of Python
+    return p.Promotion(
+        name=node.name.text,
+        title=node.title,
+        runs=_runs(project, runs),
+        only_on=None if only_on is None else _only_on(only_on),
+        channels=p.Channels(names=_channels(project, sold), text=sold.text),
+        places=None if places is None else _choice(places),
+        audience=_choice(audience),
+        code=None if code is None else p.WithCode(codes=code.codes.text, text=code.text),
+        when=_lines(project, (clause.line for clause in clauses(node, ast.When)), "when"),
+        buy=None if buy is None else p.Buy(count=buy.count, of=buy.of.text, text=buy.text),
+        reward=_reward(project, get.reward),
+        **excluded,
+        limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),
+        group=group.name.text,
+        labels=_texts(node, "label"),
+        terms=_texts(node, "terms"),
+        owner="" if owner is None else owner.text.text,
+    )
+
+
+def _runs(project: Project, node: ast.Runs) -> p.Runs:
+    def local(moment: ast.Moment, alone: int) -> int:
+        return day_number(moment.date) * DAY + (alone if moment.time is None else moment.time.seconds)
+
+    return p.Runs(
+        start=local(node.start, 0),
+        until=None if node.until is None else local(node.until, DAY),
+        zone=node.zone.text if node.zone else project.settings.timezone,
+        text=node.text,
+    )
+
+
+def _only_on(node: ast.OnlyOn) -> p.OnlyOn:
+    slots = []
+    for slot in node.slots:
+        assert isinstance(slot, ast.Slot)
+        start = slot.start.seconds if slot.start else 0
+        until = slot.until.seconds if slot.until else DAY
+        slots.append(p.Slot(days=sum(1 << day for day in slot.days), start=start, until=until))
+    return p.OnlyOn(slots=tuple(slots), text=node.text)
+
+
+def _channels(project: Project, node: ast.Sold) -> tuple[str, ...]:
+    names = set(project.channels) if node.names is None else {name.text for name in node.names}
+    return tuple(sorted(names - {name.text for name in node.but_not}))
+
+
+def _choice(node: ast.Choice) -> p.Choice:
+    any_of = tuple(sorted({name.text for name in node.any_of}))
+    return p.Choice(any_of=any_of, but_not=tuple(sorted({name.text for name in node.but_not})), text=node.text)
+
+
+def _target(node: ast.Target) -> p.Target:
+    return p.Target(kind=node.kind, name=node.name.text if node.name else "")
+
+
+def _basis_points(percent: ast.Percent) -> int:
+    result = basis_points(percent)
+    assert not isinstance(result, Diagnostic), result
+    return result
+
+
+def _reward(project: Project, node: ast.Reward) -> p.Reward:
+    match node:
+        case ast.PercentOff():
+            percent = _basis_points(node.percent)
+            kind = p.PercentOffTogether if node.together else p.PercentOff
+            return kind(percent=percent, target=_target(node.target))
+        case ast.AmountOff(together=True):
+            return p.AmountOffTogether(amount=_minor(project, node.amount), target=_target(node.target))
+        case ast.AmountOff():
+            return p.AmountOffEach(amount=_minor(project, node.amount), target=_target(node.target))
+        case ast.AmountOffMeasure():
+            return p.AmountOffMeasure(
+                amount=_micros(project, node.amount),
+                per=cast(Any, node.per),
+                hundreds=node.hundreds,
+                target=_target(node.target),
+            )
+        case ast.FixedPrice(per=""):
+            return p.FixedPriceEach(price=_minor(project, node.price), target=_target(node.target))
+        case ast.FixedPrice():
+            return p.FixedPriceMeasure(
+                price=_micros(project, node.price),
+                per=cast(Any, node.per),
+                hundreds=node.hundreds,
+                target=_target(node.target),
+            )
+        case ast.Pick():
+            return p.Pick(which=node.which, count=node.count, percent=_basis_points(node.percent))
+        case ast.Ladder():
+            steps = sorted(node.steps, key=lambda step: step.nth)
+            return p.Ladder(steps=tuple(_step(project, step) for step in steps))
+        case ast.PriceTogether():
+            return p.PriceTogether(price=_minor(project, node.price), singles=node.singles)
+        case ast.FreeService():
+            return p.FreeService(service=node.service.text)
+        case ast.NotYet():
+            raise AssertionError(node.code)
+
+
+def _step(project: Project, step: ast.LadderStep) -> p.Step:
+    if isinstance(step.off, ast.Percent):
+        return p.Step(nth=step.nth, percent=_basis_points(step.off))
+    return p.Step(nth=step.nth, amount=_minor(project, step.off))
+
+
+def _limit(project: Project, node: ast.Limit) -> p.Limit:
+    return p.Limit(
+        measure=node.measure,
+        count=node.count,
+        saving=() if node.saving is None else _minor(project, node.saving),
+        scope=cast(Any, node.scope),
+        period=node.period,
+        key=limit_key(node),
+        text=node.text,
+    )
+
+
+def _texts(node: ast.Promotion, kind: str) -> tuple[p.Text, ...]:
+    texts = [clause for clause in clauses(node, ast.Label) if clause.kind == kind]
+    made = (p.Text(language=text.language.text, text=text.text.text) for text in texts)
+    return tuple(sorted(made, key=lambda text: text.language))
+
+
+PASSES: tuple[tuple[str, Callable[[Project], Iterator[p.Program]]], ...] = (
+    ("settings", _settings),
+    ("schema", _schema),
+    ("catalogue", _catalogue),
+    ("stores", _stores),
+    ("zones", _zones),
+    ("product sets", _sets),
+    ("places", _places),
+    ("segments", _segments),
+    ("groups", _groups),
+    ("guards", _guards),
+    ("codes", _codes),
+    ("promotions", _promotions),
+)

@@ -1,0 +1,162 @@
+"""Who is in a segment: what `expect in gold-members` asks. From Programs and facts alone, three-valued (Kleene).
+
+None stands for unknown. Audiences of promotions are decided by the engine; this answers for segments that none uses.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+
+from dsl.zones import local_seconds
+from engine.basket import Customer, Fact
+from engine.money import micros_per_minor
+from engine.program import (
+    Age,
+    All,
+    Any_,
+    Compare,
+    CompareMoney,
+    Condition,
+    Consent,
+    Has,
+    Known,
+    Member,
+    None_,
+    OneOf,
+    Program,
+    Schema,
+    Segment,
+    Settings,
+    StartsWith,
+    Type,
+    Under,
+)
+
+Truth = bool | None
+_EPOCH = datetime.date(1970, 1, 1)
+
+
+class Members:
+    """The segments of a ruleset, asked for one customer at one instant."""
+
+    def __init__(self, programs: Iterable[Program]) -> None:
+        self.segments: dict[str, Segment] = {}
+        self.defaults: dict[str, Fact] = {}
+        self.zone = "UTC"
+        for program in programs:
+            if isinstance(program, Segment):
+                self.segments[program.name] = program
+            elif isinstance(program, Settings):
+                self.zone = program.timezone
+            elif isinstance(program, Schema):
+                for attribute in program.attributes:
+                    if attribute.entity == "customer" and attribute.default is not None:
+                        self.defaults[attribute.name] = Fact(attribute.type, attribute.default)
+
+    def holds(self, segment: str, customer: Customer, at_us: int) -> bool:
+        """Segments are closed: unknown is not a member."""
+        facts: dict[str, Fact] = {**(self.defaults if customer.id else {}), **customer.attributes}
+        if customer.id:
+            facts["id"] = Fact(Type.TEXT, customer.id)
+        day = _EPOCH + datetime.timedelta(days=local_seconds(self.zone, at_us // 1_000_000) // 86_400)
+        asked = _Asked(self.segments, facts, customer.consents, day)
+        return asked.member(segment)
+
+
+class _Asked:
+    def __init__(
+        self,
+        segments: Mapping[str, Segment],
+        facts: Mapping[str, Fact],
+        consents: frozenset[str] | None,
+        day: datetime.date,
+    ) -> None:
+        self.segments = segments
+        self.facts = facts
+        self.consents = consents
+        self.day = day
+
+    def member(self, name: str) -> bool:
+        """All lines hold."""
+        return _all(self.truth(line.condition) for line in self.segments[name].lines) is True
+
+    def truth(self, condition: Condition) -> Truth:
+        """True, False, or None: unknown."""
+        match condition:
+            case All(of=parts):
+                return _all(self.truth(part) for part in parts)
+            case Any_(of=parts):
+                return _not(_all(_not(self.truth(part)) for part in parts))
+            case None_(of=parts):
+                return _all(_not(self.truth(part)) for part in parts)
+            case Member(name=name, negated=negated):
+                return self.member(name) != negated
+            case Consent(name=name):
+                return None if self.consents is None else name in self.consents
+            case Known(attribute=attribute, known=known):
+                return (self.fact(attribute) is not None) == known
+            case _:
+                return self.compared(condition)
+
+    def fact(self, attribute: str) -> Fact | None:
+        """Of the customer."""
+        return self.facts.get(attribute.removeprefix("customer."))
+
+    def compared(self, condition: Condition) -> Truth:
+        """A fact against constants; unknown where there is none."""
+        assert isinstance(condition, Compare | CompareMoney | OneOf | Under | StartsWith | Has | Age), condition.kind
+        fact = self.fact(condition.attribute)
+        if fact is None:
+            return None
+        value = fact.value
+        match condition:
+            case Compare(op=op, value=constant):
+                return _compare(op, value, constant)
+            case CompareMoney(op=op, value=amounts):
+                said = {amount.currency: amount.value for amount in amounts}.get(fact.currency)
+                return None if said is None else _compare(op, value, said * micros_per_minor(fact.currency))
+            case OneOf(values=values, negated=negated):
+                return (value in values) != negated
+            case Under(path=path):
+                return isinstance(value, str) and (value == path or value.startswith(path + "/"))
+            case StartsWith(prefix=prefix):
+                return isinstance(value, str) and value.startswith(prefix)
+            case Has(values=values):
+                return isinstance(value, tuple) and not set(value).isdisjoint(values)
+            case Age(op=op, count=count, unit=unit):
+                assert isinstance(value, int)
+                edge = (back(self.day, count, unit) - _EPOCH).days
+                return value < edge if op == "more" else value > edge
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    known: Truth = True
+    for truth in truths:
+        if truth is False:
+            return False
+        known = None if truth is None else known
+    return known
+
+
+def _not(truth: Truth) -> Truth:
+    return None if truth is None else not truth
+
+
+def _compare(op: str, value: object, constant: int | str) -> bool:
+    if op in ("eq", "ne"):
+        return (value == constant) == (op == "eq")
+    assert isinstance(value, int) and isinstance(constant, int)
+    return {"lt": value < constant, "le": value <= constant, "gt": value > constant, "ge": value >= constant}[op]
+
+
+def back(day: datetime.date, count: int, unit: str) -> datetime.date:
+    """So many calendar units before a day; months and years clamp, and nothing lies before the year 1."""
+    if unit in ("day", "week"):
+        return datetime.date.fromordinal(max(day.toordinal() - count * (7 if unit == "week" else 1), 1))
+    months = day.year * 12 + day.month - 1 - count * (12 if unit == "year" else 1)
+    if months < 12:
+        return datetime.date.min
+    year, month = divmod(months, 12)
+    last = (datetime.date(year + month // 11, (month + 1) % 12 + 1, 1) - datetime.timedelta(days=1)).day
+    return datetime.date(year, month + 1, min(day.day, last))

@@ -1,0 +1,353 @@
+"""Text → declarations and findings. The only user of lark, whose own words never reach anybody.
+
+A file is cut into declarations by its braces; each is parsed on its own. Where a line cannot be read, it is reported,
+dropped, and the declaration is read again without it: so all independent findings come at once, each at its line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.resources
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lark
+
+from dsl import ast, limits
+from dsl.build import Builder
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.source import block_end, mask, statement
+from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED
+from dsl.wrong_forms import Place, did_you_mean, recognise
+
+_OPENS = re.compile(r"(settings|schema|products|places|segment|group|guard|codes|promotion|sample|test)\b[^{]*\{\s*$")
+_FIRST_WORD = re.compile(r"\s*([^\s{}]+)")
+_HEAD = re.compile(r"\s*([a-z]+)\s+(?:([a-z][a-z0-9]*(?:-[a-z0-9]+)*)|\"([^\"]*)\")")
+
+
+class _Words:
+    """Glued words («perbasket») would pass as two keywords where no name is possible, were a name not always read."""
+
+    always_accept = ("NAME",)
+
+    @staticmethod
+    def process(stream: Iterator[Any]) -> Iterator[Any]:
+        """Nothing to change."""
+        return stream
+
+
+@functools.cache
+def parser(strict: bool = False) -> lark.Lark:
+    """The parser of grammar.lark; `strict` proves that it has no conflict and no two terminals that collide."""
+    grammar = importlib.resources.files("dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return lark.Lark(
+        grammar, parser="lalr", lexer="contextual", postlex=_Words(), propagate_positions=True, strict=strict
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The declarations of one file, in its order, and what is wrong with its form. `text` "" where it is no text."""
+
+    declarations: tuple[ast.Decl, ...]
+    findings: tuple[Diagnostic, ...]
+    text: str
+
+
+def parse(file: str, data: bytes) -> Parsed:
+    """All declarations of a file. Never raises."""
+    everything = Span(file, 1, 1, 1, 2)
+    if len(data) > limits.FILE_BYTES_MAX:
+        return Parsed((), (found("P0301", everything, size=len(data), most=limits.FILE_BYTES_MAX),), "")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        return Parsed((), (found("P0306", Span(file, line, column, line, column + 1)),), "")
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return _File(file, lines).read(text)
+
+
+class _File:
+    """Cuts a file into declarations."""
+
+    def __init__(self, file: str, lines: list[str]) -> None:
+        self.file = file
+        self.lines = lines
+        self.masked = [mask(line) for line in lines]
+        self.declarations: list[ast.Decl] = []
+        self.findings: list[Diagnostic] = []
+
+    def read(self, text: str) -> Parsed:
+        """Declaration after declaration."""
+        index = 0
+        while index < len(self.lines):
+            index = self.next(index)
+            if len(self.findings) >= limits.FINDINGS_MAX:
+                break
+        return Parsed(tuple(self.declarations), tuple(self.findings), text)
+
+    def next(self, index: int) -> int:
+        """Read what begins here; the line after it."""
+        line = self.masked[index].strip()
+        if not line:
+            return index + 1
+        if line.startswith("}"):
+            column = self.masked[index].index("}") + 1
+            self.findings.append(found("P0206", Span(self.file, index + 1, column, index + 1, column + 1)))
+            return index + 1
+        end, missing = self.extent(index)
+        if missing:
+            self.findings.append(found("P0205", self.line_span(index)))
+        too_long = [number for number in range(index, end) if len(self.lines[number]) > limits.LINE_CHARACTERS_MAX]
+        for number in too_long:
+            size = len(self.lines[number])
+            span = Span(self.file, number + 1, 1, number + 1, 2)
+            self.findings.append(found("P0305", span, size=size, most=limits.LINE_CHARACTERS_MAX))
+        lines = self.lines[index:end]
+        masked = self.masked[index:end]
+        for number in too_long:
+            lines[number - index] = masked[number - index] = ""
+        lines += ["}"] * missing
+        masked += ["}"] * missing
+        reader = _Declaration(self.file, index + 1, lines, masked, broken=bool(too_long or missing))
+        node = reader.read()
+        if node is not None:
+            self.declarations.append(node)
+        self.findings.extend(reader.findings)
+        return end
+
+    def extent(self, index: int) -> tuple[int, int]:
+        """The line after this declaration, and how many closing braces it lacks."""
+        depth = 0
+        number = index
+        while number < len(self.lines):
+            covered = self.masked[number]
+            if number > index and depth > 0 and _OPENS.match(covered) and covered[0] != " ":
+                return number, depth
+            depth += covered.count("{") - covered.count("}")
+            number += 1
+            if depth <= 0 and not covered.rstrip().endswith(","):
+                return number, 0
+        return number, max(depth, 0)
+
+    def line_span(self, index: int) -> Span:
+        """Of a whole line."""
+        covered = self.masked[index]
+        start = len(covered) - len(covered.lstrip())
+        return Span(self.file, index + 1, start + 1, index + 1, len(covered.rstrip()) + 1)
+
+
+class _Declaration:
+    """Reads one declaration, dropping the lines that cannot be read."""
+
+    def __init__(self, file: str, first: int, lines: list[str], masked: list[str], *, broken: bool) -> None:
+        self.file = file
+        self.first = first
+        self.lines = lines
+        self.masked = masked
+        self.broken = broken
+        self.findings: list[Diagnostic] = []
+
+    def read(self) -> ast.Decl | None:
+        """The node; None where nothing can be known of it."""
+        if not self.keyword_known():
+            return self.head() if _HEAD.match(self.masked[0]) else None
+        while True:
+            try:
+                tree = parser().parse("\n".join(self.lines) + "\n")
+            except lark.UnexpectedInput as error:
+                if not self.drop(error):
+                    return self.head()
+                if len(self.findings) >= limits.FINDINGS_PER_DECLARATION_MAX:
+                    last = self.findings[-1].span
+                    self.findings.append(found("P0307", last))
+                    return self.head()
+                continue
+            break
+        if not tree.children:
+            return self.head()
+        builder = Builder(self.file, self.first, self.lines)
+        try:
+            node = builder.declaration(tree.children[0])
+        except RecursionError:
+            self.findings.append(found("P0302", self.whole(0), most=limits.NESTING_MAX))
+            return self.head()
+        self.findings.extend(builder.findings)
+        broken = self.broken or bool(builder.findings)
+        if broken and hasattr(node, "broken"):
+            return dataclasses.replace(node, broken=True)  # type: ignore[arg-type]
+        return node
+
+    def head(self) -> ast.Broken | None:
+        """What remains of a declaration that cannot be read: its name, so that nobody is told it does not exist."""
+        match = _HEAD.match(self.lines[0])
+        if not match:
+            return None
+        name = match[2] or match[3] or ""
+        span = Span(self.file, self.first, match.start(2) + 1, self.first, match.end(2) + 1)
+        return ast.Broken(match[1], ast.Name(name, span), span)
+
+    def keyword_known(self) -> bool:
+        """Does the first line begin as a declaration does? A near miss is reported and read as what it means."""
+        match = _FIRST_WORD.match(self.masked[0])
+        word = match[1] if match else ""
+        if word in DECLARATIONS or not match:
+            return True
+        guess = did_you_mean(word.lower(), DECLARATIONS)
+        span = Span(self.file, self.first, match.start(1) + 1, self.first, match.end(1) + 1)
+        self.broken = True
+        if guess is None:
+            known = "A file holds: " + ", ".join(sorted(DECLARATIONS)) + "."
+            clause = word in CLAUSES
+            write = "this line belongs into a promotion" if clause else ""
+            self.findings.append(found("P0204", span, word=word, write=write, known="" if clause else known))
+            return False
+        self.findings.append(found("P0204", span, word=word, guess=f" Did you mean «{guess}»?", fix=guess))
+        for kind in (self.lines, self.masked):
+            kind[0] = kind[0][: match.start(1)] + guess + kind[0][match.end(1) :]
+        return True
+
+    def drop(self, error: lark.UnexpectedInput) -> bool:
+        """Report and blank the statement that cannot be read. False: it was the first line, nothing is left."""
+        index = min(max(_line_of(error) - 1, 0), len(self.lines) - 1)
+        while index > 0 and not self.masked[index].strip():
+            index -= 1
+        first, end = statement(self.masked, index)
+        closing = self.masked[index].strip() == "}"
+        if closing:
+            opened = self.opener(index)
+            if not self.broken:
+                self.findings.append(found("P0207", self.whole(opened)))
+            first, end = opened, index + 1
+        elif self.masked[end - 1].rstrip().endswith("{"):
+            end = block_end(self.masked, first)
+        if not closing:
+            self.findings.extend(self.explain(error, index, first, end))
+        self.broken = True
+        if first == 0:
+            return False
+        for number in range(first, end):
+            self.lines[number] = self.masked[number] = ""
+        return True
+
+    def opener(self, index: int) -> int:
+        """The line whose brace this one closes."""
+        depth = 0
+        for number in range(index, -1, -1):
+            depth += self.masked[number].count("}") - self.masked[number].count("{")
+            if depth <= 0:
+                return number
+        return 0
+
+    def whole(self, index: int) -> Span:
+        """A whole line."""
+        covered = self.masked[index]
+        start = len(covered) - len(covered.lstrip())
+        line = index + self.first
+        return Span(self.file, line, start + 1, line, max(len(covered.rstrip()), start + 1) + 1)
+
+    def explain(self, error: lark.UnexpectedInput, index: int, first: int, end: int) -> list[Diagnostic]:
+        """Why the statement cannot be read: by its wrong forms, else by the word that does not fit."""
+        findings: list[Diagnostic] = []
+        for number in range(first, min(end, len(self.lines))):
+            if number > first and self.masked[number - 1].rstrip().endswith("{"):
+                break
+            place = Place(self.file, number + self.first, self.lines[number], self.masked[number])
+            findings.extend(recognise(place))
+        return findings or [self.unfit(error, index)]
+
+    def unfit(self, error: lark.UnexpectedInput, index: int) -> Diagnostic:
+        """The word that does not fit, with what would."""
+        expected = _expected(error)
+        words = sorted({word for name in expected for word in EXPECTED.get(name, ())} | _keywords(expected))
+        column = getattr(error, "column", 1) or 1
+        covered = self.masked[index]
+        rest = covered[column - 1 :]
+        word_match = re.match(r"[^\s,{}]+|[,{}]", rest)
+        known = "Possible here: " + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "") if words else ""
+        if (
+            not word_match
+            or _line_of(error) - 1 != index
+            or getattr(getattr(error, "token", None), "type", "") == "_NL"
+        ):
+            end = len(covered.rstrip())
+            line = index + self.first
+            what = f"{words[0]} is missing" if len(words) == 1 else "something is missing here"
+            return found("P0203", Span(self.file, line, end + 1, line, end + 2), write=what, known=known)
+        word = word_match.group()
+        line = index + self.first
+        span = Span(self.file, line, column, line, column + len(word))
+        first_word = not covered[: column - 1].strip()
+        guess = did_you_mean(word.lower(), [w for w in words if w[0].isalpha()])
+        glued = _glued(word, words)
+        if glued:
+            return found("P0208", span, write=glued, fix=glued)
+        asks = f" Did you mean «{guess}»?" if guess else ""
+        if first_word:
+            return found(
+                "P0201", span, word=word, what=self.place(index), guess=asks, known="" if guess else known, fix=guess
+            )
+        if len(word) == 1 and not word.isalnum() and word not in ",{}()":
+            return found("P0109", span, word=word, write="take it out")
+        return found("P0202", span, word=word, guess=asks, known="" if guess else known, fix=guess)
+
+    def place(self, index: int) -> str:
+        """What the innermost block around a line is called."""
+        depth = 0
+        for number in range(index - 1, -1, -1):
+            depth += self.masked[number].count("{") - self.masked[number].count("}")
+            if depth > 0:
+                head = self.masked[number].split("{")[0].split()
+                words = head[:1] if head else []
+                if head[:1] == ["when"] or head[:2] in (["any", "of"], ["all", "of"], ["none", "of"]):
+                    return "condition"
+                return {"products": "product set", "codes": "code set"}.get(words[0], words[0]) if words else "rule"
+        return "file"
+
+
+def _line_of(error: lark.UnexpectedInput) -> int:
+    token = getattr(error, "token", None)
+    if token is not None and token.type == "$END":
+        return 10**9
+    return int(getattr(error, "line", 1) or 1)
+
+
+def _expected(error: lark.UnexpectedInput) -> set[str]:
+    interactive = getattr(error, "interactive_parser", None)
+    if interactive is None:
+        return set(getattr(error, "expected", ()) or getattr(error, "allowed", ()) or ())
+    return set(interactive.accepts())
+
+
+@functools.cache
+def _literals() -> dict[str, str]:
+    return {t.name: t.pattern.value for t in parser().terminals if t.pattern.type == "str"}
+
+
+def _keywords(names: Iterable[str]) -> set[str]:
+    literals = _literals()
+    return {literals[name] for name in names if name in literals}
+
+
+def _glued(word: str, words: Sequence[str]) -> str | None:
+    """Two words written as one, the first of which fits here: «perbasket»."""
+    for keyword in words:
+        first = keyword.split()[0]
+        rest = word[len(first) :]
+        if len(first) > 1 and word.startswith(first) and rest.isalpha() and (rest in _all_words() or len(rest) > 3):
+            return f"{first} {rest}"
+    return None
+
+
+@functools.cache
+def _all_words() -> frozenset[str]:
+    return frozenset(
+        word
+        for value in (*_literals().values(), *(w for ws in EXPECTED.values() for w in ws))
+        for word in value.split()
+    )

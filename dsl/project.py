@@ -1,0 +1,362 @@
+"""All declarations of a project by name: settings, schema, sets, groups, promotions; and what is wrong with the names.
+
+The order of files and declarations means nothing: of two declarations of one name the first by file and line stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from dsl import ast, limits
+from dsl.data import Table, Unreadable, read_list, read_table
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.values import AttributeInfo, scalar
+from dsl.vocabulary import RESERVED, TYPES
+from dsl.wrong_forms import did_you_mean
+from dsl.zones import known_zones
+from engine.money import EXPONENTS, ROUNDINGS
+
+ENTITIES = ("customer", "item", "basket", "store", "delivery")
+IDS = ("customer.id", "item.sku", "store.id")  # the id itself, whether the schema lists it or not
+WHOSE = {
+    "customer": "Customers have",
+    "item": "Articles have",
+    "basket": "Baskets have",
+    "store": "Stores have",
+    "delivery": "Deliveries have",
+}
+
+
+@dataclass(slots=True)
+class SettingsInfo:
+    """The settings, defaults filled in."""
+
+    currencies: tuple[str, ...] = ()
+    timezone: str = ""
+    languages: tuple[str, ...] = ()
+    width: int | None = None
+    rounding: str = "half-up"
+    include_tax: bool = True
+
+
+@dataclass(slots=True)
+class Project:
+    """The symbols of a project. `incomplete` names kinds of declarations that could not be read whole."""
+
+    files: Mapping[str, bytes]
+    settings: SettingsInfo = field(default_factory=SettingsInfo)
+    attributes: dict[str, AttributeInfo] = field(default_factory=dict)
+    consents: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+    products: dict[str, ast.SetDecl] = field(default_factory=dict)
+    places: dict[str, ast.SetDecl] = field(default_factory=dict)
+    segments: dict[str, ast.SetDecl] = field(default_factory=dict)
+    groups: dict[str, ast.Group] = field(default_factory=dict)
+    guards: dict[str, ast.Guard] = field(default_factory=dict)
+    codes: dict[str, ast.Codes] = field(default_factory=dict)
+    promotions: dict[str, ast.Promotion] = field(default_factory=dict)
+    samples: dict[str, ast.Sample] = field(default_factory=dict)
+    tests: dict[str, ast.Test] = field(default_factory=dict)
+    sequence: ast.Sequence | None = None
+    catalogue: ast.Source | None = None
+    stores: ast.Source | None = None
+    unbuilt: list[ast.NotYet] = field(default_factory=list)
+    broken: dict[str, set[str]] = field(default_factory=dict)  # by keyword: names of declarations that are only known
+    incomplete: set[str] = field(default_factory=set)
+    tables: dict[str, Table | Unreadable | None] = field(default_factory=dict)  # read once; None: there is no such file
+    lists: dict[str, tuple[str, ...] | Unreadable | None] = field(default_factory=dict)
+
+    def table(self, path: str) -> Table | Unreadable | None:
+        """A table of the project, None where there is no such file."""
+        if path not in self.tables:
+            result: Table | Unreadable | None = None
+            if path in self.files:
+                try:
+                    result = read_table(path, self.files[path])
+                except Unreadable as why:
+                    result = why
+            self.tables[path] = result
+        return self.tables[path]
+
+    def listed(self, path: str, headings: Sequence[str]) -> tuple[str, ...] | Unreadable | None:
+        """The first column of a file, None where there is no such file."""
+        if path not in self.lists:
+            result: tuple[str, ...] | Unreadable | None = None
+            if path in self.files:
+                try:
+                    result = read_list(path, self.files[path], headings)
+                except Unreadable as why:
+                    result = why
+            self.lists[path] = result
+        return self.lists[path]
+
+
+_KINDS = {"products": "products", "places": "places", "segment": "segments"}
+_NOUNS = {"products": "product set", "places": "places", "segment": "segment"}
+_D = TypeVar("_D")
+
+
+def assemble(declarations: Iterable[ast.Decl], files: Mapping[str, bytes]) -> tuple[Project, list[Diagnostic]]:
+    """The project of these declarations and the findings about their names."""
+    builder = _Assembly(Project(files))
+    ordered = sorted(declarations, key=lambda node: node.span)
+    for node in ordered:
+        builder.add(node)
+    builder.finish(next((node.span for node in ordered), Span(min(files, default="project.promo"), 1, 1, 1, 2)))
+    return builder.project, builder.findings
+
+
+class _Assembly:
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.findings: list[Diagnostic] = []
+        self.settings: ast.Settings | None = None
+        self.schema: ast.Schema | None = None
+
+    def report(self, code: str, span: Span, **values: object) -> None:
+        self.findings.append(found(code, span, **values))  # type: ignore[arg-type]
+
+    def add(self, node: ast.Decl) -> None:
+        """One declaration."""
+        project = self.project
+        match node:
+            case ast.Settings():
+                if self.once("settings", self.settings, node.span):
+                    self.settings = node
+            case ast.Schema():
+                if self.once("schema", self.schema, node.span):
+                    self.schema = node
+            case ast.Source(kind="catalogue"):
+                if self.once("catalogue", project.catalogue, node.span):
+                    project.catalogue = node
+            case ast.Source():
+                if self.once("stores", project.stores, node.span):
+                    project.stores = node
+            case ast.Sequence():
+                if self.once("sequence", project.sequence, node.span):
+                    project.sequence = node
+            case ast.Unbuilt():
+                project.unbuilt.append(node.what)
+            case ast.SetDecl():
+                self.declare(getattr(project, _KINDS[node.kind]), node, node.name, _NOUNS[node.kind])
+            case ast.Group():
+                self.declare(project.groups, node, node.name, "group")
+            case ast.Guard():
+                self.declare(project.guards, node, node.name, "guard")
+            case ast.Codes():
+                self.declare(project.codes, node, node.name, "code set")
+            case ast.Promotion():
+                self.declare(project.promotions, node, node.name, "promotion")
+            case ast.Sample():
+                self.declare(project.samples, node, node.name, "sample")
+            case ast.Test():
+                self.declare(project.tests, node, node.name, "test")
+            case ast.Broken():
+                project.incomplete.add(node.kind)
+                if node.name:
+                    project.broken.setdefault(node.kind, set()).add(node.name.text)
+        if getattr(node, "broken", False):
+            project.incomplete.add(type(node).__name__.lower())
+
+    def once(self, what: str, first: object, span: Span) -> bool:
+        """There is one of these in a project."""
+        if first is None:
+            return True
+        self.report("P1021", span, what=what, where=where(getattr(first, "span"), span))  # noqa: B009 - any node
+        return False
+
+    def declare(self, table: dict[str, _D], node: _D, name: ast.Name, noun: str) -> None:
+        """A name of its kind, once, and no word of the language in its place."""
+        if name.text in table:
+            first: Span = getattr(table[name.text], "name").span  # noqa: B009 - any declaration
+            self.report("P1015", name.span, name=name.text, where=where(first, name.span))
+            return
+        self.reserved(name, noun)
+        table[name.text] = node
+
+    def reserved(self, name: ast.Name, noun: str) -> None:
+        words = RESERVED.get(noun, frozenset())
+        if name.text in words:
+            self.report("P1016", name.span, name=name.text, what=noun, known=", ".join(sorted(words)))
+
+    # ------------------------------------------------------------------------------------------------ settings
+
+    def finish(self, nowhere: Span) -> None:
+        """Settings and schema, once all is known."""
+        if self.settings is not None:
+            self.read_settings(self.settings)
+        elif "settings" not in self.project.incomplete:
+            self.report("P3016", nowhere, what="settings", write="settings { … } with currency and timezone")
+        if self.schema is not None:
+            self.read_schema(self.schema)
+        for path in IDS:
+            entity, name = path.split(".")
+            info = AttributeInfo(entity, name, "text", (), False, False, None, nowhere)
+            self.project.attributes.setdefault(path, info)
+
+    def read_settings(self, node: ast.Settings) -> None:
+        """Each line once."""
+        into = self.project.settings
+        seen: set[str] = set()
+        for line in node.lines:
+            if isinstance(line, ast.NotYet):
+                self.project.unbuilt.append(line)
+                continue
+            if line.kind in seen:
+                self.report("P2010", line.span, name=line.kind)
+                continue
+            seen.add(line.kind)
+            self.setting(into, line)
+        if node.broken:
+            return
+        for kind, write in (("currency", "currency EUR"), ("timezone", "timezone Europe/Berlin")):
+            if kind not in seen:
+                self.report("P3016", node.span, what=f"{kind}» in its «settings", write=write)
+
+    def setting(self, into: SettingsInfo, line: ast.Setting) -> None:
+        """One line."""
+        first = line.values[0]
+        match line.kind:
+            case "currency":
+                into.currencies = self.distinct(line.values)
+                for name in line.values:
+                    if name.text not in EXPONENTS:
+                        self.report("P2008", name.span, name=name.text, known="the codes of ISO 4217, like EUR and CHF")
+            case "timezone":
+                into.timezone = first.text
+                if first.text not in known_zones():
+                    self.zone_unknown(first)
+                    into.timezone = "UTC"
+            case "languages":
+                into.languages = self.distinct(line.values)
+            case "width":
+                width = int(first.text) if len(first.text) < 6 else 0
+                if not 10 <= width <= 200:
+                    self.report("P2007", first.span, what="A receipt's width", least=10, write="and at most 200")
+                else:
+                    into.width = width
+            case "rounding":
+                into.rounding = first.text
+                if first.text not in ROUNDINGS:
+                    guess = did_you_mean(first.text, ROUNDINGS)
+                    say = f"did you mean «{guess}»?" if guess else ""
+                    known = ", ".join(ROUNDINGS)
+                    self.report("P2002", first.span, name="rounding", value=first.text, guess=say, known=known)
+            case "tax":
+                into.include_tax = first.text == "include"
+
+    def zone_unknown(self, name: ast.Name) -> None:
+        """A zone that the table of zones lacks."""
+        guess = did_you_mean(name.text, known_zones())
+        self.report("P1020", name.span, name=name.text, guess=f"did you mean «{guess}»?" if guess else "")
+
+    def distinct(self, names: tuple[ast.Name, ...]) -> tuple[str, ...]:
+        """Each once."""
+        seen: dict[str, None] = {}
+        for name in names:
+            if name.text in seen:
+                self.report("P2010", name.span, name=name.text)
+            seen[name.text] = None
+        return tuple(seen)
+
+    # ------------------------------------------------------------------------------------------------ schema
+
+    def read_schema(self, node: ast.Schema) -> None:
+        """Attributes, then the lists of names."""
+        project = self.project
+        lists: dict[str, tuple[str, ...]] = {}
+        for part in node.parts:
+            if isinstance(part, ast.NotYet):
+                project.unbuilt.append(part)
+            elif isinstance(part, ast.NameList):
+                lists[part.kind] = (*lists.get(part.kind, ()), *self.distinct(part.names))
+                if part.kind == "services":
+                    for name in part.names:
+                        self.reserved(name, "service")
+                if part.kind in ("services", "payments", "channels"):
+                    for name in part.names:
+                        self.reserved(name, "value")
+        project.consents = lists.get("consents", ())
+        project.channels = lists.get("channels", ())
+        project.services = lists.get("services", ())
+        project.payments = lists.get("payments", ())
+        for part in node.parts:
+            if isinstance(part, ast.Entity):
+                self.entity(part)
+
+    def entity(self, part: ast.Entity) -> None:
+        """The attributes of customers, articles …"""
+        if part.name.text not in ENTITIES:
+            guess = did_you_mean(part.name.text, ENTITIES)
+            self.report("P1005", part.name.span, name=part.name.text, did=f" Did you mean «{guess}»?" if guess else "")
+            return
+        for attribute in part.attributes:
+            info = self.attribute(part.name.text, attribute)
+            if info is None:
+                continue
+            if info.path in self.project.attributes:
+                first = self.project.attributes[info.path].span
+                self.report("P1015", attribute.name.span, name=info.name, where=where(first, info.span))
+                continue
+            self.project.attributes[info.path] = info
+
+    def attribute(self, entity: str, node: ast.Attribute) -> AttributeInfo | None:
+        """One attribute, its default checked."""
+        written = node.type
+        kind = written.kind
+        if kind == "list" and written.of == "text":
+            kind = "list of text"
+        if kind not in TYPES:
+            named = f"list of {written.of}" if kind == "list" else kind
+            guess = did_you_mean(named, TYPES)
+            did = f" Did you mean «{guess}»?" if guess else ""
+            self.report("P1022", written.span, name=named, did=did, known=", ".join(TYPES))
+            self.project.incomplete.add("schema")
+            return None
+        for choice in written.choices:
+            self.reserved(choice, "value")
+        choices = self.distinct(written.choices)
+        path = f"{entity}.{node.name.text}"
+        if path in IDS and kind != "text":
+            self.report("P2003", written.span, name=path, type="text, the id itself", other=f"«{kind}»", write="text")
+        info = AttributeInfo(
+            entity, node.name.text, kind, choices, node.personal, node.predicted, node.default, node.name.span
+        )
+        if node.default is not None:
+            self.default(info, node.default, path)
+        return info
+
+    def default(self, info: AttributeInfo, value: ast.Value, path: str) -> None:
+        """A default is a value of its type."""
+        if info.kind in ("money", "list of text") or path in IDS:
+            what = "an id" if path in IDS else f"a {TYPES[info.kind].noun}"
+            self.report("P2012", value.span, value="default", why=f"{what} has none", write="take it out")
+            return
+        fitting = scalar(info, value, self.project.channels)
+        if isinstance(fitting, Diagnostic):
+            self.findings.append(fitting)
+
+
+def where(first: Span, other: Span) -> str:
+    """Where something stands, seen from elsewhere."""
+    return f"in line {first.line}" if first.file == other.file else f"{first.file}:{first.line}"
+
+
+def table_attributes(project: Project, entity: str) -> dict[str, AttributeInfo]:
+    """The attributes that columns of a table may be named for; the id is none of them."""
+    skipped = {"item": ("sku",), "store": ("id",)}[entity]
+    attributes = {
+        info.name: info for info in project.attributes.values() if info.entity == entity and info.name not in skipped
+    }
+    if entity == "item":
+        nowhere = Span("", 1, 1, 1, 2)
+        attributes.setdefault("price", AttributeInfo("item", "price", "money", (), False, False, None, nowhere))
+        attributes["tax-rate"] = AttributeInfo("item", "tax-rate", "percent", (), False, False, None, nowhere)
+    return attributes
+
+
+assert limits.NAME_CHARACTERS_MAX <= limits.TEXT_CHARACTERS_MAX

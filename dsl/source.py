@@ -1,0 +1,66 @@
+"""A text as lines: comments and the insides of quotes masked, statements and blocks found, without any grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_HIDDEN = re.compile(r'"[^"]*(?:"|$)|#.*')
+
+
+def mask(line: str) -> str:
+    """The line with comments blanked and the insides of quotes replaced, each character in its place.
+
+    >>> mask('label de "a { b" # c {')
+    'label de "······"      '
+    """
+    return _HIDDEN.sub(_cover, line)
+
+
+def _cover(found: re.Match[str]) -> str:
+    text = found.group()
+    if text.startswith("#"):
+        return " " * len(text)
+    inside = text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:]
+    return '"' + "·" * len(inside) + ('"' if len(text) > len(inside) + 1 else "")
+
+
+def without_comment(line: str) -> str:
+    """The line up to its comment.
+
+    >>> without_comment('currency EUR  # "budgets"')
+    'currency EUR'
+    """
+    covered = mask(line)
+    return line[: len(covered.rstrip())]
+
+
+def statement(masked: Sequence[str], index: int) -> tuple[int, int]:
+    """From the first line of the statement that this line belongs to, to the line after its last: commas carry on."""
+    first = index
+    while first > 0 and _carries_on(masked, first - 1):
+        first -= 1
+    last = index
+    while last + 1 < len(masked) and masked[last].rstrip().endswith(","):
+        last += 1
+        while last + 1 < len(masked) and not masked[last].strip():
+            last += 1
+    return first, last + 1
+
+
+def _carries_on(masked: Sequence[str], index: int) -> bool:
+    while index > 0 and not masked[index].strip():
+        index -= 1
+    return masked[index].rstrip().endswith(",")
+
+
+def block_end(masked: Sequence[str], first: int) -> int:
+    """The line after the one that closes what the statement beginning here opens; without a block, its own end."""
+    depth = 0
+    index = first
+    while index < len(masked):
+        depth += masked[index].count("{") - masked[index].count("}")
+        index += 1
+        if depth <= 0 and not masked[index - 1].rstrip().endswith(","):
+            break
+    return index

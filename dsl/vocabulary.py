@@ -1,0 +1,224 @@
+"""THE table: every declaration, clause, attribute type, operator and reward, with its meaning and an example that runs.
+
+The checker, the pages and the tests read these rows; nobody keeps a second list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.decision import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a word means, in one sentence, and a line that uses it."""
+
+    doc: str
+    example: str
+
+
+# ---------------------------------------------------------------------------------------------------- declarations
+
+DECLARATIONS: dict[str, Row] = {
+    "settings": Row("what holds for the whole project", "settings {"),
+    "schema": Row("the attributes and names that rules may use", "schema {"),
+    "catalogue": Row("articles and their attributes, from a table", 'catalogue from "data/catalogue.csv"'),
+    "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"'),
+    "stores": Row("stores and their attributes, from a table", 'stores from "data/stores.csv"'),
+    "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"'),
+    "costs": Row("what articles cost us, from a table", 'costs from "data/costs.csv"'),
+    "products": Row("a set of articles: all lines must hold", 'products pasta "Pasta" {'),
+    "places": Row("a set of stores: all lines must hold", 'places city "City" {'),
+    "segment": Row("a set of customers: all lines must hold", 'segment gold-members "Gold" {'),
+    "group": Row("promotions that are weighed together", "group item-deals {"),
+    "sequence": Row("the order in which groups have their turn", "sequence item-deals, coupons"),
+    "guard": Row("what no promotion overrides", "guard law {"),
+    "codes": Row("a set of codes that shoppers enter", "codes spring-code {"),
+    "promotion": Row("who gets what, when and where", "promotion pasta-3-for-2 {"),
+    "sample": Row("an article for tests", 'sample penne "Penne 500 g" {'),
+    "test": Row("a basket and what must come of it", 'test "the cheapest of three is free" {'),
+}
+
+# ---------------------------------------------------------------------------------------------------- clauses
+
+CLAUSES: dict[str, Row] = {
+    "runs": Row(
+        "from a moment, until a moment; a date alone is to its end", "runs from 2026-09-17 08:00 until 2026-09-30"
+    ),
+    "only on": Row("days of the week and hours", "only on Mon to Fri between 18:00 and 20:00"),
+    "only at": Row("in the stores of these places", "only at city-stores"),
+    "sold": Row("in these channels", "sold in stores, webshop"),
+    "for": Row("for everyone, or members of segments", "for any of gold-members, champions but not employees"),
+    "with code": Row("for those who enter a code of the set", "with code from newsletter"),
+    "when": Row(
+        "a condition on basket, delivery, payment, store or customer", "when basket is worth at least EUR 50.00"
+    ),
+    "buy": Row("so many pieces of a set; repeats", "buy 3 of pasta"),
+    "get": Row("the reward", "get 10% off pasta"),
+    "limit": Row("how often, how many baskets, or how much", "limit 4 per basket"),
+    "group": Row("the group it is weighed in", "group item-deals"),
+    "except": Row("articles left out of reward, «buy» and thresholds", "except gift-cards"),
+    "label": Row("its text on the receipt, in a language", 'label en "Pasta: 3 for 2"'),
+    "terms": Row("its small print, in a language", 'terms en "Not paid out in cash."'),
+    "owner": Row("who answers for it", 'owner "Pricing"'),
+}
+
+# ---------------------------------------------------------------------------------------------------- attribute types
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRow:
+    """A type of attributes. `noun` as messages call it, `literal` as its values are written."""
+
+    noun: str
+    doc: str
+    literal: str
+    example: str
+
+
+TYPES: dict[str, TypeRow] = {
+    "text": TypeRow("text", "any text", 'a text: "Pastella"', "brand: text"),
+    "number": TypeRow("number", "a number, whole or with a point", "a number: 4", "age-limit: number"),
+    "percent": TypeRow("percentage", "a percentage", "a percentage: 30%", "churn-risk: percent"),
+    "yes-no": TypeRow("yes or no", "yes or no", "yes or no", "price-bound: yes-no"),
+    "date": TypeRow("date", "a day", "a date: 2026-09-17", "first-seen: date"),
+    "money": TypeRow("money amount", "an amount in a currency", "an amount: EUR 5.00", "price: money"),
+    "one of": TypeRow("choice", "one of the words listed", "one of its words", "tier: one of silver, gold"),
+    "list of text": TypeRow("list", "several texts", 'texts: "roses", "herbs"', "interests: list of text"),
+    "category": TypeRow("category", "a path in the assortment", 'a path: "Food/Pasta"', "category: category"),
+    "country": TypeRow("country", "a country, two capital letters", "a country: DE", "country: country"),
+    "language": TypeRow("language", "a language, two small letters", "a language: de", "language: language"),
+    "store": TypeRow("store", "the id of a store", 'a store: "0042"', "home-store: store"),
+    "channel": TypeRow("channel", "one of the schema's channels", "a channel: webshop", "channel: channel"),
+    "score-1-to-5": TypeRow("score", "a whole number from 1 to 5", "a score from 1 to 5", "recency: score-1-to-5"),
+}
+
+# ---------------------------------------------------------------------------------------------------- operators
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator: which types have it, and what it means."""
+
+    types: tuple[str, ...]
+    doc: str
+    example: str
+
+
+_EQUAL = (
+    "text",
+    "number",
+    "percent",
+    "yes-no",
+    "date",
+    "money",
+    "one of",
+    "category",
+    "country",
+    "language",
+    "store",
+    "channel",
+    "score-1-to-5",
+)
+_LISTED = ("text", "number", "one of", "category", "country", "language", "store", "channel", "score-1-to-5")
+_ORDERED = ("number", "percent", "money", "score-1-to-5")
+_TEXTS = ("text", "category", "store")
+_ALL = tuple(TYPES)
+
+OPERATORS: dict[str, Operator] = {
+    "is": Operator(_EQUAL, "equal", "customer.tier is gold"),
+    "is not": Operator(_EQUAL, "known and different", "customer.tier is not gold"),
+    "is one of": Operator(_LISTED, "equal to one of these", "customer.tier is one of silver, gold"),
+    "is not one of": Operator(_LISTED, "known and none of these", "customer.tier is not one of silver, gold"),
+    "is at least": Operator(_ORDERED, "this or more", "customer.score is at least 4"),
+    "is at most": Operator(_ORDERED, "this or less", "customer.score is at most 4"),
+    "is more than": Operator(_ORDERED, "more", "customer.score is more than 4"),
+    "is less than": Operator(_ORDERED, "less", "customer.score is less than 4"),
+    "is between": Operator(
+        (*_ORDERED, "date"), "from one to the other, both included", "customer.score is between 2 and 4"
+    ),
+    "is before": Operator(("date",), "an earlier day", "customer.first-seen is before 2024-01-01"),
+    "is after": Operator(("date",), "a later day", "customer.first-seen is after 2024-01-01"),
+    "is more than … ago": Operator(("date",), "longer ago", "customer.first-seen is more than 2 years ago"),
+    "is less than … ago": Operator(("date",), "not so long ago", "customer.first-seen is less than 2 years ago"),
+    "is known": Operator(_ALL, "it was given", "customer.birthday is known"),
+    "is unknown": Operator(_ALL, "it was not given", "customer.birthday is unknown"),
+    "is under": Operator(("category", "text"), "the path and all below it", 'item.category is under "Food"'),
+    "starts with": Operator(_TEXTS, "begins with this text", 'item.sku starts with "GC-"'),
+    "is listed in": Operator(_TEXTS, "stands in the first column of a file", 'item.sku is listed in "lists/small.csv"'),
+    "has": Operator(("list of text",), "this is among them", 'customer.interests has "roses"'),
+    "has one of": Operator(
+        ("list of text",), "one of these is among them", 'customer.interests has one of "roses", "herbs"'
+    ),
+}
+
+# ---------------------------------------------------------------------------------------------------- rewards
+
+REWARDS: dict[str, Row] = {
+    "percent off": Row("a percentage off each piece", "get 10% off pasta"),
+    "percent off together": Row("a percentage of the whole, rounded once", "get 10% off pasta together"),
+    "percent off the basket": Row("a percentage of the basket, rounded once", "get 10% off the basket"),
+    "amount off each": Row("an amount off each piece", "get EUR 1.00 off pasta each"),
+    "amount off together": Row("an amount once, shared over the pieces", "get EUR 1.00 off pasta together"),
+    "amount off the basket": Row("an amount off the basket", "get EUR 5.00 off the basket"),
+    "amount off per measure": Row("an amount off per kg, l, …", "get EUR 0.10 off per kg of pasta"),
+    "price each": Row("a final price of each piece", "get pasta for EUR 1.00 each"),
+    "price per measure": Row("a final price per kg, l, …", "get pasta for EUR 0.99 per kg"),
+    "free": Row("the cheapest or dearest of those bought", "get the cheapest 1 free"),
+    "percent off pick": Row("a percentage off the cheapest or dearest of those bought", "get 50% off the cheapest 1"),
+    "every n-th": Row("by price, dearest first, in runs of «buy»", "get 20% off every 2nd, 50% off every 3rd"),
+    "together": Row("a price for those bought", "get them together for EUR 5.00"),
+    "singles too": Row("one or two cost their share of it", "get them together for EUR 5.00, singles too"),
+    "free service": Row("a service's fee falls to zero", "get free shipping"),
+}
+
+# ---------------------------------------------------------------------------------------------------- names and words
+
+# Names that the parser would take for a keyword, each only in its place.
+RESERVED: dict[str, frozenset[str]] = {
+    "product set": frozenset("a by every free prices the them what one".split()),
+    "service": frozenset("a by every free prices the them what".split()),
+    "segment": frozenset(("any", "everyone")),
+    "places": frozenset(("any", "everyone")),
+    "value": frozenset("after before between known not under unknown".split()),
+    "promotion": frozenset("a code fee free hint in not nothing partner return supplier total".split()),
+    "sample": frozenset("a code fee free hint in not nothing partner return supplier total".split()),
+}
+
+REASONS: dict[str, Reason] = {reason.name.lower().replace("_", "-"): reason for reason in Reason}
+
+# What a place in a line can hold, where it is no keyword: the grammar's terminals in people's words.
+EXPECTED: dict[str, tuple[str, ...]] = {
+    "AT_LEAST": ("at least",),
+    "AT_MOST": ("at most",),
+    "ONE_OF": ("one of",),
+    "MORE_THAN": ("more than",),
+    "LESS_THAN": ("less than",),
+    "LISTED_IN": ("listed in",),
+    "DOES_NOT_APPLY": ("does not apply",),
+    "PER_ITEM": ("per item",),
+    "PER_UNIT": ("per kg",),
+    "PER_BASKET": ("per basket",),
+    "SHIP_FREE": ("ship free",),
+    "GIFTS": ("gifts",),
+    "USES": ("uses",),
+    "MONEY": ("an amount like EUR 5.00",),
+    "PERCENT": ("a percentage like 10%",),
+    "DURATION": ("a time like 30 days",),
+    "MEASURE": ("a measure like 2.5 kg",),
+    "DATE": ("a date like 2026-09-17",),
+    "TIME": ("a time like 18:00",),
+    "NTH": ("a place like 2nd",),
+    "DECIMAL": ("a number",),
+    "INT": ("a number",),
+    "CURRENCY": ("a currency like EUR",),
+    "COUNTRY": ("a country like DE",),
+    "LANG": ("a language like de",),
+    "DAY": ("a day like Mon",),
+    "ZONE": ("a time zone like Europe/Berlin", "store-time"),
+    "PATH": ("an attribute like customer.tier",),
+    "NAME": ("a name",),
+    "STRING": ('a text like "Pasta"',),
+    "_NL": ("the end of the line",),
+}

@@ -1,0 +1,130 @@
+"""What is asked: a Basket, its Lines, the Facts that are known, and the bounds that every request must keep.
+
+Services convert the contract's messages into a Request; `check` says what is out of bounds, naming the field as the
+contract spells it, so that a caller can find it. Past `check` the engine relies on every bound below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.program import Type
+
+LINES_MAX = 1_000  # a basket; a wholesale order has some hundreds
+PIECES_MAX = 100_000  # over all lines: each piece is priced on its own
+MEASURE_MAX = 90_000_000  # thousandths: 90 tonnes; x PRICE_MICROS_MAX fits int64
+PRICE_MICROS_MAX = 10**11  # 100,000 units of the currency for one unit of measure
+PIECE_MICROS_MAX = 10**15  # a billion units of the currency for a piece: a house, in rupiah
+TOTAL_MINOR_MAX = 10**12  # of a basket at list prices; x 10,000 basis points fits int64
+CODES_MAX = 50
+FEES_MAX = 20
+FACTS_MAX = 256  # attributes of one entity or line
+USAGE_MAX = 1_000
+TEXT_MAX = 256  # characters of any text of a request
+AT_MIN_US = 0  # 1970
+AT_MAX_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
+
+BASIS_POINTS = 10_000
+assert MEASURE_MAX * PRICE_MICROS_MAX < 2**63
+assert TOTAL_MINOR_MAX * BASIS_POINTS < 2**63
+
+# Units of measure: dimension, and how many thousandths of the smallest unit of the dimension one thousandth is.
+UNITS: dict[str, tuple[str, int]] = {
+    "kg": ("mass", 1_000),  # in g
+    "g": ("mass", 1),
+    "l": ("volume", 1_000),  # in ml
+    "ml": ("volume", 1),
+    "m": ("length", 1),
+    "lb": ("pounds", 16),  # in oz: imperial and metric units are never converted into each other
+    "oz": ("pounds", 1),
+    "gal": ("gallons", 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One known value, in the scale of its type (engine/program.py). `currency` only for money."""
+
+    type: Type
+    value: int | str | tuple[str, ...]
+    currency: str = ""
+
+
+Facts = Mapping[str, Fact]  # by attribute name without its entity: "tier"
+
+
+@dataclass(frozen=True, slots=True)
+class BasketLine:
+    """One line of the basket: `quantity` pieces, or `measure` thousandths of `unit`; the other is 0.
+
+    `price_micros`: the list price of one piece, or of one `unit` of measure; None: the catalogue's.
+    `tax_rate`: basis points; None: the catalogue's, else 0."""
+
+    id: str
+    article: str
+    quantity: int = 0
+    measure: int = 0
+    unit: str = ""
+    price_micros: int | None = None
+    attributes: Facts = field(default_factory=dict)
+    tax_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What a service costs before promotions (shipping), in minor units. Not part of the goods."""
+
+    service: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """The subject of limits and the facts of segments. `consents` None: not known which were given."""
+
+    id: str = ""  # "" = unknown subject
+    household: str = ""
+    attributes: Facts = field(default_factory=dict)
+    consents: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUsage:
+    """What one counter of the asking customer, household, store, code, or in total, stands at before this basket.
+
+    `limit` is the key of the promotion's limit; `code` is said for limits of scope code only."""
+
+    promotion: str
+    limit: str
+    used: int  # uses, baskets, or minor units
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything a decision depends on, beside the ruleset. `at_us` is the instant at which rules are judged."""
+
+    at_us: int
+    currency: str
+    channel: str
+    lines: tuple[BasketLine, ...]
+    store: str = ""  # "" = none named
+    store_attributes: Facts = field(default_factory=dict)
+    delivery: str = ""  # the chosen service; "" = not chosen yet
+    delivery_attributes: Facts = field(default_factory=dict)
+    payment: str = ""  # the chosen means; "" = not chosen yet
+    basket_attributes: Facts = field(default_factory=dict)
+    customer: Customer = field(default_factory=Customer)
+    codes: tuple[str, ...] = ()
+    fees: tuple[Fee, ...] = ()
+    usage: tuple[LimitUsage, ...] = ()
+
+
+class BadRequest(Exception):
+    """The caller's mistake: `field` as the contract spells it ("lines[3].quantity"), `message` what to do."""
+
+    def __init__(self, field_path: str, message: str) -> None:
+        super().__init__(f"{field_path}: {message}")
+        self.field = field_path
+        self.message = message

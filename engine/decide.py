@@ -1,0 +1,271 @@
+"""The door: what does this basket get?
+
+    resolve → match → price → combine → prorate
+
+`decide(ruleset, request)` is a pure function of the two. A kernel does the work between columns and columns; this module
+turns the request into columns and columns into a Decision.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.basket import BASIS_POINTS, Request
+from engine.combine import CLAUSE_BUDGET, State, combine
+from engine.decision import (
+    CodeVerdict,
+    Decision,
+    FeeResult,
+    LineDiscount,
+    LineResult,
+    Missing,
+    PromotionResult,
+    Reason,
+    TaxTotal,
+    Totals,
+    UnitShare,
+    Verdict,
+)
+from engine.image import Ruleset
+from engine.instructions import Counted, Scope
+from engine.match import (
+    CLAUSE_AUDIENCE,
+    CLAUSE_CODE,
+    CLAUSE_LIMIT,
+    CLAUSE_ONLY_ON,
+    CLAUSE_PLACES,
+    CLAUSE_RUNS,
+    CLAUSE_SOLD,
+    CLAUSE_WHEN,
+    Candidates,
+    candidates,
+    touch,
+    used,
+)
+from engine.money import divide
+from engine.resolve import Question, Resolved, check, resolve
+
+Ints = npt.NDArray[np.int64]
+
+CLAUSES = {
+    CLAUSE_RUNS: "runs",
+    CLAUSE_ONLY_ON: "only_on",
+    CLAUSE_SOLD: "sold",
+    CLAUSE_PLACES: "places",
+    CLAUSE_AUDIENCE: "audience",
+    CLAUSE_CODE: "code",
+}
+MISSING_KINDS = ("", "pieces", "amount", "measure")
+SMALLEST_UNITS = ("", "g", "ml", "m", "oz", "gal")  # by position in DIMENSIONS
+
+
+def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> Decision:
+    """The Decision; with `everything` it reports all promotions, else those that touch the basket.
+
+    Raises BadRequest, naming the field, for what is out of bounds or unknown to the ruleset."""
+    check(request)
+    resolved = resolve(ruleset, request)
+    question = resolved.question
+    touching = touch(ruleset.rules, question)
+    table = candidates(np.arange(len(ruleset.promotions)) if everything else touching)
+    state = State(
+        question.unit_list.copy(),
+        question.unit_list.copy(),
+        np.full(len(ruleset.schema.services), -1, np.int64),
+        np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
+        np.zeros(2, np.int64),
+    )
+    combine(ruleset.rules, question, table, state)
+    return _Answer(ruleset, request, resolved, table, state).decision()
+
+
+def warm(ruleset: Ruleset) -> None:
+    """Compile or load the kernels for this ruleset and decide an empty basket with it, so that the next answer is quick."""
+    decide(ruleset, Request(0, ruleset.currencies[0], ruleset.schema.channels[0], ()), everything=True)
+
+
+class _Answer:
+    """Columns → Decision."""
+
+    def __init__(
+        self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Candidates, state: State
+    ) -> None:
+        self.ruleset = ruleset
+        self.request = request
+        self.resolved = resolved
+        self.question: Question = resolved.question
+        self.state = state
+        self.table = table
+        self.promotion: list[int] = table.promotion.tolist()
+        self.reason: list[int] = table.reason.tolist()
+        self.saving: list[int] = table.saving.tolist()
+        self.names = [ruleset.promotions[p].name for p in self.promotion]
+
+    def decision(self) -> Decision:
+        lines = self.lines()
+        fees = self.fees()
+        promotions = tuple(self.promotion_result(row) for row in range(len(self.promotion)))
+        taxes = self.taxes(lines)
+        total = sum(line.list for line in lines)
+        net = sum(line.net for line in lines)
+        fee = sum(fee.net for fee in fees)
+        tax = sum(t.tax for t in taxes)
+        assert net == int(self.state.left.sum()) == sum(line.refund for line in lines)
+        inclusive = self.ruleset.settings.prices_include_tax
+        bound = int(self.state.count[1])
+        services = self.ruleset.schema.services
+        granted = sorted(s for s, row in zip(services, self.state.granted.tolist(), strict=True) if row >= 0)
+        return Decision(
+            ruleset=self.ruleset.digest,
+            currency=self.request.currency,
+            optimal=bound == 0,
+            bound=bound,
+            lines=lines,
+            promotions=promotions,
+            services=tuple(granted),
+            fees=fees,
+            codes=self.codes(),
+            taxes=taxes,
+            totals=Totals(total, total - net, net, fee, tax, net + fee + (0 if inclusive else tax)),
+        )
+
+    def lines(self) -> tuple[LineResult, ...]:
+        q, count = self.question, len(self.resolved.lines)
+        discounts: list[list[LineDiscount]] = [[] for _ in range(count)]
+        for line, row, amount in self.state.records[: self.state.count[0]].tolist():
+            discounts[line].append(LineDiscount(self.names[row], amount))
+        order = np.lexsort((-self.state.refund, -self.state.left, q.unit_line))
+        begin = np.searchsorted(q.unit_line[order], np.arange(count + 1))
+        results = []
+        for i, line in enumerate(self.resolved.lines):
+            own = order[begin[i] : begin[i + 1]]
+            net, refund = self.state.left[own], self.state.refund[own]
+            changes = np.flatnonzero(np.concatenate(([True], (np.diff(net) != 0) | (np.diff(refund) != 0), [True])))
+            shares = tuple(
+                UnitShare(int(b - a), int(net[a]), int(refund[a]))
+                for a, b in zip(changes[:-1], changes[1:], strict=True)
+            )
+            results.append(
+                LineResult(
+                    id=line.id,
+                    list=int(q.unit_list[own].sum()),
+                    net=int(net.sum()),
+                    refund=int(refund.sum()),
+                    tax_rate=self.resolved.tax_rates[i],
+                    discounts=tuple(discounts[i]),
+                    shares=shares,
+                )
+            )
+        return tuple(results)
+
+    def fees(self) -> tuple[FeeResult, ...]:
+        services = self.ruleset.schema.services
+        results = []
+        for fee in sorted(self.request.fees, key=lambda f: f.service.encode()):
+            row = int(self.state.granted[services.index(fee.service)])
+            results.append(
+                FeeResult(fee.service, fee.amount, fee.amount if row < 0 else 0, "" if row < 0 else self.names[row])
+            )
+        return tuple(results)
+
+    def taxes(self, lines: tuple[LineResult, ...]) -> tuple[TaxTotal, ...]:
+        settings = self.ruleset.settings
+        by_rate: dict[int, int] = {}
+        for line in lines:
+            by_rate[line.tax_rate] = by_rate.get(line.tax_rate, 0) + line.net
+        totals = []
+        for rate, amount in sorted(by_rate.items()):
+            if settings.prices_include_tax:
+                net = divide(amount * BASIS_POINTS, BASIS_POINTS + rate, settings.rounding)
+                totals.append(TaxTotal(rate, amount, net, amount - net))
+            else:
+                tax = divide(amount * rate, BASIS_POINTS, settings.rounding)
+                totals.append(TaxTotal(rate, amount + tax, amount, tax))
+        return tuple(totals)
+
+    def promotion_result(self, row: int) -> PromotionResult:
+        table, p = self.table, self.promotion[row]
+        reason = Reason(self.reason[row])
+        applied, beaten = reason is Reason.APPLIED, reason is Reason.BEATEN
+        by = int(table.beaten_by[row])
+        kind = int(table.missing_kind[row])
+        missing = None
+        if kind:
+            of = int(table.missing_set[row])
+            missing = Missing(
+                MISSING_KINDS[kind],
+                int(table.missing[row]),
+                SMALLEST_UNITS[int(table.missing_dimension[row])],
+                "" if of < 0 else self.ruleset.set_names[of],
+            )
+        return PromotionResult(
+            name=self.names[row],
+            reason=reason,
+            applications=int(table.applications[row]) if applied else 0,
+            saving=self.saving[row],
+            code=self.resolved.codes[table.code[row]] if applied and table.code[row] >= 0 else "",
+            beaten_by=self.names[by] if by >= 0 else "",
+            would_save=int(table.alone[row]) if beaten else 0,
+            clause=self.clause(row),
+            missing=missing,
+            usage_as_given=self.ruleset.promotions[p].usage_as_given,
+        )
+
+    def clause(self, row: int) -> str:
+        """The line that failed, as its author wrote it."""
+        clause, texts = int(self.table.clause[row]), self.ruleset.clauses[self.promotion[row]]
+        if clause == CLAUSE_BUDGET:
+            return str(texts["limits"][self.exceeded_budget(row)])
+        if clause >= CLAUSE_LIMIT:
+            return str(texts["limits"][clause - CLAUSE_LIMIT])
+        if clause >= CLAUSE_WHEN:
+            return str(texts["when"][clause - CLAUSE_WHEN])
+        return str(texts[CLAUSES[clause]]) if clause else ""
+
+    def exceeded_budget(self, row: int) -> int:
+        """The first budget that what the promotion would save (a buy: in one application) exceeds."""
+        rules, p = self.ruleset.rules, self.promotion[row]
+        first = int(rules.limit_begin[p])
+        for limit in range(first, int(rules.limit_begin[p + 1])):
+            counted, _, amount, scope = rules.limits[limit].tolist()
+            if counted == Counted.SAVING and scope in (Scope.TOTAL, Scope.STORE):
+                rest = int(rules.amounts[amount, self.question.currency]) - used(self.question, limit, -1)
+                if rest < int(self.table.alone[row]):
+                    return limit - first
+        raise AssertionError("a budget was exceeded, but none is")
+
+    def codes(self) -> tuple[CodeVerdict, ...]:
+        q, rules = self.question, self.ruleset.rules
+        if not self.resolved.codes:
+            return ()
+        row_of = {p: row for row, p in enumerate(self.promotion)}
+        verdicts = []
+        for number, code in enumerate(self.resolved.codes):
+            sets = q.code_sets[q.code_begin[number] : q.code_begin[number + 1]]
+            if not len(sets):
+                verdicts.append(CodeVerdict(code, Verdict.UNKNOWN))
+                continue
+            asking = np.flatnonzero(np.isin(rules.codes, sets)).tolist()
+            applied = [
+                p
+                for p in asking
+                if self.reason[row_of[p]] == Reason.APPLIED and int(self.table.code[row_of[p]]) == number
+            ]
+            uses = [int(rules.code_uses[s]) for s in sets]
+            if applied:
+                verdicts.append(
+                    CodeVerdict(code, Verdict.APPLIED, self.ruleset.promotions[applied[0]].name, Reason.APPLIED)
+                )
+            elif all(0 <= most <= used(q, -1, number) for most in uses):
+                verdicts.append(CodeVerdict(code, Verdict.USED, "", Reason.CODE_USED))
+            elif not asking:
+                verdicts.append(CodeVerdict(code, Verdict.NOT_APPLIED))
+            else:
+                verdicts.append(self.not_applied(code, asking[0], row_of[asking[0]]))
+        return tuple(verdicts)
+
+    def not_applied(self, code: str, p: int, row: int) -> CodeVerdict:
+        reason = Reason(self.reason[row])
+        name = self.ruleset.promotions[p].name
+        return CodeVerdict(code, Verdict.NOT_APPLIED, name, Reason.BEATEN if reason is Reason.APPLIED else reason)

@@ -1,0 +1,147 @@
+"""What is answered: the Decision, in minor units of the basket's currency, with reasons. Plain data, compared by value."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+SEMANTICS = 1  # raised whenever a stored image would decide anything differently
+
+
+class Reason(enum.IntEnum):
+    """Why a promotion applied or did not: one closed list. Values are those of the contract's enum."""
+
+    APPLIED = 1
+    SCHEDULE = 2
+    CHANNEL = 3
+    PLACE = 4
+    AUDIENCE = 5
+    CONSENT = 6
+    CODE_MISSING = 7
+    CODE_USED = 8
+    QUANTITY = 9
+    CONDITION = 10
+    LIMIT = 11
+    BUDGET = 12
+    BEATEN = 13
+    EXCLUSIVE = 14
+    GUARD = 15
+    CONTROL_GROUP = 16
+    PAUSED = 17
+    UNKNOWN_FACT = 18
+    CURRENCY = 19
+    UNAVAILABLE = 20
+    NO_SAVING = 21
+
+
+class Verdict(enum.IntEnum):
+    """What became of an entered code."""
+
+    APPLIED = 1
+    NOT_APPLIED = 2  # the reason is that of `promotion`
+    UNKNOWN = 3  # in no code set of the ruleset
+    USED = 4  # used as often as its set allows
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What is missing to fulfil the first failing line: pieces, an amount, or a measure, of a product set ("" = any)."""
+
+    kind: str  # "pieces" | "amount" | "measure"
+    value: int  # pieces, minor units, thousandths of `unit`
+    unit: str
+    products: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineDiscount:
+    promotion: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitShare:
+    """`count` neighbouring units of a line (dearest list price first) that cost the same and are refunded the same."""
+
+    count: int
+    net: int  # of each
+    refund: int  # of each
+
+
+@dataclass(frozen=True, slots=True)
+class LineResult:
+    id: str
+    list: int
+    net: int
+    refund: int
+    tax_rate: int
+    discounts: tuple[LineDiscount, ...]  # in the order of application
+    shares: tuple[UnitShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionResult:
+    """One promotion that touches the basket (`explain`: any promotion). See docs/semantics.md for every field."""
+
+    name: str
+    reason: Reason
+    applications: int = 0
+    saving: int = 0
+    code: str = ""  # the code it used, normalised
+    beaten_by: str = ""
+    would_save: int = 0  # alone, where it was beaten
+    clause: str = ""  # the first failing line as written
+    missing: Missing | None = None
+    usage_as_given: bool = False  # it has limits past the basket: judged from the usage facts of the request
+
+
+@dataclass(frozen=True, slots=True)
+class FeeResult:
+    service: str
+    list: int
+    net: int
+    promotion: str  # "" = none
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVerdict:
+    code: str  # normalised
+    verdict: Verdict
+    promotion: str = ""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTotal:
+    """Of the lines at one rate: what is paid with tax, without it, and the tax."""
+
+    rate: int  # basis points
+    gross: int
+    net: int
+    tax: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    list: int  # of the goods
+    saving: int
+    net: int  # list - saving
+    fees: int  # after promotions
+    tax: int  # contained in net (prices include tax), or to be added (prices exclude tax)
+    payable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    ruleset: str  # digest, hex
+    currency: str
+    optimal: bool
+    bound: int  # at most this much more could have been saved; 0 when optimal
+    lines: tuple[LineResult, ...]  # by line id
+    promotions: tuple[PromotionResult, ...]  # by name
+    services: tuple[str, ...]  # granted free, ascending
+    fees: tuple[FeeResult, ...]  # by service
+    codes: tuple[CodeVerdict, ...]  # by code
+    taxes: tuple[TaxTotal, ...]  # by rate
+    totals: Totals
+    semantics: int = SEMANTICS

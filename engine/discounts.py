@@ -1,0 +1,376 @@
+"""What each reward saves: one function for a unit, one for a promotion on its own.
+
+To add a reward: a row in engine/instructions.py `Kind`, a branch in `gain` (or a function beside `together`), a Program
+in engine/program.py and its row in engine/link.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from engine.arithmetic import divide, share
+from engine.assign import FREE, NEVER, RUNS, SINGLES, STEPS_MAX, Choices, best, states_of
+from engine.basket import BASIS_POINTS
+from engine.image import Rules
+from engine.instructions import Kind, Mark, Target
+from engine.match import holds_set
+from engine.prorate import prorate
+from engine.resolve import Question
+
+Ints = npt.NDArray[np.int64]
+
+_PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
+_PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _FREE_SERVICE = range(5, 12)
+assert [int(k) for k in Kind] == list(range(12))
+_SET = int(Target.SET)
+_MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
+
+
+class Application(NamedTuple):
+    """What a promotion does: units in order U, what each saves, and the run (application) that it belongs to."""
+
+    units: Ints
+    savings: Ints
+    runs: Ints
+    saving: int
+    applications: int
+    missed: int  # at most this much more it could have saved; 0 = proven
+
+
+# ---------------------------------------------------------------------------------------------------- a unit
+
+
+@njit(cache=True, nogil=True)
+def measured(q: Question, micros: int, per: int, u: int) -> int:
+    """round(price per measure x measure) of a measured unit, in minor units; `micros` for `per` of its dimension."""
+    whole = per * q.micros_per_minor
+    measure = q.unit_measure[u] * q.unit_factor[u]
+    quotient, rest = share(micros, measure % whole, whole)
+    return micros * (measure // whole) + quotient + divide(rest, whole, q.rounding)
+
+
+@njit(cache=True, nogil=True)
+def measured_less(q: Question, off: int, per: int, u: int) -> int:
+    """round((unit price - off) x measure): what a measured unit costs at a price that much lower."""
+    scale = per // 1_000  # per is 1,000 thousandths of the reward's unit, or 100,000
+    price = max(0, q.unit_price[u] * scale - off * q.unit_factor[u])
+    whole = per * q.micros_per_minor
+    measure = q.unit_measure[u]
+    quotient, rest = share(price, measure % whole, whole)
+    return price * (measure // whole) + quotient + divide(rest, whole, q.rounding)
+
+
+@njit(cache=True, nogil=True)
+def percent(amount: int, basis_points: int, rounding: int) -> int:
+    return divide(amount * basis_points, BASIS_POINTS, rounding)
+
+
+@njit(cache=True, nogil=True)
+def gain(rules: Rules, q: Question, p: int, u: int, position: int, base: int, left: int) -> int:
+    """What a unit saves in a promotion, at a position of its run (a buy), before caps.
+
+    For prices together it is all that is left of the unit: the price is taken off once, by the run."""
+    kind = rules.kind[p]
+    amount = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    if kind == _PERCENT:
+        return min(left, percent(base, rules.percent[p], q.rounding))
+    if kind == _AMOUNT_EACH:
+        return min(left, amount)
+    if kind == _PRICE_EACH:
+        return max(0, left - amount)
+    if kind == _PRICE_MEASURE:
+        return max(0, left - measured(q, amount, rules.per[p], u))
+    if kind == _AMOUNT_MEASURE:
+        return min(left, max(0, q.unit_list[u] - measured_less(q, amount, rules.per[p], u)))
+    if kind == _PICK:
+        n, k = rules.buy[p], rules.pick_count[p]
+        if (position < k) if rules.pick_dearest[p] else (position >= n - k):
+            return min(left, percent(base, rules.percent[p], q.rounding))
+        return 0
+    if kind == _LADDER:
+        for i in range(rules.ladder_begin[p], rules.ladder_begin[p + 1]):
+            if rules.ladder[i, 0] == position:
+                if rules.ladder[i, 2] >= 0:
+                    return min(left, rules.amounts[rules.ladder[i, 2], q.currency])
+                return min(left, percent(base, rules.ladder[i, 1], q.rounding))
+        return 0
+    return left
+
+
+@njit(cache=True, nogil=True)
+def fits(rules: Rules, q: Question, p: int, u: int) -> bool:
+    """Whether a unit is of the form that the reward prices: pieces for prices each, a measure for prices per measure."""
+    kind = rules.kind[p]
+    if kind == _PRICE_EACH:
+        return q.unit_dimension[u] == 0
+    if kind == _PRICE_MEASURE or kind == _AMOUNT_MEASURE:
+        return q.unit_dimension[u] == rules.dimension[p]
+    return True
+
+
+@njit(cache=True, nogil=True)
+def available(rules: Rules, q: Question, p: int) -> tuple[Ints, int]:
+    """The units a promotion may use, ascending, and how many it might, were there no guards."""
+    lines = q.line_marks.shape[0]
+    state = np.zeros(lines, np.int64)  # 0 out, 1 guarded, 2 in
+    guard = _MARK_DISCOUNT | _MARK_COUNT if rules.buy[p] else _MARK_DISCOUNT
+    for line in range(lines):
+        if rules.target_kind[p] == _SET and not holds_set(q, line, rules.target[p]):
+            continue
+        state[line] = 1 if q.line_marks[line] & guard else 2
+        for i in range(rules.except_begin[p], rules.except_begin[p + 1]):
+            if holds_set(q, line, rules.excepted[i]):
+                state[line] = 0
+    count = unguarded = 0
+    for u in range(q.unit_line.shape[0]):
+        if state[q.unit_line[u]] and fits(rules, q, p, u):
+            unguarded += 1
+            count += state[q.unit_line[u]] == 2
+    units = np.empty(count, np.int64)
+    count = 0
+    for u in range(q.unit_line.shape[0]):
+        if state[q.unit_line[u]] == 2 and fits(rules, q, p, u):
+            units[count] = u
+            count += 1
+    return units, unguarded
+
+
+@njit(cache=True, nogil=True)
+def in_order(q: Question, units: Ints, left: Ints, original: int) -> Ints:
+    """Ascending units in order U: by base, then by what is left, both descending, then as they are numbered."""
+    ordered = True
+    for i in range(1, units.shape[0]):
+        a, b = units[i - 1], units[i]
+        base_a, base_b = (q.unit_list[a], q.unit_list[b]) if original else (left[a], left[b])
+        if base_a < base_b or (base_a == base_b and left[a] < left[b]):
+            ordered = False
+            break
+    if ordered:
+        return units
+    result = units[np.argsort(-left[units], kind="mergesort")]
+    if original:
+        result = result[np.argsort(-q.unit_list[result], kind="mergesort")]
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------- a promotion
+
+
+@njit(cache=True, nogil=True)
+def takes(rules: Rules, p: int) -> int:
+    """How a promotion takes units: FREE, RUNS or SINGLES."""
+    if rules.kind[p] == _PRICE_SINGLES:
+        return SINGLES
+    return RUNS if rules.buy[p] else FREE
+
+
+@njit(cache=True, nogil=True)
+def singles_cost(price: int, n: int, units: int) -> int:
+    """ceil(price x units / n), for units up to n."""
+    return -(-price * units // n)
+
+
+@njit(cache=True, nogil=True)
+def fill_gains(
+    rules: Rules, q: Question, p: int, units: Ints, open_to: npt.NDArray[np.bool_], left: Ints, original: int, out: Ints
+) -> None:
+    """The gains of ordered units in a promotion, one row of positions for each; NEVER where it cannot take the unit.
+
+    The price of a run is taken off at its last position, a share of it at each for singles."""
+    kind = rules.kind[p]
+    width = max(1, rules.buy[p])
+    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    for i in range(units.shape[0]):
+        u = units[i]
+        base = q.unit_list[u] if original else left[u]
+        for position in range(width):
+            cell = i * width + position
+            if not open_to[i]:
+                out[cell] = NEVER
+                continue
+            value = gain(rules, q, p, u, position, base, left[u])
+            if kind == _PRICE_TOGETHER and position == width - 1:
+                value -= price
+            elif kind == _PRICE_SINGLES:
+                value -= singles_cost(price, width, position + 1) - singles_cost(price, width, position)
+            elif width == 1 and rules.buy[p] == 0 and value <= 0:
+                value = NEVER
+            out[cell] = value
+
+
+@njit(cache=True, nogil=True)
+def nothing() -> Application:
+    none = np.empty(0, np.int64)
+    return Application(none, none, none, 0, 0, 0)
+
+
+@njit(cache=True, nogil=True)
+def capped(q: Question, units: Ints, savings: Ints, cap: int) -> int:
+    """Cut savings down to a cap, in proportion; their sum."""
+    total = savings.sum()
+    if cap < 0 or total <= cap:
+        return total
+    order = np.argsort(units, kind="mergesort")
+    shares = np.empty(units.shape[0], np.int64)
+    prorate(q, cap, units[order], savings[order], shares)
+    savings[order] = shares
+    return cap
+
+
+@njit(cache=True, nogil=True)
+def settle(rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, cap: int) -> Application:
+    """What a promotion does with units chosen for it, in order U: runs, savings, the cap."""
+    count = units.shape[0]
+    savings = np.zeros(count, np.int64)
+    runs = np.zeros(count, np.int64)
+    if count == 0:
+        return nothing()
+    take = takes(rules, p)
+    n = rules.buy[p]
+    kind = rules.kind[p]
+    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    if take == RUNS:
+        for i in range(count):
+            runs[i] = i // n
+    applications = count // n if take == RUNS else 1
+    if kind == _PRICE_SINGLES:
+        cost = price * (count // n) + singles_cost(price, n, count % n)
+        share_run(q, units, left, left[units].sum() - cost, savings)
+    elif kind == _PRICE_TOGETHER or kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
+        for run in range(applications):
+            begin, end = (run * n, run * n + n) if take == RUNS else (0, count)
+            own = units[begin:end]
+            rest = left[own].sum()
+            if kind == _PRICE_TOGETHER:
+                amount = rest - price
+            elif kind == _AMOUNT_TOGETHER:
+                amount = min(price, rest)
+            else:
+                base = q.unit_list[own].sum() if original else rest
+                amount = min(rest, percent(base, rules.percent[p], q.rounding))
+            if take == FREE and cap >= 0:
+                amount = min(amount, cap)
+            share_run(q, own, left, amount, savings[begin:end])
+    else:
+        for i in range(count):
+            u = units[i]
+            base = q.unit_list[u] if original else left[u]
+            savings[i] = gain(rules, q, p, u, i % n if take == RUNS else 0, base, left[u])
+    total = capped(q, units, savings, cap)
+    return Application(units, savings, runs, total, applications if total > 0 else 0, 0)
+
+
+@njit(cache=True, nogil=True)
+def share_run(q: Question, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
+    """Prorate an amount over the units of a run by what is left of them."""
+    order = np.argsort(units, kind="mergesort")
+    ascending = units[order]
+    shares = np.empty(units.shape[0], np.int64)
+    prorate(q, max(0, amount), ascending, left[ascending], shares)
+    savings[order] = shares
+
+
+@njit(cache=True, nogil=True)
+def choose_runs(
+    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, limit: int
+) -> tuple[Ints, int, int]:
+    """The units of a buy that save most, in at most `limit` applications (-1: any); the saving without cap; and what
+    at most was missed. Units come and go in order U."""
+    count, n = units.shape[0], rules.buy[p]
+    kind = rules.kind[p]
+    take = takes(rules, p)
+    states, binding = states_of(take, n, limit, count)
+    together = kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER
+    if together or count * states * 2 > STEPS_MAX:
+        return dearest_runs(rules, q, p, units, left, original, limit, together)
+    gains = np.empty(count * n, np.int64)
+    fill_gains(rules, q, p, units, np.ones(count, np.bool_), left, original, gains)
+    choices = Choices(
+        np.full(1, take, np.int64),
+        np.full(1, n, np.int64),
+        np.full(1, binding, np.int64),
+        np.full(1, n, np.int64),
+        np.zeros(1, np.int64),
+        gains,
+        np.full(1, states, np.int64),
+    )
+    choice = np.empty(count, np.int64)
+    saving = best(choices, count, False, choice)
+    return units[choice == 0], saving, 0
+
+
+@njit(cache=True, nogil=True)
+def dearest_runs(
+    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
+) -> tuple[Ints, int, int]:
+    """The dearest units in runs: off them together, and baskets too large for the exact choice."""
+    count, n = units.shape[0], rules.buy[p]
+    runs = count // n if limit < 0 else min(limit, count // n)
+    if takes(rules, p) == SINGLES:
+        n, runs = 1, count
+    top, saving = 0, 0
+    done = 0
+    whole = settle(rules, q, p, units[: runs * n], left, original, -1)
+    if together:  # every run for itself; those that save nothing go
+        keep = np.zeros(runs * n, np.bool_)
+        for run in range(runs):
+            own = whole.savings[run * n : run * n + n].sum()
+            saving += own
+            keep[run * n : run * n + n] = own > 0
+        return units[: runs * n][keep], saving, 0
+    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    most = 0
+    for i in range(count):
+        u = units[i]
+        base = q.unit_list[u] if original else left[u]
+        peak = 0
+        for position in range(rules.buy[p]):
+            peak = max(peak, gain(rules, q, p, u, position, base, left[u]))
+        most += peak
+        if i < runs * n:
+            done += gain(rules, q, p, u, i % rules.buy[p], base, left[u])
+            if rules.kind[p] == _PRICE_TOGETHER and (i + 1) % n == 0:
+                done -= price
+            if rules.kind[p] == _PRICE_SINGLES:
+                m = rules.buy[p]
+                done -= singles_cost(price, m, i % m + 1) - singles_cost(price, m, i % m)
+            if (i + 1) % n == 0 and done > saving:
+                saving, top = done, i + 1
+    return units[:top], saving, most - saving
+
+
+@njit(cache=True, nogil=True)
+def alone(
+    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int
+) -> Application:
+    """The best that a promotion can do by itself with these units (ascending), a cap (-1: none) and at most `limit`
+    applications (-1: any)."""
+    if units.shape[0] == 0 or limit == 0:
+        return nothing()
+    ordered = in_order(q, units, left, original)
+    take = takes(rules, p)
+    if take == FREE:
+        kind = rules.kind[p]
+        if kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER:
+            cheaper = np.zeros(ordered.shape[0], np.bool_)
+            for i in range(ordered.shape[0]):
+                u = ordered[i]
+                base = q.unit_list[u] if original else left[u]
+                cheaper[i] = gain(rules, q, p, u, 0, base, left[u]) > 0
+            ordered = ordered[cheaper]
+        return settle(rules, q, p, ordered, left, original, cap)
+    chosen, saving, missed = choose_runs(rules, q, p, ordered, left, original, limit)
+    if cap >= 0 and saving > cap and take == RUNS:
+        runs = 1  # the smallest number of applications that reaches the cap
+        while True:
+            chosen, saving, missed = choose_runs(rules, q, p, ordered, left, original, runs)
+            if saving >= cap:
+                break
+            runs += 1
+        missed = 0
+    result = settle(rules, q, p, chosen, left, original, cap)
+    return Application(result.units, result.savings, result.runs, result.saving, result.applications, missed)

@@ -1,0 +1,488 @@
+"""The image: a ruleset as a manifest of content-addressed parts; byte layout, version, encoding, verification.
+
+A part is one buffer: magic, format, header (JSON: the arrays and a free data value), then the arrays, each on a
+64-byte boundary. Parts are mapped read-only; an array is a view into its part. The manifest is canonical JSON that
+names every part by its SHA-256; the SHA-256 of the manifest names the ruleset.
+
+Nothing that kernels follow is trusted: `load` checks each part against its digest, each array against its part, and
+each index in an array against the array it points into, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from engine.decision import SEMANTICS
+from engine.instructions import DIMENSIONS, Apply, Cmp, Counted, Kind, Op, Scope, Target
+from engine.program import Attribute, Condition, ProductSet, Schema, Settings
+from engine.sets import Values, mentions_price
+
+FORMAT = 1
+MAGIC = b"EINKPART"
+ALIGNMENT = 64
+HEADER = struct.Struct("<8sII")
+PART_BYTES_MAX = 2**31
+STACK_MAX = 64  # truth values on the stack of one line of conditions
+
+Ints = npt.NDArray[np.int64]
+DTYPES = {"i8": np.dtype("<i8"), "i1": np.dtype("i1"), "u8": np.dtype("<u8")}
+
+
+class ImageRejected(Exception):
+    """The bytes are not an image that this engine can trust and run; the last good ruleset stays. Says why."""
+
+
+class PartRef(NamedTuple):
+    name: str
+    digest: str  # SHA-256, hex
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the linker makes and the store keeps."""
+
+    manifest: bytes
+    parts: Mapping[str, bytes]  # by digest
+
+    @cached_property
+    def digest(self) -> str:
+        """The name of the ruleset: SHA-256 of the manifest, hex."""
+        return hashlib.sha256(self.manifest).hexdigest()
+
+
+class Rules(NamedTuple):
+    """What kernels read of a ruleset. Promotions are numbered by name; `x_begin` has one entry more than its owners:
+    owner i's rows of x are x_begin[i] to x_begin[i+1] (end not included)."""
+
+    # promotions
+    group: Ints
+    rank: Ints  # in the declared order of its group
+    kind: Ints  # Kind
+    target_kind: Ints  # Target
+    target: Ints  # product set, or service; -1
+    buy: Ints  # n; 0 = no buy
+    percent: Ints  # basis points
+    amount: Ints  # amount row; -1
+    pick_count: Ints
+    pick_dearest: Ints  # 0 or 1
+    dimension: Ints  # of a price per measure: position in DIMENSIONS
+    per: Ints  # thousandths of the dimension's smallest unit that the amount is for, x 1: see discounts.measured
+    window: Ints  # row of windows; with window_by_zone the row of zone 0
+    window_by_zone: Ints
+    zone: Ints  # of the clock of only-on; -1 = the store's
+    channels: Ints  # bit mask
+    codes: Ints  # code set; -1
+    currencies: Ints  # bit mask: every amount is said in these
+    slot_begin: Ints
+    place_any_begin: Ints
+    place_not_begin: Ints
+    audience_any_begin: Ints
+    audience_not_begin: Ints
+    line_begin: Ints  # conditions of `when`: rows of lines
+    ladder_begin: Ints
+    except_begin: Ints
+    limit_begin: Ints
+    # what the above point at
+    slots: Ints  # rows (days, start, until)
+    place_any: Ints
+    place_not: Ints
+    audience_any: Ints
+    audience_not: Ints
+    ladder: Ints  # rows (position, basis points, amount row)
+    excepted: Ints  # product sets
+    limits: Ints  # rows (Counted, count, amount row, Scope)
+    windows: Ints  # rows (from, until) in microseconds, half-open
+    zone_begin: Ints
+    transitions: Ints  # rows (second, offset)
+    amounts: Ints  # rows by currency; -1 = not said
+    # conditions
+    lines: Ints  # lines[i] to lines[i+1]: rows of code
+    code: Ints  # rows (op, a, b, c, d)
+    pool: Ints
+    segment_begin: Ints  # rows of lines
+    place_begin: Ints
+    place_order: Ints  # places, those first that others ask for
+    needed_begin: Ints  # segments to be judged for a segment, itself last
+    needed: Ints
+    # groups, in sequence
+    gives: Ints  # 0 discounts, 1 benefits
+    apply: Ints  # Apply
+    at_most: Ints
+    original: Ints  # 1: list prices
+    # what touches
+    touch_begin: Ints  # by product set: promotions
+    touch: Ints
+    everywhere: Ints  # promotions of the basket or a service
+    code_uses: Ints  # by code set; -1 = without limit
+
+
+class PromotionInfo(NamedTuple):
+    """What people read of a promotion."""
+
+    name: str
+    title: str
+    labels: tuple[tuple[str, str], ...]  # (language, text)
+    terms: tuple[tuple[str, str], ...]
+    owner: str
+    group: str
+    usage_as_given: bool  # it has limits past the basket
+
+
+class Slot(NamedTuple):
+    """Where a fact of the request stands: an attribute's value, or the truth of a condition on it."""
+
+    attribute: str  # "customer.tier", "payment", "delivery"
+    condition: Condition | None
+
+
+class Ruleset:
+    """A verified image, ready for decisions: `rules` for kernels, the rest for resolving requests and for people."""
+
+    def __init__(self, digest: str, manifest: bytes, parts: Mapping[str, tuple[dict[str, Any], Any]]) -> None:
+        self.digest = digest
+        self.manifest = manifest
+        arrays, texts = parts["rules"]
+        self.rules = Rules(**{name: arrays[name] for name in Rules._fields})
+        self.settings: Settings = _SETTINGS.validate_python(_tuples(texts["settings"]))
+        self.schema: Schema = _SCHEMA.validate_json(json.dumps(texts["schema"]))
+        self.currencies = self.settings.currencies
+        self.promotions = tuple(
+            PromotionInfo(
+                p["name"], p["title"], _pairs(p["labels"]), _pairs(p["terms"]), p["owner"], p["group"], p["usage"]
+            )
+            for p in texts["promotions"]
+        )
+        self.clauses: tuple[dict[str, Any], ...] = tuple(p["clauses"] for p in texts["promotions"])
+        self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
+        self.set_names: tuple[str, ...] = tuple(texts["sets"])
+        self.sets: dict[str, ProductSet] = {s.name: s for s in _SETS.validate_json(json.dumps(texts["set_programs"]))}
+        self.dynamic_sets = mentions_price(self.sets)
+        self.product_titles = {name: s.title or name for name, s in self.sets.items()}
+        self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
+        self.limit_rows: dict[tuple[str, str], int] = {(p, k): i for i, (p, k) in enumerate(texts["limits"])}
+        self.symbols: dict[str, int] = {text: i for i, text in enumerate(texts["symbols"])}
+        self.slots = tuple(
+            Slot(s["attribute"], None if s["condition"] is None else _CONDITION.validate_json(json.dumps(s["condition"])))
+            for s in texts["slots"]
+        )
+        self.channel_index = {name: i for i, name in enumerate(self.schema.channels)}
+        self.segment_names: tuple[str, ...] = tuple(texts["segments"])
+        self.code_set_names: tuple[str, ...] = tuple(texts["code_sets"])
+        self.zone_names: tuple[str, ...] = tuple(texts["zones"])
+        self.settings_zone: int = self.zone_names.index(self.settings.timezone)
+        self.group_names: tuple[str, ...] = tuple(texts["groups"])
+        self.attributes: dict[str, Attribute] = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
+
+        self.catalogue = Table(*parts["catalogue"])
+        self.stores = Table(*parts["stores"])
+        self.store_zones: Ints = parts["stores"][0]["zones"]
+        postings, _ = parts["postings"]
+        self.posting_begin: Ints = postings["begin"]
+        self.posting: Ints = postings["sets"]
+        self.marks: Ints = postings["marks"]
+        codes, _ = parts["codes"]
+        self.code_high: npt.NDArray[np.uint64] = codes["high"]
+        self.code_low: npt.NDArray[np.uint64] = codes["low"]
+        self.code_set: Ints = codes["sets"]
+
+
+class Table:
+    """Rows with an id and columns: the catalogue, the stores."""
+
+    def __init__(self, arrays: dict[str, Any], data: Any) -> None:
+        self.index: dict[str, int] = {text: i for i, text in enumerate(data["ids"])}
+        self.columns: dict[str, Values] = {}
+        self.currency: dict[str, str] = {}
+        for i, column in enumerate(data["columns"]):
+            self.columns[column["name"]] = Values(
+                arrays[f"values{i}"], arrays[f"known{i}"].astype(np.bool_), tuple(column["texts"])
+            )
+            self.currency[column["name"]] = column["currency"]
+
+
+_SETTINGS = TypeAdapter(Settings)
+_SCHEMA = TypeAdapter(Schema)
+_SETS = TypeAdapter(tuple[ProductSet, ...])
+_CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
+
+
+def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((a, b) for a, b in rows)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+# ---------------------------------------------------------------------------------------------------- bytes
+
+
+def encode_part(arrays: Mapping[str, npt.NDArray[Any]], data: object) -> bytes:
+    """The canonical bytes of a part. Arrays are int64, int8 or uint64, in C order."""
+    table = []
+    offset = 0
+    for name, array in arrays.items():
+        code = next(c for c, dtype in DTYPES.items() if dtype == array.dtype)
+        table.append([name, code, list(array.shape), offset])
+        offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+    header = json.dumps({"arrays": table, "data": data}, ensure_ascii=False, separators=(",", ":")).encode()
+    head = HEADER.pack(MAGIC, FORMAT, len(header)) + header
+    body = [head, bytes(-len(head) % ALIGNMENT)]
+    for array in arrays.values():
+        body += [np.ascontiguousarray(array).tobytes(), bytes(-array.nbytes % ALIGNMENT)]
+    return b"".join(body)
+
+
+def decode_part(buffer: Any) -> tuple[dict[str, Any], Any]:
+    """Arrays (read-only views) and data of a part; ImageRejected for bytes that are none."""
+    view = memoryview(buffer).cast("B")
+    if len(view) < HEADER.size:
+        raise ImageRejected("a part is shorter than its header")
+    magic, version, length = HEADER.unpack_from(view)
+    if magic != MAGIC or version != FORMAT:
+        raise ImageRejected(f"a part has format {version} of {magic!r}; this engine reads format {FORMAT} of {MAGIC!r}")
+    if HEADER.size + length > len(view):
+        raise ImageRejected("a part's header is longer than the part")
+    try:
+        header = json.loads(bytes(view[HEADER.size : HEADER.size + length]))
+        table, data = header["arrays"], header["data"]
+        rows = [(str(n), DTYPES[c], tuple(int(d) for d in shape), int(offset)) for n, c, shape, offset in table]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImageRejected(f"a part's header does not read: {error!r}") from error
+    start = -(-(HEADER.size + length) // ALIGNMENT) * ALIGNMENT
+    arrays: dict[str, Any] = {}
+    for name, dtype, shape, offset in rows:
+        count = int(np.prod(shape, dtype=np.int64))
+        if offset < 0 or min(shape, default=0) < 0 or start + offset + count * dtype.itemsize > len(view):
+            raise ImageRejected(f"array {name} lies outside its part")
+        array = np.frombuffer(view, dtype, count, start + offset).reshape(shape) if count else np.zeros(shape, dtype)
+        array.flags.writeable = False
+        arrays[name] = array
+    return arrays, data
+
+
+def manifest(parts: Mapping[str, bytes]) -> bytes:
+    """The canonical manifest of named parts."""
+    rows = [
+        {"name": name, "digest": hashlib.sha256(part).hexdigest(), "size": len(part)}
+        for name, part in sorted(parts.items())
+    ]
+    return json.dumps({"format": FORMAT, "semantics": SEMANTICS, "parts": rows}, separators=(",", ":")).encode()
+
+
+PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
+
+
+def parts_of(manifest_bytes: bytes) -> tuple[PartRef, ...]:
+    """The parts that a manifest names; ImageRejected if it does not read or asks for another engine."""
+    try:
+        value = json.loads(manifest_bytes)
+        if value["format"] != FORMAT or value["semantics"] != SEMANTICS:
+            raise ImageRejected(
+                f"the image has format {value['format']}, semantics {value['semantics']}; "
+                f"this engine reads format {FORMAT}, semantics {SEMANTICS}"
+            )
+        refs = tuple(PartRef(str(p["name"]), str(p["digest"]), int(p["size"])) for p in value["parts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImageRejected(f"the manifest does not read: {error!r}") from error
+    if tuple(ref.name for ref in refs) != PART_NAMES or any(not 0 < ref.size <= PART_BYTES_MAX for ref in refs):
+        raise ImageRejected(f"the manifest must name the parts {', '.join(PART_NAMES)}, of 1 to {PART_BYTES_MAX} bytes")
+    return refs
+
+
+def load(manifest_bytes: bytes, parts: Mapping[str, Any]) -> Ruleset:
+    """The ruleset of a manifest and its parts (by digest; bytes or mapped files), everything verified.
+
+    Raises ImageRejected, saying what does not hold."""
+    decoded: dict[str, tuple[dict[str, Any], Any]] = {}
+    for ref in parts_of(manifest_bytes):
+        buffer = parts.get(ref.digest)
+        if buffer is None:
+            raise ImageRejected(f"part {ref.name} ({ref.digest}) is missing")
+        view = memoryview(buffer).cast("B")
+        if len(view) != ref.size or hashlib.sha256(view).hexdigest() != ref.digest:
+            raise ImageRejected(f"part {ref.name} does not match its digest {ref.digest}")
+        decoded[ref.name] = decode_part(view)
+    try:
+        ruleset = Ruleset(hashlib.sha256(manifest_bytes).hexdigest(), manifest_bytes, decoded)
+        verify(ruleset)
+    except (KeyError, IndexError, TypeError, ValueError, ValidationError) as error:
+        raise ImageRejected(f"the image does not hold together: {error!r}") from error
+    return ruleset
+
+
+# ---------------------------------------------------------------------------------------------------- verification
+
+
+def _require(holds: Any, what: str) -> None:
+    if not bool(holds):
+        raise ImageRejected(what)
+
+
+def _within(array: Ints, low: int, high: int, what: str) -> None:
+    """low <= every entry < high."""
+    _require(array.size == 0 or (array.min() >= low and array.max() < high), f"{what} is out of bounds")
+
+
+def _ranges(begin: Ints, owners: int, rows: int, what: str) -> None:
+    """begin is an ascending list of owners + 1 positions, from 0 to rows."""
+    _require(begin.shape == (owners + 1,), f"{what} has the wrong length")
+    _require(begin[0] == 0 and begin[-1] == rows and (np.diff(begin) >= 0).all(), f"{what} does not ascend to its rows")
+
+
+def verify(ruleset: Ruleset) -> None:
+    """Check every index that a kernel follows, once. Raises ImageRejected."""
+    r = ruleset.rules
+    promotions = len(ruleset.promotions)
+    groups, sets, segments = len(ruleset.group_names), len(ruleset.set_names), len(ruleset.segment_names)
+    currencies, zones, amounts = len(ruleset.currencies), len(ruleset.zone_names), r.amounts.shape[0]
+    places = r.place_begin.shape[0] - 1
+    lines = r.lines.shape[0] - 1
+
+    per_promotion = Rules._fields[: Rules._fields.index("slot_begin")]
+    for name in per_promotion:
+        _require(getattr(r, name).shape == (promotions,), f"{name} has the wrong length")
+    for name, columns in (
+        ("slots", 3),
+        ("ladder", 3),
+        ("limits", 4),
+        ("windows", 2),
+        ("transitions", 2),
+        ("code", 5),
+        ("amounts", currencies),
+    ):
+        array = getattr(r, name)
+        _require(array.ndim == 2 and array.shape[1] == columns, f"{name} has the wrong shape")
+
+    _within(r.group, 0, groups, "group")
+    _within(r.rank, 0, promotions, "rank")
+    _within(r.kind, 0, len(Kind), "kind")
+    _within(r.target_kind, 0, len(Target), "target kind")
+    _within(r.target[r.target_kind == Target.SET], 0, sets, "target")
+    _within(r.target[r.target_kind == Target.SERVICE], 0, len(ruleset.schema.services), "service")
+    _within(r.buy, 0, 2**31, "buy")
+    _within(r.percent, 0, 10_001, "percent")
+    _within(r.amount, -1, amounts, "amount")
+    needs_amount = np.isin(
+        r.kind,
+        [
+            Kind.AMOUNT_EACH,
+            Kind.AMOUNT_TOGETHER,
+            Kind.AMOUNT_MEASURE,
+            Kind.PRICE_EACH,
+            Kind.PRICE_MEASURE,
+            Kind.PRICE_TOGETHER,
+            Kind.PRICE_SINGLES,
+        ],
+    )
+    _within(r.amount[needs_amount], 0, amounts, "amount of a reward")
+    runs = np.isin(r.kind, [Kind.PICK, Kind.LADDER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES])
+    _within(r.buy[runs], 1, 2**31, "buy of a reward by runs")
+    _within(r.dimension, 0, len(DIMENSIONS), "dimension")
+    _within(r.per, 1, 2**40, "per")
+    _within(r.zone, -1, zones, "zone")
+    _require(((r.window_by_zone == 0) | (r.window_by_zone == 1)).all(), "window_by_zone is out of bounds")
+    _within(r.window, 0, r.windows.shape[0], "window")
+    _within(r.window[r.window_by_zone == 1], 0, r.windows.shape[0] - zones + 1, "window by zone")
+    _within(r.codes, -1, len(ruleset.code_set_names), "codes")
+    _ranges(r.slot_begin, promotions, r.slots.shape[0], "slots")
+    _ranges(r.place_any_begin, promotions, r.place_any.shape[0], "places")
+    _ranges(r.place_not_begin, promotions, r.place_not.shape[0], "places")
+    _ranges(r.audience_any_begin, promotions, r.audience_any.shape[0], "audience")
+    _ranges(r.audience_not_begin, promotions, r.audience_not.shape[0], "audience")
+    _ranges(r.ladder_begin, promotions, r.ladder.shape[0], "ladder")
+    _ranges(r.except_begin, promotions, r.excepted.shape[0], "except")
+    _ranges(r.limit_begin, promotions, r.limits.shape[0], "limits")
+    for array in (r.place_any, r.place_not):
+        _within(array, 0, places, "place")
+    for array in (r.audience_any, r.audience_not, r.needed):
+        _within(array, 0, segments, "segment")
+    _within(r.excepted, 0, sets, "except")
+    _within(r.ladder[:, 2], -1, amounts, "amount of a step")
+    _within(r.limits[:, 0], 0, len(Counted), "limit")
+    _within(r.limits[:, 2], -1, amounts, "amount of a limit")
+    _within(r.limits[r.limits[:, 0] == Counted.SAVING, 2], 0, amounts, "amount of a limit")
+    _within(r.limits[:, 3], 0, len(Scope), "scope")
+    _ranges(r.zone_begin, zones, r.transitions.shape[0], "zones")
+    _require((np.diff(r.zone_begin) >= 1).all(), "a zone has no transitions")
+    _within(r.amounts, -1, 10**13, "amounts")
+
+    _require(r.line_begin.shape == (promotions + 1,), "line_begin has the wrong length")
+    _require((np.diff(r.line_begin) >= 0).all() and 0 <= r.line_begin[0] and r.line_begin[-1] <= lines, "line_begin")
+    for begin, owners in ((r.segment_begin, segments), (r.place_begin, places)):
+        _require(begin.shape == (owners + 1,) and (np.diff(begin) >= 0).all(), "lines of segments or places")
+        _require(0 <= begin[0] and begin[-1] <= lines, "lines of segments or places")
+    _ranges(r.lines, lines, r.code.shape[0], "lines")
+    _ranges(r.needed_begin, segments, r.needed.shape[0], "needed segments")
+    _require(sorted(r.place_order.tolist()) == list(range(places)), "place_order is no order of the places")
+    _verify_code(ruleset, places)
+
+    _require(r.gives.shape == r.apply.shape == r.at_most.shape == r.original.shape == (groups,), "groups")
+    _within(r.apply, 0, len(Apply), "apply")
+    _ranges(r.touch_begin, sets, r.touch.shape[0], "touch")
+    _within(r.touch, 0, promotions, "touch")
+    _within(r.everywhere, 0, promotions, "everywhere")
+    _require(r.code_uses.shape == (len(ruleset.code_set_names),), "code uses")
+
+    articles = len(ruleset.catalogue.index)
+    _ranges(ruleset.posting_begin, articles, ruleset.posting.shape[0], "postings")
+    _within(ruleset.posting, 0, sets, "posting")
+    _require(ruleset.marks.shape == (articles,), "marks")
+    _require(ruleset.store_zones.shape == (len(ruleset.stores.index),), "store zones")
+    _within(ruleset.store_zones, 0, zones, "store zone")
+    _require(ruleset.code_high.shape == ruleset.code_low.shape == ruleset.code_set.shape, "codes")
+    _within(ruleset.code_set, 0, len(ruleset.code_set_names), "code set")
+    _verify_shapes(ruleset)
+
+
+def _verify_shapes(ruleset: Ruleset) -> None:
+    """Rewards fit their groups: what combine.py relies on."""
+    r = ruleset.rules
+    per_item = np.isin(r.apply[r.group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
+    together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
+    _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
+    _require(((r.kind == Kind.FREE_SERVICE) == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
+    benefits = r.apply[r.gives == 1]
+    _within(benefits, 0, len(Apply), "apply")
+    _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")
+
+
+def _verify_code(ruleset: Ruleset, places: int) -> None:
+    """Simulate the stack of every line and check every operand."""
+    r = ruleset.rules
+    slots, pool, amounts = len(ruleset.slots), r.pool.shape[0], r.amounts.shape[0]
+    sets, segments = len(ruleset.set_names), len(ruleset.segment_names)
+    for line in range(r.lines.shape[0] - 1):
+        depth = 0
+        for op, a, b, c, d in r.code[r.lines[line] : r.lines[line + 1]].tolist():
+            if op in (Op.ALL, Op.ANY, Op.NONE):
+                _require(0 <= a <= depth, "a condition takes more truths than there are")
+                depth -= a
+            elif op in (Op.COMPARE, Op.MONEY, Op.ONE_OF, Op.KNOWN, Op.TRUTH):
+                _require(0 <= a < slots, "a condition asks for a fact that is not there")
+                _require(op not in (Op.COMPARE, Op.MONEY) or 0 <= b < len(Cmp), "a comparison is unknown")
+                _require(op != Op.MONEY or 0 <= c < amounts, "a condition's amount is not there")
+                _require(op != Op.ONE_OF or 0 <= b <= c <= pool, "a condition's list is not there")
+            elif op in (Op.WORTH, Op.COUNT, Op.MEASURE):
+                _require(-1 <= a < sets and (a >= 0 or op == Op.WORTH), "a condition's product set is not there")
+                _require(op != Op.WORTH or (-1 <= b < amounts and -1 <= c < amounts and 0 <= d <= 2), "a worth")
+                _require(op != Op.MEASURE or 1 <= d < len(DIMENSIONS), "a measure")
+            else:
+                _require(op in (Op.SEGMENT, Op.PLACE), "an instruction is unknown")
+                _require(0 <= a < (segments if op == Op.SEGMENT else places), "a segment or place is not there")
+            depth += 1
+            _require(depth <= STACK_MAX, f"a condition needs more than {STACK_MAX} places")
+        _require(depth == 1, "a line of conditions does not leave one truth")

@@ -1,0 +1,101 @@
+"""The machine's two tables, condition opcodes and reward kinds, and the small codes that images hold. Imports nothing
+of ours."""
+
+from __future__ import annotations
+
+import enum
+
+FALSE, TRUE, UNKNOWN = 0, 1, 2  # the three truth values
+
+
+class Op(enum.IntEnum):
+    """Condition code: rows of five integers (op, a, b, c, d) in postfix order; each leaves one truth value.
+
+    S is the stack; F the facts (value, known) by slot; K the pool of integers; M the amounts by row and currency."""
+
+    #               a        b       c       d          meaning
+    COMPARE = 0  # slot     cmp     value   -          F[a] cmp c
+    MONEY = 1  # slot     cmp     row     -          F[a] cmp M[c] (in micros); unknown without the currency
+    ONE_OF = 2  # slot     begin   end     negated    F[a] among K[b:c], which ascends
+    KNOWN = 3  # slot     wanted  -       -          F[a] is known == b
+    TRUTH = 4  # slot     -       -       -          F[a] is itself a truth (prefixes, paths, lists, ages, consents)
+    SEGMENT = 5  # segment  negated -       -          closed: unknown counts as false
+    PLACE = 6  # place    negated -       -
+    ALL = 7  # n        -       -       -          Kleene and of the top n of S
+    ANY = 8  # n        -       -       -          Kleene or
+    NONE = 9  # n        -       -       -          Kleene nor
+    WORTH = 10  # set|-1   low|-1  high|-1 basis      M[b] <= worth <= M[c]; basis 0 group, 1 list, 2 left
+    COUNT = 11  # set      low|-1  high|-1 one        b <= units <= c; one: of the article with the most
+    MEASURE = 12  # set      low|-1  high|-1 dimension  in thousandths of the dimension's smallest unit
+
+
+class Cmp(enum.IntEnum):
+    EQ = 0
+    NE = 1
+    LT = 2
+    LE = 3
+    GT = 4
+    GE = 5
+
+
+class Kind(enum.IntEnum):
+    """Reward kinds: what engine/discounts.py knows to price. `m` is an amount row, `bp` basis points."""
+
+    PERCENT = 0  # bp of each unit
+    PERCENT_TOGETHER = 1  # bp of the whole
+    AMOUNT_EACH = 2  # m off each unit
+    AMOUNT_TOGETHER = 3  # m off the whole
+    AMOUNT_MEASURE = 4  # m micros off per measure
+    PRICE_EACH = 5  # m for each piece
+    PRICE_MEASURE = 6  # m micros per measure
+    PICK = 7  # bp off the first (dearest) or last (cheapest) k of each run
+    LADDER = 8  # bp or m off by position in the run
+    PRICE_TOGETHER = 9  # m for a run
+    PRICE_SINGLES = 10  # ceil(m x q / n) for q units
+    FREE_SERVICE = 11  # a fee becomes 0
+
+
+class Target(enum.IntEnum):
+    SET = 0
+    BASKET = 1
+    SERVICE = 2
+
+
+class Apply(enum.IntEnum):
+    """Group modes."""
+
+    ALL = 0
+    BEST = 1
+    BEST_PER_ITEM = 2
+    FIRST = 3
+    FIRST_PER_ITEM = 4
+    AT_MOST = 5
+
+
+class Mark(enum.IntEnum):
+    """Bits of a guarded unit."""
+
+    DISCOUNT = 1
+    REWARD = 2
+    COUNT = 4
+    SHIP_FREE = 8
+
+
+class Scope(enum.IntEnum):
+    BASKET = 0
+    CUSTOMER = 1
+    HOUSEHOLD = 2
+    STORE = 3
+    CODE = 4
+    TOTAL = 5
+
+
+class Counted(enum.IntEnum):
+    """What a limit counts."""
+
+    USES = 0
+    BASKETS = 1
+    SAVING = 2
+
+
+DIMENSIONS: tuple[str, ...] = ("", "mass", "volume", "length", "pounds", "gallons")  # "" = pieces

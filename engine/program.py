@@ -1,0 +1,606 @@
+"""Programs: declarations of the language, compiled. What the compiler hands to the machine.
+
+A Program is plain data, checked and complete: names are resolved, dates are numbers, files that the text refers to are
+read. It has one canonical form in bytes (`encode`), by which it is addressed, stored and fetched; `decode` refuses
+whatever does not fit, so that nothing stored is trusted because of where it lies.
+
+Scales, everywhere in the engine:
+
+* money      int, minor units of one currency ("minor"); or millionths of the currency unit ("micros") where a price may
+             be finer than the minor unit
+* number     int, millionths              percent   int, basis points (10,000 = 100%)
+* date       int, days since 1970-01-01   yes-no    int, 0 or 1
+* measure    int, thousandths of its unit time of day, local moments: int, seconds
+* instant    int, microseconds since 1970-01-01T00:00:00Z
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+FORMAT = 1  # raised whenever the canonical bytes of any Program change their meaning
+
+
+class _Node(BaseModel):
+    """Frozen, strict, and closed: an unknown field is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+
+class Type(StrEnum):
+    """What an attribute holds. Choices, categories, countries, languages, stores and channels are texts."""
+
+    TEXT = "text"
+    NUMBER = "number"  # millionths
+    PERCENT = "percent"  # basis points
+    YES_NO = "yes-no"  # 0 or 1
+    DATE = "date"  # days since 1970-01-01
+    MONEY = "money"  # micros of one currency
+    TEXTS = "texts"  # a list of texts
+
+
+class Amount(_Node):
+    """An amount in one currency, in minor units of it or in micros, as the field that holds it says."""
+
+    currency: str
+    value: int
+
+
+Money = tuple[Amount, ...]  # one Amount per currency, in the order of the currencies' codes
+
+Scalar = int | str  # in the scale of the attribute's Type
+
+
+# ---------------------------------------------------------------------------------------------------- conditions
+# A condition is true, false or unknown. `attribute` is "entity.name": customer.tier, item.category, store.region,
+# delivery.country, basket.lines; and the two subjects without a point: "payment" and "delivery" (the chosen service).
+
+
+class Compare(_Node):
+    kind: Literal["compare"] = "compare"
+    attribute: str
+    op: Literal["eq", "ne", "lt", "le", "gt", "ge"]  # texts: only eq and ne
+    value: Scalar
+
+
+class CompareMoney(_Node):
+    """Unknown when no amount is said in the basket's currency."""
+
+    kind: Literal["compare-money"] = "compare-money"
+    attribute: str
+    op: Literal["eq", "ne", "lt", "le", "gt", "ge"]
+    value: Money  # minor units
+
+
+class OneOf(_Node):
+    kind: Literal["one-of"] = "one-of"
+    attribute: str
+    values: tuple[Scalar, ...]
+    negated: bool = False
+
+
+class Known(_Node):
+    """Never unknown itself."""
+
+    kind: Literal["known"] = "known"
+    attribute: str
+    known: bool  # False: «is unknown»
+
+
+class Under(_Node):
+    """The path itself and everything below it: "Mode" holds for "Mode" and "Mode/Damen", not for "Modeschmuck"."""
+
+    kind: Literal["under"] = "under"
+    attribute: str
+    path: str
+
+
+class StartsWith(_Node):
+    kind: Literal["starts-with"] = "starts-with"
+    attribute: str
+    prefix: str
+
+
+class Has(_Node):
+    """A list holds at least one of these texts."""
+
+    kind: Literal["has"] = "has"
+    attribute: str
+    values: tuple[str, ...]
+
+
+class Age(_Node):
+    """A date lies more (less) than so long ago: before (after) the local date of `at` less that many calendar units.
+
+    The date is that of the settings' zone; months and years clamp (31 March less 1 month is 28 February). Hours and
+    minutes do not occur: dates have none. The day at exactly that distance is neither more nor less."""
+
+    kind: Literal["age"] = "age"
+    attribute: str
+    op: Literal["more", "less"]
+    count: int
+    unit: Literal["day", "week", "month", "year"]
+
+
+class Member(_Node):
+    """In a product set (of an item), a segment (of the customer) or a place (of the store), or not in it.
+
+    Inside a product set, place or segment «in» and «not in» follow Kleene for sets and places; segments are closed:
+    an unknown membership is no membership, so «not in» a segment holds for the unknown customer."""
+
+    kind: Literal["member"] = "member"
+    of: Literal["products", "segment", "place"]
+    name: str
+    negated: bool = False
+
+
+class Consent(_Node):
+    kind: Literal["consent"] = "consent"
+    name: str
+
+
+class All(_Node):
+    kind: Literal["all"] = "all"
+    of: tuple[Condition, ...]
+
+
+class Any_(_Node):
+    kind: Literal["any"] = "any"
+    of: tuple[Condition, ...]
+
+
+class None_(_Node):
+    kind: Literal["none"] = "none"
+    of: tuple[Condition, ...]
+
+
+class Worth(_Node):
+    """What the counting units of the basket (of a set of it) are worth, bounds included."""
+
+    kind: Literal["worth"] = "worth"
+    low: Money = ()  # minor units; () = no bound
+    high: Money = ()
+    of: str | None = None  # a product set; None: the basket
+    basis: Literal["group", "list", "current"] = "group"
+    # "group": the prices that the promotion's group sees · "list": before discounts · "current": after those so far
+
+
+class Count(_Node):
+    """How many counting units of a set are in the basket, bounds included. A measured line is one unit."""
+
+    kind: Literal["count"] = "count"
+    low: int | None = None
+    high: int | None = None
+    of: str
+    one_article: bool = False  # the article of the set with the most units decides
+
+
+class Measured(_Node):
+    """How much of a set is in the basket by measure; lines of another dimension do not count."""
+
+    kind: Literal["measured"] = "measured"
+    low: int | None = None  # thousandths of `unit`
+    high: int | None = None
+    unit: Unit
+    of: str
+
+
+Unit = Literal["kg", "g", "l", "ml", "m", "lb", "oz", "gal"]
+
+Condition = Annotated[
+    Compare
+    | CompareMoney
+    | OneOf
+    | Known
+    | Under
+    | StartsWith
+    | Has
+    | Age
+    | Member
+    | Consent
+    | All
+    | Any_
+    | None_
+    | Worth
+    | Count
+    | Measured,
+    Field(discriminator="kind"),
+]
+
+
+class Line(_Node):
+    """One line of a list of conditions, all of which must hold, with its text as the author wrote it (canonical)."""
+
+    condition: Condition
+    text: str
+
+
+# ---------------------------------------------------------------------------------------------------- rewards
+
+
+class Target(_Node):
+    """Whose price falls: a product set, the bought units («them»), or the basket."""
+
+    kind: Literal["set", "them", "basket"]
+    name: str = ""  # of the set
+
+
+class PercentOff(_Node):
+    """N% off, per unit, rounded per unit."""
+
+    kind: Literal["percent-off"] = "percent-off"
+    percent: int  # basis points, 1 to 10,000
+    target: Target
+
+
+class PercentOffTogether(_Node):
+    """N% of the whole, rounded once, prorated. «off the basket» is this one with the basket for a target."""
+
+    kind: Literal["percent-off-together"] = "percent-off-together"
+    percent: int
+    target: Target
+
+
+class AmountOffEach(_Node):
+    kind: Literal["amount-off-each"] = "amount-off-each"
+    amount: Money  # minor units
+    target: Target
+
+
+class AmountOffTogether(_Node):
+    """An amount once, shared over the units. «off the basket» is this one with the basket for a target."""
+
+    kind: Literal["amount-off-together"] = "amount-off-together"
+    amount: Money
+    target: Target
+
+
+class AmountOffMeasure(_Node):
+    """An amount off per measure: saves round(list amount) - round((price - amount) x measure)."""
+
+    kind: Literal["amount-off-measure"] = "amount-off-measure"
+    amount: Money  # micros of the currency unit, per `per` units
+    per: Unit
+    hundreds: bool = False  # «per 100 g»: the amount is that of 100 units
+    target: Target
+
+
+class FixedPriceEach(_Node):
+    """A final price per piece."""
+
+    kind: Literal["fixed-price-each"] = "fixed-price-each"
+    price: Money  # minor units
+    target: Target
+
+
+class FixedPriceMeasure(_Node):
+    """A final price per measure."""
+
+    kind: Literal["fixed-price-measure"] = "fixed-price-measure"
+    price: Money  # micros
+    per: Unit
+    hundreds: bool = False
+    target: Target
+
+
+class Pick(_Node):
+    """N% off (100%: free) the cheapest or dearest k of every `buy` n."""
+
+    kind: Literal["pick"] = "pick"
+    which: Literal["cheapest", "dearest"]
+    count: int
+    percent: int  # basis points
+
+
+class Step(_Node):
+    nth: int  # 1 to n of the `buy`
+    percent: int = 0  # basis points, or
+    amount: Money = ()  # minor units
+
+
+class Ladder(_Node):
+    """20% off every 2nd, 50% off every 3rd: by the position of a unit in its run of n, dearest first."""
+
+    kind: Literal["ladder"] = "ladder"
+    steps: tuple[Step, ...]
+
+
+class PriceTogether(_Node):
+    """n of a set together for a price. With `singles` q units cost ceil(price x q / n)."""
+
+    kind: Literal["price-together"] = "price-together"
+    price: Money  # minor units
+    singles: bool = False
+
+
+class FreeService(_Node):
+    """A benefit: the fee of a service falls to zero."""
+
+    kind: Literal["free-service"] = "free-service"
+    service: str
+
+
+Reward = Annotated[
+    PercentOff
+    | PercentOffTogether
+    | AmountOffEach
+    | AmountOffTogether
+    | AmountOffMeasure
+    | FixedPriceEach
+    | FixedPriceMeasure
+    | Pick
+    | Ladder
+    | PriceTogether
+    | FreeService,
+    Field(discriminator="kind"),
+]
+
+
+# ---------------------------------------------------------------------------------------------------- clauses
+
+
+class Runs(_Node):
+    """Local seconds since 1970-01-01T00:00:00 on the clock of `zone`; `until` is the first second that is out.
+
+    A repeated `start` is the first of the two, a repeated `until` the second, a skipped one the first instant after."""
+
+    start: int | None
+    until: int | None
+    zone: str  # "Europe/Berlin", or "store-time": the zone of the request's store, without one the settings' zone
+    text: str
+
+
+class Slot(_Node):
+    """Days of the week and a span of the local clock. A span past midnight belongs to the day it began on."""
+
+    days: int  # bit 0 = Monday … bit 6 = Sunday
+    start: int  # seconds of the day; 0 with until = 86,400: the whole day
+    until: int  # the first second that is out; at most `start`: past midnight
+
+
+class OnlyOn(_Node):
+    """Any slot. Tested on the clock of the zone of `runs`."""
+
+    slots: tuple[Slot, ...]
+    text: str
+
+
+class Channels(_Node):
+    names: tuple[str, ...]  # those it is sold in, sorted; «but not» is already taken out
+    text: str
+
+
+class Choice(_Node):
+    """Any of these but none of those: places or segments. `any_of` empty: everyone."""
+
+    any_of: tuple[str, ...]
+    but_not: tuple[str, ...]
+    text: str
+
+
+class WithCode(_Node):
+    codes: str  # a code set
+    text: str
+
+
+class Buy(_Node):
+    """n units of a set; repeats as often as units and limits allow."""
+
+    count: int
+    of: str
+    text: str
+
+
+class Limit(_Node):
+    """How often, how many baskets, or how much saving; for whom; in which period. `key` names its counter.
+
+    A key is scope ":" period ":" measure: "basket:ever:uses", "customer:any-90-days:baskets", "total:each-day:saving".
+    """
+
+    measure: Literal["uses", "baskets", "saving"]
+    count: int = 0  # uses, baskets
+    saving: Money = ()  # minor units
+    scope: Literal["basket", "customer", "household", "store", "code", "total"]
+    period: str  # "ever", "each-day|week|month|year", "any-N-days|weeks|months|years|hours|minutes"
+    key: str
+    text: str
+
+
+class Text(_Node):
+    language: str
+    text: str
+
+
+# ---------------------------------------------------------------------------------------------------- programs
+
+
+class Settings(_Node):
+    """`rounding`: of half a minor unit, away from zero for half-up."""
+
+    program: Literal["settings"] = "settings"
+    currencies: tuple[str, ...]  # the first is the one budgets are reported in
+    timezone: str
+    languages: tuple[str, ...] = ()
+    receipt_width: int | None = None
+    rounding: Literal["half-up", "half-even", "down", "up"] = "half-up"
+    prices_include_tax: bool = True
+
+
+class Attribute(_Node):
+    """An attribute that rules may ask for. `choices`: the values of a choice, else empty."""
+
+    entity: Literal["customer", "item", "store", "delivery", "basket"]
+    name: str  # without the entity: "tier"
+    type: Type
+    choices: tuple[str, ...] = ()
+    default: Scalar | None = None  # taken when it is not given
+
+
+class Schema(_Node):
+    program: Literal["schema"] = "schema"
+    attributes: tuple[Attribute, ...]
+    consents: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+
+
+class Column(_Node):
+    """One attribute of a table's rows. `values[i]` is row i's, in the attribute's scale; None: not given.
+
+    A money column is in micros of `currency`."""
+
+    name: str
+    type: Type
+    currency: str = ""
+    values: tuple[int | str | None, ...]
+
+
+class Catalogue(_Node):
+    """Articles and their attributes. The column "price" is the list price for requests that bring none.
+
+    Columns carry the names of item attributes, without the entity; "tax-rate" (percent) is one that needs no schema."""
+
+    program: Literal["catalogue"] = "catalogue"
+    articles: tuple[str, ...]  # unique, in ascending order
+    columns: tuple[Column, ...]
+
+
+class Stores(_Node):
+    program: Literal["stores"] = "stores"
+    ids: tuple[str, ...]  # unique, in ascending order
+    zones: tuple[str, ...]  # of each store; "" = the settings' zone
+    columns: tuple[Column, ...]
+
+
+class Zone(_Node):
+    """The offsets of a time zone, pinned: from instants[i] on (seconds UTC) local time is UTC + offsets[i] seconds.
+
+    instants[0] is the beginning of the covered span; `until` its end: instants outside it are refused."""
+
+    program: Literal["zone"] = "zone"
+    name: str
+    instants: tuple[int, ...]
+    offsets: tuple[int, ...]
+    until: int
+
+
+class ProductSet(_Node):
+    program: Literal["products"] = "products"
+    name: str
+    title: str
+    lines: tuple[Line, ...]  # all must hold
+
+
+class Place(_Node):
+    program: Literal["place"] = "place"
+    name: str
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Segment(_Node):
+    program: Literal["segment"] = "segment"
+    name: str
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Group(_Node):
+    program: Literal["group"] = "group"
+    name: str
+    title: str
+    gives: Literal["discounts", "benefits"]
+    apply: Literal["all", "best", "best-per-item", "first", "first-per-item", "at-most"]
+    at_most: int = 0
+    prices: Literal["original", "reduced"]
+    order: tuple[str, ...] = ()  # promotions that go first, in this order; the others follow by name
+    position: int  # in the sequence, from 0
+
+
+class Guard(_Node):
+    program: Literal["guard"] = "guard"
+    name: str
+    title: str
+    discount: tuple[str, ...] = ()  # product sets that are never discounted
+    reward: tuple[str, ...] = ()
+    count: tuple[str, ...] = ()
+    ship_free: tuple[str, ...] = ()
+    because: str = ""
+
+
+class CodeSet(_Node):
+    """Codes, normalised: without surrounding blanks, ASCII letters in upper case; unique, ascending."""
+
+    program: Literal["codes"] = "codes"
+    name: str
+    title: str
+    codes: tuple[str, ...]
+    uses: int | None = None  # how often each code may be used; None: without limit
+
+
+class Promotion(_Node):
+    program: Literal["promotion"] = "promotion"
+    name: str
+    title: str
+    runs: Runs
+    only_on: OnlyOn | None = None
+    channels: Channels
+    places: Choice | None = None
+    audience: Choice
+    code: WithCode | None = None
+    when: tuple[Line, ...] = ()
+    buy: Buy | None = None
+    reward: Reward
+    except_: tuple[str, ...] = Field(default=(), alias="except")
+    limits: tuple[Limit, ...] = ()
+    group: str
+    labels: tuple[Text, ...] = ()
+    terms: tuple[Text, ...] = ()
+    owner: str = ""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+Program = Annotated[
+    Settings
+    | Schema
+    | Catalogue
+    | Stores
+    | Zone
+    | ProductSet
+    | Place
+    | Segment
+    | Group
+    | Guard
+    | CodeSet
+    | Promotion,
+    Field(discriminator="program"),
+]
+
+for _model in (All, Any_, None_, Measured, Line):
+    _model.model_rebuild()
+
+_ADAPTER: TypeAdapter[Program] = TypeAdapter(Program)
+
+
+def encode(program: Program) -> bytes:
+    """The canonical bytes of a Program: JSON, UTF-8, every field, in the order declared here."""
+    return _ADAPTER.dump_json(program, by_alias=True)
+
+
+def decode(data: bytes) -> Program:
+    """The Program of these bytes. Raises pydantic.ValidationError for anything else."""
+    return _ADAPTER.validate_json(data)
+
+
+def address(data: bytes) -> str:
+    """The name under which canonical bytes are stored: SHA-256 in hex, salted with the format."""
+    return hashlib.sha256(b"einklang program %d\x00" % FORMAT + data).hexdigest()

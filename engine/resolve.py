@@ -1,0 +1,513 @@
+"""Request → columns: articles get their attributes, prices and product sets; facts get their slots.
+
+Also the one place that says what is out of bounds (`check`) and what the ruleset does not know (docs/semantics.md 2).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.basket import (
+    AT_MAX_US,
+    AT_MIN_US,
+    BASIS_POINTS,
+    CODES_MAX,
+    FACTS_MAX,
+    FEES_MAX,
+    LINES_MAX,
+    MEASURE_MAX,
+    PIECE_MICROS_MAX,
+    PIECES_MAX,
+    PRICE_MICROS_MAX,
+    TEXT_MAX,
+    TOTAL_MINOR_MAX,
+    UNITS,
+    USAGE_MAX,
+    BadRequest,
+    BasketLine,
+    Fact,
+    Facts,
+    Request,
+)
+from engine.image import Ruleset, Slot
+from engine.instructions import DIMENSIONS, FALSE, TRUE
+from engine.link import code_key, normalise_code
+from engine.money import ROUNDINGS, divide, micros_per_minor
+from engine.program import Age, Attribute, Consent, Has, Type
+from engine.sets import Evaluator, Values, int_values, of_facts, text_holds, text_values
+
+Ints = npt.NDArray[np.int64]
+DAY_S = 86_400
+_EPOCH = datetime.date(1970, 1, 1)
+
+
+class Question(NamedTuple):
+    """A request as kernels read it. Lines are numbered by id, articles by id, units in the static part of order U:
+    list amount descending, article, measure descending, line, position. Codes are numbered by their bytes."""
+
+    at_us: int
+    channel: int
+    zone: int  # of the store, else the settings'
+    store_named: int
+    customer_known: int
+    household_known: int
+    currency: int
+    micros_per_minor: int
+    rounding: int
+    # facts, by slot
+    value: Ints
+    known: Ints
+    # lines: product sets each is in, ascending
+    set_begin: Ints
+    sets: Ints
+    line_article: Ints
+    line_marks: Ints
+    # units
+    unit_line: Ints
+    unit_article: Ints
+    unit_list: Ints
+    unit_measure: Ints  # thousandths of the line's unit; 0 = a piece
+    unit_dimension: Ints  # position in DIMENSIONS; 0 = a piece
+    unit_factor: Ints  # thousandths of the dimension's smallest unit in one thousandth of the line's unit
+    unit_price: Ints  # micros per piece or unit of measure
+    # codes: the sets each is in
+    code_begin: Ints
+    code_sets: Ints
+    # usage facts: (limit row, or -1 - code set for the set's own limit; code or -1; used)
+    usage: Ints
+    fees: Ints  # by service of the schema; -1 = none
+
+
+class Resolved(NamedTuple):
+    """The columns, and the names behind the numbers."""
+
+    question: Question
+    lines: tuple[BasketLine, ...]  # by id
+    tax_rates: tuple[int, ...]  # of the lines
+    codes: tuple[str, ...]  # normalised, by bytes
+
+
+# ---------------------------------------------------------------------------------------------------- bounds
+
+
+def _text(value: str, field: str) -> None:
+    if len(value) > TEXT_MAX:
+        raise BadRequest(field, f"has {len(value)} characters; at most {TEXT_MAX} are taken")
+
+
+def _count(values: Sequence[Any] | Facts, most: int, field: str) -> None:
+    if len(values) > most:
+        raise BadRequest(field, f"has {len(values)} entries; at most {most} are taken")
+
+
+def _between(value: int, low: int, high: int, field: str) -> None:
+    if not low <= value <= high:
+        raise BadRequest(field, f"is {value}; it must be from {low} to {high}")
+
+
+def _facts(facts: Facts, field: str) -> None:
+    _count(facts, FACTS_MAX, field)
+    for name, fact in facts.items():
+        texts = fact.value if isinstance(fact.value, tuple) else (fact.value,) if isinstance(fact.value, str) else ()
+        for text in texts:
+            _text(text, f"{field}[{name}]")
+        if isinstance(fact.value, int):
+            _between(fact.value, -(10**15), 10**15, f"{field}[{name}]")
+
+
+def _price_max(line: BasketLine) -> int:
+    return PRICE_MICROS_MAX if line.unit else PIECE_MICROS_MAX
+
+
+def check(request: Request) -> None:
+    """Every bound of engine/basket.py that does not depend on a ruleset. Raises BadRequest naming the field."""
+    _between(request.at_us, AT_MIN_US, AT_MAX_US, "at_us")
+    _count(request.lines, LINES_MAX, "lines")
+    _count(request.codes, CODES_MAX, "codes")
+    _count(request.fees, FEES_MAX, "fees")
+    _count(request.usage, USAGE_MAX, "usage")
+    for name, value in (
+        ("channel", request.channel),
+        ("store", request.store),
+        ("delivery_service", request.delivery),
+        ("payment", request.payment),
+        ("customer.id", request.customer.id),
+        ("customer.household", request.customer.household),
+        *((f"codes[{i}]", code) for i, code in enumerate(request.codes)),
+    ):
+        _text(value, name)
+    _facts(request.store_attributes, "store_attributes")
+    _facts(request.delivery_attributes, "delivery_attributes")
+    _facts(request.basket_attributes, "basket_attributes")
+    _facts(request.customer.attributes, "customer.attributes")
+    seen: set[str] = set()
+    pieces = 0
+    for i, line in enumerate(request.lines):
+        field = f"lines[{i}]"
+        _text(line.id, f"{field}.id")
+        _text(line.article, f"{field}.article")
+        if not line.id or line.id in seen:
+            raise BadRequest(f"{field}.id", f"«{line.id}» must be given and different from every other line's")
+        seen.add(line.id)
+        if not line.article:
+            raise BadRequest(f"{field}.article", "must be given")
+        if line.unit:
+            if line.unit not in UNITS:
+                raise BadRequest(f"{field}.measure_unit", f"«{line.unit}» is none of {', '.join(UNITS)}")
+            if line.quantity:
+                raise BadRequest(f"{field}.quantity", "a line has a quantity or a measure, not both")
+            _between(line.measure, 1, MEASURE_MAX, f"{field}.measure_thousandths")
+        else:
+            if line.measure:
+                raise BadRequest(f"{field}.measure_unit", "must be given with a measure")
+            _between(line.quantity, 1, PIECES_MAX, f"{field}.quantity")
+        pieces += line.quantity or 1
+        if line.price_micros is not None:
+            _between(line.price_micros, 0, _price_max(line), f"{field}.unit_price_micros")
+        if line.tax_rate is not None:
+            _between(line.tax_rate, 0, BASIS_POINTS, f"{field}.tax_rate_basis_points")
+        _facts(line.attributes, f"{field}.attributes")
+    if pieces > PIECES_MAX:
+        raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}")
+    services = [fee.service for fee in request.fees]
+    for i, fee in enumerate(request.fees):
+        _text(fee.service, f"fees[{i}].service")
+        _between(fee.amount, 0, TOTAL_MINOR_MAX, f"fees[{i}].amount_minor")
+        if services.index(fee.service) != i:
+            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» has a fee already")
+    counters: set[tuple[str, str, str]] = set()
+    for i, use in enumerate(request.usage):
+        _between(use.used, 0, 10**15, f"usage[{i}].used")
+        for name, value in (("promotion", use.promotion), ("limit", use.limit), ("code", use.code)):
+            _text(value, f"usage[{i}].{name}")
+        counter = (use.promotion, use.limit, normalise_code(use.code))
+        if counter in counters:
+            raise BadRequest(f"usage[{i}]", "is said twice")
+        counters.add(counter)
+
+
+# ---------------------------------------------------------------------------------------------------- facts
+
+
+def _plain(attribute: Attribute, fact: Fact | None, currency: str, field: str) -> int | str | tuple[str, ...] | None:
+    """The value of a fact of a declared attribute; None: not given, or money of another currency."""
+    if fact is None:
+        return attribute.default
+    if fact.type is not attribute.type:
+        raise BadRequest(field, f"is a {fact.type}; «{attribute.name}» is a {attribute.type}")
+    if attribute.type is Type.MONEY and fact.currency != currency:
+        return None
+    return fact.value
+
+
+class _Facts:
+    """The facts of one request by the name of their attribute; None: unknown."""
+
+    def __init__(self, ruleset: Ruleset, request: Request, articles: int) -> None:
+        self.ruleset = ruleset
+        self.request = request
+        self.articles = articles
+        self.store_row = ruleset.stores.index.get(request.store, -1)
+
+    def value(self, attribute: str) -> int | str | tuple[str, ...] | None:
+        request = self.request
+        if attribute == "payment":
+            return request.payment or None
+        if attribute == "delivery":
+            return request.delivery or None
+        if attribute == "customer.id":
+            return request.customer.id or None
+        if attribute == "store.id":
+            return request.store or None
+        if attribute == "basket.lines":
+            return self.articles * 1_000_000  # a number, in millionths
+        entity, name = attribute.split(".", 1)
+        declared = self.ruleset.attributes[attribute]
+        match entity:
+            case "customer":
+                given: Facts = request.customer.attributes
+                if not request.customer.id and name not in given:
+                    return None  # an unknown customer has no defaults
+            case "store":
+                if self.store_row >= 0 and name in self.ruleset.stores.columns:
+                    known = _cell(self.ruleset.stores.columns[name], self.store_row)
+                    if known is not None:
+                        other = declared.type is Type.MONEY and self.ruleset.stores.currency[name] != request.currency
+                        return None if other else known
+                given = request.store_attributes
+                if not request.store and name not in given:
+                    return None
+            case "delivery":
+                given = request.delivery_attributes
+            case _:
+                given = request.basket_attributes
+        return _plain(declared, given.get(name), request.currency, f"{entity}[{name}]")
+
+    def truth(self, slot: Slot, today: datetime.date) -> bool | None:
+        """Whether a condition on one attribute holds; None: unknown."""
+        condition = slot.condition
+        if isinstance(condition, Consent):
+            given = self.request.customer.consents
+            return None if given is None else condition.name in given
+        value = self.value(slot.attribute)
+        if value is None:
+            return None
+        if isinstance(condition, Has):
+            assert isinstance(value, tuple)
+            return bool(set(condition.values) & set(value))
+        if isinstance(condition, Age):
+            assert isinstance(value, int)
+            bound = (earlier(today, condition.count, condition.unit) - _EPOCH).days
+            return value < bound if condition.op == "more" else value > bound
+        assert isinstance(value, str) and condition is not None
+        return text_holds(condition, value)  # type: ignore[arg-type]
+
+
+def _cell(values: Values, row: int) -> int | str | None:
+    if not values.known[row]:
+        return None
+    number = int(values.numbers[row])
+    return values.texts[number] if values.texts else number
+
+
+def earlier(day: datetime.date, count: int, unit: str) -> datetime.date:
+    """The day so many days, weeks, months or years before; months and years clamp to the end of the month."""
+    if unit in ("day", "week"):
+        days = count * (7 if unit == "week" else 1)
+        return datetime.date.fromordinal(max(1, day.toordinal() - days))
+    months = max(12, day.year * 12 + day.month - 1 - count * (12 if unit == "year" else 1))
+    year, month = divmod(months, 12)
+    following = datetime.date(year + month // 11, month % 11 + 1 if month == 11 else month + 2, 1)
+    last = (following - datetime.timedelta(days=1)).day
+    return datetime.date(year, month + 1, min(day.day, last))
+
+
+def offset_at(ruleset: Ruleset, zone: int, second: int) -> int:
+    """Seconds east of UTC on a zone's clock at an instant."""
+    rules = ruleset.rules
+    rows = rules.transitions[rules.zone_begin[zone] : rules.zone_begin[zone + 1]]
+    return int(rows[max(0, int(np.searchsorted(rows[:, 0], second, "right")) - 1), 1])
+
+
+# ---------------------------------------------------------------------------------------------------- the basket
+
+
+class _Articles:
+    """Attributes, prices and product sets of the lines."""
+
+    def __init__(self, ruleset: Ruleset, request: Request, order: Sequence[int]) -> None:
+        self.ruleset = ruleset
+        self.request = request
+        self.order = order  # positions in the request, by line id
+        self.lines = [request.lines[i] for i in order]
+        self.rows = [ruleset.catalogue.index.get(line.article, -1) for line in self.lines]
+        self.prices = [self.price(line, row, i) for line, row, i in zip(self.lines, self.rows, order, strict=True)]
+
+    def price(self, line: BasketLine, row: int, position: int) -> int:
+        if line.price_micros is not None:
+            return line.price_micros
+        catalogue = self.ruleset.catalogue
+        if row >= 0 and "price" in catalogue.columns and catalogue.currency["price"] == self.request.currency:
+            price = _cell(catalogue.columns["price"], row)
+            if isinstance(price, int):
+                _between(price, 0, _price_max(line), f"lines[{position}].article")
+                return price
+        raise BadRequest(
+            f"lines[{position}].unit_price_minor",
+            f"must be given: the catalogue has no price in {self.request.currency} for article «{line.article}»",
+        )
+
+    def tax_rate(self, i: int) -> int:
+        rate = self.lines[i].tax_rate
+        if rate is not None:
+            return rate
+        column = self.ruleset.catalogue.columns.get("tax-rate")
+        known = _cell(column, self.rows[i]) if column is not None and self.rows[i] >= 0 else None
+        return known if isinstance(known, int) else 0
+
+    def members(self) -> tuple[list[Sequence[int]], list[int]]:
+        """For each line its product sets, ascending, and its guards' marks."""
+        ruleset = self.ruleset
+        own = [i for i, row in enumerate(self.rows) if row < 0 or self.lines[i].attributes]
+        begin = ruleset.posting_begin
+        sets: list[Sequence[int]] = [
+            () if row < 0 else ruleset.posting[begin[row] : begin[row + 1]].tolist() for row in self.rows
+        ]
+        marks = [0 if row < 0 else int(ruleset.marks[row]) for row in self.rows]
+        if own:
+            self.judge(own, frozenset(ruleset.set_names), sets, marks, replace_all=True)
+        if ruleset.dynamic_sets:
+            rest = [i for i in range(len(self.lines)) if i not in set(own)]
+            self.judge(rest, ruleset.dynamic_sets, sets, marks, replace_all=False)
+        return sets, marks
+
+    def judge(
+        self, lines: list[int], names: frozenset[str], sets: list[Sequence[int]], marks: list[int], *, replace_all: bool
+    ) -> None:
+        """Judge some sets for some lines, from their attributes."""
+        ruleset, request = self.ruleset, self.request
+        cache: dict[str, Values] = {}
+
+        def column(attribute: str) -> Values:
+            if attribute not in cache:
+                cache[attribute] = self.column(attribute, lines)
+            return cache[attribute]
+
+        evaluator = Evaluator(len(lines), column, ruleset.sets, request.currency, micros_per_minor(request.currency))
+        found: list[list[int]] = [[] for _ in lines]
+        for number, name in enumerate(ruleset.set_names):
+            if name in names:
+                for k in np.flatnonzero(evaluator.member(name) == TRUE).tolist():
+                    found[k].append(number)
+        guarded = [0] * len(lines)
+        for mark, guard_sets in ruleset.guards:
+            for name in guard_sets:
+                if name in names:
+                    for k in np.flatnonzero(evaluator.member(name) != FALSE).tolist():
+                        guarded[k] |= mark
+        for k, i in enumerate(lines):
+            sets[i] = found[k] if replace_all else sorted([*sets[i], *found[k]])
+            marks[i] = guarded[k] | (0 if replace_all else marks[i])
+
+    def column(self, attribute: str, lines: list[int]) -> Values:
+        ruleset = self.ruleset
+        if attribute == "item.sku":
+            return text_values([self.lines[i].article for i in lines])
+        if attribute == "item.price":
+            return int_values([self.prices[i] for i in lines])
+        name = attribute.removeprefix("item.")
+        declared = ruleset.attributes[attribute]
+        table = ruleset.catalogue.columns.get(name)
+        currency = ruleset.catalogue.currency.get(name, "")
+        facts: list[Fact | None] = []
+        for i in lines:
+            known = _cell(table, self.rows[i]) if table is not None and self.rows[i] >= 0 else None
+            if known is not None:
+                facts.append(Fact(declared.type, known, currency))
+                continue
+            fact = self.lines[i].attributes.get(name)
+            value = _plain(declared, fact, self.request.currency, f"lines[{self.order[i]}].attributes[{name}]")
+            facts.append(None if value is None else Fact(declared.type, value, self.request.currency))
+        return of_facts(declared, facts, self.request.currency)
+
+
+def _units(lines: Sequence[BasketLine], prices: Sequence[int], articles: Sequence[int], request: Request, rounding: Any) -> Ints:
+    """Rows (line, article, list amount, measure, dimension, factor, price), unordered."""
+    micros = micros_per_minor(request.currency)
+    rows: list[tuple[int, int, int, int, int, int, int]] = []
+    running: dict[tuple[int, int], int] = {}
+    chunks: list[Ints] = []
+    for i, (line, price, article) in enumerate(zip(lines, prices, articles, strict=True)):
+        if line.unit:
+            dimension, factor = UNITS[line.unit]
+            amount = divide(price * line.measure, 1_000 * micros, rounding)
+            rows.append((i, article, amount, line.measure, DIMENSIONS.index(dimension), factor, price))
+        elif price % micros == 0:
+            row = np.array([[i, article, price // micros, 0, 0, 1, price]], np.int64)
+            chunks.append(np.repeat(row, line.quantity, axis=0))
+        else:  # the article's n-th piece at this price, over all its lines
+            before = running.get((article, price), 0)
+            running[article, price] = before + line.quantity
+            costs = [divide(price * n, micros, rounding) for n in range(before, before + line.quantity + 1)]
+            rows += [(i, article, later - sooner, 0, 0, 1, price) for sooner, later in pairwise(costs)]
+    return np.concatenate([np.array(rows, np.int64).reshape(-1, 7), *chunks])
+
+
+def resolve(ruleset: Ruleset, request: Request) -> Resolved:
+    """The columns of a request that passed `check`. Raises BadRequest for what the ruleset refuses."""
+    schema, settings = ruleset.schema, ruleset.settings
+    if request.currency not in settings.currencies:
+        raise BadRequest("currency", f"«{request.currency}» is none of {', '.join(settings.currencies)}")
+    if request.channel not in ruleset.channel_index:
+        raise BadRequest("channel", f"«{request.channel}» is none of {', '.join(schema.channels)}")
+    if request.delivery and schema.services and request.delivery not in schema.services:
+        raise BadRequest("delivery_service", f"«{request.delivery}» is none of {', '.join(schema.services)}")
+    if request.payment and schema.payments and request.payment not in schema.payments:
+        raise BadRequest("payment", f"«{request.payment}» is none of {', '.join(schema.payments)}")
+    fees = np.full(len(schema.services), -1, np.int64)
+    for i, fee in enumerate(request.fees):
+        if fee.service not in schema.services:
+            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(schema.services)}")
+        fees[schema.services.index(fee.service)] = fee.amount
+
+    order = sorted(range(len(request.lines)), key=lambda i: request.lines[i].id.encode())
+    basket = _Articles(ruleset, request, order)
+    names = sorted({line.article for line in basket.lines}, key=str.encode)
+    number = {name: i for i, name in enumerate(names)}
+    articles = [number[line.article] for line in basket.lines]
+    units = _units(basket.lines, basket.prices, articles, request, settings.rounding)
+    if units[:, 2].sum() > TOTAL_MINOR_MAX or (units[:, 2] > TOTAL_MINOR_MAX).any():
+        raise BadRequest("lines", f"are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}")
+    units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
+    sets, marks = basket.members()
+
+    facts = _Facts(ruleset, request, len(names))
+    zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
+    second = request.at_us // 1_000_000
+    today = _EPOCH + datetime.timedelta(
+        days=(second + offset_at(ruleset, ruleset.settings_zone, second)) // DAY_S
+    )
+    value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)
+    for i, slot in enumerate(ruleset.slots):
+        fact = facts.value(slot.attribute) if slot.condition is None else facts.truth(slot, today)
+        if fact is not None and not isinstance(fact, tuple):
+            value[i] = ruleset.symbols.get(fact, -1) if isinstance(fact, str) else fact
+            known[i] = 1
+        elif isinstance(fact, tuple):
+            known[i] = 1
+
+    codes = tuple(sorted({normalise_code(code) for code in request.codes} - {""}, key=str.encode))
+    code_sets = [_sets_of_code(ruleset, code) for code in codes]
+    begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+    question = Question(
+        request.at_us,
+        ruleset.channel_index[request.channel],
+        zone,
+        int(bool(request.store)),
+        int(bool(request.customer.id)),
+        int(bool(request.customer.household)),
+        settings.currencies.index(request.currency),
+        micros_per_minor(request.currency),
+        ROUNDINGS.index(settings.rounding),
+        value,
+        known,
+        begin,
+        np.array([s for one in sets for s in one], np.int64),
+        np.array(articles, np.int64),
+        np.array(marks, np.int64),
+        *(np.ascontiguousarray(units[:, i]) for i in range(7)),
+        np.cumsum([0, *map(len, code_sets)], dtype=np.int64),
+        np.array([s for one in code_sets for s in one], np.int64),
+        _usage(ruleset, request, codes),
+        fees,
+    )
+    rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
+    return Resolved(question, tuple(basket.lines), rates, codes)
+
+
+def _sets_of_code(ruleset: Ruleset, code: str) -> list[int]:
+    high, low = (np.uint64(part) for part in code_key(code))
+    first, last = (int(np.searchsorted(ruleset.code_high, high, side)) for side in ("left", "right"))
+    return sorted({int(ruleset.code_set[i]) for i in range(first, last) if ruleset.code_low[i] == low})
+
+
+def _usage(ruleset: Ruleset, request: Request, codes: tuple[str, ...]) -> Ints:
+    """Usage facts that bear on this ruleset and these codes, as rows."""
+    rows = []
+    for use in request.usage:
+        code = normalise_code(use.code)
+        number = codes.index(code) if code in codes else -1
+        if not use.promotion and use.limit == "code:ever:uses" and number >= 0:
+            rows.append((-1, number, use.used))
+        row = ruleset.limit_rows.get((use.promotion, use.limit), -1)
+        if row >= 0 and (number >= 0 or not code):
+            rows.append((row, number, use.used))
+    return np.array(sorted(rows), np.int64).reshape(-1, 3)
+
+

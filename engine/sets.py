@@ -1,0 +1,228 @@
+"""Which articles are in which product set: conditions over whole columns of articles at once.
+
+The same evaluator serves the linker (a catalogue of 100,000 rows) and a request (the few lines that bring attributes of
+their own). Truth values are FALSE, TRUE, UNKNOWN of engine/instructions.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.basket import Fact
+from engine.instructions import FALSE, TRUE, UNKNOWN
+from engine.program import (
+    All,
+    Any_,
+    Attribute,
+    Compare,
+    CompareMoney,
+    Condition,
+    Has,
+    Known,
+    Line,
+    Member,
+    None_,
+    OneOf,
+    ProductSet,
+    StartsWith,
+    Type,
+    Under,
+)
+
+Truths = npt.NDArray[np.int8]
+Ints = npt.NDArray[np.int64]
+PRICE = "item.price"
+
+
+@dataclass(frozen=True)
+class Values:
+    """One attribute of all rows. Texts: `numbers` are positions in `texts`. Money: micros, of `currency` each."""
+
+    numbers: Ints
+    known: npt.NDArray[np.bool_]
+    texts: tuple[str, ...] = ()
+    lists: tuple[tuple[str, ...], ...] = ()  # for lists of texts, `numbers` are positions here
+
+
+def text_values(values: Sequence[str | None]) -> Values:
+    """Texts as positions in the tuple of those that occur, in ascending order."""
+    texts = tuple(sorted({v for v in values if v is not None}))
+    position = {text: i for i, text in enumerate(texts)}
+    return Values(
+        np.array([-1 if v is None else position[v] for v in values], np.int64),
+        np.array([v is not None for v in values], np.bool_),
+        texts,
+    )
+
+
+def int_values(values: Sequence[int | None]) -> Values:
+    return Values(
+        np.array([0 if v is None else v for v in values], np.int64), np.array([v is not None for v in values], np.bool_)
+    )
+
+
+def list_values(values: Sequence[tuple[str, ...] | None]) -> Values:
+    """Lists of texts as positions in the tuple of those that occur."""
+    lists = tuple(sorted({v for v in values if v is not None}))
+    position = {one: i for i, one in enumerate(lists)}
+    return Values(
+        np.array([-1 if v is None else position[v] for v in values], np.int64),
+        np.array([v is not None for v in values], np.bool_),
+        (),
+        lists,
+    )
+
+
+def of_facts(attribute: Attribute, facts: Sequence[Fact | None], currency: str) -> Values:
+    """The column of facts given for one attribute; money of another currency than the basket's is unknown."""
+    plain = [
+        None if f is None or (attribute.type is Type.MONEY and f.currency != currency) else f.value for f in facts
+    ]
+    if attribute.type is Type.TEXT:
+        return text_values([None if v is None else str(v) for v in plain])
+    if attribute.type is Type.TEXTS:
+        return list_values([v if isinstance(v, tuple) else None for v in plain])
+    return int_values([v if isinstance(v, int) else None for v in plain])
+
+
+class Evaluator:
+    """Judges product sets over rows of articles. `column` gives an attribute's values ("item.brand")."""
+
+    def __init__(
+        self,
+        rows: int,
+        column: Callable[[str], Values],
+        sets: Mapping[str, ProductSet],
+        currency: str = "",
+        micros_per_minor: int = 1,
+    ) -> None:
+        self.rows = rows
+        self.column = column
+        self.sets = sets
+        self.currency = currency
+        self.micros_per_minor = micros_per_minor
+        self.judged: dict[str, Truths] = {}
+
+    def member(self, name: str) -> Truths:
+        """For each row whether it is in the set."""
+        if name not in self.judged:
+            self.judged[name] = self.every([self.condition(line.condition) for line in self.sets[name].lines])
+        return self.judged[name]
+
+    def every(self, truths: Iterable[Truths]) -> Truths:
+        """Kleene and."""
+        result = np.full(self.rows, TRUE, np.int8)
+        for truth in truths:
+            unknown = (result != FALSE) & (truth != FALSE) & ((result == UNKNOWN) | (truth == UNKNOWN))
+            result = np.where((result == FALSE) | (truth == FALSE), FALSE, np.where(unknown, UNKNOWN, TRUE)).astype(
+                np.int8
+            )
+        return result
+
+    def negate(self, truth: Truths) -> Truths:
+        return np.where(truth == UNKNOWN, UNKNOWN, 1 - truth).astype(np.int8)
+
+    def condition(self, node: Condition) -> Truths:
+        """For each row the truth of one condition."""
+        match node:
+            case All():
+                return self.every([self.condition(part) for part in node.of])
+            case Any_():
+                return self.negate(self.every([self.negate(self.condition(part)) for part in node.of]))
+            case None_():
+                return self.every([self.negate(self.condition(part)) for part in node.of])
+            case Member(of="products"):
+                truth = self.member(node.name)
+                return self.negate(truth) if node.negated else truth
+            case Compare() | CompareMoney() | OneOf() | Known() | Under() | StartsWith() | Has():
+                return self.of_values(node, self.column(node.attribute))
+            case _:
+                raise ValueError(f"a product set cannot ask for {node.kind}")
+
+    def of_values(
+        self, node: Compare | CompareMoney | OneOf | Known | Under | StartsWith | Has, values: Values
+    ) -> Truths:
+        if isinstance(node, Known):
+            return (values.known == node.known).astype(np.int8)
+        if isinstance(node, CompareMoney):
+            amounts = [a.value for a in node.value if a.currency == self.currency]
+            if not amounts:
+                return np.full(self.rows, UNKNOWN, np.int8)
+            holds = compare(node.op, values.numbers, amounts[0] * self.micros_per_minor)
+        elif isinstance(node, Has):
+            wanted = set(node.values)
+            by_list = np.array([bool(wanted & set(one)) for one in values.lists] + [False], np.bool_)
+            holds = by_list[values.numbers]
+        elif values.texts or isinstance(node, Under | StartsWith) or _is_textual(node):
+            by_text = np.array([text_holds(node, text) for text in values.texts] + [False], np.bool_)
+            holds = by_text[values.numbers]
+        elif isinstance(node, OneOf):
+            holds = np.isin(values.numbers, np.array([v for v in node.values if isinstance(v, int)], np.int64))
+            holds = ~holds if node.negated else holds
+        else:
+            assert isinstance(node, Compare) and isinstance(node.value, int)
+            holds = compare(node.op, values.numbers, node.value)
+        return np.where(values.known, holds.astype(np.int8), np.int8(UNKNOWN)).astype(np.int8)
+
+
+def _is_textual(node: Compare | OneOf | Under | StartsWith) -> bool:
+    if isinstance(node, Compare):
+        return isinstance(node.value, str)
+    return isinstance(node, OneOf) and any(isinstance(v, str) for v in node.values)
+
+
+def compare(op: str, values: Ints, constant: int) -> npt.NDArray[np.bool_]:
+    match op:
+        case "eq":
+            return values == constant
+        case "ne":
+            return values != constant
+        case "lt":
+            return values < constant
+        case "le":
+            return values <= constant
+        case "gt":
+            return values > constant
+        case _:
+            return values >= constant
+
+
+def text_holds(node: Compare | OneOf | Under | StartsWith | CompareMoney | Known | Has, text: str) -> bool:
+    """Whether a known text fulfils a comparison."""
+    match node:
+        case Compare(op="eq"):
+            return text == node.value
+        case Compare(op="ne"):
+            return text != node.value
+        case OneOf():
+            return (text in frozenset(node.values)) != node.negated
+        case Under():
+            return text == node.path or text.startswith(node.path + "/")
+        case StartsWith():
+            return text.startswith(node.prefix)
+        case _:
+            raise ValueError(f"a text cannot be asked for {node.kind}")
+
+
+def mentions_price(sets: Mapping[str, ProductSet]) -> frozenset[str]:
+    """The sets whose members depend on the price of the line, directly or through another set."""
+
+    def asks(node: Condition) -> bool:
+        match node:
+            case All() | Any_() | None_():
+                return any(asks(part) for part in node.of)
+            case Member():
+                return any(asks(line.condition) for line in lines(node.name))
+            case Compare() | CompareMoney() | OneOf() | Known():
+                return node.attribute == PRICE
+            case _:
+                return False
+
+    def lines(name: str) -> tuple[Line, ...]:
+        return sets[name].lines
+
+    return frozenset(name for name in sets if any(asks(line.condition) for line in lines(name)))

@@ -1,0 +1,201 @@
+"""Engine → contract: a Decision becomes the message whose bytes are its name. (Contract → engine: server/convert.py.)
+
+`to_message` depends on nothing but its arguments: no clock, no node, no channel; its lists have the contract's order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import decision_pb2 as pb
+from engine import decision
+from engine.link import normalise_code
+from server.convert import UNITS
+
+FORMAT_NUMBER = 1  # of the Decision message
+CLAUSE_BYTES_MAX = 1_024
+
+_UNIT_NUMBERS = {name: common.MeasureUnit.ValueType(number) for number, name in UNITS.items()}
+_MISSING_KINDS = {
+    "pieces": pb.MISSING_KIND_PIECES,
+    "amount": pb.MISSING_KIND_AMOUNT,
+    "measure": pb.MISSING_KIND_MEASURE,
+    "articles": pb.MISSING_KIND_ARTICLES,
+}
+
+
+class PromotionNames(Protocol):
+    """What a result says of its promotion beside the figures."""
+
+    @property
+    def title(self) -> str:
+        """For people; "" where it has none."""
+
+    @property
+    def labels(self) -> Sequence[tuple[str, str]]:
+        """(language, text) for the receipt."""
+
+
+def to_message(
+    answer: decision.Decision,
+    *,
+    codes: Sequence[str] = (),
+    promotions: Mapping[str, PromotionNames] | None = None,
+    product_titles: Mapping[str, str] | None = None,
+    prices_include_tax: bool = True,
+) -> pb.Decision:
+    """The contract's Decision. `codes`: as entered, so that verdicts spell them as the caller did.
+
+    `promotions` (labels), `product_titles` and `prices_include_tax` are the ruleset's."""
+    entered = _as_entered(codes)
+    titles = product_titles or {}
+    line_savings: Counter[str] = Counter()
+    for line in answer.lines:
+        for discount in line.discounts:
+            line_savings[discount.promotion] += discount.amount
+    fee_savings: Counter[str] = Counter()
+    for fee in answer.fees:
+        if fee.promotion:
+            fee_savings[fee.promotion] += fee.list - fee.net
+    return pb.Decision(
+        format_number=FORMAT_NUMBER,
+        semantics_number=answer.semantics,
+        ruleset_digest=answer.ruleset,
+        currency=answer.currency,
+        proof=pb.PROOF_OPTIMAL if answer.optimal else pb.PROOF_BOUNDED,
+        proof_bound_minor=answer.bound,
+        lines=[_line_result(line) for line in answer.lines],
+        promotions=[
+            to_result(
+                result,
+                entered=entered,
+                names=(promotions or {}).get(result.name),
+                product_titles=titles,
+                saving=line_savings[result.name],
+                fee_saving=fee_savings[result.name],
+            )
+            for result in answer.promotions
+        ],
+        fees=[_fee_result(fee) for fee in answer.fees],
+        codes=sorted((_code_verdict(verdict, entered) for verdict in answer.codes), key=lambda v: v.code.encode()),
+        totals=_totals(answer, prices_include_tax),
+        free_services=answer.services,
+        taxes=[
+            pb.TaxTotal(
+                tax_rate_basis_points=total.rate,
+                without_tax_minor=total.net,
+                tax_minor=total.tax,
+                with_tax_minor=total.gross,
+            )
+            for total in answer.taxes
+        ],
+    )
+
+
+def to_result(
+    result: decision.PromotionResult,
+    *,
+    entered: Mapping[str, str],
+    names: PromotionNames | None,
+    product_titles: Mapping[str, str],
+    saving: int = 0,
+    fee_saving: int = 0,
+) -> pb.PromotionResult:
+    """One promotion's result. `saving`, `fee_saving` in minor units: what it takes off lines, off fees."""
+    applied = result.reason == decision.Reason.APPLIED
+    gone = result.reason in {decision.Reason.BEATEN, decision.Reason.EXCLUSIVE}
+    return pb.PromotionResult(
+        promotion=result.name,
+        reason=common.Reason.ValueType(result.reason),
+        applications=result.applications,
+        saving_minor=saving,
+        labels=_labels(names.labels) if applied and names is not None else [],
+        codes=[entered.get(result.code, result.code)] if result.code else [],
+        beaten_by=[result.beaten_by] if result.beaten_by else [],
+        would_save_minor=result.would_save if gone and result.would_save else None,
+        missing=[] if result.missing is None else [to_missing(result.missing, product_titles)],
+        failing_clause=cut(result.clause),
+        usage_judged=result.usage_as_given,
+        fee_saving_minor=fee_saving,
+    )
+
+
+def to_missing(missing: decision.Missing, product_titles: Mapping[str, str]) -> pb.Missing:
+    """How much of what is missing."""
+    pieces = missing.kind in {"pieces", "articles"}
+    return pb.Missing(
+        kind=_MISSING_KINDS[missing.kind],
+        amount_minor=missing.value if missing.kind == "amount" else 0,
+        pieces=missing.value if pieces else 0,
+        measure_thousandths=missing.value if missing.kind == "measure" else 0,
+        measure_unit=_UNIT_NUMBERS[missing.unit] if missing.kind == "measure" else common.MEASURE_UNIT_UNSPECIFIED,
+        product_set=missing.products,
+        product_set_title=product_titles.get(missing.products, ""),
+    )
+
+
+def limits_from(results: Iterable[decision.PromotionResult]) -> pb.LimitsFrom.ValueType:
+    """Whose counts the limits past the basket were judged by. There is no ledger yet: the request's, or none."""
+    return pb.LIMITS_FROM_REQUEST if any(result.usage_as_given for result in results) else pb.LIMITS_FROM_NONE
+
+
+def _as_entered(codes: Sequence[str]) -> dict[str, str]:
+    """Normalised code → the smallest (bytes) of its spellings."""
+    entered: dict[str, str] = {}
+    for code in sorted(codes, key=str.encode):
+        entered.setdefault(normalise_code(code), code)
+    return entered
+
+
+def _labels(labels: Sequence[tuple[str, str]]) -> list[common.Text]:
+    return [common.Text(language=language, text=text) for language, text in sorted(labels)]
+
+
+def cut(text: str, most: int = CLAUSE_BYTES_MAX) -> str:
+    """At most so many bytes, no character cut in two."""
+    data = text.encode()
+    return text if len(data) <= most else data[:most].decode(errors="ignore")
+
+
+def _line_result(line: decision.LineResult) -> pb.LineResult:
+    return pb.LineResult(
+        line_id=line.id,
+        list_minor=line.list,
+        net_minor=line.net,
+        discounts=[pb.LineDiscount(promotion=d.promotion, amount_minor=d.amount) for d in line.discounts if d.amount],
+        units=[pb.UnitShare(count=s.count, net_minor=s.net, refund_minor=s.refund) for s in line.shares],
+        refund_minor=line.refund,
+        tax_rate_basis_points=line.tax_rate,
+    )
+
+
+def _fee_result(fee: decision.FeeResult) -> pb.FeeResult:
+    saving = fee.list - fee.net
+    discounts = [pb.FeeDiscount(promotion=fee.promotion, amount_minor=saving)] if fee.promotion and saving else []
+    return pb.FeeResult(service=fee.service, list_minor=fee.list, net_minor=fee.net, discounts=discounts)
+
+
+def _code_verdict(verdict: decision.CodeVerdict, entered: Mapping[str, str]) -> pb.CodeVerdict:
+    return pb.CodeVerdict(
+        code=entered.get(verdict.code, verdict.code),
+        verdict=pb.CodeVerdictKind.ValueType(verdict.verdict),
+        promotion=verdict.promotion,
+        reason=common.Reason.ValueType(verdict.reason or 0),
+    )
+
+
+def _totals(answer: decision.Decision, prices_include_tax: bool) -> pb.Totals:
+    totals = answer.totals
+    return pb.Totals(
+        list_minor=totals.list,
+        saving_minor=totals.saving,
+        net_minor=totals.net,
+        fee_list_minor=sum(fee.list for fee in answer.fees),
+        fee_net_minor=totals.fees,
+        tax_minor=totals.tax,
+        prices_include_tax=prices_include_tax,
+        payable_minor=totals.payable,
+    )

@@ -1,0 +1,364 @@
+"""The composition root: the only module that knows every part, and the order in which they start and stop.
+
+    embedded store, or the one that was named → checked, functions loaded
+    → the project is published by a process of its own, while the engine's kernels are loaded here
+    → gRPC: health, reflection, the services → follow the Timeline → an image is warm → ready
+    → SIGTERM or SIGINT → not serving → calls in flight finish → gRPC, follower, store end → exit 0
+
+Exit codes: 0 stopped as asked; 1 the project does not compile and nothing was in force before; 2 anything else that
+prevents serving, told on standard error.
+
+Standard output has one line, once requests are answered:  ready 127.0.0.1:50051 entry 1 ruleset <digest>
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from server import kernels
+from server.activate import Machine, RulesetHolder, follow
+from server.clock import Clock, SystemClock
+from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
+from server.parts import PartFiles
+from server.publish import Finding, PublishFailed, PublishRefused, PublishResult, publish_files, read_project
+from server.settings import BadSettings, Settings
+from server.store import StoreError, opened
+from server.telemetry import Counters, Event, Metric, configure, say
+
+PATIENT_S: Final = 30.0  # for a store that is still starting
+CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
+RESTART_NS: Final = 10**9  # between two attempts to start the embedded store again
+FIRST_COMPILE: Final = "some tens of seconds"
+DECISIONS: Final = "einklang.v1.DecisionService"
+RULESETS: Final = "einklang.v1.RulesetService"
+
+
+class CannotServe(Exception):
+    """The server cannot start; the message says why. `code`: the exit code."""
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def serve(settings: Settings, project: Path | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; blocks, from the main thread. Publishes `project` first. Returns the exit code."""
+    configure(settings.log_format, settings.log_level)
+    factory = None
+    if settings.uvloop:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_guarded(settings, project))
+
+
+async def _guarded(settings: Settings, project: Path | None) -> int:
+    """Serve, with signals and errors turned into an exit code."""
+    node = Node(settings, project)
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(node.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.end, signal.Signals(number).name, task)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not node.ending:
+            raise
+    except PublishRefused as refused:
+        _write(sys.stderr, render(refused.diagnostics))
+        say(Event.PUBLISH_REFUSED, errors=sum(found.severity == "error" for found in refused.diagnostics))
+        return 1
+    except (CannotServe, BadSettings, EmbeddedStoreError, StoreError, PublishFailed, kernels.CacheUnsafe) as error:
+        _write(sys.stderr, f"einklang: {error}")
+        return getattr(error, "code", 2)
+    except OSError as error:
+        _write(sys.stderr, f"einklang: {error}")
+        return 2
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    say(Event.STOPPED)
+    return 0
+
+
+class Node:
+    """One serving process."""
+
+    def __init__(self, settings: Settings, project: Path | None, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.project = project
+        self.clock: Clock = clock or SystemClock()
+        self.counters = Counters()
+        self.ending = ""  # the signal that asked for the end
+        self._stop = asyncio.Event()
+        self._serving = False
+        self._wake = asyncio.Event()
+        self._restarted_ns = 0
+
+    def end(self, name: str, task: asyncio.Future[None]) -> None:
+        """Drain; before the server serves, or when asked twice: stop at once."""
+        if self.ending or not self._serving:
+            task.cancel()
+        self.ending = name
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Everything from start to stop; whatever ends it, all parts are ended in the reverse order."""
+        async with AsyncExitStack() as stack:
+            embedded = None
+            if self.settings.store is None:
+                embedded = EmbeddedStore(self.settings, self.clock)
+                stack.callback(embedded.stop)
+                embedded.start()
+            settings = store_settings(self.settings)
+            store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
+            say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+            publishing = None
+            if self.project is not None:
+                publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
+            machine = await asyncio.to_thread(_machine, settings, self.clock)
+            _private(settings.data_dir)
+            files = PartFiles(settings.data_dir / "parts", self.counters)
+            holder = RulesetHolder(store, files, machine, self.clock, self.counters)
+            doors = await stack.enter_async_context(self._doors(holder))
+            await stack.enter_async_context(
+                _task(follow(holder, settings.follow_interval_ms, self._wake, lambda: self._tend(embedded)))
+            )
+            waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors)))
+            stopping = await stack.enter_async_context(_task(self._stop.wait()))
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()  # raises what prevents serving
+            await stopping
+            say(Event.DRAINING, signal=self.ending)
+
+    async def _publish_project(self, project: Path) -> PublishResult:
+        files = await asyncio.to_thread(read_project, project, self.settings.source_bytes_max)
+
+        def tell(step: str, _known: Mapping[str, object]) -> None:
+            say(Event.PUBLISH_STEP, step=step)
+
+        return await publish_files(files, author=_user(), reason="serve", settings=self.settings, progress=tell)
+
+    async def _become_ready(
+        self, holder: RulesetHolder, publishing: asyncio.Future[PublishResult] | None, doors: Doors
+    ) -> None:
+        """Wait for the project's ruleset, or without one for any; then open."""
+        if publishing is not None:
+            try:
+                result = await publishing
+            except (PublishRefused, PublishFailed) as error:
+                if not await self._something_in_force(holder):
+                    raise
+                if isinstance(error, PublishRefused):
+                    _write(sys.stderr, render(error.diagnostics))
+                    say(Event.PUBLISH_REFUSED, errors=sum(f.severity == "error" for f in error.diagnostics))
+                else:
+                    say(Event.PUBLISH_FAILED, reason=str(error))
+            else:
+                if result.diagnostics:
+                    _write(sys.stderr, render(result.diagnostics))
+                event = Event.PUBLISH_UNCHANGED if result.unchanged else Event.PUBLISHED
+                say(event, digest=result.digest, sequence=result.sequence)
+                self._wake.set()
+                await holder.settled(result.sequence)
+        await holder.ready.wait()
+        active = holder.current
+        assert active is not None, "ready says that something is in force"
+        await doors.open()
+        self._serving = True
+        _write(sys.stdout, f"ready {doors.address} entry {active.sequence} ruleset {active.digest}")
+
+    async def _something_in_force(self, holder: RulesetHolder) -> bool:
+        """Whether an earlier ruleset is, or will be after loading, in force here."""
+        await holder.stepped.wait()
+        return holder.current is not None or bool(holder.status().pending)
+
+    def _tend(self, embedded: EmbeddedStore | None) -> None:
+        """Start the embedded store again if it ended, at most once a second."""
+        now_ns = self.clock.monotonic_ns()
+        if embedded is None or now_ns - self._restarted_ns < RESTART_NS:
+            return
+        try:
+            if embedded.restart_if_gone():
+                self._restarted_ns = now_ns
+                self.counters.add(Metric.STORE_RESTARTS)
+        except EmbeddedStoreError as error:
+            self._restarted_ns = now_ns
+            say(Event.STORE_BAD, reason=str(error))
+
+    @asynccontextmanager
+    async def _doors(self, holder: RulesetHolder) -> AsyncIterator[Doors]:
+        """The gRPC server: bound and started, not serving yet. Drains at the end."""
+        import grpc
+        from grpc_health.v1 import health, health_pb2_grpc
+        from grpc_reflection.v1alpha import reflection
+
+        from server import services  # holds kernels: only after kernels.prepare
+        from server.rulesets import RulesetServicer
+
+        async def published(result: PublishResult) -> None:
+            self._wake.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CATCH_UP_S):
+                    await holder.settled(result.sequence)
+
+        # One process a port for now: two servers on one port would each answer half of the calls unnoticed.
+        options = {**dict(services.server_options(self.settings.request_bytes_max)), "grpc.so_reuseport": 0}
+        server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=services.CONCURRENT_RPCS_MAX)
+        decisions = services.DecisionServicer(
+            holder,
+            tenant=self.settings.tenant,
+            node=f"{socket.gethostname()}/{os.getpid()}",
+            build=version(),
+            counters=self.counters,
+        )
+        rulesets = RulesetServicer(holder, self.settings, published=published)
+        names = services.register(server, decisions, rulesets, self.counters)
+        checks = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        if self.settings.reflection:
+            reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        doors = Doors(server, checks, names, _bind(server, self.settings.address))
+        await doors.close()
+        await server.start()
+        say(Event.LISTENING, address=doors.address)
+        if not _is_loopback(self.settings.address):
+            say(Event.UNPROTECTED, address=doors.address)
+        if self.settings.address_file is not None:
+            self.settings.address_file.write_text(f"{doors.address}\n", "utf-8")
+        try:
+            yield doors
+        finally:
+            if self.settings.address_file is not None:
+                self.settings.address_file.unlink(missing_ok=True)
+            await checks.enter_graceful_shutdown()
+            await server.stop(self.settings.drain_ms / 1_000 if self._serving else 0)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The gRPC server with its health."""
+
+    server: Any
+    checks: Any
+    names: tuple[str, ...]
+    address: str  # as bound
+
+    async def close(self) -> None:
+        """Not serving, but that rulesets can be published."""
+        for name in ("", *self.names):
+            await self._set(name, name == RULESETS)
+
+    async def open(self) -> None:
+        """Serving: what is not served yet stays closed."""
+        for name in ("", DECISIONS, RULESETS):
+            await self._set(name, True)
+        say(Event.SERVING, address=self.address)
+
+    async def _set(self, name: str, serving: bool) -> None:
+        from grpc_health.v1 import health_pb2
+
+        states = health_pb2.HealthCheckResponse
+        await self.checks.set(name, states.SERVING if serving else states.NOT_SERVING)
+
+
+def _machine(settings: Settings, clock: Clock) -> Machine:
+    """The engine, its kernel cache set before it is imported."""
+    prepared = kernels.prepare(settings.cache_dir)
+    from engine.decide import warm
+    from engine.image import ImageRejected, Ruleset, load, parts_of
+
+    done = False
+
+    def warm_and_note(ruleset: Ruleset) -> None:
+        nonlocal done
+        began_ns = clock.monotonic_ns()
+        if not done and not prepared.compiled:
+            say(Event.KERNELS_COMPILE, about=FIRST_COMPILE)
+        warm(ruleset)
+        if not done:
+            done = True
+            prepared.note_complete()
+            say(Event.KERNELS_READY, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
+
+    return Machine(parts_of, load, warm_and_note, ImageRejected)
+
+
+def _bind(server: Any, address: str) -> str:
+    """Bind, and say where. Raises CannotServe."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise CannotServe(f"{address} cannot be served on: it is in use, or not an address of this machine")
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def render(findings: tuple[Finding, ...]) -> str:
+    """Diagnostics as lines for people: place, severity and code, message, help."""
+    lines = []
+    for found in findings:
+        place = f"{found.file}:{found.line}:{found.column}: " if found.line else f"{found.file}: " if found.file else ""
+        lines.append(f"{place}{found.severity}[{found.code}]: {found.message}")
+        lines.extend(f"  help: {line}" for line in found.help.splitlines())
+    return "\n".join(lines)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with suppress(BrokenPipeError):  # nobody reads any more
+        stream.write(f"{text}\n")
+        stream.flush()
+
+
+def version() -> str:
+    """The installed version, or "source" in a source tree."""
+    try:
+        return importlib.metadata.version("einklang")
+    except importlib.metadata.PackageNotFoundError:
+        return "source"
+
+
+def _user() -> str:
+    import pwd
+
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid {os.getuid()}"
+
+
+def _private(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@asynccontextmanager
+async def _task(work: Any) -> AsyncIterator[asyncio.Future[Any]]:
+    """The work as a task, cancelled and awaited at the end."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task

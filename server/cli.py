@@ -1,0 +1,433 @@
+"""The command line. Each command imports what it needs when it runs, so that `einklang --help` is quick.
+
+Exit codes: 0 fine, 1 findings (text that does not compile, a test that fails, a request that is refused, a server that
+is not ready), 64 a command line that does not fit. Colour only on a terminal, and not with NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dsl.diagnostics import Diagnostic
+    from server.client import CallFailed
+
+FINE: Final = 0
+FINDINGS: Final = 1
+USAGE: Final = 64
+ADDRESS: Final = "127.0.0.1:50051"
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green", "FAIL": "red"}
+
+
+def _examples(*commands: str) -> str:
+    """The end of a command's help: what to type, one a line."""
+    return "Examples:\n\n" + "\n\n".join(f"`{command}`" for command in commands)
+
+
+class Format(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class _Group(TyperGroup):
+    """A wrong command line ends with 64, so that scripts can tell it from findings."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except SystemExit as ended:
+            raise SystemExit(USAGE if ended.code == 2 else ended.code) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="einklang",
+    help="Promotions as text, the same answer in every channel.\n\n"
+    "Write rules in .promo files, **check** and **test** them here, **serve** them, and ask a running server to "
+    "**decide** a basket or to **explain** why.",
+    epilog="Exit codes: 0 fine, 1 findings, 64 a command line that does not fit.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Project = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The project: a directory of .promo files and the data they name.")
+]
+Output = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+Address = Annotated[str, typer.Option("--address", "-a", metavar="HOST:PORT", help="The server to ask.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long an answer may take.")]
+Basket = Annotated[str, typer.Argument(metavar="BASKET.json", help="A DecideRequest as protobuf JSON; - reads stdin.")]
+
+
+def main() -> None:
+    """The entry point of the `einklang` command."""
+    app()
+
+
+# ---------------------------------------------------------------------------------------------------- rules
+
+
+@app.command(
+    epilog=_examples(
+        "einklang check examples/shop",
+        "einklang check . --format json | jq '.diagnostics[].code'",
+    ),
+)
+def check(directory: Project = Path(), output: Output = Format.TEXT) -> None:
+    """Read all rules and say everything that is wrong with them, at once.
+
+    Each finding shows the line as written, what is wrong, and what to write instead; `einklang explain P0101` tells
+    more about its code. Nothing is stored and nothing takes force.
+    """
+    from dsl.compiler import compile_project
+
+    files = _project(directory)
+    compilation = compile_project(files)
+    if output is Format.JSON:
+        _say(json.dumps({"diagnostics": [_plain(found) for found in compilation.diagnostics]}, ensure_ascii=False))
+    else:
+        _show(compilation.diagnostics, compilation.sources)
+    if _errors(compilation.diagnostics):
+        raise typer.Exit(FINDINGS)
+
+
+@app.command(
+    "test",
+    epilog=_examples(
+        "einklang test examples/shop",
+        "einklang test examples/shop -k pasta",
+    ),
+)
+def run_tests(
+    directory: Project = Path(),
+    keyword: Annotated[str, typer.Option("-k", metavar="TEXT", help="Only tests with this in their name.")] = "",
+    output: Output = Format.TEXT,
+) -> None:
+    """Run the tests that stand beside the rules, on the engine that serves.
+
+    A failing test shows what was expected, what came instead, and because of which line.
+    """
+    from dsl.testing import report
+    from server.kernels import CacheUnsafe
+    from server.settings import BadSettings, load
+    from server.testing import run
+
+    files = _project(directory)
+    try:
+        outcome = run(files, keyword, cache_dir=load().cache_dir, tell=lambda text: _say(text, to=sys.stderr))
+    except (BadSettings, CacheUnsafe) as error:
+        _usage(str(error))
+    if output is Format.JSON:
+        _say(json.dumps(outcome.as_data(), ensure_ascii=False))
+    elif not outcome.compilation.ok:
+        _show(outcome.compilation.diagnostics, outcome.compilation.sources)
+    elif keyword and not outcome.results:
+        _usage(f"no test has «{keyword}» in its name")
+    else:
+        for line in report(outcome.results).splitlines():
+            words = line.split(maxsplit=1)
+            _say(line, _COLOURS.get(words[0], "") if words else "")
+    if outcome.failed or not outcome.compilation.ok:
+        raise typer.Exit(FINDINGS)
+
+
+# ---------------------------------------------------------------------------------------------------- a server
+
+
+@app.command(
+    epilog=_examples(
+        "einklang decide basket.json",
+        "einklang decide basket.json --address till-7:50051 --lang de",
+        "cat basket.json | einklang decide - --format json",
+    ),
+)
+def decide(
+    basket: Basket,
+    address: Address = ADDRESS,
+    timeout: Timeout = 5.0,
+    output: Output = Format.TEXT,
+    language: Annotated[str, typer.Option("--lang", metavar="LANGUAGE", help="Of the texts of promotions.")] = "",
+) -> None:
+    """Ask a server what a basket gets, and print the receipt.
+
+    The receipt is followed by the promotions that touch the basket, applied or not and why, and by the ruleset that
+    decided. With --format json: the DecideResponse as protobuf JSON, amounts in minor units.
+    """
+    from einklang.v1 import decision_pb2, decision_pb2_grpc
+    from server import client, receipt
+
+    try:
+        request = client.read_basket(_text(basket), decision_pb2.DecideRequest)
+        with client.channel(address) as connection:
+            stub = decision_pb2_grpc.DecisionServiceStub(connection)
+            response = client.call(stub.Decide, request, address=address, timeout_s=timeout)
+    except client.CallFailed as error:
+        _refused(error, output)
+    if output is Format.JSON:
+        _say(client.to_json(response))
+        return
+    parts = (
+        receipt.receipt(request, response.decision, language),
+        receipt.reasons(response.decision),
+        receipt.envelope(response),
+    )
+    _say("\n\n".join(part for part in parts if part))
+
+
+@app.command(
+    epilog=_examples(
+        "einklang explain P0101",
+        "einklang explain basket.json",
+        "einklang explain basket.json -p pasta-3-for-2",
+    ),
+)
+def explain(
+    what: Annotated[
+        str, typer.Argument(metavar="BASKET.json|CODE", help="A basket as for decide, or the code of a finding.")
+    ],
+    promotions: Annotated[
+        list[str] | None, typer.Option("-p", "--promotion", metavar="NAME", help="Only this one; may repeat.")
+    ] = None,
+    address: Address = ADDRESS,
+    timeout: Timeout = 5.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Say why: of every promotion for a basket, or what a finding's code means.
+
+    For a basket a server is asked; each promotion shows its reason, and the line that does not hold or what is
+    missing. For a code the page with a failing and a repaired example is shown; no server is needed.
+    """
+    if _is_code(what):
+        _explain_code(what)
+        return
+    from einklang.v1 import decision_pb2, decision_pb2_grpc
+    from server import client, receipt
+
+    try:
+        request = client.read_basket(_text(what), decision_pb2.DecideRequest)
+        asked = client.request_of(request, promotions or [])
+        with client.channel(address) as connection:
+            stub = decision_pb2_grpc.DecisionServiceStub(connection)
+            response = client.call(stub.Explain, asked, address=address, timeout_s=timeout)
+    except client.CallFailed as error:
+        _refused(error, output)
+    if output is Format.JSON:
+        _say(client.to_json(response))
+    else:
+        _say(f"{receipt.explanations(response)}\n\n{receipt.envelope(response)}")
+
+
+@app.command(
+    epilog=_examples(
+        "einklang status",
+        "einklang status --address till-7:50051 --format json",
+    ),
+)
+def status(address: Address = ADDRESS, timeout: Timeout = 5.0, output: Output = Format.TEXT) -> None:
+    """Show whether a server is ready, the ruleset in force, what is scheduled, and the Timeline.
+
+    Ends with 1 where the server does not answer or is not ready.
+    """
+    import grpc
+
+    from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
+    from server import client, receipt
+
+    try:
+        with client.channel(address) as connection:
+            stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+            request = ruleset_pb2.GetTimelineRequest(page_size=10)
+            timeline = client.call(stub.GetTimeline, request, address=address, timeout_s=timeout)
+            try:
+                ready = client.is_serving(connection, client.SERVICE, timeout)
+            except grpc.RpcError as error:
+                raise client.failed(error, address) from None
+    except client.CallFailed as error:
+        _refused(error, output)
+    if output is Format.JSON:
+        state = {"address": address, "ready": ready, "timeline": json.loads(client.to_json(timeline))}
+        _say(json.dumps(state, ensure_ascii=False))
+    else:
+        _say(f"{address} is {'ready' if ready else 'not ready'}", "green" if ready else "red")
+        _say(receipt.timeline(timeline))
+    if not ready:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command(
+    epilog=_examples(
+        "einklang serve examples/shop",
+        "einklang serve --store redis://10.0.0.5:6379 --listen 0.0.0.0:50051",
+    ),
+)
+def serve(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="A project to publish first; without one, what the store holds."),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", "--address", metavar="HOST:PORT", help="Where to serve; port 0: any free one."),
+    ] = None,
+    address_file: Annotated[
+        Path | None, typer.Option("--address-file", metavar="FILE", help="Write the bound HOST:PORT here.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="The embedded store's log, and mapped parts.")
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option("--cache-dir", metavar="DIR", help="Compiled kernels; may be deleted.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="redis://, rediss:// or unix://; else embedded.")
+    ] = None,
+    store_binary: Annotated[
+        Path | None, typer.Option("--store-binary", metavar="FILE", help="valkey-server for the embedded store.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option("--log-format", metavar="human|json")] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")] = None,
+) -> None:
+    """Serve decisions over gRPC until SIGTERM or Ctrl-C; publish DIR first.
+
+    Without --store a private Valkey runs in the data directory. If DIR does not compile, its findings are shown and
+    the last good ruleset stays in force. Every option can stand in the environment too: EINKLANG_DATA_DIR and so on;
+    the address as EINKLANG_ADDRESS, the store's password only there (EINKLANG_STORE_PASSWORD).
+    """
+    from server.settings import BadSettings, load
+
+    if directory is not None and not directory.is_dir():
+        _usage(f"{directory}: not a directory")
+    try:
+        settings = load(
+            {
+                "address": listen,
+                "address_file": address_file,
+                "data_dir": data_dir,
+                "cache_dir": cache_dir,
+                "store": store,
+                "store_binary": store_binary,
+                "log_format": log_format,
+                "log_level": log_level,
+            }
+        )
+    except BadSettings as error:
+        _usage(str(error))
+    from server import app as node
+
+    raise typer.Exit(node.serve(settings, directory))
+
+
+# ---------------------------------------------------------------------------------------------------- small things
+
+
+def _project(directory: Path) -> dict[str, bytes]:
+    """The files of the project. Ends with 64 where there is none."""
+    from server.publish import PublishFailed, read_project
+
+    try:
+        return read_project(directory)
+    except PublishFailed as error:
+        _usage(str(error))
+
+
+def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
+    """Findings as people read them, and how many there are."""
+    from dsl.diagnostics import render
+
+    for finding in findings:
+        head, *rest = render(finding, sources).splitlines()
+        _say(head, _COLOURS.get(finding.severity, ""))
+        _say("\n".join([*rest, ""]))
+    errors = _errors(findings)
+    others = len(findings) - errors
+    counted = _count(errors, "error") if errors else "no errors"
+    also = f", {_count(others, 'warning')}" if others else ""
+    _say(f"{_count(len(sources), 'file')} read: {counted}{also}", "red" if errors else "green")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _errors(findings: Sequence[Diagnostic]) -> int:
+    return sum(finding.severity == "error" for finding in findings)
+
+
+def _plain(finding: Diagnostic) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(finding)
+
+
+def _is_code(text: str) -> bool:
+    return len(text) == 5 and text[0] in "Pp" and text[1:].isdigit()
+
+
+def _explain_code(code: str) -> None:
+    from dsl.diagnostics import explanation
+
+    page = explanation(code.upper())
+    if page is None:
+        _usage(f"there is no code {code.upper()}")
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(page))
+    else:
+        _say(page.rstrip())
+
+
+def _text(path: str) -> str:
+    """What a file holds, - being standard input. Ends with 64 where it cannot be read."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        _usage(f"{path}: there is no such file")
+    except (OSError, UnicodeDecodeError) as error:
+        _usage(f"{path}: cannot be read: {error}")
+
+
+def _refused(error: CallFailed, output: Format) -> NoReturn:
+    """Say why there is no answer, and end with 1."""
+    if output is Format.JSON:
+        from server.client import to_json
+
+        _say(to_json(error.detail))
+    else:
+        _say(f"einklang: {error}", "red", to=sys.stderr)
+    raise typer.Exit(FINDINGS)
+
+
+def _usage(message: str) -> NoReturn:
+    """Say what does not fit about the command line, and end with 64."""
+    _say(f"einklang: {message}", "red", to=sys.stderr)
+    raise typer.Exit(USAGE)
+
+
+def _say(text: str, style: str = "", *, to: TextIO | None = None) -> None:
+    """Print as it is; in colour only where a person looks on and NO_COLOR does not say no."""
+    from rich.console import Console
+
+    console = Console(file=to, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(text, style=style or None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,434 @@
+"""Contract → engine: a DecideRequest becomes a Request. (Engine → contract: server/answers.py.)
+
+`to_request` refuses what the contract refuses, naming the field; what only the ruleset can know (names, prices, types
+of attributes) is left to the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import decision_pb2 as pb
+from engine import basket
+from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.money import EXPONENTS, micros_per_minor
+from engine.program import Type
+from server.contract import Refused
+
+ID_BYTES_MAX = 64
+TEXT_BYTES_MAX = 256
+ATTRIBUTES_MAX = 50
+CUSTOMER_ATTRIBUTES_MAX = 100
+CONSENTS_MAX = 50
+TEXTS_MAX = 100
+PRICE_MAX = 10**12  # minor units, or micros
+NUMBER_MAX = 10**15  # millionths
+PERCENT_MAX = 1_000_000  # basis points
+RATE_MAX = 10_000  # basis points
+USED_MAX = 10**15
+_EPOCH = date(1970, 1, 1).toordinal()
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PERIOD = r"ever|each-(?:day|week|month|year)|any-[1-9][0-9]{0,5}-(?:minutes|hours|days|weeks|months|years)"
+_LIMIT = re.compile(rf"(customer|household|store|code|total):(?:{_PERIOD}):(uses|baskets|saving)")
+_CODE_SET_LIMIT = "code:ever:uses"  # how often each code of a set may be used: the limit of no promotion
+
+UNITS: Mapping[int, str] = {
+    number: name.removeprefix("MEASURE_UNIT_").lower()
+    for name, number in common.MeasureUnit.items()
+    if number != common.MEASURE_UNIT_UNSPECIFIED
+}
+assert set(UNITS.values()) == set(basket.UNITS)
+
+_KINDS: Mapping[int, tuple[Type, str]] = {
+    common.VALUE_KIND_TEXT: (Type.TEXT, "text"),
+    common.VALUE_KIND_NUMBER: (Type.NUMBER, "number_millionths"),
+    common.VALUE_KIND_YES_NO: (Type.YES_NO, "yes_no"),
+    common.VALUE_KIND_DATE: (Type.DATE, "date"),
+    common.VALUE_KIND_MONEY: (Type.MONEY, "money"),
+    common.VALUE_KIND_PERCENT: (Type.PERCENT, "percent_basis_points"),
+    common.VALUE_KIND_TEXTS: (Type.TEXTS, "texts"),
+}
+# What the engine calls a named fact, and where the contract has the lists.
+_NAMED_FACT = re.compile(r"(.+)\[([^0-9\]][^\]]*)\]")
+_LINE_ATTRIBUTES = re.compile(r"lines\[([0-9]+)\]\.attributes")
+_HOLDERS = {
+    "customer": "customer.attributes",
+    "store": "store_attributes",
+    "delivery": "delivery_attributes",
+    "basket": "basket_attributes",
+}
+# Parts of the request that are the contract's already and this server's not yet. Never ignored: refused.
+_NOT_YET = ("manual_discounts", "variants", "returned_goods", "deposit_refunds")
+
+
+# ---------------------------------------------------------------------------------------------------- requests
+
+
+def to_request(message: pb.DecideRequest, *, at_us: int) -> Request:
+    """The engine's Request. `at_us`: the instant that is judged where the message names none.
+
+    Raises Refused with the path of the first field at fault."""
+    _refuse_what_is_not_served(message)
+    _text("request_id", message.request_id, most=ID_BYTES_MAX)
+    _text("basket_id", message.basket_id, most=ID_BYTES_MAX)
+    currency = _currency("currency", message.currency)
+    _required("channel", message.channel)
+    _text("channel", message.channel)
+    _text("store", message.store)
+    _text("delivery_service", message.delivery_service)
+    return Request(
+        at_us=_instant("at_us", message.at_us) or at_us,
+        currency=currency,
+        channel=message.channel,
+        lines=_lines(message.lines, currency),
+        store=message.store,
+        store_attributes=_facts("store_attributes", message.store_attributes, ATTRIBUTES_MAX),
+        delivery=message.delivery_service,
+        delivery_attributes=_facts("delivery_attributes", message.delivery_attributes, ATTRIBUTES_MAX),
+        payment=_payment(message.payments),
+        basket_attributes=_facts("basket_attributes", message.basket_attributes, ATTRIBUTES_MAX),
+        customer=_customer(message.customer) if message.HasField("customer") else Customer(),
+        codes=_codes(message.codes),
+        fees=_fees(message.fees),
+        usage=_usage(message.usage),
+    )
+
+
+def ruleset_digest(message: pb.DecideRequest) -> str:
+    """The digest of the ruleset that the request names; "" for the one in force. Raises Refused."""
+    digest = message.ruleset_digest
+    if not digest:
+        return ""
+    if not _DIGEST.fullmatch(digest):
+        raise Refused("ruleset_digest", "64 lowercase hexadecimal characters", common.ERROR_REASON_WRONG_FORM)
+    if message.as_of_us:
+        text = "excludes as_of_us: a ruleset by name needs no instant"
+        raise Refused("ruleset_digest", text, common.ERROR_REASON_CONTRADICTION)
+    return digest
+
+
+def as_of(message: pb.DecideRequest) -> int:
+    """The instant whose ruleset the request asks for, microseconds since the epoch; 0: now. Raises Refused."""
+    return _instant("as_of_us", message.as_of_us)
+
+
+def contract_path(path: str, message: pb.DecideRequest) -> str:
+    """Where the contract has what the engine calls so: "customer[tier]" is "customer.attributes[2].value"."""
+    if path == "payment":
+        return "payments[0].means"
+    found = _NAMED_FACT.fullmatch(path)
+    if found is None:
+        return path
+    holder, name = _HOLDERS.get(found[1], found[1]), found[2]
+    place = _LINE_ATTRIBUTES.fullmatch(holder)
+    if place is not None:
+        attributes = message.lines[int(place[1])].attributes
+    elif holder == "customer.attributes":
+        attributes = message.customer.attributes
+    elif holder in message.DESCRIPTOR.fields_by_name:
+        attributes = getattr(message, holder)
+    else:
+        return path
+    number = next((i for i, attribute in enumerate(attributes) if attribute.name == name), None)
+    return holder if number is None else f"{holder}[{number}].value"
+
+
+def _refuse_what_is_not_served(message: pb.DecideRequest) -> None:
+    for name in _NOT_YET:
+        if len(getattr(message, name)):
+            raise Refused(name, "this server does not serve it yet; leave it out", common.ERROR_REASON_NOT_AVAILABLE)
+
+
+def _lines(messages: Sequence[pb.Line], currency: str) -> tuple[BasketLine, ...]:
+    _at_most("lines", len(messages), basket.LINES_MAX)
+    minor_micros = micros_per_minor(currency)
+    lines: list[BasketLine] = []
+    seen: dict[str, int] = {}
+    pieces = 0
+    for place, line in enumerate(messages):
+        path = f"lines[{place}]"
+        _id(f"{path}.id", line.id)
+        if (first := seen.setdefault(line.id, place)) != place:
+            text = f"the id {line.id!r} is that of lines[{first}] too; every line needs its own"
+            raise Refused(f"{path}.id", text, common.ERROR_REASON_DUPLICATE)
+        _id(f"{path}.article", line.article)
+        if line.gift_of:
+            text = "this server does not serve gifts yet; leave it out"
+            raise Refused(f"{path}.gift_of", text, common.ERROR_REASON_NOT_AVAILABLE)
+        unit = _quantity(path, line)
+        pieces += line.quantity
+        rate = _within(f"{path}.tax_rate_basis_points", line.tax_rate_basis_points, 0, RATE_MAX)
+        lines.append(
+            BasketLine(
+                id=line.id,
+                article=line.article,
+                quantity=line.quantity,
+                measure=line.measure_thousandths,
+                unit=unit,
+                price_micros=_price(path, line, minor_micros),
+                attributes=_facts(f"{path}.attributes", line.attributes, ATTRIBUTES_MAX) if line.attributes else {},
+                tax_rate=rate if line.HasField("tax_rate_basis_points") else None,
+            )
+        )
+    _at_most("lines", pieces, basket.PIECES_MAX, "pieces over all lines")
+    return tuple(lines)
+
+
+def _quantity(path: str, line: pb.Line) -> str:
+    """The unit of measure, "" for pieces."""
+    if line.quantity and line.measure_thousandths:
+        text = "quantity and measure_thousandths exclude each other; say one"
+        raise Refused(f"{path}.quantity", text, common.ERROR_REASON_CONTRADICTION)
+    if line.measure_thousandths:
+        _within(f"{path}.measure_thousandths", line.measure_thousandths, 1, basket.MEASURE_MAX)
+        return _unit(f"{path}.measure_unit", line.measure_unit)
+    if not line.quantity:
+        text = "needs a quantity of pieces, or measure_thousandths with its measure_unit"
+        raise Refused(f"{path}.quantity", text, common.ERROR_REASON_MISSING)
+    _within(f"{path}.quantity", line.quantity, 1, basket.PIECES_MAX)
+    if line.measure_unit:
+        text = "pieces have no unit; leave it out, or send measure_thousandths"
+        raise Refused(f"{path}.measure_unit", text, common.ERROR_REASON_CONTRADICTION)
+    return ""
+
+
+def _unit(path: str, number: int) -> str:
+    if number == common.MEASURE_UNIT_UNSPECIFIED:
+        raise Refused(path, "needed with measure_thousandths", common.ERROR_REASON_MISSING)
+    unit = UNITS.get(number)
+    if unit is None:
+        text = f"{number} is no MeasureUnit that this server knows"
+        raise Refused(path, text, common.ERROR_REASON_UNKNOWN_VALUE)
+    return unit
+
+
+def _price(path: str, line: pb.Line, minor_micros: int) -> int | None:
+    """The list price in micros; None: the ruleset's."""
+    micros_max = basket.PRICE_MICROS_MAX if line.measure_thousandths else basket.PIECE_MICROS_MAX
+    if line.HasField("unit_price_minor"):
+        if line.HasField("unit_price_micros"):
+            text = "unit_price_minor and unit_price_micros exclude each other; say one"
+            raise Refused(f"{path}.unit_price_micros", text, common.ERROR_REASON_CONTRADICTION)
+        most = min(PRICE_MAX, micros_max // minor_micros)
+        return _within(f"{path}.unit_price_minor", line.unit_price_minor, 0, most) * minor_micros
+    if line.HasField("unit_price_micros"):
+        return _within(f"{path}.unit_price_micros", line.unit_price_micros, 0, min(PRICE_MAX, micros_max))
+    return None
+
+
+def _customer(message: pb.Customer) -> Customer:
+    _text("customer.id", message.id, most=ID_BYTES_MAX)
+    _text("customer.household", message.household, most=ID_BYTES_MAX)
+    _instant("customer.facts_as_of_us", message.facts_as_of_us)
+    if message.HasField("events"):
+        text = "this server does not serve events yet; leave it out"
+        raise Refused("customer.events", text, common.ERROR_REASON_NOT_AVAILABLE)
+    if message.facts_known and not message.id:
+        text = "this server does not yet serve a look-up without an id: send it, or leave facts_known out"
+        raise Refused("customer.id", text, common.ERROR_REASON_NOT_AVAILABLE)
+    if not message.facts_known and (message.id or message.household):
+        text = "this server does not yet serve customers whose look-up failed: set it, or leave id and household out"
+        raise Refused("customer.facts_known", text, common.ERROR_REASON_NOT_AVAILABLE)
+    return Customer(
+        id=message.id,
+        household=message.household,
+        attributes=_facts("customer.attributes", message.attributes, CUSTOMER_ATTRIBUTES_MAX),
+        consents=_consents(message),
+    )
+
+
+def _consents(message: pb.Customer) -> frozenset[str] | None:
+    _at_most("customer.consents", len(message.consents), CONSENTS_MAX)
+    names: set[str] = set()
+    for place, consent in enumerate(message.consents):
+        path = f"customer.consents[{place}].name"
+        _required(path, consent.name)
+        _text(path, consent.name)
+        _unique(path, consent.name, names)
+    if message.consents_known:
+        return frozenset(consent.name for consent in message.consents if consent.granted)
+    if names:
+        text = "this server does not yet serve a part of the consents: send all of them and set it"
+        raise Refused("customer.consents_known", text, common.ERROR_REASON_NOT_AVAILABLE)
+    return None
+
+
+def _codes(codes: Sequence[str]) -> tuple[str, ...]:
+    _at_most("codes", len(codes), basket.CODES_MAX)
+    for place, code in enumerate(codes):
+        _id(f"codes[{place}]", code)
+    return tuple(codes)
+
+
+def _fees(messages: Sequence[pb.Fee]) -> tuple[Fee, ...]:
+    _at_most("fees", len(messages), basket.FEES_MAX)
+    seen: set[str] = set()
+    fees: list[Fee] = []
+    for place, fee in enumerate(messages):
+        path = f"fees[{place}]"
+        _required(f"{path}.service", fee.service)
+        _text(f"{path}.service", fee.service)
+        _unique(f"{path}.service", fee.service, seen)
+        _within(f"{path}.amount_minor", fee.amount_minor, 0, basket.TOTAL_MINOR_MAX)
+        if fee.HasField("tax_rate_basis_points"):
+            text = "this server does not serve the tax of fees yet; leave it out"
+            raise Refused(f"{path}.tax_rate_basis_points", text, common.ERROR_REASON_NOT_AVAILABLE)
+        fees.append(Fee(fee.service, fee.amount_minor))
+    return tuple(fees)
+
+
+def _payment(messages: Sequence[pb.Payment]) -> str:
+    for place, payment in enumerate(messages):
+        path = f"payments[{place}]"
+        _required(f"{path}.means", payment.means)
+        _text(f"{path}.means", payment.means)
+        if payment.HasField("amount_minor"):
+            text = "this server does not serve amounts of payments yet; leave it out"
+            raise Refused(f"{path}.amount_minor", text, common.ERROR_REASON_NOT_AVAILABLE)
+    if len(messages) > 1:
+        text = "this server serves one means of payment a basket"
+        raise Refused("payments[1]", text, common.ERROR_REASON_NOT_AVAILABLE)
+    return messages[0].means if messages else ""
+
+
+def _usage(messages: Sequence[pb.LimitUsage]) -> tuple[LimitUsage, ...]:
+    _at_most("usage", len(messages), basket.USAGE_MAX)
+    seen: set[tuple[str, str, str]] = set()
+    usage: list[LimitUsage] = []
+    for place, entry in enumerate(messages):
+        path = f"usage[{place}]"
+        _required(f"{path}.limit", entry.limit)
+        if entry.limit != _CODE_SET_LIMIT:
+            _required(f"{path}.promotion", entry.promotion)
+        _text(f"{path}.promotion", entry.promotion)
+        limit = _LIMIT.fullmatch(entry.limit)
+        if limit is None:
+            text = "scope:period:measure, such as customer:ever:uses"
+            raise Refused(f"{path}.limit", text, common.ERROR_REASON_WRONG_FORM)
+        if (limit[1] == "code") != bool(entry.code):
+            missing = "needed with a limit of scope code" if limit[1] == "code" else "only with a limit of scope code"
+            kind = common.ERROR_REASON_CONTRADICTION if entry.code else common.ERROR_REASON_MISSING
+            raise Refused(f"{path}.code", missing, kind)
+        _text(f"{path}.code", entry.code, most=ID_BYTES_MAX)
+        key = (entry.promotion, entry.limit, entry.code)
+        if key in seen:
+            text = "the same counter stands twice; send each once"
+            raise Refused(path, text, common.ERROR_REASON_DUPLICATE)
+        seen.add(key)
+        used = _within(f"{path}.used", entry.used, 0, USED_MAX)
+        usage.append(LimitUsage(entry.promotion, entry.limit, used, entry.code))
+    return tuple(usage)
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+
+def _facts(path: str, messages: Sequence[common.Attribute], most: int) -> dict[str, Fact]:
+    _at_most(path, len(messages), most)
+    facts: dict[str, Fact] = {}
+    for place, attribute in enumerate(messages):
+        here = f"{path}[{place}]"
+        _required(f"{here}.name", attribute.name)
+        _text(f"{here}.name", attribute.name)
+        if attribute.name in facts:
+            text = f"{attribute.name!r} stands twice; send each once"
+            raise Refused(f"{here}.name", text, common.ERROR_REASON_DUPLICATE)
+        facts[attribute.name] = _fact(f"{here}.value", attribute.value)
+    return facts
+
+
+def _fact(path: str, value: common.Value) -> Fact:
+    known = _KINDS.get(value.kind)
+    if known is None:
+        text = "needed: which kind of value it is" if not value.kind else f"{value.kind} is no ValueKind known here"
+        kind = common.ERROR_REASON_UNKNOWN_VALUE if value.kind else common.ERROR_REASON_MISSING
+        raise Refused(f"{path}.kind", text, kind)
+    type_, holder = known
+    for field, _ in value.ListFields():
+        if field.name not in ("kind", holder):
+            text = f"a value of kind {type_} stands in {holder} alone"
+            raise Refused(f"{path}.{field.name}", text, common.ERROR_REASON_CONTRADICTION)
+    here = f"{path}.{holder}"
+    match type_:
+        case Type.TEXT:
+            return Fact(type_, _text(here, value.text))
+        case Type.NUMBER:
+            return Fact(type_, _within(here, value.number_millionths, -NUMBER_MAX, NUMBER_MAX))
+        case Type.PERCENT:
+            return Fact(type_, _within(here, value.percent_basis_points, -PERCENT_MAX, PERCENT_MAX))
+        case Type.YES_NO:
+            return Fact(type_, int(value.yes_no))
+        case Type.DATE:
+            return Fact(type_, _days(here, value.date))
+        case Type.MONEY:
+            currency = _currency(f"{here}.currency", value.money.currency)
+            minor = _within(f"{here}.amount_minor", value.money.amount_minor, -PRICE_MAX, PRICE_MAX)
+            return Fact(type_, minor * micros_per_minor(currency), currency)
+        case Type.TEXTS:
+            _at_most(here, len(value.texts), TEXTS_MAX)
+            for place, text in enumerate(value.texts):
+                _text(f"{here}[{place}]", text)
+            return Fact(type_, tuple(sorted(set(value.texts))))
+
+
+def _days(path: str, text: str) -> int:
+    try:
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise Refused(path, "a day as yyyy-mm-dd, such as 2026-09-07", common.ERROR_REASON_WRONG_FORM)
+    _within(path, day.year, 1900, 2199, "a year ")
+    return day.toordinal() - _EPOCH
+
+
+def _currency(path: str, text: str) -> str:
+    _required(path, text)
+    if not _CURRENCY.fullmatch(text):
+        raise Refused(path, "three uppercase letters of ISO 4217, such as EUR", common.ERROR_REASON_WRONG_FORM)
+    if text not in EXPONENTS:
+        raise Refused(path, f"{text} is no currency of ISO 4217", common.ERROR_REASON_UNKNOWN_NAME)
+    return text
+
+
+def _instant(path: str, value: int) -> int:
+    return _within(path, value, basket.AT_MIN_US, basket.AT_MAX_US, "microseconds since 1970-01-01T00:00:00Z ")
+
+
+def _id(path: str, text: str) -> None:
+    _required(path, text)
+    _text(path, text, most=ID_BYTES_MAX)
+
+
+def _required(path: str, text: str) -> None:
+    if not text:
+        raise Refused(path, "needed", common.ERROR_REASON_MISSING)
+
+
+def _text(path: str, text: str, most: int = TEXT_BYTES_MAX) -> str:
+    if len(text) * 4 > most and len(text.encode()) > most:
+        raise Refused(path, f"at most {most} bytes; this has {len(text.encode()):,}")
+    return text
+
+
+def _within(path: str, value: int, low: int, high: int, what: str = "") -> int:
+    if not low <= value <= high:
+        raise Refused(path, f"{what}from {low:,} to {high:,}; this is {value:,}")
+    return value
+
+
+def _at_most(path: str, count: int, most: int, what: str = "") -> None:
+    if count > most:
+        raise Refused(path, f"at most {most:,}{f' {what}' if what else ''}; these are {count:,}")
+
+
+def _unique(path: str, name: str, seen: set[str]) -> None:
+    if name in seen:
+        raise Refused(path, f"{name!r} stands twice; send each once", common.ERROR_REASON_DUPLICATE)
+    seen.add(name)

@@ -1,0 +1,81 @@
+"""Image parts as files: fetched once, verified, mapped read-only; the workers of a host share them.
+
+A part is the file of its digest's name in `<data>/parts`. It is written under another name, synced and renamed, so that
+a file of that name is whole; it is verified nevertheless, each time it is mapped: a disk may lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import mmap
+import os
+import secrets
+from pathlib import Path
+
+from engine.timeline import is_digest
+from server.store import Store
+from server.telemetry import Counters, Event, Metric, say
+
+
+class PartFiles:
+    """The parts of one data directory."""
+
+    def __init__(self, directory: Path, counters: Counters) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+        self._counters = counters
+
+    async def get(self, store: Store, digest: str, size: int) -> memoryview:
+        """The part's bytes, mapped. Fetched from the store unless a sound file is here.
+
+        Raises what Store.get_part raises, and OSError for a full disk."""
+        assert is_digest(digest)
+        path = self._directory / digest
+        mapped = await asyncio.to_thread(_mapped, path, digest, size)
+        if mapped is not None:
+            return mapped
+        if path.exists():
+            say(Event.PART_REPAIRED, digest=digest)
+        data = await store.get_part(digest, size)
+        self._counters.add(Metric.PART_FETCHES)
+        self._counters.add(Metric.PART_FETCHED_BYTES, size)
+        await asyncio.to_thread(_write, path, data)
+        mapped = await asyncio.to_thread(_mapped, path, digest, size)
+        if mapped is None:
+            raise OSError(f"{path}: what was written cannot be read back")
+        return mapped
+
+
+def _mapped(path: Path, digest: str, size: int) -> memoryview | None:
+    """The file's bytes if it has this size and digest."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(descriptor).st_size != size:
+            return None
+        view = memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b"")  # 0 cannot be mapped
+    finally:
+        os.close(descriptor)
+    return view if hashlib.sha256(view).hexdigest() == digest else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all, also when the power fails."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

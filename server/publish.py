@@ -1,0 +1,220 @@
+"""Publishing, the caller's side: give files to a process of its own, read its progress, hand back what became of it.
+
+A serving process never compiles (docs/decisions/publishing-process.md): `publish_files` starts
+`python -m server.publish_process`, writes the files to its standard input, and reads one JSON object a line from its
+standard output: `{"progress": …}` any number of times, then one of `{"result": …}`, `{"refused": …}`, `{"failed": …}`.
+
+What can go wrong, and who is told:
+
+* PublishRefused    the author: the text has diagnostics; nothing was stored or scheduled
+* PublishFailed     the caller: something else; the message says what
+  x TooEarly        `effective_from_us` is not far enough ahead of the store's clock
+  x InDoubt         the store went away while the Timeline was written: look the entry up, do not publish again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from server.embedded import store_settings
+from server.settings import Settings, child_environment
+
+SUFFIXES: Final = (".promo", ".csv", ".parquet", ".txt")  # what a project consists of
+FILES_MAX: Final = 10_000
+PATH_MAX: Final = 512  # characters of a file's path within its project
+LINE_MAX: Final = 64 << 20  # bytes of one line that the process writes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic of the compiler, as plain data. Lines and columns count from 1; 0 = no place."""
+
+    code: str
+    severity: str  # "error", "warning" or "note"
+    message: str
+    help: str
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """What was published. A dry run has sequence 0. `unchanged`: the Timeline's last entry names it already."""
+
+    digest: str  # of the ruleset
+    sequence: int
+    effective_from_us: int  # by the store's clock
+    programs_compiled: int  # new ones, stored now
+    programs_reused: int  # those that the store had already
+    parts_stored: int
+    parts_reused: int
+    unchanged: bool
+    diagnostics: tuple[Finding, ...]  # warnings and notes
+
+
+class PublishRefused(Exception):
+    """The text does not compile; nothing was stored or scheduled, what was in force stays in force."""
+
+    def __init__(self, diagnostics: tuple[Finding, ...]) -> None:
+        errors = sum(finding.severity == "error" for finding in diagnostics)
+        super().__init__(f"refused: {errors} error{'' if errors == 1 else 's'}")
+        self.diagnostics = diagnostics
+
+
+class PublishFailed(Exception):
+    """It did not come to a ruleset in the Timeline, for another reason than the text; the message says which."""
+
+
+class TooEarly(PublishFailed):
+    """`effective_from_us` is not far enough ahead of the store's clock."""
+
+
+class InDoubt(PublishFailed):
+    """Whether the entry was written is not known: look it up in the Timeline; never publish again blindly."""
+
+
+Progress = Callable[[str, Mapping[str, object]], None]  # a step's name and what is known of it
+
+
+def read_project(directory: Path, bytes_max: int = 256 << 20) -> dict[str, bytes]:
+    """The files of a project by their path within it ("promotions/summer.promo"), in the order of their paths.
+
+    Hidden files, links that lead out of the project and files of other kinds than SUFFIXES are left alone.
+    Raises PublishFailed if the directory cannot be read or holds more than `bytes_max`."""
+    root = directory.resolve()
+    if not root.is_dir():
+        raise PublishFailed(f"{directory}: not a directory")
+    found: dict[str, bytes] = {}
+    total = 0
+    try:
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                if name.startswith(".") or path.suffix not in SUFFIXES or not path.resolve().is_relative_to(root):
+                    continue
+                total += path.stat().st_size
+                if total > bytes_max:
+                    raise PublishFailed(f"{directory}: more than {bytes_max:,} bytes of files")
+                found[path.relative_to(root).as_posix()] = path.read_bytes()
+    except OSError as error:
+        raise PublishFailed(f"{directory}: {error}") from None
+    if not found:
+        raise PublishFailed(f"{directory}: no promotion files ({', '.join(SUFFIXES)})")
+    return dict(sorted(found.items()))
+
+
+async def publish_files(
+    files: Mapping[str, bytes],
+    *,
+    author: str,
+    reason: str,
+    effective_from_us: int | None = None,
+    dry_run: bool = False,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> PublishResult:
+    """Compile, link, store and schedule these files in a process of its own.
+
+    `effective_from_us` by the store's clock; None: as soon as the Timeline allows. `settings` say which store; with the
+    embedded one its server must be running. Raises PublishRefused and PublishFailed."""
+    check_files(files, settings.source_bytes_max)
+    head = {
+        "files": [[path, len(data)] for path, data in files.items()],
+        "author": author,
+        "reason": reason,
+        "effective_from_us": effective_from_us,
+        "dry_run": dry_run,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",  # no module of the directory that it happens to run in
+        "-m",
+        "server.publish_process",
+        str(os.getpid()),  # it ends with this process
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None,  # its log goes where ours goes
+        limit=LINE_MAX,
+        env={**child_environment(store_settings(settings)), "PYTHONPATH": _import_path()},
+        start_new_session=True,  # a Ctrl-C at the terminal is this process's to judge
+    )
+    try:
+        async with asyncio.timeout(settings.publish_timeout_s):
+            feeding = asyncio.create_task(_feed(process, head, files))
+            try:
+                return await _outcome(process, progress)
+            finally:
+                await feeding
+    except TimeoutError:
+        raise PublishFailed(f"took longer than {settings.publish_timeout_s} s and was ended") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+
+
+def check_files(files: Mapping[str, bytes], bytes_max: int) -> None:
+    """That these can be the files of a project. Raises PublishFailed naming the file."""
+    if len(files) > FILES_MAX:
+        raise PublishFailed(f"{len(files):,} files; at most {FILES_MAX:,} are allowed")
+    total = 0
+    for path, data in files.items():
+        parts = path.split("/")
+        if not path or len(path) > PATH_MAX or "\\" in path or any(part in {"", ".", ".."} for part in parts):
+            raise PublishFailed(f"{path[:PATH_MAX]!r}: not the path of a file within a project")
+        if not path.isprintable():
+            raise PublishFailed(f"{path!r}: a path with unprintable characters")
+        total += len(data)
+    if total > bytes_max:
+        raise PublishFailed(f"{total:,} bytes of files; at most {bytes_max:,} are allowed")
+
+
+def _import_path() -> str:
+    """The child finds the same modules as this process."""
+    return os.pathsep.join(path for path in sys.path if os.path.isabs(path))
+
+
+async def _feed(process: asyncio.subprocess.Process, head: Mapping[str, object], files: Mapping[str, bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(ConnectionError):  # it refused before it had read everything: its answer says why
+        process.stdin.write(json.dumps(head).encode() + b"\n")
+        for data in files.values():
+            process.stdin.write(data)
+            await process.stdin.drain()
+    process.stdin.close()
+    with suppress(ConnectionError):
+        await process.stdin.wait_closed()
+
+
+async def _outcome(process: asyncio.subprocess.Process, progress: Progress | None) -> PublishResult:
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        message = json.loads(line)
+        if "progress" in message:
+            if progress is not None:
+                progress(message.pop("progress"), message)
+        elif "refused" in message:
+            raise PublishRefused(tuple(Finding(**fields) for fields in message["refused"]))
+        elif "failed" in message:
+            raise _FAILURES.get(message["kind"], PublishFailed)(message["failed"])
+        elif "result" in message:
+            fields = message["result"]
+            fields["diagnostics"] = tuple(Finding(**finding) for finding in fields["diagnostics"])
+            return PublishResult(**fields)
+    raise PublishFailed(f"the publishing process ended without an answer (exit code {await process.wait()})")
+
+
+_FAILURES: Final[Mapping[str, type[PublishFailed]]] = {"too-early": TooEarly, "in-doubt": InDoubt}

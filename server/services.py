@@ -1,0 +1,377 @@
+"""The gRPC services: convert, call, convert. Nothing is decided, compiled or remembered here.
+
+Every method of the contract is registered with bytes in and bytes out, from the generated descriptors (`register`): so
+a message that is none is refused by the contract's own rules, a Decision is written once and hashed as it was written,
+and a method that has no servicer's function answers UNIMPLEMENTED with a text that says so.
+
+Who sees what: the caller a status with an ErrorDetail (server/contract.py), the log what is the server's own fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import customer_pb2, decision_pb2, redemption_pb2, ruleset_pb2
+from engine import basket, decision
+from engine.basket import BadRequest
+from server import answers, convert, explain
+from server.activate import Active, RulesetHolder, Unusable
+from server.contract import Failure, Refused, as_failure, parse, refuse_foreign_tenant
+from server.rulesets import RulesetServicer
+from server.store import StoreError
+from server.telemetry import ROOT, Counters, Metric
+
+if TYPE_CHECKING:
+    from engine.image import Ruleset
+
+CALL_SECONDS_MAX: Final = 5.0  # a call that only reads; also without a deadline of the caller
+CONCURRENT_RPCS_MAX: Final = 256  # more are refused at once: RESOURCE_EXHAUSTED
+EXPLAINED_MAX: Final = 1_000
+METADATA_BYTES_MAX: Final = 8_192
+
+_LOG = logging.getLogger(ROOT)
+
+
+def server_options(request_bytes_max: int = 262_144) -> list[tuple[str, int]]:
+    """Options of the gRPC server: keepalive, limits, one port for several processes.
+
+    A message that is larger, also when it is unpacked, is refused with RESOURCE_EXHAUSTED. Use with
+    `maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX`."""
+    return [
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 15_000),  # clients that ping every 30 s are welcome
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.max_connection_age_ms", 600_000),  # so that new nodes get their share
+        ("grpc.max_connection_age_grace_ms", 30_000),
+        ("grpc.max_concurrent_streams", 100),
+        ("grpc.max_receive_message_length", request_bytes_max),
+        ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+        ("grpc.so_reuseport", 1),
+    ]
+
+
+class Decide(Protocol):
+    """engine.decide.decide, or what stands for it in a test."""
+
+    def __call__(self, ruleset: Ruleset, request: basket.Request, *, everything: bool = False) -> decision.Decision:
+        """Raises BadRequest."""
+
+
+class DecisionServicer:
+    """Decide and Explain: methods take a request's bytes and give a response's."""
+
+    def __init__(
+        self,
+        holder: RulesetHolder,
+        *,
+        tenant: str = "default",
+        node: str = "",
+        build: str = "",
+        counters: Counters,
+        decide: Decide | None = None,
+    ) -> None:
+        """`decide` None: the engine's, which is imported now; so its kernel cache must be set before."""
+        if decide is None:
+            from engine import decide as door
+
+            decide = door.decide
+        self._decide: Decide = decide
+        self._holder = holder
+        self._tenant = tenant
+        self._node = node
+        self._build = build
+        self._counters = counters
+
+    async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """DecideRequest → DecideResponse. Raises Failure."""
+        message = parse(decision_pb2.DecideRequest, data)
+        asked = await self._asked(message)
+        answer = self._answer(asked)
+        self._counters.add(Metric.DECISIONS)
+        decided = asked.decision_bytes(answer)
+        return _field(1, decided) + _field(2, self._envelope(asked, decided, answer.promotions))
+
+    async def Explain(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """ExplainRequest → ExplainResponse, the Decision's bytes being those of Decide. Raises Failure."""
+        message = parse(decision_pb2.ExplainRequest, data)
+        if not message.HasField("request"):
+            raise Refused("request", "needed: the basket, as for Decide", common.ERROR_REASON_MISSING)
+        try:
+            asked = await self._asked(message.request)
+            answer = self._answer(asked)
+            everything = self._answer(asked, everything=True)
+        except Failure as failure:
+            within = failure.detail.field or isinstance(failure, Refused)
+            raise failure.inside("request") if within else failure from None
+        wanted = _wanted(message.promotions, asked.ruleset)
+        decided = asked.decision_bytes(answer)
+        response = decision_pb2.ExplainResponse(explanations=_explanations(everything, asked, wanted))
+        envelope = self._envelope(asked, decided, everything.promotions)
+        return _field(1, decided) + _field(2, envelope) + response.SerializeToString(deterministic=True)
+
+    def _answer(self, asked: _Asked, *, everything: bool = False) -> decision.Decision:
+        try:
+            return self._decide(asked.ruleset, asked.request, everything=everything)
+        except BadRequest as error:
+            raise as_failure(error, convert.contract_path(error.field, asked.message)) from None
+
+    async def _asked(self, message: decision_pb2.DecideRequest) -> _Asked:
+        refuse_foreign_tenant(message.tenant, self._tenant)
+        digest = convert.ruleset_digest(message)
+        as_of_us = convert.as_of(message)
+        now_us = self._holder.store_now_us()
+        if now_us == 0:
+            raise _not_ready("this node has not read the Timeline yet; try again, or another node")
+        if digest:
+            ruleset = await self._named(digest)
+            return _Asked(message, ruleset, at_us=message.at_us or now_us)
+        if as_of_us > now_us:
+            text = "lies in the future of the store's clock; name the ruleset by its digest to see ahead"
+            raise Failure(grpc.StatusCode.OUT_OF_RANGE, common.ERROR_REASON_INSTANT_UNKNOWN, text, field="as_of_us")
+        as_of_us = as_of_us or now_us
+        active = self._holder.at(as_of_us) or await self._older(as_of_us)
+        at_us = message.at_us or as_of_us
+        return _Asked(message, active.ruleset, at_us=at_us, as_of_us=as_of_us, sequence=active.sequence)
+
+    async def _named(self, digest: str) -> Ruleset:
+        try:
+            ruleset = await self._holder.by_digest(digest)
+        except StoreError as error:
+            raise _store_unavailable() from error
+        except Unusable as error:
+            raise _unknown("this ruleset is stored, but cannot be used by this server") from error
+        if ruleset is None:
+            raise _unknown("no ruleset of this digest is known here, or it is no longer kept")
+        return ruleset
+
+    async def _older(self, as_of_us: int) -> Active:
+        try:
+            active = await self._holder.load_at(as_of_us)
+        except StoreError as error:
+            raise _store_unavailable() from error
+        except Unusable as error:
+            raise _unknown("the ruleset of this instant is stored, but cannot be used by this server") from error
+        if active is not None:
+            return active
+        if self._holder.timeline.in_force(as_of_us) is not None:
+            raise _not_ready("the ruleset in force is not ready on this node yet; try again, or another node")
+        text = "no ruleset was in force at this instant; publish one first"
+        raise Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NO_RULESET, text)
+
+    def _envelope(self, asked: _Asked, decided: bytes, results: Sequence[decision.PromotionResult]) -> bytes:
+        """Certainty stays unspecified: nodes hold no leases yet."""
+        envelope = decision_pb2.Envelope(
+            as_of_us=asked.as_of_us,
+            sequence=asked.sequence,
+            decision_digest=hashlib.sha256(decided).hexdigest(),
+            limits_from=answers.limits_from(results),
+            at_us=asked.request.at_us,
+            node=self._node,
+            build=self._build,
+        )
+        return envelope.SerializeToString(deterministic=True)
+
+
+def _not_ready(text: str) -> Failure:
+    return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_NOT_READY, text, retryable=True)
+
+
+def _store_unavailable() -> Failure:
+    text = "the store cannot be reached to fetch this ruleset; try again, or another node"
+    return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_STORE_UNAVAILABLE, text, retryable=True)
+
+
+def _unknown(text: str) -> Failure:
+    return Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN, text, field="ruleset_digest")
+
+
+class _Asked:
+    """One basket with the ruleset that decides it. `as_of_us`: microseconds since the epoch; 0: it was named."""
+
+    def __init__(
+        self,
+        message: decision_pb2.DecideRequest,
+        ruleset: Ruleset,
+        *,
+        at_us: int,
+        as_of_us: int = 0,
+        sequence: int = 0,
+    ) -> None:
+        self.message = message
+        self.request = convert.to_request(message, at_us=at_us)
+        self.ruleset = ruleset
+        self.as_of_us = as_of_us
+        self.sequence = sequence
+        self.promotions: Mapping[str, answers.PromotionNames] = names_of(ruleset)
+
+    def decision_message(self, answer: decision.Decision) -> decision_pb2.Decision:
+        """The contract's Decision."""
+        return answers.to_message(
+            answer,
+            codes=self.request.codes,
+            promotions=self.promotions,
+            product_titles=self.ruleset.product_titles,
+            prices_include_tax=self.ruleset.settings.prices_include_tax,
+        )
+
+    def decision_bytes(self, answer: decision.Decision) -> bytes:
+        """The Decision's canonical bytes: they depend on ruleset and request alone."""
+        return self.decision_message(answer).SerializeToString(deterministic=True)
+
+
+_NAMES: dict[str, Mapping[str, answers.PromotionNames]] = {}
+_NAMES_KEPT: Final = 8
+
+
+def names_of(ruleset: Ruleset) -> Mapping[str, answers.PromotionNames]:
+    """Promotions by name; made once a ruleset, kept for the few that are in use."""
+    names = _NAMES.get(ruleset.digest)
+    if names is None:
+        if len(_NAMES) >= _NAMES_KEPT:
+            _NAMES.pop(next(iter(_NAMES)))
+        names = _NAMES[ruleset.digest] = {promotion.name: promotion for promotion in ruleset.promotions}
+    return names
+
+
+def _wanted(promotions: Sequence[str], ruleset: Ruleset) -> set[str]:
+    if len(promotions) > EXPLAINED_MAX:
+        raise Refused("promotions", f"at most {EXPLAINED_MAX:,}; these are {len(promotions):,}")
+    known = names_of(ruleset)
+    for place, name in enumerate(promotions):
+        if name not in known:
+            text = f"the ruleset has no promotion {name[:80]!r}"
+            raise Refused(f"promotions[{place}]", text, common.ERROR_REASON_UNKNOWN_NAME)
+    return set(promotions)
+
+
+def _explanations(everything: decision.Decision, asked: _Asked, wanted: set[str]) -> Iterator[decision_pb2.Explanation]:
+    """One for each promotion, by name. `wanted` empty: all."""
+    names = explain.Names(asked.ruleset.product_titles)
+    for result, message in zip(everything.promotions, asked.decision_message(everything).promotions, strict=True):
+        if wanted and result.name not in wanted:
+            continue
+        explanation = decision_pb2.Explanation(
+            promotion=result.name,
+            title=asked.promotions[result.name].title,
+            reason=message.reason,
+            sentence=answers.cut(explain.explain(result, everything, names)),
+            missing=message.missing,
+            result=message,
+        )
+        if message.failing_clause:
+            explanation.clause.text = message.failing_clause
+        yield explanation
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A message's bytes as a field of another one."""
+    head = bytearray((number << 3 | 2,))
+    length = len(data)
+    while length > 127:
+        head.append(length & 127 | 128)
+        length >>= 7
+    head.append(length)
+    return bytes(head) + data
+
+
+# ---------------------------------------------------------------------------------------------------- registering
+
+Unary = Callable[[bytes], Awaitable[bytes]]
+Streamed = Callable[[AsyncIterator[bytes]], Awaitable[bytes]]
+
+
+def services(decisions: object, rulesets: object) -> dict[ServiceDescriptor, object]:
+    """Every service of the contract and who serves it; those whose work comes later are served by nobody."""
+    return {
+        decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]: decisions,
+        ruleset_pb2.DESCRIPTOR.services_by_name["RulesetService"]: rulesets,
+        redemption_pb2.DESCRIPTOR.services_by_name["RedemptionService"]: None,
+        customer_pb2.DESCRIPTOR.services_by_name["CustomerService"]: None,
+    }
+
+
+def register(
+    server: grpc.aio.Server, decisions: DecisionServicer, rulesets: RulesetServicer, counters: Counters
+) -> tuple[str, ...]:
+    """Add all services to the server. Gives their full names, for health and reflection."""
+    table = services(decisions, rulesets)
+    for service, servicer in table.items():
+        handlers = {method.name: _handler(method, servicer, counters) for method in service.methods}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+        server.add_registered_method_handlers(service.full_name, handlers)
+    return tuple(service.full_name for service in table)
+
+
+def _handler(method: MethodDescriptor, servicer: object, counters: Counters) -> grpc.RpcMethodHandler:
+    """bytes in, bytes out. A method that answers with a stream is one that is not served yet."""
+    function: Any = getattr(servicer, method.name, None)
+    if method.server_streaming:
+        assert function is None, "serving streams of answers is later work"
+        make = (
+            grpc.stream_stream_rpc_method_handler if method.client_streaming else grpc.unary_stream_rpc_method_handler
+        )
+        return make(_not_served_stream(method))
+    if method.client_streaming:
+        return grpc.stream_unary_rpc_method_handler(_call(method, function, counters, seconds=None))
+    return grpc.unary_unary_rpc_method_handler(_call(method, function, counters, seconds=CALL_SECONDS_MAX))
+
+
+def _not_served(method: MethodDescriptor) -> Failure:
+    text = f"{method.name} is part of the contract, and not served by this server yet"
+    return Failure(grpc.StatusCode.UNIMPLEMENTED, common.ERROR_REASON_NOT_AVAILABLE, text)
+
+
+def _not_served_stream(method: MethodDescriptor) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[bytes]]:
+    async def behaviour(_request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        await _abort(context, _not_served(method))
+        yield b""  # never reached; it makes this a stream
+
+    return behaviour
+
+
+def _call(
+    method: MethodDescriptor, function: Unary | Streamed | None, counters: Counters, *, seconds: float | None
+) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[bytes]]:
+    """The method, its errors told as the contract tells them. `seconds`: how long it may take."""
+    decides = method.containing_service.name == "DecisionService"
+
+    async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            if function is None:
+                raise _not_served(method)
+            async with asyncio.timeout(seconds):
+                return await function(request)
+        except BadRequest as error:
+            failure = as_failure(error)
+            metric = Metric.DECISIONS_REFUSED
+        except Failure as error:
+            failure = error
+            metric = Metric.DECISIONS_FAILED
+        except TimeoutError:
+            text = f"took longer than {seconds:g} s and was ended" if seconds else "took too long and was ended"
+            failure = Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_OVERLOADED, text, retryable=True)
+            metric = Metric.DECISIONS_FAILED
+        except Exception:  # noqa: BLE001 - a fault of ours: logged in full, and told without its inside
+            _LOG.exception("call failed: %s", method.full_name)
+            text = "a fault of the server; its log has more"
+            failure = Failure(grpc.StatusCode.INTERNAL, common.ERROR_REASON_INTERNAL, text)
+            metric = Metric.DECISIONS_FAILED
+        if decides:
+            counters.add(metric)
+        await _abort(context, failure)
+        raise AssertionError("abort raises")
+
+    return behaviour
+
+
+async def _abort(context: grpc.aio.ServicerContext, failure: Failure) -> None:
+    await context.abort(failure.code, str(failure), trailing_metadata=failure.metadata())

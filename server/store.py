@@ -1,0 +1,566 @@
+"""The store: Programs, image parts, manifests and the Timeline, in any Valkey >= 7.2 or Redis >= 7.0.
+
+One code path, whether the server is the embedded one (server/embedded.py) or an address. What is immutable is stored
+under its own digest; what is written first can be relied on by what is written next: parts, then the manifest that
+names them, then the Timeline entry that names the manifest. The Timeline's only writer is a function of the store
+(functions/timeline.lua; why: docs/decisions/embedded-store.md).
+
+Nothing is trusted because it lies here: every size is bounded before it is read, every digest computed again.
+
+What can go wrong, and who is told:
+
+* StoreError
+  x StoreUnavailable    the caller: try again; nothing was decided
+  x StoreUnsuitable     the operator: another version or other settings are needed; the message says which
+  x NotStored           the caller: no such ruleset, or one that an operator removed
+  x BadStoreData        the operator: bytes do not have the digest, size or format that their name promises
+  x Regressed           the operator: the store knows less of the Timeline than this node: restored, or failed over
+  x AppendRefused       the publisher
+    - TooEarly          effective_from is not a lead ahead of the store's time
+  x OutcomeUnknown      the publisher: the entry may or may not be written: look it up
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import redis.asyncio as valkey
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as LinkError
+from redis.exceptions import TimeoutError as LinkTimeout
+
+from engine.program import address
+from engine.timeline import Entry, Timeline, TimelineError, decode, is_digest, make_entry
+from server.settings import BadSettings, Settings
+from server.telemetry import Event, say
+
+FORMAT: Final = 1  # of stored blobs; raised whenever their bytes change their meaning
+CHUNK: Final = 1 << 20  # bytes of content, before compression
+PROGRAM_MAX: Final = 512 << 20  # bytes; the catalogue is one Program
+PART_MAX: Final = 1 << 31
+MANIFEST_MAX: Final = 16 << 20
+BUILD_MAX: Final = 32 << 20
+ENTRIES_PER_READ: Final = 1_000
+BATCH: Final = 256  # commands in one round trip
+BATCH_BYTES: Final = 8 << 20
+APPEND_TRIES: Final = 8
+ASAP_MARGIN_US: Final = 20_000  # for the way from reading the store's time to appending; doubled when it was too short
+LIBRARY: Final = "einklang_timeline_v1"
+OLDEST: Final[Mapping[str, tuple[int, ...]]] = {"valkey": (7, 2), "redis": (7, 0)}
+
+_T = TypeVar("_T")
+
+
+class StoreError(Exception):
+    """Something about the store."""
+
+
+class StoreUnavailable(StoreError):
+    """It cannot be reached or is busy; trying again may help."""
+
+
+class StoreUnsuitable(StoreError):
+    """It is not a store that the promises can be kept with; the message says what to change."""
+
+
+class NotStored(StoreError):
+    """Nothing is stored under this name."""
+
+
+class BadStoreData(StoreError):
+    """What is stored is not what its name promises."""
+
+
+class Regressed(StoreError):
+    """The store knows less of the Timeline than it did."""
+
+
+class AppendRefused(StoreError):
+    """The Timeline does not take this entry."""
+
+
+class TooEarly(AppendRefused):
+    """The instant is not a lead ahead of the store's time. `earliest_us`: the first that was allowed."""
+
+    def __init__(self, effective_from_us: int, earliest_us: int) -> None:
+        super().__init__(f"effective_from {effective_from_us} is earlier than the first allowed instant {earliest_us}")
+        self.earliest_us = earliest_us
+
+
+class OutcomeUnknown(StoreError):
+    """Whether the entry was written is not known; `entry_hash` finds it in the Timeline if it was."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(f"whether entry {entry.sequence} ({entry.entry_hash}) was written is not known: look it up")
+        self.entry = entry
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """THE table of key names. The braces are the hash tag: all keys of one tenant are in one slot of a cluster."""
+
+    tenant: str
+
+    #                                                       type     content
+    @property
+    def meta(self) -> str:  #                               HASH     format, store_id, lead_us, head_hash, hwm_us
+        """Facts about the tenant's Timeline."""
+        return f"einklang:{{{self.tenant}}}:meta"
+
+    @property
+    def timeline(self) -> str:  #                           LIST     entries as bytes; entry n at index n - 1
+        """The Timeline."""
+        return f"einklang:{{{self.tenant}}}:timeline"
+
+    def program(self, program_address: str) -> str:  #      BLOB     a Program's canonical bytes
+        """One compiled declaration."""
+        return f"einklang:{{{self.tenant}}}:program:{program_address}"
+
+    def part(self, digest: str) -> str:  #                  BLOB     one part of an image
+        """One part of an image."""
+        return f"einklang:{{{self.tenant}}}:part:{digest}"
+
+    def manifest(self, digest: str) -> str:  #              BLOB     an image's manifest; its SHA-256 names the ruleset
+        """The manifest of a ruleset."""
+        return f"einklang:{{{self.tenant}}}:manifest:{digest}"
+
+    def build(self, sources: str) -> str:  #                BLOB     JSON: what these sources and this compiler became
+        """What a set of source files was compiled to."""
+        return f"einklang:{{{self.tenant}}}:build:{sources}"
+
+
+# A BLOB is a string `einklang-blob <format> <size> <chunks>\n` + the first compressed chunk; chunk n > 0 stands under
+# `<key>:<n>`, and is written before. Chunks are of CHUNK bytes, the last one shorter, each compressed with zlib.
+_HEAD: Final = re.compile(rb"einklang-blob (\d{1,4}) (\d{1,12}) (\d{1,6})\n")
+_HEAD_MAX: Final = 64
+_CHUNK_STORED_MAX: Final = CHUNK + CHUNK // 100 + 1_024  # zlib's worst case
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What sources became: the ruleset's digest, the addresses of its Programs, the compiler's warnings and notes."""
+
+    digest: str
+    programs: tuple[str, ...]
+    notes: tuple[dict[str, Any], ...] = ()
+
+
+class Store:
+    """A tenant's data in one store. Made by `opened`; every method raises StoreUnavailable and BadStoreData."""
+
+    def __init__(self, client: valkey.Redis, settings: Settings) -> None:
+        self._client = client
+        self.keys = Keys(settings.tenant)
+        self._settings = settings
+        self._waits_for_disk = False
+        self.about = ""  # product and version, for people
+        self.store_id = ""  # made up when the tenant was set up; another one means: another store
+        self.lead_us = 0
+
+    # ------------------------------------------------------------------------------------------------ the start check
+
+    async def prepare(self) -> None:
+        """Check version and settings, load the functions, set up the tenant. Raises StoreUnsuitable."""
+        info = cast(dict[str, Any], await self._ask(self._client.info))
+        product = "valkey" if "valkey_version" in info else "redis"
+        version = str(info.get("valkey_version") or info.get("redis_version") or "0")
+        self.about = f"{product} {version}"
+        if _numbers(version) < OLDEST[product]:
+            oldest = ".".join(map(str, OLDEST[product]))
+            raise StoreUnsuitable(f"the store is {self.about}; at least {product} {oldest} is needed")
+        if info.get("loading"):
+            raise StoreUnavailable("the store is still reading its log")
+        if not info.get("aof_enabled"):
+            raise StoreUnsuitable("the store keeps no log: a restart would lose rulesets; set `appendonly yes`")
+        if int(info.get("maxmemory", 0)) and info.get("maxmemory_policy") != "noeviction":
+            raise StoreUnsuitable("the store may drop keys when memory is short: set `maxmemory-policy noeviction`")
+        await self._check_fsync(product, _numbers(version))
+        await self._load_functions()
+        fresh_id, lead_us = secrets.token_hex(16), self._settings.lead_ms * 1_000
+        answer = await self._call("begin", [self.keys.meta], [fresh_id, str(lead_us)])
+        if len(answer) != 3 or answer[0] != b"1":
+            raise StoreUnsuitable(f"{self.keys.meta} was set up by another version of this program")
+        self.store_id, self.lead_us = answer[1].decode("ascii", "replace"), _integer(answer[2], "lead_us")
+
+    async def _check_fsync(self, product: str, version: tuple[int, ...]) -> None:
+        self._waits_for_disk = product == "valkey" or version >= (7, 2)
+        try:
+            said = cast(dict[Any, Any], await self._ask(lambda: self._client.config_get("appendfsync")))
+        except StoreUnsuitable:  # a managed store that keeps CONFIG to itself
+            said = {}
+        value = next(iter(said.values()), "unknown")
+        policy = value.decode() if isinstance(value, bytes) else str(value)
+        if policy != "always" and not self._waits_for_disk:
+            raise StoreUnsuitable(
+                f"the store's appendfsync is {policy} and {self.about} has no WAITAOF: set `appendfsync always`"
+            )
+        if policy != "always" and product == "redis" and (7, 4, 0) <= version <= (7, 4, 2):
+            raise StoreUnsuitable(f"{self.about} may confirm too early: set `appendfsync always` or take a newer one")
+
+    async def _load_functions(self) -> None:
+        code = (Path(__file__).parent / "functions" / "timeline.lua").read_text("utf-8")
+        known = await self._ask(lambda: self._client.function_list(LIBRARY, withcode=True))
+        if code.encode() in _leaves(known):
+            return
+        await self._ask(lambda: self._client.function_load(code, replace=True))
+        say(Event.STORE_FUNCTIONS, library=LIBRARY)
+
+    # ------------------------------------------------------------------------------------------------ the Timeline
+
+    async def now_us(self) -> int:
+        """The store's clock, microseconds since 1970."""
+        seconds, micros = cast(Sequence[Any], await self._ask(self._client.time))
+        return int(seconds) * 1_000_000 + int(micros)
+
+    async def read(self, known: Timeline) -> tuple[int, Timeline]:
+        """The store's time when it was asked, and the Timeline: `known` with what was appended since.
+
+        Raises Regressed if the store does not hold what is known already, BadStoreData if its entries do not fit."""
+        first = True
+        now_us = 0
+        while True:
+            begin = max(0, len(known.entries) - 1)  # once more the last known one, to see that it still stands there
+            pipe = self._client.pipeline(transaction=True)
+            pipe.time()
+            pipe.lrange(self.keys.timeline, begin, begin + ENTRIES_PER_READ - 1)
+            time, rows = await self._ask(pipe.execute)
+            if first:
+                now_us, first = int(time[0]) * 1_000_000 + int(time[1]), False
+            if known.head is not None and (not rows or rows[0] != known.head.encode()):
+                raise Regressed(f"entry {known.head.sequence} of the Timeline is known here, but not to the store")
+            new = rows[1:] if known.head is not None else rows
+            try:
+                known = known.extended(decode(row) for row in new)
+            except TimelineError as error:
+                raise BadStoreData(f"the Timeline: {error}") from None
+            if len(rows) < ENTRIES_PER_READ:
+                return now_us, known
+
+    async def timeline(self) -> Timeline:
+        """The whole Timeline, its chain verified."""
+        return (await self.read(Timeline()))[1]
+
+    async def append(
+        self,
+        *,
+        digest: str,
+        author: str,
+        reason: str,
+        kind: str = "publish",
+        sources: str = "",
+        effective_from_us: int | None = None,
+    ) -> Entry:
+        """Append an entry that names a stored ruleset; `effective_from_us` None: as soon as the Timeline allows.
+
+        Returns once it is on the store's disk. Raises TooEarly, NotStored (the manifest), OutcomeUnknown, and
+        engine.timeline.BadEntry for texts out of bounds."""
+        known = Timeline()
+        margin_us = ASAP_MARGIN_US
+        for _ in range(APPEND_TRIES):
+            now_us, known = await self.read(known)
+            entry = make_entry(
+                known.head,
+                effective_from_us=now_us + self.lead_us + margin_us if effective_from_us is None else effective_from_us,
+                digest=digest,
+                kind=kind,
+                author=author,
+                reason=reason,
+                sources=sources,
+                appended_at_us=now_us,
+            )
+            verdict, number = await self._append_once(entry)
+            if verdict in {"OK", "DUP"}:
+                return entry
+            if verdict == "MISSING":
+                raise NotStored(f"no manifest {digest} is stored")
+            if verdict == "EARLY":
+                if effective_from_us is not None:
+                    raise TooEarly(effective_from_us, number)
+                margin_us = min(margin_us * 2, 1_000_000)
+            if verdict == "STALE":  # the store's clock was set back: wait until its time has caught up
+                await asyncio.sleep(0.05)
+        raise StoreUnavailable(f"the Timeline changed {APPEND_TRIES} times while an entry was appended; try again")
+
+    async def _append_once(self, entry: Entry) -> tuple[str, int]:
+        """One call, and on a broken connection the same once more: the function takes the same entry only once."""
+        keys = [self.keys.meta, self.keys.timeline, self.keys.manifest(entry.digest)]
+        arguments: list[str | bytes] = [
+            str(entry.sequence),
+            entry.previous_hash,
+            entry.entry_hash,
+            str(entry.effective_from_us),
+            str(entry.appended_at_us),
+            entry.encode(),
+        ]
+        try:
+            verdict, number = await self._call("append", keys, arguments, durable=True)
+        except StoreUnavailable:
+            try:
+                verdict, number = await self._call("append", keys, arguments, durable=True)
+                if verdict == b"CONFLICT":
+                    raise OutcomeUnknown(entry)
+            except StoreUnavailable:
+                raise OutcomeUnknown(entry) from None
+        return verdict.decode("ascii", "replace"), _integer(number, "an answer of the append function")
+
+    # ------------------------------------------------------------------------------------------------ Programs, parts
+
+    async def put_programs(self, programs: Iterable[bytes]) -> tuple[tuple[str, ...], int]:
+        """Store the Programs of these canonical bytes that are not stored yet. Returns all addresses and how many were
+        new."""
+        by_address = {address(data): data for data in programs}
+        new = await self._put_missing({self.keys.program(name): data for name, data in by_address.items()}, PROGRAM_MAX)
+        return tuple(by_address), new
+
+    async def missing_programs(self, programs: Iterable[bytes]) -> int:
+        """How many of these Programs (canonical bytes) are not stored."""
+        return len(await self._missing(self.keys.program(address(data)) for data in programs))
+
+    async def missing_parts(self, digests: Iterable[str]) -> int:
+        """How many of these parts are not stored."""
+        return len(await self._missing(self.keys.part(digest) for digest in digests))
+
+    async def get_program(self, program_address: str) -> bytes:
+        """The canonical bytes of a Program. Raises NotStored."""
+        data = await self._get(self.keys.program(program_address), PROGRAM_MAX)
+        if address(data) != program_address:
+            raise BadStoreData(f"program {program_address}: its bytes have another digest")
+        return data
+
+    async def put_parts(self, parts: Mapping[str, bytes]) -> int:
+        """Store the parts (digest → bytes) that are not stored yet; how many were new."""
+        for digest, data in parts.items():
+            assert hashlib.sha256(data).hexdigest() == digest
+        return await self._put_missing({self.keys.part(digest): data for digest, data in parts.items()}, PART_MAX)
+
+    async def get_part(self, digest: str, size: int) -> bytes:
+        """The bytes of a part of the size that its manifest says. Raises NotStored."""
+        data = await self._get(self.keys.part(digest), min(size, PART_MAX))
+        if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+            raise BadStoreData(f"part {digest}: its bytes have another digest or size")
+        return data
+
+    async def put_manifest(self, manifest: bytes) -> str:
+        """Store a manifest, after its parts. Returns its digest, the ruleset's name."""
+        digest = hashlib.sha256(manifest).hexdigest()
+        await self._put_missing({self.keys.manifest(digest): manifest}, MANIFEST_MAX)
+        return digest
+
+    async def get_manifest(self, digest: str) -> bytes:
+        """The manifest of a ruleset. Raises NotStored."""
+        data = await self._get(self.keys.manifest(digest), MANIFEST_MAX)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise BadStoreData(f"manifest {digest}: its bytes have another digest")
+        return data
+
+    async def put_build(self, sources: str, build: Build) -> None:
+        """Note what these sources (a digest over the files and the compiler) became. A hint: checked when used."""
+        fields = {"digest": build.digest, "programs": build.programs, "notes": build.notes}
+        data = json.dumps(fields, separators=(",", ":")).encode()
+        await self._put_missing({self.keys.build(sources): data}, BUILD_MAX)
+
+    async def get_build(self, sources: str) -> Build | None:
+        """What these sources became earlier, if its manifest is stored still."""
+        try:
+            fields = json.loads(await self._get(self.keys.build(sources), BUILD_MAX))
+            build = Build(fields["digest"], tuple(fields["programs"]), tuple(fields["notes"]))
+            if not all(map(is_digest, (build.digest, *build.programs))) or not all(
+                isinstance(note, dict) for note in build.notes
+            ):
+                raise ValueError(sources)
+        except NotStored:
+            return None
+        except (BadStoreData, ValueError, KeyError, TypeError, RecursionError):
+            say(Event.BUILD_UNREADABLE, sources=sources)
+            return None
+        stored = await self._ask(lambda: self._client.exists(self.keys.manifest(build.digest)))
+        return build if stored else None
+
+    # ------------------------------------------------------------------------------------------------ blobs
+
+    async def _put_missing(self, blobs: Mapping[str, bytes], most: int) -> int:
+        """Write those that are not there. The head, which makes a blob visible, is written last and never replaced."""
+        missing = await self._missing(blobs)
+        rows: list[tuple[str, bytes]] = []
+        for name in missing:
+            if len(blobs[name]) > most:
+                raise StoreUnsuitable(f"{name}: {len(blobs[name]):,} bytes; at most {most:,} can be stored")
+            for row in _chunks(name, blobs[name]):
+                rows.append(row)
+                if len(rows) >= BATCH or sum(len(data) for _, data in rows) >= BATCH_BYTES:
+                    await self._write(rows)
+                    rows = []
+        await self._write(rows)
+        return len(missing)
+
+    async def _missing(self, keys: Iterable[str]) -> list[str]:
+        """Those of the keys that are not stored."""
+        names = list(keys)
+        missing: list[str] = []
+        for begin in range(0, len(names), BATCH):
+            batch = names[begin : begin + BATCH]
+            pipe = self._client.pipeline(transaction=False)
+            for name in batch:
+                pipe.exists(name)
+            there = await self._ask(pipe.execute)
+            missing += [name for name, known in zip(batch, there, strict=True) if not known]
+        return missing
+
+    async def _write(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        if rows:
+            pipe = self._client.pipeline(transaction=False)
+            for name, data in rows:
+                pipe.set(name, data)
+            await self._ask(pipe.execute)
+
+    async def _get(self, key: str, most: int) -> bytes:
+        """A blob's content, at most so many bytes. Raises NotStored, BadStoreData."""
+        first = await self._bytes(key, _HEAD_MAX + _CHUNK_STORED_MAX)
+        if not first:
+            raise NotStored(f"{key} is not stored")
+        head = _HEAD.match(first)
+        if head is None or int(head[1]) != FORMAT:
+            raise BadStoreData(f"{key}: not a blob of format {FORMAT}")
+        size, count = int(head[2]), int(head[3])
+        if size > most:
+            raise BadStoreData(f"{key}: {size:,} bytes; at most {most:,} are allowed here")
+        if count != max(1, -(-size // CHUNK)):
+            raise BadStoreData(f"{key}: {count} chunks do not fit {size:,} bytes")
+        content = bytearray()
+        for number in range(count):
+            packed = first[head.end() :] if number == 0 else await self._bytes(f"{key}:{number}", _CHUNK_STORED_MAX)
+            content += _unpacked(packed, min(CHUNK, size - len(content)), f"{key} chunk {number}")
+        assert len(content) == size
+        return bytes(content)
+
+    async def _bytes(self, key: str, most: int) -> bytes:
+        """At most so many bytes of a string, whatever somebody stored there."""
+        return cast(bytes, await self._ask(lambda: self._client.getrange(key, 0, most)))
+
+    # ------------------------------------------------------------------------------------------------ asking
+
+    async def _call(
+        self, name: str, keys: Sequence[str], arguments: Sequence[str | bytes], *, durable: bool = False
+    ) -> list[bytes]:
+        """Call a function of the library. `durable`: return only once its effects are on the disk."""
+        command = ["FCALL", f"{LIBRARY}_{name}", len(keys), *keys, *arguments]
+        if not (durable and self._waits_for_disk):
+            ask = cast(Callable[..., Awaitable[Any]], self._client.execute_command)
+            return cast(list[bytes], await self._ask(lambda: ask(*command)))
+        pipe = self._client.pipeline(transaction=False)  # one connection: WAITAOF is about its own writes
+        pipe.execute_command(*command)
+        pipe.execute_command("WAITAOF", 1, 0, self._settings.store_timeout_ms // 2)
+        answer, (local, _) = await self._ask(pipe.execute)
+        if int(local) < 1:
+            raise StoreUnavailable("the store did not confirm in time that the entry is on its disk")
+        return cast(list[bytes], answer)
+
+    async def _ask(self, command: Callable[[], Any]) -> Any:
+        """Run a command; the client library's errors become ours."""
+        try:
+            return await cast(Awaitable[Any], command())
+        except (AuthenticationError, NoPermissionError) as error:
+            raise StoreUnsuitable(f"the store refuses this user: {error}") from None
+        except (LinkError, LinkTimeout, OSError, TimeoutError) as error:
+            if isinstance(error.__cause__ or error.__context__, AuthenticationError):  # told when connecting
+                raise StoreUnsuitable(f"the store refuses this user: {error}") from None
+            raise StoreUnavailable(f"the store cannot be reached: {error}") from None
+        except ResponseError as error:
+            if str(error).startswith(("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "READONLY", "MISCONF", "OOM")):
+                raise StoreUnavailable(f"the store does not take this now: {error}") from None
+            raise StoreUnsuitable(f"the store refuses a command: {error}") from None
+        except RedisError as error:
+            raise StoreUnavailable(f"the store: {error}") from None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator[Store]:
+    """The store of these settings (`settings.store` is set), checked and set up; closed at the end.
+
+    A store that cannot be reached is asked again for `patient_s` seconds. Raises StoreUnavailable, StoreUnsuitable."""
+    assert settings.store is not None, "server.embedded.store_settings says where the embedded one is"
+    try:
+        password = settings.password()
+    except BadSettings as error:
+        raise StoreUnsuitable(str(error)) from None
+    seconds = settings.store_timeout_ms / 1_000
+    client = valkey.Redis.from_url(
+        settings.store,
+        username=settings.store_username,
+        password=password,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        health_check_interval=15,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 2),  # every command here may be repeated
+        protocol=2,
+    )
+    store = Store(client, settings)
+    try:
+        until = asyncio.get_running_loop().time() + patient_s
+        while True:
+            try:
+                await store.prepare()
+                break
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+                await asyncio.sleep(0.1)
+        yield store
+    finally:
+        await client.aclose()
+
+
+def _chunks(key: str, data: bytes) -> Iterable[tuple[str, bytes]]:
+    """The strings of a blob, in the order in which they must be written: the head last."""
+    count = max(1, -(-len(data) // CHUNK))
+    for number in range(1, count):
+        yield f"{key}:{number}", zlib.compress(data[number * CHUNK : (number + 1) * CHUNK], 6)
+    yield key, b"einklang-blob %d %d %d\n" % (FORMAT, len(data), count) + zlib.compress(data[:CHUNK], 6)
+
+
+def _unpacked(packed: bytes, size: int, name: str) -> bytes:
+    """One chunk's content of exactly this size; never more memory than that, whatever was packed."""
+    inflater = zlib.decompressobj()
+    try:
+        content = inflater.decompress(packed, size + 1)
+    except zlib.error:
+        raise BadStoreData(f"{name}: cannot be unpacked") from None
+    if len(content) != size or not inflater.eof or inflater.unused_data:
+        raise BadStoreData(f"{name}: not of the size that its head says")
+    return content
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _integer(text: object, what: str) -> int:
+    if not isinstance(text, bytes) or not re.fullmatch(rb"\d{1,16}", text):
+        raise BadStoreData(f"{what} is not a whole number")
+    return int(text)
+
+
+def _leaves(value: object) -> set[object]:
+    """All that is not a list, of nested lists: FUNCTION LIST answers in one shape per version."""
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple)):
+        return {leaf for item in value for leaf in _leaves(item)}
+    return {value}

@@ -1,0 +1,143 @@
+"""THE table of metric and log names, and the little that is needed to count and to log.
+
+Units stand in the names: `_us`, `_bytes`, `_total` (counts since the process began). Neither logs nor metrics hold
+anything about a person: no customer, no basket, no code; nor source text, nor secrets. The log goes to standard error,
+one line an event, for people or as JSON.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import sys
+from typing import Final, TextIO
+
+ROOT: Final = "einklang"
+FIELD_MAX: Final = 2_000  # characters of one field in a line
+
+_DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+class Event(enum.Enum):
+    """Every line that is logged: its name, its level, its sentence."""
+
+    #                    name                      level     sentence
+    STORE_RUNS = ("store.runs", _INFO, "embedded store runs: {about}, process {pid}")
+    STORE_RESTARTED = ("store.restarted", _ERROR, "embedded store ended (exit code {code}); starting it again")
+    STORE_KILLED = ("store.killed", _WARNING, "embedded store did not end in {seconds:.0f} s; killed, its log is whole")
+    STORE_JOINED = ("store.joined", _INFO, "store: {about}, id {store_id}")
+    STORE_FUNCTIONS = ("store.functions", _INFO, "store functions loaded: {library}")
+    STORE_LOST = ("store.lost", _WARNING, "store cannot be reached, the rulesets known here stay in force: {reason}")
+    STORE_BACK = ("store.back", _INFO, "store answers again")
+    STORE_REGRESSED = ("store.regressed", _ERROR, "store knows less of the Timeline than this node: {reason}")
+    STORE_BAD = ("store.bad", _ERROR, "store holds what cannot be used: {reason}")
+    BUILD_UNREADABLE = ("store.build-unreadable", _WARNING, "the record of build {sources} is not readable; built anew")
+    KERNELS_COMPILE = ("kernels.compile", _INFO, "compiling the engine for this machine: once, {about}")
+    KERNELS_READY = ("kernels.ready", _INFO, "engine is warm after {seconds:.1f} s")
+    PUBLISH_STEP = ("publish.step", _INFO, "publish: {step}")
+    PUBLISHED = ("publish.done", _INFO, "published {digest} as entry {sequence}")
+    PUBLISH_UNCHANGED = ("publish.unchanged", _INFO, "unchanged: {digest} is entry {sequence} already")
+    PUBLISH_REFUSED = ("publish.refused", _ERROR, "refused: {errors} errors; what is in force stays in force")
+    PUBLISH_FAILED = ("publish.failed", _ERROR, "not published: {reason}")
+    IMAGE_WARM = ("image.warm", _INFO, "ruleset {digest} is warm after {seconds:.2f} s ({size_bytes} bytes)")
+    IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")
+    IMAGE_IN_FORCE = ("image.in-force", _INFO, "in force: entry {sequence}, ruleset {digest}")
+    PART_REPAIRED = ("image.part-repaired", _WARNING, "part file {digest} was damaged; fetched again")
+    LISTENING = ("server.listening", _INFO, "listening on {address}; not serving before a ruleset is warm")
+    UNPROTECTED = ("server.unprotected", _WARNING, "{address} can be reached from other machines, without encryption")
+    SERVING = ("server.serving", _INFO, "serving on {address}")
+    DRAINING = ("server.draining", _INFO, "{signal}: draining")
+    STOPPED = ("server.stopped", _INFO, "stopped")
+
+    def __init__(self, label: str, level: int, sentence: str) -> None:
+        self.label = label
+        self.level = level
+        self.sentence = sentence
+
+
+class Metric(enum.Enum):
+    """Every number that is kept, by its name."""
+
+    #                     name                            meaning
+    DECISIONS = ("decisions_total", "decisions answered")
+    DECISIONS_REFUSED = ("decisions_refused_total", "requests refused as the caller's mistake")
+    DECISIONS_FAILED = ("decisions_failed_total", "requests that failed for another reason")
+    DECIDE_US = ("decide_sum_us", "time spent in deciding, all decisions together")
+    FOLLOW_READS = ("follow_reads_total", "times the Timeline was read")
+    FOLLOW_FAILURES = ("follow_failures_total", "times it could not be read")
+    FOLLOW_ROUND_TRIP_US = ("follow_round_trip_us", "the last read's round trip")
+    IMAGES_LOADED = ("images_loaded_total", "rulesets fetched, verified, mapped and warmed")
+    IMAGES_REJECTED = ("images_rejected_total", "rulesets that cannot be used here")
+    IN_FORCE_SEQUENCE = ("in_force_sequence", "the Timeline entry in force")
+    PART_FETCHES = ("part_fetches_total", "parts read from the store")
+    PART_FETCHED_BYTES = ("part_fetched_bytes", "their bytes, all together")
+    STORE_RESTARTS = ("store_restarts_total", "times the embedded store had to be started again")
+
+    def __init__(self, label: str, meaning: str) -> None:
+        self.label = label
+        self.meaning = meaning
+
+
+class Counters:
+    """The process's numbers. Touched from the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self._values: dict[Metric, int] = dict.fromkeys(Metric, 0)
+
+    def add(self, metric: Metric, by: int = 1) -> None:
+        """Count."""
+        self._values[metric] += by
+
+    def put(self, metric: Metric, value: int) -> None:
+        """Note the present value."""
+        self._values[metric] = value
+
+    def all(self) -> dict[str, int]:
+        """Name to value, in the table's order."""
+        return {metric.label: value for metric, value in self._values.items()}
+
+
+def say(event: Event, **fields: object) -> None:
+    """Log one event."""
+    logging.getLogger(ROOT).log(event.level, event.label, extra={"event": event, "fields": fields})
+
+
+def configure(style: str, level: str, stream: TextIO | None = None) -> None:
+    """Send the log to standard error, `style` "human" or "json", from this level on ("debug" … "error")."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Json() if style == "json" else _Human())
+    logger = logging.getLogger(ROOT)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    given: dict[str, object] = getattr(record, "fields", {})
+    return {name: value[:FIELD_MAX] if isinstance(value, str) else value for name, value in given.items()}
+
+
+class _Human(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        event: Event | None = getattr(record, "event", None)
+        if event is not None:
+            sentence = event.sentence.format(**_fields(record))
+            record.message = " ".join(sentence.split("\n"))  # a line is a line, whatever a message holds
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 6),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)[:FIELD_MAX]
+        return json.dumps(line, default=str)

@@ -1,0 +1,86 @@
+"""Starting, draining and dying: what is in force survives, and no process is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from einklang.v1 import decision_pb2_grpc
+from tests.e2e.conftest import END_SECONDS, PROJECT, ROOT, all_ended, end, running, watching
+from tests.e2e.requests import SECONDS, basket
+
+pytestmark = pytest.mark.usefixtures("server")  # it compiled the engine
+
+
+def decide(address: str):
+    with grpc.insecure_channel(address) as channel:
+        return decision_pb2_grpc.DecisionServiceStub(channel).Decide(basket(), timeout=SECONDS)
+
+
+def test_sigterm_drains_and_leaves_nothing(tmp_path):
+    with running(tmp_path / "data") as server, grpc.insecure_channel(server.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service="einklang.v1.DecisionService"), timeout=END_SECONDS)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        family = server.family()
+        assert len(family) >= 2, family  # the server, its store
+        call = decision_pb2_grpc.DecisionServiceStub(channel).Decide.future(basket(), timeout=SECONDS)
+        with watching(list(family)) as watched:
+            server.process.send_signal(signal.SIGTERM)
+            assert call.result(SECONDS).decision.totals.saving_minor == 199
+            assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            watch.cancel()
+            assert server.process.wait(END_SECONDS) == 0
+            assert all_ended(watched, END_SECONDS)
+        assert not server.family()
+
+
+def test_sigkill_leaves_no_process_and_the_next_start_has_what_was_in_force(tmp_path):
+    with running(tmp_path / "data") as server:
+        before = decide(server.address)
+        with watching(list(server.family())) as watched:
+            assert len(watched) >= 2
+            server.process.kill()
+            server.process.wait(END_SECONDS)
+            assert all_ended(watched, END_SECONDS), server.family()
+    with running(tmp_path / "data", None) as again:
+        after = decide(again.address)
+        assert after.envelope.sequence == before.envelope.sequence
+        assert after.envelope.decision_digest == before.envelope.decision_digest
+        assert end(again) == 0
+
+
+def test_a_project_that_does_not_compile_leaves_the_last_good_one_in_force(tmp_path):
+    with running(tmp_path / "data") as server:
+        before = decide(server.address)
+        assert end(server) == 0
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for file in PROJECT.iterdir():
+        text = file.read_text().replace("EUR 50.00", "EUR 50,00")
+        (bad / file.name).write_text(text)
+    with running(tmp_path / "data", bad) as server:
+        assert decide(server.address).envelope.decision_digest == before.envelope.decision_digest
+    first = serve(tmp_path / "other", bad)
+    assert first.returncode == 1
+    assert "P0101" in first.stderr
+
+
+def serve(data_dir: Path, project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "server.cli", "serve", str(project), "--listen", "127.0.0.1:0"]
+    return subprocess.run(
+        [*command, "--data-dir", str(data_dir), *options],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=END_SECONDS * 4,
+    )

@@ -1,0 +1,365 @@
+"""The serving process with its store and its publishing process: how it starts, and that nothing is left behind."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+import redis
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from server.embedded import EmbeddedStore, find_binary
+from server.settings import load
+from tests.running import SECONDS, alive, children, project, server, short_directory, until
+
+
+@pytest.fixture
+def home():
+    with short_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return project(tmp_path / "shop")
+
+
+def health(address, service="einklang.v1.DecisionService"):
+    """The service's health, by its name: "SERVING", "NOT_SERVING"; "" when nobody answers."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=SECONDS, wait_for_ready=True
+            )
+        except grpc.RpcError:
+            return ""
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+def store_of(home):
+    """The embedded store's client, from its socket."""
+    (path,) = (home / "run").glob("*.sock")
+    return redis.Redis(unix_socket_path=str(path))
+
+
+# ------------------------------------------------------------------------------------------------ start and stop
+
+
+def test_it_publishes_serves_and_ends_with_nothing_left(home, shop):
+    with server(home, shop, EINKLANG_ADDRESS_FILE=str(home / "address")) as first:
+        store = first.child("valkey-server")
+        first.ready()
+        assert health(first.address) == "SERVING"
+        assert health(first.address, "") == "SERVING"
+        assert health(first.address, "einklang.v1.RedemptionService") == "NOT_SERVING"
+        assert (home / "address").read_text().strip() == first.address
+        assert first.address.startswith("127.0.0.1:")
+        assert children(first.process.pid) == [store]
+        assert first.stop() == 0
+        assert not alive(store)
+        assert list((home / "run").iterdir()) == []
+        assert not (home / "address").exists()
+    with server(home, shop) as second:
+        second.ready()
+        assert (second.digest, second.entry) == (first.digest, 1)
+        assert "publish.unchanged" in second.said()
+        assert second.stop(signal.SIGINT) == 0
+
+
+def test_the_store_has_no_port_and_its_files_are_closed_to_others(home, shop):
+    with server(home, shop) as running:
+        running.ready()
+        with store_of(home) as client:
+            settings = client.config_get("*")
+        assert settings["port"] == "0"
+        assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "always")
+        assert settings["maxmemory-policy"] == "noeviction"
+        for path in (home / "run", home / "data", home / "data" / "store"):
+            assert path.stat().st_mode & 0o077 == 0, path
+        (path,) = (home / "run").glob("*.sock")
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+        (home / "second").mkdir()
+        there = {"EINKLANG_DATA_DIR": str(home / "data"), "EINKLANG_RUNTIME_DIR": str(home / "run")}
+        with server(home / "second", shop, **there) as second:
+            assert second.process.wait(SECONDS) == 2
+            assert "is used by another server" in second.said()
+            assert str(first.process.pid) in second.said()
+        assert health(first.address) == "SERVING"
+
+
+def test_an_address_in_use_is_told(home, shop):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with server(home, shop, EINKLANG_ADDRESS=address) as running:
+            store = running.child("valkey-server")
+            assert running.process.wait(SECONDS) == 2
+            assert f"{address} cannot be served on" in running.said()
+            assert not alive(store)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_stopped_before_it_is_ready(home, shop, number):
+    with server(home, shop) as running:
+        store = running.child("valkey-server")
+        until(lambda: "store.joined" in running.said(), what="the store joined")
+        assert running.stop(number) == 0
+        assert not alive(store)
+
+
+# ------------------------------------------------------------------------------------------------ sudden deaths
+
+
+def test_sigkill_of_the_server_ends_the_store_too(home, shop):
+    with server(home, shop) as first:
+        store = first.child("valkey-server")
+        first.ready()
+        first.stop(signal.SIGKILL)
+        until(lambda: not alive(store), what="the end of the store")
+    with server(home, shop) as second:
+        second.ready()
+        assert (second.digest, second.entry) == (first.digest, first.entry)
+
+
+def test_sigkill_while_it_starts_leaves_neither_store_nor_publisher(home, shop):
+    with server(home, shop) as running:
+        store = running.child("valkey-server")
+        publisher = running.child("server.publish_process")
+        running.stop(signal.SIGKILL)
+        until(lambda: not alive(store) and not alive(publisher), what="the end of both")
+
+
+def test_sigkill_of_the_server_ends_a_store_that_hangs(home, shop):
+    with server(home, shop) as running:
+        store = running.child("valkey-server")
+        running.ready()
+        os.kill(store, signal.SIGSTOP)
+        running.process.kill()
+        until(lambda: not alive(store), what="the end of the store")
+
+
+def test_a_store_that_outlives_its_server_is_waited_for_then_refused(home, shop):
+    (home / "data").mkdir(mode=0o700)
+    with open(home / "data" / "store.lock", "w") as lock:  # what such a store holds
+        lock.write("12345\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with server(home, shop) as refused:
+            assert refused.process.wait(SECONDS) == 2
+            assert "still has the store of a server that is gone (process 12345)" in refused.said()
+        with server(home, shop) as patient:
+            until(lambda: (home / "data" / "serve.lock").read_text().strip() == str(patient.process.pid))
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            patient.ready()
+
+
+def test_a_killed_store_is_started_again_while_the_server_serves_on(home, shop):
+    with server(home, shop) as running:
+        store = running.child("valkey-server")
+        running.ready()
+        os.kill(store, signal.SIGKILL)
+        until(lambda: "store.restarted" in running.said(), what="the restart")
+        assert health(running.address) == "SERVING"
+        again = until(lambda: next((pid for pid in children(running.process.pid) if pid != store), 0))
+
+        def answers():
+            with contextlib.suppress(redis.RedisError, ValueError), store_of(home) as client:
+                return client.llen("einklang:{default}:timeline") == 1
+            return False
+
+        until(answers, what="the Timeline in the store that was started again")
+        assert running.stop() == 0
+        assert not alive(again)
+
+
+# ------------------------------------------------------------------------------------------------ what is published
+
+
+def test_a_changed_project_is_a_new_entry_and_what_did_not_change_is_reused(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+    project(shop, percent=30)
+    with server(home, shop) as second:
+        second.ready()
+        assert second.entry == 2
+        assert second.digest != first.digest
+    project(shop, percent=20)
+    with server(home, shop) as third:
+        third.ready()
+        assert third.entry == 3
+        assert third.digest == first.digest
+
+
+def test_a_project_that_does_not_compile_is_refused_and_the_last_good_one_serves(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+    (shop / "summer.promo").write_text("promotion bad bad bad {\n")
+    with server(home, shop) as second:
+        second.ready()
+        assert (second.digest, second.entry) == (first.digest, 1)
+        assert "publish.refused" in second.said()
+        assert "summer.promo:1:" in second.said()
+
+
+def test_a_project_that_does_not_compile_and_nothing_else_ends_with_1(home, shop):
+    (shop / "summer.promo").write_text("promotion bad bad bad {\n")
+    with server(home, shop) as running:
+        store = running.child("valkey-server")
+        assert running.process.wait(SECONDS) == 1
+        assert "summer.promo:1:" in running.said()
+        assert "Traceback" not in running.said()
+        assert not alive(store)
+
+
+def test_without_a_project_it_listens_and_waits(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+        assert first.stop() == 0
+    with server(home) as again:
+        again.ready()
+        assert again.digest == first.digest
+    with short_directory() as other, server(other, EINKLANG_ADDRESS_FILE=str(other / "address")) as empty:
+        address = until(lambda: (other / "address").exists() and (other / "address").read_text().strip())
+        assert health(address) == "NOT_SERVING"
+        assert health(address, "einklang.v1.RulesetService") == "SERVING"
+        assert empty.stop() == 0
+
+
+def test_a_ruleset_damaged_in_the_store_is_rejected_and_the_one_before_serves(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+    project(shop, percent=30)
+    with server(home, shop) as second:
+        second.ready()
+        with store_of(home) as client:
+            key = f"einklang:{{default}}:manifest:{second.digest}"
+            client.set(key, client.get(f"einklang:{{default}}:manifest:{first.digest}"))
+    with server(home) as third:
+        third.ready()
+        assert (third.digest, third.entry) == (first.digest, 1)
+        assert "image.rejected" in third.said()
+
+
+# ------------------------------------------------------------------------------------------------ data directories
+
+
+def test_a_lost_log_is_not_taken_for_a_new_beginning(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+        assert first.stop() == 0
+    shutil.rmtree(home / "data" / "store" / "appendonlydir")
+    with server(home, shop) as second:
+        assert second.process.wait(SECONDS) == 2
+        assert "its log (appendonlydir) is gone" in second.said()
+
+
+def test_a_log_that_was_cut_off_is_read_up_to_there(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+        first.stop(signal.SIGKILL)
+    (log,) = (home / "data" / "store" / "appendonlydir").glob("*.incr.aof")
+    os.truncate(log, log.stat().st_size - 7)  # within the entry of the Timeline
+    with server(home, shop) as second:
+        second.ready()
+        assert (second.digest, second.entry) == (first.digest, 1)
+        assert "publish.done" in second.said()
+
+
+def test_the_part_files_survive_and_are_not_fetched_again(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+    before = {path: path.stat().st_mtime_ns for path in (home / "data" / "parts").iterdir()}
+    with server(home, shop) as second:
+        second.ready()
+    assert before == {path: path.stat().st_mtime_ns for path in (home / "data" / "parts").iterdir()}
+
+
+@pytest.mark.parametrize("what", ["runtime", "binary"])
+def test_what_prevents_the_store_is_told_in_a_sentence(home, shop, what):
+    given = {
+        "runtime": {"EINKLANG_RUNTIME_DIR": str(home / ("x" * 100))},
+        "binary": {"EINKLANG_STORE_BINARY": "/bin/true"},
+    }[what]
+    with server(home, shop, **given) as running:
+        assert running.process.wait(SECONDS) == 2
+        assert {"runtime": "--runtime-dir", "binary": "neither a Valkey nor a Redis"}[what] in running.said()
+        assert "Traceback" not in running.said()
+
+
+# ------------------------------------------------------------------------------------------------ a store elsewhere
+
+
+def test_a_store_elsewhere_changes_the_address_and_nothing_else(home, shop):
+    with short_directory() as place:
+        settings = load({"data_dir": place / "data", "runtime_dir": place / "run"})
+        elsewhere = EmbeddedStore(settings)
+        elsewhere.start()
+        try:
+            address = f"unix://{elsewhere.socket}"
+            with server(home, shop, EINKLANG_STORE=address) as first:
+                first.ready()
+                assert children(first.process.pid) == []
+                (home / "two").mkdir()
+                with server(home / "two", EINKLANG_STORE=address) as second:
+                    second.ready()
+                    assert second.digest == first.digest
+                    assert second.stop() == 0
+                assert first.stop() == 0
+            assert elsewhere.pid is not None
+        finally:
+            elsewhere.stop()
+
+
+def test_a_store_with_a_password_takes_it_from_a_file(home, shop):
+    with short_directory() as place:
+        (place / "password").write_text('se"cret \\ with blanks\n')
+        settings = load(
+            {"data_dir": place / "d", "runtime_dir": place / "r", "store_password_file": place / "password"}
+        )
+        elsewhere = EmbeddedStore(settings)
+        elsewhere.start()
+        try:
+            address = f"unix://{elsewhere.socket}"
+            with server(home, shop, EINKLANG_STORE=address) as without:
+                assert without.process.wait(SECONDS) == 2
+                assert "the store refuses this user" in without.said()
+            given = {"EINKLANG_STORE": address, "EINKLANG_STORE_PASSWORD_FILE": str(place / "password")}
+            with server(home, shop, **given) as running:
+                running.ready()
+                assert 'se"cret' not in running.said()
+        finally:
+            elsewhere.stop()
+
+
+def test_a_store_that_keeps_no_log_is_refused(home, shop):
+    with short_directory() as place:
+        path = place / "s.sock"
+        process = subprocess.Popen(
+            [find_binary(None), "--port", "0", "--unixsocket", path, "--save", "", "--dir", place],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            until(path.exists, what="the socket")
+            with server(home, shop, EINKLANG_STORE=f"unix://{path}") as running:
+                assert running.process.wait(SECONDS) == 2
+                assert "appendonly yes" in running.said()
+        finally:
+            process.kill()
+            process.wait(SECONDS)
+
+
+def test_nothing_in_the_data_directory_can_be_run_as_code(home, shop):
+    with server(home, shop) as running:
+        running.ready()
+        names = {path.suffix for path in Path(home / "data").rglob("*") if path.is_file()}
+    assert not names & {".py", ".pyc", ".so", ".pkl", ".nbi", ".nbc"}

@@ -1,0 +1,849 @@
+"""Rulesets and requests from seeds: small, crowded, full of ties, and reaching all that Programs can say.
+
+The same seed gives the same Programs and the same Request on every machine: `random.Random` and nothing else. Volume is
+made with seeds (`ruleset(1)`, `request(programs, 2)`); the Hypothesis strategies below draw the same things for
+shrinking: a seed is shrunk first, then promotions and lines are left out.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from random import Random
+from typing import Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from engine.basket import UNITS, BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.money import micros_per_minor
+from engine.program import (
+    Age,
+    All,
+    Amount,
+    AmountOffEach,
+    AmountOffMeasure,
+    AmountOffTogether,
+    Any_,
+    Attribute,
+    Buy,
+    Catalogue,
+    Channels,
+    Choice,
+    CodeSet,
+    Column,
+    Compare,
+    CompareMoney,
+    Condition,
+    Consent,
+    Count,
+    FixedPriceEach,
+    FixedPriceMeasure,
+    FreeService,
+    Group,
+    Guard,
+    Has,
+    Known,
+    Ladder,
+    Limit,
+    Line,
+    Measured,
+    Member,
+    Money,
+    None_,
+    OneOf,
+    OnlyOn,
+    PercentOff,
+    PercentOffTogether,
+    Pick,
+    Place,
+    PriceTogether,
+    ProductSet,
+    Program,
+    Promotion,
+    Reward,
+    Runs,
+    Schema,
+    Segment,
+    Settings,
+    Slot,
+    StartsWith,
+    Step,
+    Stores,
+    Target,
+    Text,
+    Type,
+    Under,
+    Unit,
+    WithCode,
+    Worth,
+    Zone,
+)
+
+T = TypeVar("T")
+
+ZONES = ("Europe/Berlin", "America/New_York", "UTC", "Australia/Lord_Howe")
+CURRENCIES = ("EUR", "EUR", "EUR", "JPY", "KWD", "USD")
+CHANNELS = ("app", "pos", "web")
+SERVICES = ("express", "post")
+PAYMENTS = ("card", "cash")
+CONSENTS = ("ads", "news")
+COLOURS = ("blue", "red", "weiß")
+PATHS = ("A", "A/B", "A/B/C", "AB", "D")
+TAGS = ("x", "y", "z")
+MINOR = (1, 5, 50, 99, 99, 100, 100, 100, 129, 129, 150, 200, 200, 250, 333, 500, 999, 1000)  # many ties
+DAY = 86_400
+MEASURED: tuple[Unit, ...] = ("kg", "g", "l", "ml", "m", "lb", "oz", "gal")
+
+PER_ITEM = ("best-per-item", "first-per-item")
+MODES = ("all", "best", "best-per-item", "best-per-item", "best-per-item", "first", "first-per-item", "at-most")
+
+# Where schedules begin, end and are asked about: the clock's odd moments of 2026, in local time.
+ODD_MOMENTS = {
+    "Europe/Berlin": ((3, 29, 2, 30), (10, 25, 2, 30), (10, 25, 2, 0)),
+    "America/New_York": ((3, 8, 2, 30), (11, 1, 1, 30)),
+    "Australia/Lord_Howe": ((4, 5, 1, 45), (10, 4, 2, 15)),
+    "UTC": ((7, 1, 0, 0),),
+}
+
+# ---------------------------------------------------------------------------------------------------- time
+
+
+def seconds(*parts: int) -> int:
+    """Local seconds since 1970 of a date and time."""
+    moment = datetime.datetime(*parts, tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]  # (y, m, d, h, min)
+    return int(moment.timestamp())
+
+
+@lru_cache
+def zone(name: str) -> Zone:
+    """A zone's offsets from 1970 to 2100, pinned."""
+    info, begin, end = ZoneInfo(name), -DAY, seconds(2100, 1, 3)
+
+    def offset(instant: int) -> int:
+        gone = datetime.datetime.fromtimestamp(instant, info).utcoffset()
+        assert gone is not None
+        return int(gone.total_seconds())
+
+    instants, offsets = [begin], [offset(begin)]
+    for day in range(begin + DAY, end, DAY):
+        if offset(day) != offsets[-1]:
+            before, after = day - DAY, day
+            while after - before > 1:
+                middle = (before + after) // 2
+                before, after = (middle, after) if offset(middle) == offsets[-1] else (before, middle)
+            instants.append(after)
+            offsets.append(offset(after))
+    return Zone(name=name, instants=tuple(instants), offsets=tuple(offsets), until=end)
+
+
+# ---------------------------------------------------------------------------------------------------- rulesets
+
+
+def ruleset(seed: int) -> tuple[Program, ...]:
+    """A checked ruleset: all names resolve, all that the checker guarantees holds."""
+    return _Maker(Random(seed)).programs()
+
+
+def unit_of(article: str) -> str:
+    """The unit an article is measured in, by its name ("kg1"); "" for pieces ("a1")."""
+    unit = article.rstrip("0123456789")
+    return unit if unit in UNITS else ""
+
+
+class _Maker:
+    """Makes one ruleset."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.maybe = _Dice(random)
+        first = random.choice(CURRENCIES)
+        others = [currency for currency in ("EUR", "JPY", "KWD", "USD") if currency != first]
+        self.currencies = (first, *random.sample(others, random.choice((0, 0, 1, 2))))
+        self.special = random.choices(("", "long runs", "caps", "many"), (89, 3, 7, 1))[0]
+        self.articles = self._articles()
+        self.sets: list[str] = []
+        self.segments: list[str] = []
+        self.places: list[str] = []
+        self.codes: list[str] = []
+        self.groups: list[Group] = []
+
+    def _articles(self) -> tuple[str, ...]:
+        count = self.random.randint(4, 10)
+        measured = self.random.choice((0, 1, 2, 3))
+        units = [self.random.choice(("kg", "kg", "g", "l", "ml", "m", "lb", "oz", "gal")) for _ in range(measured)]
+        names = [f"a{number}" for number in range(count - measured)]
+        return tuple(sorted(names + [f"{unit}{number}" for number, unit in enumerate(units)]))
+
+    def programs(self) -> tuple[Program, ...]:
+        random, maybe = self.random, self.maybe
+        settings = Settings(
+            currencies=self.currencies,
+            timezone=random.choice(ZONES),
+            rounding=random.choice(("half-up", "half-up", "half-even", "down", "up")),
+            prices_include_tax=maybe(75),
+        )
+        made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
+        made += [zone(name) for name in ZONES]
+        for number in range(random.randint(1, 3)):
+            made.append(Segment(name=f"g{number}", title="", lines=self._lines(self._segment_condition)))
+            self.segments.append(f"g{number}")
+        for number in range(random.randint(1, 2)):
+            made.append(Place(name=f"p{number}", title="", lines=self._lines(self._place_condition)))
+            self.places.append(f"p{number}")
+        for number in range(random.randint(3, 6)):
+            made.append(ProductSet(name=f"s{number}", title="", lines=self._set_lines()))
+            self.sets.append(f"s{number}")
+        for number in range(random.randint(0, 2)):
+            codes = tuple(sorted(random.sample(("A", "B", "C1", "ÄX", "D-D"), random.randint(1, 4))))
+            uses = random.choice((None, 1, 2, 3))
+            made.append(CodeSet(name=f"c{number}", title="", codes=codes, uses=uses))
+            self.codes.append(f"c{number}")
+        if maybe(25):
+            made.append(self._guard())
+        promotions = self._promotions()
+        return (*made, *self._ordered_groups(promotions), *promotions)
+
+    # ---------- tables ----------
+
+    def _schema(self) -> Schema:
+        default = self._default
+        return Schema(
+            attributes=(
+                Attribute(entity="item", name="cat", type=Type.TEXT, default=default("D")),
+                Attribute(entity="item", name="colour", type=Type.TEXT, choices=COLOURS, default=default("red")),
+                Attribute(entity="item", name="stars", type=Type.NUMBER, default=default(2_000_000)),
+                Attribute(entity="item", name="fat", type=Type.PERCENT),
+                Attribute(entity="item", name="eco", type=Type.YES_NO, default=default(0)),
+                Attribute(entity="item", name="since", type=Type.DATE),
+                Attribute(entity="item", name="cost", type=Type.MONEY),
+                Attribute(entity="item", name="tags", type=Type.TEXTS),
+                Attribute(entity="customer", name="tier", type=Type.TEXT, default=default("basic")),
+                Attribute(entity="customer", name="points", type=Type.NUMBER, default=default(0)),
+                Attribute(entity="customer", name="born", type=Type.DATE),
+                Attribute(entity="customer", name="vip", type=Type.YES_NO, default=default(0)),
+                Attribute(entity="customer", name="spent", type=Type.MONEY),
+                Attribute(entity="customer", name="tags", type=Type.TEXTS),
+                Attribute(entity="store", name="region", type=Type.TEXT, default=default("north")),
+                Attribute(entity="store", name="size", type=Type.NUMBER),
+                Attribute(entity="delivery", name="country", type=Type.TEXT, default=default("DE")),
+                Attribute(entity="basket", name="gift", type=Type.YES_NO, default=default(0)),
+            ),
+            consents=CONSENTS,
+            channels=CHANNELS,
+            services=SERVICES,
+            payments=PAYMENTS if self.maybe(80) else (),
+        )
+
+    def _default(self, value: T) -> T | None:
+        return value if self.maybe(40) else None
+
+    def _catalogue(self) -> Catalogue:
+        random = self.random
+
+        def column(name: str, kind: Type, value: Callable[[], int | str], share: int = 85, of: str = "") -> Column:
+            values = tuple(value() if self.maybe(share) else None for _ in self.articles)
+            return Column(name=name, type=kind, currency=of, values=values)
+
+        first = self.currencies[0]
+        columns = [column("price", Type.MONEY, lambda: price(random, first), 95, first)]
+        columns += [
+            column("tax-rate", Type.PERCENT, lambda: random.choice((0, 700, 1900, 1900)), 80),
+            column("cat", Type.TEXT, lambda: random.choice(PATHS)),
+            column("colour", Type.TEXT, lambda: random.choice(COLOURS)),
+            column("stars", Type.NUMBER, lambda: random.randint(1, 5) * 1_000_000),
+            column("fat", Type.PERCENT, lambda: random.choice((0, 150, 3500)), 50),
+            column("eco", Type.YES_NO, lambda: random.randint(0, 1), 70),
+            column("since", Type.DATE, lambda: seconds(2026, 7, 1) // DAY - random.randint(0, 1500), 70),
+            column("cost", Type.MONEY, lambda: price(random, first), 60, first),
+        ]
+        return Catalogue(articles=self.articles, columns=tuple(columns))
+
+    def _stores(self) -> Stores:
+        ids = ("b1", "b2", "b3")
+        regions = tuple(self.random.choice(("north", "south", None)) for _ in ids)
+        return Stores(
+            ids=ids,
+            zones=tuple(self.random.choice((*ZONES, "")) for _ in ids),
+            columns=(Column(name="region", type=Type.TEXT, values=regions),),
+        )
+
+    # ---------- conditions ----------
+
+    def _lines(self, condition: Callable[[], Condition]) -> tuple[Line, ...]:
+        return tuple(
+            Line(condition=condition(), text=f"line {number}") for number in range(self.random.choice((1, 1, 2)))
+        )
+
+    def _nested(self, simple: Callable[[], Condition], share: int = 20) -> Condition:
+        if not self.maybe(share):
+            return simple()
+        kind: type[All | Any_ | None_] = self.random.choice((All, Any_, Any_, None_))
+        return kind(of=tuple(simple() for _ in range(self.random.randint(1, 3))))
+
+    def _op(self) -> Literal["eq", "ne", "lt", "le", "gt", "ge"]:
+        return self.random.choice(("eq", "ne", "lt", "le", "gt", "ge"))
+
+    def _equal(self) -> Literal["eq", "ne"]:
+        return self.random.choice(("eq", "eq", "ne"))
+
+    def _member(self, of: Literal["products", "segment", "place"], names: Sequence[str]) -> Condition:
+        return Member(of=of, name=self.random.choice(names), negated=self.maybe(40))
+
+    def _segment_condition(self) -> Condition:
+        return self._nested(self._customer_condition)
+
+    def _customer_condition(self) -> Condition:
+        random = self.random
+        simple: list[Callable[[], Condition]] = [
+            lambda: Compare(attribute="customer.tier", op=self._equal(), value=random.choice(("basic", "gold"))),
+            lambda: Compare(attribute="customer.points", op=self._op(), value=random.randint(0, 3) * 1_000_000),
+            lambda: Compare(attribute="customer.vip", op="eq", value=random.randint(0, 1)),
+            lambda: OneOf(attribute="customer.tier", values=("basic", "gold"), negated=self.maybe(30)),
+            lambda: Known(attribute=random.choice(("customer.id", "customer.born")), known=self.maybe(60)),
+            lambda: StartsWith(attribute="customer.tier", prefix=random.choice(("b", "go", "x"))),
+            lambda: Has(attribute="customer.tags", values=tuple(random.sample(TAGS, 2))),
+            lambda: self._age("customer.born", 40),
+            lambda: CompareMoney(attribute="customer.spent", op=self._op(), value=self._money(self._amount)),
+            lambda: Consent(name=random.choice(CONSENTS)),
+            lambda: Consent(name=random.choice(CONSENTS)),
+            lambda: Compare(attribute="delivery", op=self._equal(), value=random.choice(SERVICES)),
+            lambda: Compare(attribute="payment", op=self._equal(), value=random.choice(PAYMENTS)),
+            lambda: Compare(attribute="basket.lines", op=self._op(), value=random.randint(1, 4) * 1_000_000),
+        ]
+        if self.segments:
+            simple += [lambda: self._member("segment", self.segments)] * 2
+        return random.choice(simple)()
+
+    def _place_condition(self) -> Condition:
+        random = self.random
+        simple: list[Callable[[], Condition]] = [
+            lambda: OneOf(attribute="store.id", values=tuple(random.sample(("b1", "b2", "b3"), 2))),
+            lambda: Compare(attribute="store.region", op=self._equal(), value=random.choice(("north", "south"))),
+            lambda: Compare(attribute="store.size", op=self._op(), value=random.randint(0, 3) * 1_000_000),
+        ]
+        if self.places:
+            simple.append(lambda: self._member("place", self.places))
+        return self._nested(random.choice(simple), 15)
+
+    def _set_lines(self) -> tuple[Line, ...]:
+        random = self.random
+        some = tuple(article for article in self.articles if self.maybe(60)) or self.articles
+        lines = [Line(condition=OneOf(attribute="item.sku", values=some), text="item is one of these")]
+        if self.maybe(15):
+            lines = []
+        if not lines or self.maybe(30):
+            lines.append(Line(condition=self._nested(self._item_condition), text="item is such"))
+        random.shuffle(lines)
+        return tuple(lines)
+
+    def _item_condition(self) -> Condition:
+        random = self.random
+        simple: list[Callable[[], Condition]] = [
+            lambda: Under(attribute="item.cat", path=random.choice(PATHS)),
+            lambda: Under(attribute="item.cat", path="A"),
+            lambda: StartsWith(attribute="item.cat", prefix="A"),
+            lambda: Compare(attribute="item.colour", op=self._equal(), value=random.choice(COLOURS)),
+            lambda: OneOf(attribute="item.colour", values=tuple(random.sample(COLOURS, 2)), negated=self.maybe(30)),
+            lambda: Compare(attribute="item.stars", op=self._op(), value=random.randint(1, 5) * 1_000_000),
+            lambda: Compare(attribute="item.fat", op=self._op(), value=150),
+            lambda: Compare(attribute="item.eco", op="eq", value=random.randint(0, 1)),
+            lambda: CompareMoney(attribute="item.price", op=self._op(), value=self._money(self._amount)),
+            lambda: CompareMoney(attribute="item.cost", op=self._op(), value=self._money(self._amount)),
+            lambda: Has(attribute="item.tags", values=tuple(random.sample(TAGS, 2))),
+            lambda: Known(attribute=random.choice(("item.cat", "item.tags", "item.fat")), known=self.maybe(60)),
+            lambda: Compare(attribute="item.sku", op="ne", value=random.choice(self.articles)),
+        ]
+        if self.sets:
+            simple += [lambda: self._member("products", self.sets)] * 3
+        return random.choice(simple)()
+
+    def _age(self, attribute: str, years: int) -> Condition:
+        unit, most = self.random.choice((("day", 365), ("week", 52), ("month", 12), ("year", 1)))
+        count = self.random.randint(1, most * years)
+        return Age(attribute=attribute, op=self.random.choice(("more", "less")), count=count, unit=unit)  # type: ignore[arg-type]  # a tuple's texts
+
+    # ---------- amounts ----------
+
+    def _amount(self) -> int:
+        return self.random.choice(MINOR)
+
+    def _money(self, amount: Callable[[], int], micros: bool = False, lacking: int = 3) -> Money:
+        """In the currencies of the settings, by code; now and then one is lacking."""
+        value = amount()
+        said = [currency for currency in sorted(self.currencies) if not self.maybe(lacking)] or self.currencies[:1]
+        return tuple(Amount(currency=c, value=value * (micros_per_minor(c) if micros else 1)) for c in said)
+
+    # ---------- groups and promotions ----------
+
+    def _ordered_groups(self, promotions: Sequence[Promotion]) -> list[Group]:
+        """With an order line over some of their promotions."""
+        groups = []
+        for group in self.groups:
+            members = [promotion.name for promotion in promotions if promotion.group == group.name]
+            first = self.random.sample(members, self.random.randint(0, len(members))) if self.maybe(40) else []
+            groups.append(group.model_copy(update={"order": tuple(first)}))
+        return groups
+
+    def _promotions(self) -> list[Promotion]:
+        random = self.random
+        modes = [random.choice(MODES) for _ in range(random.choice((1, 1, 2, 3)))]
+        count = random.randint(1, 12)
+        if self.special in {"long runs", "caps"}:
+            modes, count = ["best-per-item"], 5
+        if self.special == "many":
+            modes, count = ["at-most"], 17
+        for position, mode in enumerate(modes):
+            at_most = 6 if self.special == "many" else random.randint(1, 3)
+            self.groups.append(
+                Group(
+                    name=f"G{position}",
+                    title="",
+                    gives="discounts",
+                    apply=mode,  # type: ignore[arg-type]  # one of MODES
+                    at_most=at_most if mode == "at-most" else 0,
+                    prices=random.choice(("original", "reduced")),
+                    position=position,
+                )
+            )
+        if self.maybe(40) and not self.special:
+            mode = random.choice(("all", "first", "at-most"))
+            benefits = Group(
+                name="B",
+                title="",
+                gives="benefits",
+                apply=mode,  # type: ignore[arg-type]  # one of three
+                at_most=1 if mode == "at-most" else 0,
+                prices=random.choice(("original", "reduced")),
+                position=len(modes),
+            )
+            self.groups.append(benefits)
+        by_position = list(range(len(self.groups)))
+        random.shuffle(by_position)
+        self.groups = [
+            group.model_copy(update={"position": place}) for group, place in zip(self.groups, by_position, strict=True)
+        ]
+        names = random.sample([f"{letter}{number}" for letter in "pqr" for number in range(10)], count)
+        made = [self._promotion(name, random.choice(self.groups)) for name in names]
+        if any(group.name == "B" for group in self.groups) and count < 11:
+            made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 3))]
+        return made
+
+    def _promotion(self, name: str, group: Group) -> Promotion:
+        random, maybe = self.random, self.maybe
+        few = 0 if self.special else 100  # a special ruleset is about its search, not about its clauses
+        benefit = group.gives == "benefits"
+        reward, buy = (FreeService(service=random.choice(SERVICES)), None) if benefit else self._reward(group)
+        code = WithCode(codes=random.choice(self.codes), text="code") if self.codes and maybe(25) and few else None
+        return Promotion(
+            name=name,
+            title="",
+            runs=self._runs() if few else Runs(start=None, until=None, zone="store-time", text="always"),
+            only_on=self._only_on() if maybe(12) and few else None,
+            channels=self._channels() if few else Channels(names=CHANNELS, text="everywhere"),
+            places=self._choice(self.places, "places") if maybe(12) and few else None,
+            audience=self._audience() if few else Choice(any_of=(), but_not=(), text="everyone"),
+            code=code,
+            when=self._when() if maybe(25) and few else (),
+            buy=buy,
+            reward=reward,
+            **{"except": (random.choice(self.sets),) if few and maybe(8) else ()},  # type: ignore[arg-type]  # Python's word
+            limits=self._limits(code is not None, benefit),
+            group=group.name,
+            labels=(Text(language="en", text=f"{name}!"),) if maybe(30) else (),
+        )
+
+    def _runs(self) -> Runs:
+        random = self.random
+        name = random.choice((*ZONES, "store-time"))
+        start: int | None = random.choice((None, seconds(2026, 1, 1), seconds(2026, 1, 1)))
+        until: int | None = random.choice((None, None, seconds(2027, 1, 1)))
+        if self.maybe(15):
+            odd = seconds(2026, *random.choice(ODD_MOMENTS[name if name in ODD_MOMENTS else "Europe/Berlin"]))
+            start, until = random.choice(((odd, None), (None, odd), (odd - 7 * DAY, odd)))
+        return Runs(start=start, until=until, zone=name, text="runs so")
+
+    def _only_on(self) -> OnlyOn:
+        spans = ((0, DAY), (8 * 3600, 20 * 3600), (22 * 3600, 2 * 3600), (3600, 3 * 3600), (18 * 3600, 0))
+        slots = []
+        for _ in range(self.random.choice((1, 2))):
+            start, until = self.random.choice(spans)
+            slots.append(Slot(days=self.random.choice((127, 96, 31, 64)), start=start, until=until))
+        return OnlyOn(slots=tuple(slots), text="only on these days")
+
+    def _channels(self) -> Channels:
+        names = CHANNELS if self.maybe(85) else tuple(sorted(self.random.sample(CHANNELS, 2)))
+        return Channels(names=names, text="sold there")
+
+    def _audience(self) -> Choice:
+        if self.maybe(75):
+            return Choice(any_of=(), but_not=(), text="for everyone")
+        return self._choice(self.segments, "for some")
+
+    def _choice(self, names: Sequence[str], text: str) -> Choice:
+        any_of = self.random.sample(names, self.random.randint(0, len(names)))
+        but_not = [name for name in names if name not in any_of and self.maybe(30)]
+        if not any_of and not but_not:
+            any_of = [names[0]]
+        return Choice(any_of=tuple(any_of), but_not=tuple(but_not), text=text)
+
+    def _when(self) -> tuple[Line, ...]:
+        return self._lines(lambda: self._nested(self._threshold, 15))
+
+    def _threshold(self) -> Condition:
+        random = self.random
+        of = random.choice(self.sets)
+        kind = random.choice(("worth", "worth", "worth", "count", "count", "measured", "fact"))
+        if kind == "worth":
+            low = self._money(lambda: random.choice((100, 200, 300, 500, 800, 2000)))
+            high = self._money(lambda: random.choice((1000, 3000))) if self.maybe(20) else ()
+            basis = random.choice(("group", "list", "current"))
+            return Worth(low=low, high=high, of=random.choice((None, of)), basis=basis)  # type: ignore[arg-type]  # texts
+        if kind == "count":
+            high_count = random.choice((None, None, random.randint(3, 6)))
+            return Count(low=random.randint(1, 4), high=high_count, of=of, one_article=self.maybe(30))
+        if kind == "measured":
+            unit = random.choice(MEASURED)
+            return Measured(low=random.choice((1, 500, 1500)), unit=unit, of=of)
+        facts: list[Condition] = [
+            Compare(attribute="delivery.country", op="eq", value="DE"),
+            Compare(attribute="payment", op=self._equal(), value="card"),
+            Compare(attribute="basket.gift", op="eq", value=random.randint(0, 1)),
+            Compare(attribute="basket.lines", op="ge", value=random.randint(1, 3) * 1_000_000),
+            self._member("segment", self.segments),
+        ]
+        return random.choice(facts)
+
+    def _guard(self) -> Guard:
+        def some(share: int) -> tuple[str, ...]:
+            return (self.random.choice(self.sets),) if self.maybe(share) else ()
+
+        return Guard(name="w", title="", discount=some(50), reward=some(30), count=some(40), ship_free=some(40))
+
+    # ---------- rewards ----------
+
+    def _reward(self, group: Group) -> tuple[Reward, Buy | None]:
+        if self.special == "long runs":
+            n = self.random.randint(9, 12)  # so that five of them are too many states, and fewer are not
+            percent = self.random.choice((1_000, 5_000, 10_000))
+            pick = Pick(which=self.random.choice(("cheapest", "dearest")), count=n // 3, percent=percent)
+            return pick, Buy(count=n, of=self.sets[0], text=f"buy {n}")
+        per_item = group.apply in PER_ITEM
+        if self.maybe(45) and self.special != "many":
+            n = self.random.choice((1, 2, 2, 2, 3, 3, 4))
+            return self._of_a_buy(n, not per_item), Buy(count=n, of=self.random.choice(self.sets), text=f"buy {n}")
+        return self._without_a_buy(not per_item), None
+
+    def _percent(self) -> int:
+        return self.random.choice((500, 1000, 1000, 1500, 2000, 2000, 3333, 5000, 10000, 1))
+
+    def _small(self) -> int:
+        return self.random.choice((1, 5, 10, 25, 33, 50, 99, 100, 150))
+
+    def _without_a_buy(self, together: bool) -> Reward:
+        random = self.random
+        target = Target(kind="set", name=random.choice(self.sets))
+        kinds = ["percent", "percent", "amount", "price"]
+        units = sorted({unit_of(article) for article in self.articles} - {""})
+        if units and self.special != "many":
+            kinds += ["price per", "amount per"] * 2
+        kinds += ["percent together", "amount together"] if together else []
+        kind = random.choice(kinds)
+        if kind.endswith("together") and self.maybe(40):
+            target = Target(kind="basket")
+        match kind:
+            case "percent":
+                return PercentOff(percent=self._percent(), target=target)
+            case "amount":
+                return AmountOffEach(amount=self._money(self._small), target=target)
+            case "price":
+                return FixedPriceEach(price=self._money(self._amount), target=target)
+            case "percent together":
+                return PercentOffTogether(percent=self._percent(), target=target)
+            case "amount together":
+                return AmountOffTogether(amount=self._money(self._amount), target=target)
+        dimension = UNITS[random.choice(units)][0]
+        per = random.choice([unit for unit in MEASURED if UNITS[unit][0] == dimension])
+        hundreds = per in {"g", "ml"} and self.maybe(70)
+        if kind == "price per":
+            value = self._money(self._amount, micros=True)
+            return FixedPriceMeasure(price=value, per=per, hundreds=hundreds, target=target)
+        value = self._money(self._small, micros=True)
+        return AmountOffMeasure(amount=value, per=per, hundreds=hundreds, target=target)
+
+    def _of_a_buy(self, n: int, together: bool) -> Reward:
+        random = self.random
+        them = Target(kind="them")
+        kinds = ["ladder", "percent", "amount", "price", "for", "for", "singles"]
+        kinds += ["pick"] * 3 if n > 1 else []
+        kinds += ["percent together", "amount together"] if together else []
+        match random.choice(kinds):
+            case "pick":
+                percent = random.choice((10_000, 10_000, 5_000, 3_333))
+                which: Literal["cheapest", "dearest"] = random.choice(("cheapest", "cheapest", "dearest"))
+                return Pick(which=which, count=random.randint(1, n - 1), percent=percent)
+            case "ladder":
+                places = sorted(random.sample(range(1, n + 1), random.randint(1, min(n, 2))))
+                return Ladder(steps=tuple(self._step(nth) for nth in places))
+            case "percent":
+                return PercentOff(percent=self._percent(), target=them)
+            case "amount":
+                return AmountOffEach(amount=self._money(self._small), target=them)
+            case "price":
+                return FixedPriceEach(price=self._money(self._amount), target=them)
+            case "percent together":
+                return PercentOffTogether(percent=self._percent(), target=them)
+            case "amount together":
+                return AmountOffTogether(amount=self._money(self._amount), target=them)
+            case "for":
+                return PriceTogether(price=self._money(lambda: self._amount() * n * 3 // 4 + 1))
+        return PriceTogether(price=self._money(lambda: self._amount() * n * 3 // 4 + 1), singles=True)
+
+    def _step(self, nth: int) -> Step:
+        if self.maybe(70):
+            return Step(nth=nth, percent=self._percent())
+        return Step(nth=nth, amount=self._money(self._small))
+
+    # ---------- limits ----------
+
+    def _limits(self, with_code: bool, benefit: bool) -> tuple[Limit, ...]:
+        if self.special == "caps":
+            return (self._limit("basket", "saving"),)
+        if self.special:
+            return ()
+        limits: list[Limit] = []
+        while self.maybe(25) and len(limits) < 3:
+            scopes = ["basket"] * 4 + ["customer", "household", "store", "total", "total"]
+            scope = self.random.choice(scopes + ["code"] * 4 * with_code)
+            measures = ["uses", "saving"] + ["baskets"] * (scope != "basket")
+            limits.append(self._limit(scope, "uses" if benefit else self.random.choice(measures)))
+        return tuple(limits)
+
+    def _limit(self, scope: str, measure: str) -> Limit:
+        period = "ever" if scope == "basket" else self.random.choice(("ever", "each-day", "any-90-days"))
+        return Limit(
+            measure=measure,  # type: ignore[arg-type]  # one of three
+            count=0 if measure == "saving" else self.random.randint(1, 3),
+            saving=self._money(lambda: self.random.choice((1, 20, 50, 77, 100, 250))) if measure == "saving" else (),
+            scope=scope,  # type: ignore[arg-type]  # one of six
+            period=period,
+            key=f"{scope}:{period}:{measure}",
+            text=f"limit per {scope}",
+        )
+
+
+class _Dice:
+    """`maybe(25)`: true in 25 of 100 cases."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def __call__(self, percent: int) -> bool:
+        return self.random.randrange(100) < percent
+
+
+def price(random: Random, currency: str) -> int:
+    """Micros; one in eight is finer than the minor unit."""
+    micros = micros_per_minor(currency)
+    exact = random.choice(MINOR) * micros
+    return exact + (random.randrange(1, micros) if random.randrange(8) == 0 else 0)
+
+
+# ---------------------------------------------------------------------------------------------------- requests
+
+
+def request(programs: Sequence[Program], seed: int) -> Request:
+    """A request that the ruleset accepts, with some of everything it asks for."""
+    random = Random(seed)
+    maybe = _Dice(random)
+    settings = next(program for program in programs if isinstance(program, Settings))
+    catalogue = next(program for program in programs if isinstance(program, Catalogue))
+    currency = settings.currencies[0] if maybe(85) else random.choice(settings.currencies)
+    lines = _basket_lines(random, catalogue, currency, _special(programs))
+    named = maybe(75)
+    return Request(
+        at_us=_instant(random),
+        currency=currency,
+        channel=random.choice(CHANNELS),
+        lines=lines,
+        store=random.choice(("b1", "b2", "b3", "b9")) if maybe(70) else "",
+        store_attributes=_facts(random, {"region": _text("north", "south"), "size": _number(0, 3)}, 30, currency),
+        delivery=random.choice(("", *SERVICES)),
+        delivery_attributes=_facts(random, {"country": _text("DE", "AT")}, 40, currency),
+        payment=random.choice(("", *PAYMENTS)),
+        basket_attributes=_facts(random, {"gift": _yes_no, "unheard-of": _yes_no}, 40, currency),
+        customer=Customer(
+            id="c" if named else "",
+            household="h" if named and maybe(60) else "",
+            attributes=_facts(random, CUSTOMER, 50 if named else 10, currency),
+            consents=frozenset(c for c in CONSENTS if maybe(50)) if maybe(60) else None,
+        ),
+        codes=_entered(random, programs),
+        fees=tuple(Fee(service, random.choice((0, 495, 990))) for service in SERVICES if maybe(60)),
+        usage=_usage(random, programs, currency),
+    )
+
+
+def _text(*choices: str) -> Callable[[Random], Fact]:
+    return lambda random: Fact(Type.TEXT, random.choice(choices))
+
+
+def _number(low: int, high: int) -> Callable[[Random], Fact]:
+    return lambda random: Fact(Type.NUMBER, random.randint(low, high) * 1_000_000)
+
+
+def _date(years: int) -> Callable[[Random], Fact]:
+    return lambda random: Fact(Type.DATE, seconds(2026, 7, 1) // DAY - random.randint(0, 365 * years))
+
+
+def _tags(random: Random) -> Fact:
+    return Fact(Type.TEXTS, tuple(random.sample(TAGS, random.randint(0, 2))))
+
+
+def _yes_no(random: Random) -> Fact:
+    return Fact(Type.YES_NO, random.randint(0, 1))
+
+
+def _spent(random: Random) -> Fact:
+    currency = random.choice(("EUR", "JPY", "KWD", "USD"))
+    return Fact(Type.MONEY, random.choice(MINOR) * micros_per_minor(currency), currency)
+
+
+CUSTOMER = {
+    "tier": _text("basic", "gold", "silver"),
+    "points": _number(0, 3),
+    "born": _date(40),
+    "vip": _yes_no,
+    "spent": _spent,
+    "tags": _tags,
+    "unheard-of": _yes_no,
+}
+ITEM = {
+    "cat": _text(*PATHS),
+    "colour": _text(*COLOURS),
+    "stars": _number(1, 5),
+    "tags": _tags,
+    "eco": _yes_no,
+    "cost": _spent,
+    "unheard-of": _yes_no,
+}
+
+
+def _facts(random: Random, known: dict[str, Callable[[Random], Fact]], share: int, currency: str) -> dict[str, Fact]:
+    facts = {name: make(random) for name, make in known.items() if random.randrange(100) < share}
+    return {
+        name: replace(fact, currency=currency) if fact.type == Type.MONEY and random.randrange(2) else fact
+        for name, fact in facts.items()
+    }
+
+
+def _special(programs: Sequence[Program]) -> str:
+    """What the ruleset is about: "long runs" wants many pieces, "caps" many lines."""
+    promotions = [program for program in programs if isinstance(program, Promotion)]
+    if any(promotion.buy and promotion.buy.count > 4 for promotion in promotions):
+        return "long runs"
+    capped = all(any(limit.key == "basket:ever:saving" for limit in promotion.limits) for promotion in promotions)
+    return "caps" if capped else ""
+
+
+def _basket_lines(random: Random, catalogue: Catalogue, currency: str, special: str) -> tuple[BasketLine, ...]:
+    sizes = (5, 6, 6) if special == "caps" else (1, 2, 2, 3, 3, 4, 5, 6)
+    ids = random.sample(("1", "2", "10", "b", "ä", "Z"), random.choice(sizes))
+    long_runs = special == "long runs"
+    many = random.randrange(12) == 0 or long_runs
+    articles = random.sample(catalogue.articles, random.randint(2, len(catalogue.articles)))  # so that some repeat
+    listed = next(column for column in catalogue.columns if column.name == "price")
+    lines: list[BasketLine] = []
+    for id_ in ids:
+        article = random.choice(articles)
+        known = listed.currency == currency and listed.values[catalogue.articles.index(article)] is not None
+        unit = unit_of(article)
+        pieces = random.choice((1, 1, 1, 2, 2, 3, 4))
+        if many and (long_runs or len(lines) == 0):
+            pieces = random.randint(10, 20 if not long_runs else 40)
+        lines.append(
+            BasketLine(
+                id=id_,
+                article=article,
+                quantity=0 if unit else pieces,
+                measure=random.choice((1, 250, 500, 500, 1000, 1337, 2500)) * (500 if unit in {"g", "ml"} else 1)
+                if unit
+                else 0,
+                unit=unit,
+                price_micros=None if known and random.randrange(100) < 80 else price(random, currency),
+                attributes=_facts(random, ITEM, 25, currency) if random.randrange(100) < 15 else {},
+                tax_rate=random.choice((700, 1900, 0)) if random.randrange(100) < 15 else None,
+            )
+        )
+    return tuple(lines)
+
+
+def _instant(random: Random) -> int:
+    """Somewhere in 2026; one in five close to an odd moment of some zone's clock."""
+    if random.randrange(5):
+        return (seconds(2026, 1, 1) + random.randrange(365 * DAY)) * 1_000_000 + random.randrange(2)
+    name = random.choice(ZONES)
+    moment = datetime.datetime(2026, *random.choice(ODD_MOMENTS[name]), tzinfo=ZoneInfo(name))
+    near = int(moment.timestamp()) + random.choice((-3600, -1800, -900, -1, 0, 1, 900, 1800, 3600))
+    return near * 1_000_000 - random.randrange(2)
+
+
+def _entered(random: Random, programs: Sequence[Program]) -> tuple[str, ...]:
+    codes = []
+    for program in programs:
+        if isinstance(program, CodeSet) and random.randrange(100) < 65:
+            codes += random.sample(program.codes, random.randint(1, min(2, len(program.codes))))
+    codes = [random.choice((code, code.lower(), f" {code}\t")) for code in codes if code != "ÄX"] + (
+        ["äx"] if random.randrange(20) == 0 else []
+    )
+    if "ÄX" in "".join(codes) or random.randrange(10) == 0:
+        codes.append("nope")
+    return tuple(codes)
+
+
+def _usage(random: Random, programs: Sequence[Program], currency: str) -> tuple[LimitUsage, ...]:
+    """For some counters that the ruleset has: below, at and past their limits."""
+    found: dict[tuple[str, str, str], LimitUsage] = {}
+    sets = {program.name: program for program in programs if isinstance(program, CodeSet)}
+    for codes in sets.values():
+        for code in codes.codes if codes.uses else ():
+            if random.randrange(3) == 0:
+                used = random.randint(0, codes.uses or 0)
+                found["", "code:ever:uses", code] = LimitUsage("", "code:ever:uses", used, code)
+    for promotion in [program for program in programs if isinstance(program, Promotion)]:
+        for limit in promotion.limits:
+            if limit.scope == "basket" or random.randrange(2):
+                continue
+            amounts = [amount.value for amount in limit.saving if amount.currency == currency]
+            bound = amounts[0] if amounts else limit.count
+            counted: tuple[str, ...] = ("",)
+            if limit.scope == "code" and promotion.code:
+                counted = sets[promotion.code.codes].codes[:2]
+            for code in counted:
+                used = random.choice((0, bound // 2, max(0, bound - 1), bound, bound + 1))
+                found[promotion.name, limit.key, code] = LimitUsage(promotion.name, limit.key, used, code)
+    return tuple(found[key] for key in sorted(found))
+
+
+# ---------------------------------------------------------------------------------------------------- Hypothesis
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[tuple[Program, ...], Request]:
+    """A ruleset and a request, of which promotions and lines are left out as far as the failure allows."""
+    programs = ruleset(draw(st.integers(0, 2**32 - 1)))
+    asked = request(programs, draw(st.integers(0, 2**32 - 1)))
+    names = [program.name for program in programs if isinstance(program, Promotion)]
+    left_out = draw(st.sets(st.sampled_from(names), max_size=len(names) - 1)) if names else set()
+    kept = tuple(p for p in programs if not (isinstance(p, Promotion) and p.name in left_out))
+    lines = draw(st.sets(st.sampled_from([line.id for line in asked.lines]), max_size=len(asked.lines) - 1))
+    asked = replace(asked, lines=tuple(line for line in asked.lines if line.id not in lines))
+    return tuple(_without_order(program, left_out) for program in kept), asked
+
+
+def _without_order(program: Program, names: set[str]) -> Program:
+    if not isinstance(program, Group):
+        return program
+    return program.model_copy(update={"order": tuple(name for name in program.order if name not in names)})

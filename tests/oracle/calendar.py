@@ -1,0 +1,71 @@
+"""Local time (law 5, Time; law 3, ages): zones, spans, slots, dates. Everything is counted from 1970-01-01."""
+
+from __future__ import annotations
+
+import calendar
+import datetime
+
+from engine.program import OnlyOn, Runs, Zone
+
+DAY = 86_400
+EPOCH = datetime.date(1970, 1, 1).toordinal()
+
+
+def local(zone: Zone, instant: int) -> int:
+    """Seconds on the zone's clock at an instant (seconds UTC)."""
+    offset = zone.offsets[0]
+    for begins, then in zip(zone.instants, zone.offsets, strict=True):
+        if begins > instant:
+            break
+        offset = then
+    return instant + offset
+
+
+def instants(zone: Zone, moment: int) -> list[int]:
+    """The instants at which the zone's clock shows a moment: two where it is repeated. Skipped: the first one after."""
+    last = len(zone.instants) - 1
+    found = []
+    for number, offset in enumerate(zone.offsets):
+        instant = moment - offset
+        if (number == 0 or instant >= zone.instants[number]) and (
+            number == last or instant < zone.instants[number + 1]
+        ):
+            found.append(instant)
+    if found:
+        return found
+    return [next(begins for begins in zone.instants if local(zone, begins) > moment)]
+
+
+def runs(span: Runs, zone: Zone, at_us: int) -> bool:
+    """From the first `start` on, until before the last `until`."""
+    if span.start is not None and at_us < min(instants(zone, span.start)) * 1_000_000:
+        return False
+    return span.until is None or at_us < max(instants(zone, span.until)) * 1_000_000
+
+
+def in_slot(only: OnlyOn, zone: Zone, at_us: int) -> bool:
+    """On the local clock; a span past midnight belongs to the day it began on."""
+    days, second = divmod(local(zone, at_us // 1_000_000), DAY)
+    today, yesterday = (days + 3) % 7, (days + 2) % 7  # 1970-01-01 was a Thursday, bit 3
+    for slot in only.slots:
+        on_today, on_yesterday = slot.days >> today & 1, slot.days >> yesterday & 1
+        if slot.start < slot.until:
+            holds = bool(on_today) and slot.start <= second < slot.until
+        else:
+            holds = (bool(on_today) and second >= slot.start) or (bool(on_yesterday) and second < slot.until)
+        if holds:
+            return True
+    return False
+
+
+def ago(day: int, count: int, unit: str) -> int | None:
+    """The date (days since 1970) so many calendar units before another. None: before the calendar begins."""
+    date = datetime.date.fromordinal(EPOCH + day)
+    if unit in {"day", "week"}:
+        return day - count * (7 if unit == "week" else 1)
+    months = date.year * 12 + date.month - 1 - count * (12 if unit == "year" else 1)
+    year, month = months // 12, months % 12 + 1
+    if year < datetime.MINYEAR:
+        return None
+    last = calendar.monthrange(year, month)[1]
+    return datetime.date(year, month, min(date.day, last)).toordinal() - EPOCH

@@ -1,0 +1,174 @@
+"""A decision, from Programs and a Request: the law from its beginning to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from engine.basket import Request
+from engine.decision import CodeVerdict, Decision, PromotionResult, Reason, Verdict
+from engine.program import FreeService, Group, Program, Promotion
+from tests.oracle.combine import combine, deduct
+from tests.oracle.conditions import Judge
+from tests.oracle.eligible import Failure, check, entered, entered_of, mark, set_uses_left, usage_as_given
+from tests.oracle.resolve import Basket, resolve
+from tests.oracle.rewards import Offer, Taking, alone, offer, set_of
+from tests.oracle.ruleset import Ruleset
+from tests.oracle.totals import fees, line_results, taxes, totals
+
+PER_ITEM = {"first-per-item", "best-per-item"}
+
+
+def decide(
+    programs: Iterable[Program] | Ruleset, request: Request, *, digest: str = "", everything: bool = False
+) -> Decision:
+    """The Decision; with `everything` the results of all promotions. Raises engine.basket.BadRequest."""
+    ruleset = programs if isinstance(programs, Ruleset) else Ruleset(programs)
+    run = Run(resolve(ruleset, request))
+    for group in ruleset.in_sequence:
+        if group.gives == "benefits":
+            run.benefits(group)
+        else:
+            run.discounts(group)
+    basket = run.basket
+    lines = line_results(basket, run.applied, run.left)
+    paid, taxed = fees(basket, run.granted), taxes(basket, lines)
+    results = [run.results[name] for name in sorted(run.results)]
+    return Decision(
+        ruleset=digest,
+        currency=request.currency,
+        optimal=run.bound == 0,
+        bound=run.bound,
+        lines=lines,
+        promotions=tuple(r for r in results if everything or run.touches(ruleset.promotions[r.name])),
+        services=tuple(sorted(run.granted)),
+        fees=paid,
+        codes=verdicts(basket, run.results),
+        taxes=taxed,
+        totals=totals(basket, lines, paid, taxed),
+    )
+
+
+class Run:
+    """A decision in the making."""
+
+    def __init__(self, basket: Basket) -> None:
+        self.basket = basket
+        self.judge = Judge(basket)
+        mark(basket, self.judge)
+        self.left = [unit.list for unit in basket.units]
+        self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
+        self.granted: dict[str, str] = {}  # free services, and by which promotion
+        self.results: dict[str, PromotionResult] = {}
+        self.bound = 0
+
+    def touches(self, promotion: Promotion) -> bool:
+        """A unit is in its set, or it is about the basket or a service; and a code of its set was entered."""
+        if promotion.code and not entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]):
+            return False
+        name = set_of(promotion)
+        return name is None or any(self.judge.in_products(name, line) is True for line in self.basket.lines)
+
+    def fail(self, promotion: Promotion, failure: Failure) -> None:
+        self.report(promotion, failure.reason, clause=failure.clause, missing=failure.missing)
+
+    def report(self, promotion: Promotion, reason: Reason, **fields: object) -> None:
+        result = PromotionResult(promotion.name, reason, usage_as_given=usage_as_given(self.basket, promotion))
+        self.results[promotion.name] = replace(result, **fields)  # type: ignore[arg-type]  # its own fields
+
+    # ---------- discounts ----------
+
+    def discounts(self, group: Group) -> None:
+        """One group of discounts."""
+        offers: list[Offer] = []
+        would: dict[str, Taking] = {}
+        for promotion in self.basket.ruleset.declared_order(group):
+            terms = check(self.basket, self.judge, promotion, group, self.left)
+            if isinstance(terms, Failure):
+                self.fail(promotion, terms)
+                continue
+            original = group.prices == "original"
+            found = alone(offer(self.basket, self.judge, promotion, original, terms), self.left)
+            if isinstance(found, Failure):
+                self.fail(promotion, found)
+                continue
+            offers.append(found[0])
+            would[promotion.name] = found[1]
+        takings, bound = combine(group, offers, would, self.left)
+        self.bound += bound
+        by_name = {one.name: one for one in offers}
+        for name, taking in takings.items():
+            one = by_name[name]
+            self.applied.append((one, taking, self.left))
+            self.left = deduct(taking, self.left)
+            self.report(
+                one.promotion,
+                Reason.APPLIED,
+                applications=len(taking.applications),
+                saving=taking.saving,
+                code=one.terms.code,
+            )
+        for one in offers:
+            if one.name not in takings:
+                by = beaten_by(group, one, takings)
+                self.report(one.promotion, Reason.BEATEN, beaten_by=by, would_save=would[one.name].saving)
+
+    # ---------- benefits ----------
+
+    def benefits(self, group: Group) -> None:
+        """One group of free services."""
+        limits = {"first": 1, "at-most": group.at_most}
+        most = limits.get(group.apply, len(self.basket.ruleset.promotions))
+        fees = {fee.service: fee.amount for fee in self.basket.request.fees}
+        first, applied = "", 0
+        units = self.basket.units
+        guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
+        for promotion in self.basket.ruleset.declared_order(group):
+            assert isinstance(promotion.reward, FreeService)
+            service = promotion.reward.service
+            terms = check(self.basket, self.judge, promotion, group, self.left)
+            if isinstance(terms, Failure):
+                self.fail(promotion, terms)
+            elif guarded:
+                self.fail(promotion, Failure(Reason.GUARD))
+            elif service in self.granted:
+                self.fail(promotion, Failure(Reason.NO_SAVING))
+            elif applied == most:
+                self.report(promotion, Reason.BEATEN, beaten_by=first, would_save=fees.get(service, 0))
+            else:
+                self.granted[service] = promotion.name
+                first, applied = first or promotion.name, applied + 1
+                saving = fees.get(service, 0)
+                self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code)
+
+
+def beaten_by(group: Group, loser: Offer, takings: Mapping[str, Taking]) -> str:
+    """Of those that applied (per item: to a unit available to the loser, if any did) the one that saved most."""
+    able = dict(takings)
+    if group.apply in PER_ITEM:
+        units = {unit.index for unit in loser.units}
+        able = {name: taking for name, taking in takings.items() if taking.units & units} or able
+    return min(able, key=lambda name: (-able[name].saving, name))
+
+
+def verdicts(basket: Basket, results: Mapping[str, PromotionResult]) -> tuple[CodeVerdict, ...]:
+    """What became of each entered code."""
+    return tuple(_verdict(basket, results, code) for code in entered(basket))
+
+
+def _verdict(basket: Basket, results: Mapping[str, PromotionResult], code: str) -> CodeVerdict:
+    ruleset = basket.ruleset
+    sets = {name: codes for name, codes in ruleset.codes.items() if code in codes.codes}
+    if not sets:
+        return CodeVerdict(code, Verdict.UNKNOWN)
+    asking = sorted(p.name for p in ruleset.promotions.values() if p.code and p.code.codes in sets)
+    for name in asking:
+        if results[name].reason == Reason.APPLIED and results[name].code == code:
+            return CodeVerdict(code, Verdict.APPLIED, name, Reason.APPLIED)
+    lefts = [set_uses_left(basket, codes, code) for codes in sets.values()]
+    if all(left is not None and left <= 0 for left in lefts):
+        return CodeVerdict(code, Verdict.USED, reason=Reason.CODE_USED)
+    for name in asking[:1]:
+        reason = results[name].reason
+        return CodeVerdict(code, Verdict.NOT_APPLIED, name, Reason.BEATEN if reason == Reason.APPLIED else reason)
+    return CodeVerdict(code, Verdict.NOT_APPLIED)

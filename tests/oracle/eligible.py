@@ -1,0 +1,324 @@
+"""Who may take part (law 5 and 8): the stages in order, thresholds, codes, limits. And what guards mark (law 4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.basket import UNITS
+from engine.decision import Missing, Reason
+from engine.program import (
+    All,
+    AmountOffEach,
+    AmountOffMeasure,
+    AmountOffTogether,
+    Any_,
+    Choice,
+    CodeSet,
+    CompareMoney,
+    Condition,
+    Count,
+    FixedPriceEach,
+    FixedPriceMeasure,
+    FreeService,
+    Group,
+    Ladder,
+    Limit,
+    Measured,
+    Money,
+    None_,
+    PriceTogether,
+    Promotion,
+    Worth,
+    Zone,
+)
+from tests.oracle.arithmetic import ceiling
+from tests.oracle.calendar import in_slot, runs
+from tests.oracle.conditions import Judge, amount_in, every, negate, some
+from tests.oracle.resolve import Basket, Line, Truth, Unit
+
+BLANKS = " \t\r\n"
+UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
+
+
+def normalised(code: str) -> str:
+    """Without surrounding blanks, ASCII letters in upper case."""
+    return code.strip(BLANKS).translate(UPPER)
+
+
+def mark(basket: Basket, judge: Judge) -> None:
+    """What guards say of each line: an unknown membership guards as well."""
+    for line in basket.lines:
+        line.marks = frozenset(
+            kind
+            for guard in basket.ruleset.guards
+            for kind in ("discount", "reward", "count", "ship_free")
+            for name in getattr(guard, kind)
+            if judge.in_products(name, line) is not False
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an eligible promotion is bound by."""
+
+    code: str  # it would use; "" = it asks for none
+    uses: int | None  # applications; None: any number
+    cap: int | None  # of its saving
+    budgets: tuple[tuple[int, str], ...]  # what is left of each, with the limit's text
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first stage that failed."""
+
+    reason: Reason
+    clause: str = ""
+    missing: Missing | None = None
+
+
+def check(basket: Basket, judge: Judge, promotion: Promotion, group: Group, left: list[int]) -> Terms | Failure:
+    """The stages of one promotion, in their order. `left`: what the units cost after the groups before."""
+    at, request, ruleset = basket.request.at_us, basket.request, basket.ruleset
+    zone = _zone(basket, promotion.runs.zone)
+    if not runs(promotion.runs, zone, at):
+        return Failure(Reason.SCHEDULE, promotion.runs.text)
+    if promotion.only_on is not None and not in_slot(promotion.only_on, zone, at):
+        return Failure(Reason.SCHEDULE, promotion.only_on.text)
+    if request.channel not in promotion.channels.names:
+        return Failure(Reason.CHANNEL, promotion.channels.text)
+    if promotion.places is not None:
+        truth = _in_places(judge, promotion.places)
+        if not request.store or truth is False:
+            return Failure(Reason.PLACE, promotion.places.text)
+        if truth is None:
+            return Failure(Reason.UNKNOWN_FACT, promotion.places.text)
+    reason = _audience(basket, judge, promotion.audience)
+    if reason is not None:
+        return Failure(reason, promotion.audience.text)
+    code = ""
+    if promotion.code is not None:
+        entered = entered_of(basket, ruleset.codes[promotion.code.codes])
+        fresh = [one for one in entered if not _used_up(basket, promotion, one)]
+        if not fresh:
+            return Failure(Reason.CODE_USED if entered else Reason.CODE_MISSING, promotion.code.text)
+        code = min(fresh)
+    if any(amount_in(money, request.currency) is None for money in _amounts(promotion)):
+        return Failure(Reason.CURRENCY)
+    return _when(basket, promotion, group, left) or _limits(basket, promotion, code)
+
+
+def _zone(basket: Basket, name: str) -> Zone:
+    ruleset = basket.ruleset
+    if name == "store-time":
+        row = ruleset.store_rows.get(basket.request.store)
+        name = "" if row is None else ruleset.stores.zones[row]
+    return ruleset.zones[name or ruleset.settings.timezone]
+
+
+def _in_places(judge: Judge, choice: Choice) -> Truth:
+    among = some(judge.in_place(name) for name in choice.any_of) if choice.any_of else True
+    return every([among, negate(some(judge.in_place(name) for name in choice.but_not))])
+
+
+def _audience(basket: Basket, judge: Judge, choice: Choice) -> Reason | None:
+    if any(judge.in_segment(name) is True for name in choice.but_not):
+        return Reason.AUDIENCE
+    truth = some(judge.in_segment(name) for name in choice.any_of) if choice.any_of else True
+    if truth is True:
+        return None
+    if truth is None:
+        return Reason.UNKNOWN_FACT
+    with_consent = Judge(basket, all_consents=True)
+    return Reason.CONSENT if any(with_consent.in_segment(n) is True for n in choice.any_of) else Reason.AUDIENCE
+
+
+# ---------- codes ----------
+
+
+def entered(basket: Basket) -> list[str]:
+    return sorted({normalised(code) for code in basket.request.codes})
+
+
+def entered_of(basket: Basket, codes: CodeSet) -> list[str]:
+    return [code for code in entered(basket) if code in codes.codes]
+
+
+def set_uses_left(basket: Basket, codes: CodeSet, code: str) -> int | None:
+    """How often the set lets this code be used yet; None: without limit."""
+    return None if codes.uses is None else codes.uses - used(basket, "", "code:ever:uses", code)
+
+
+def _used_up(basket: Basket, promotion: Promotion, code: str) -> bool:
+    assert promotion.code is not None
+    left = set_uses_left(basket, basket.ruleset.codes[promotion.code.codes], code)
+    if left is not None and left <= 0:
+        return True
+    per_code = [limit for limit in promotion.limits if limit.scope == "code"]
+    lefts = [limit_left(basket, promotion, limit, code) for limit in per_code]
+    return any(left is not None and left <= 0 for left in lefts)
+
+
+# ---------- amounts ----------
+
+
+def _amounts(promotion: Promotion) -> Iterator[Money]:
+    """Every amount that must be said in the basket's currency."""
+    match promotion.reward:
+        case AmountOffEach() | AmountOffTogether() | AmountOffMeasure():
+            yield promotion.reward.amount
+        case FixedPriceEach() | FixedPriceMeasure() | PriceTogether():
+            yield promotion.reward.price
+        case Ladder():
+            yield from (step.amount for step in promotion.reward.steps if step.amount)
+    yield from (limit.saving for limit in promotion.limits if limit.measure == "saving")
+    for line in promotion.when:
+        yield from _amounts_of(line.condition)
+
+
+def _amounts_of(condition: Condition) -> Iterator[Money]:
+    match condition:
+        case All() | Any_() | None_():
+            for part in condition.of:
+                yield from _amounts_of(part)
+        case Worth():
+            yield from (bound for bound in (condition.low, condition.high) if bound)
+        case CompareMoney():
+            yield condition.value
+
+
+# ---------- thresholds ----------
+
+
+class Thresholds(Judge):
+    """Judges the `when` of a promotion: also what the basket is worth and holds, over the counting units."""
+
+    def __init__(self, basket: Basket, promotion: Promotion, group: Group, left: list[int]) -> None:
+        super().__init__(basket)
+        self.original = group.prices == "original"
+        self.left = left
+        never = {"count", "ship_free"} if isinstance(promotion.reward, FreeService) else {"count"}
+        self.counting = [
+            unit
+            for unit in basket.units
+            if not never & unit.line.marks
+            and not any(self.in_products(name, unit.line) is True for name in promotion.except_)
+        ]
+
+    def holds(self, condition: Condition, item: Line | None = None) -> Truth:
+        match condition:
+            case Worth():
+                currency = self.basket.request.currency
+                return _within(
+                    self.worth(condition), amount_in(condition.low, currency), amount_in(condition.high, currency)
+                )
+            case Count():
+                return _within(self.count(condition), condition.low, condition.high)
+            case Measured():
+                _, factor = UNITS[condition.unit]
+                low, high = (None if bound is None else bound * factor for bound in (condition.low, condition.high))
+                return _within(self.measured(condition), low, high)
+        return super().holds(condition, item)
+
+    def _of(self, name: str | None) -> list[Unit]:
+        return [u for u in self.counting if name is None or self.in_products(name, u.line) is True]
+
+    def worth(self, condition: Worth) -> int:
+        by_list = condition.basis == "list" or (condition.basis == "group" and self.original)
+        return sum(unit.list if by_list else self.left[unit.index] for unit in self._of(condition.of))
+
+    def count(self, condition: Count) -> int:
+        units = self._of(condition.of)
+        if condition.one_article:
+            return max(Counter(unit.article for unit in units).values(), default=0)
+        return len(units)
+
+    def measured(self, condition: Measured) -> int:
+        """In thousandths of the dimension's smallest unit."""
+        dimension, _ = UNITS[condition.unit]
+        units = [unit for unit in self._of(condition.of) if unit.line.dimension == dimension]
+        return sum(unit.measure * UNITS[unit.line.request.unit][1] for unit in units)
+
+    def missing(self, condition: Condition) -> Missing | None:
+        """What is missing to a lower bound; None for any other condition and where the upper bound fails."""
+        match condition:
+            case Worth():
+                low = amount_in(condition.low, self.basket.request.currency) or 0
+                found = Missing("amount", low - self.worth(condition), "", condition.of or "")
+            case Count():
+                found = Missing("pieces", (condition.low or 0) - self.count(condition), "", condition.of)
+            case Measured():
+                _, factor = UNITS[condition.unit]
+                short = ceiling((condition.low or 0) * factor - self.measured(condition), factor)
+                found = Missing("measure", short, condition.unit, condition.of)
+            case _:
+                return None
+        return found if found.value > 0 else None
+
+
+def _within(value: int, low: int | None, high: int | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _when(basket: Basket, promotion: Promotion, group: Group, left: list[int]) -> Failure | None:
+    if not promotion.when:
+        return None
+    thresholds = Thresholds(basket, promotion, group, left)
+    truths = [thresholds.holds(line.condition) for line in promotion.when]
+    for truth, reason in ((False, Reason.CONDITION), (None, Reason.UNKNOWN_FACT)):
+        for line, found in zip(promotion.when, truths, strict=True):
+            if found is truth:
+                return Failure(reason, line.text, None if truth is None else thresholds.missing(line.condition))
+    return None
+
+
+# ---------- limits ----------
+
+
+def used(basket: Basket, promotion: str, key: str, code: str = "") -> int:
+    """What a counter stands at; without a usage fact nothing was used."""
+    for usage in basket.request.usage:
+        if (usage.promotion, usage.limit, normalised(usage.code)) == (promotion, key, code):
+            return usage.used
+    return 0
+
+
+def limit_left(basket: Basket, promotion: Promotion, limit: Limit, code: str) -> int | None:
+    """Limit − used, for a known subject. A `basket` limit has used nothing. None: money in another currency."""
+    bound = amount_in(limit.saving, basket.request.currency) if limit.measure == "saving" else limit.count
+    if limit.scope == "basket" or bound is None:
+        return bound
+    return bound - used(basket, promotion.name, limit.key, code if limit.scope == "code" else "")
+
+
+def _limits(basket: Basket, promotion: Promotion, code: str) -> Terms | Failure:
+    customer, ruleset = basket.request.customer, basket.ruleset
+    subjects = {"customer": customer.id, "household": customer.household, "store": basket.request.store}
+    uses: list[int] = []
+    caps: list[int] = []
+    budgets: list[tuple[int, str]] = []
+    for limit in promotion.limits:
+        if subjects.get(limit.scope, "known") == "":
+            return Failure(Reason.UNKNOWN_FACT, limit.text)
+        left = limit_left(basket, promotion, limit, code)
+        assert left is not None, "the amounts were checked before"
+        if left <= 0:
+            reason = Reason.BUDGET if limit.scope in {"total", "store"} else Reason.LIMIT
+            return Failure(reason, limit.text)
+        if limit.measure == "uses":
+            uses.append(left)
+        elif limit.measure == "saving" and limit.scope in {"total", "store"}:
+            budgets.append((left, limit.text))
+        elif limit.measure == "saving":
+            caps.append(left)
+    if promotion.code is not None:
+        left = set_uses_left(basket, ruleset.codes[promotion.code.codes], code)
+        uses += [] if left is None else [left]
+    return Terms(code, min(uses, default=None), min(caps, default=None), tuple(budgets))
+
+
+def usage_as_given(basket: Basket, promotion: Promotion) -> bool:
+    """It has a limit past the basket, or its codes have."""
+    codes = basket.ruleset.codes[promotion.code.codes] if promotion.code else None
+    return any(limit.scope != "basket" for limit in promotion.limits) or (codes is not None and codes.uses is not None)

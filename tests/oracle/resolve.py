@@ -1,0 +1,208 @@
+"""Who and what is asked about (law 1 and 2): facts by attribute, list prices, tax rates, units. Refuses too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from engine.basket import UNITS, BadRequest, BasketLine, Fact, Facts, Request
+from engine.money import exponent
+from engine.program import Column, Type
+from tests.oracle.arithmetic import round_to
+from tests.oracle.ruleset import Ruleset, cell
+
+Value = int | str | tuple[str, ...]
+Truth = bool | None  # None: unknown
+
+MILLION = 1_000_000
+
+
+@dataclass(slots=True)
+class Line:
+    """A line with its list price, tax rate and facts ("item.…"); `sets` and `marks` are filled once they are known."""
+
+    request: BasketLine
+    price: int  # micros, of one piece or one unit of measure
+    tax_rate: int
+    facts: dict[str, Value]
+    sets: dict[str, Truth] = field(default_factory=dict)  # memberships asked for so far
+    marks: frozenset[str] = frozenset()  # of guards: "discount", "reward", "count", "ship_free"
+
+    @property
+    def dimension(self) -> str:
+        """Of a measured line; "" for pieces."""
+        return UNITS[self.request.unit][0] if self.request.measure else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece, or one measured line. `index` ascends by line id, then dearest piece first."""
+
+    index: int
+    line: Line
+    article: str
+    list: int
+    measure: int  # thousandths of `line.request.unit`; 0: a piece
+
+
+@dataclass(slots=True)
+class Basket:
+    """The request, resolved against a ruleset."""
+
+    ruleset: Ruleset
+    request: Request
+    facts: dict[str, Value]  # all but the items': "customer.tier", "payment"
+    lines: list[Line]  # by line id
+    units: list[Unit]
+
+    @property
+    def rounding(self) -> str:
+        return self.ruleset.settings.rounding
+
+    @property
+    def micros_per_minor(self) -> int:
+        return micros_per_minor(self.request.currency)
+
+
+def micros_per_minor(currency: str) -> int:
+    return int(10 ** (6 - exponent(currency)))
+
+
+def resolve(ruleset: Ruleset, request: Request) -> Basket:
+    """Raises BadRequest for what the law refuses."""
+    _refuse_unlisted(ruleset, request)
+    lines = [_line(ruleset, request, number, line) for number, line in enumerate(request.lines)]
+    lines.sort(key=lambda line: line.request.id)  # code points order as their UTF-8 bytes do
+    return Basket(ruleset, request, _facts(ruleset, request), lines, _units(ruleset, request, lines))
+
+
+def _refuse_unlisted(ruleset: Ruleset, request: Request) -> None:
+    schema = ruleset.schema
+
+    def check(field_path: str, value: str, listed: Sequence[str]) -> None:
+        if listed and value not in listed:
+            raise BadRequest(field_path, f"{value!r} is not one of {', '.join(listed)}")
+
+    check("currency", request.currency, ruleset.settings.currencies)
+    check("channel", request.channel, schema.channels)
+    if request.delivery:
+        check("delivery", request.delivery, schema.services)
+    if request.payment:
+        check("payment", request.payment, schema.payments)
+    for number, fee in enumerate(request.fees):
+        check(f"fees[{number}].service", fee.service, schema.services)
+
+
+# ---------- facts ----------
+
+
+def _given(ruleset: Ruleset, currency: str, entity: str, facts: Facts, path: str) -> dict[str, Value]:
+    """The facts of a request that the schema declares. Money in another currency is unknown: as if not given."""
+    known: dict[str, Value] = {}
+    for name, fact in facts.items():
+        attribute = ruleset.attributes.get(f"{entity}.{name}")
+        if attribute is None:
+            continue
+        if fact.type != attribute.type:
+            raise BadRequest(f"{path}[{name}]", f"is a {fact.type}, the schema says {attribute.type}")
+        if _speaks(fact, currency):
+            known[f"{entity}.{name}"] = fact.value
+    return known
+
+
+def _speaks(fact: Fact, currency: str) -> bool:
+    return fact.type != Type.MONEY or fact.currency == currency
+
+
+def _row(ruleset: Ruleset, currency: str, entity: str, columns: Iterable[Column], row: int | None) -> dict[str, Value]:
+    """The declared facts of a table's row."""
+    known: dict[str, Value] = {}
+    for column in columns:
+        value = cell(column, row)
+        mine = column.type != Type.MONEY or column.currency == currency
+        if value is not None and mine and f"{entity}.{column.name}" in ruleset.attributes:
+            known[f"{entity}.{column.name}"] = value
+    return known
+
+
+def _defaults(ruleset: Ruleset, entity: str) -> dict[str, Value]:
+    return {
+        key: attribute.default
+        for key, attribute in ruleset.attributes.items()
+        if attribute.entity == entity and attribute.default is not None
+    }
+
+
+def _facts(ruleset: Ruleset, request: Request) -> dict[str, Value]:
+    """All facts but those of the items. Later sources win over earlier ones: default, request, table."""
+    currency, customer = request.currency, request.customer
+    facts: dict[str, Value] = {}
+    facts |= _defaults(ruleset, "customer") if customer.id else {}
+    facts |= _given(ruleset, currency, "customer", customer.attributes, "customer.attributes")
+    facts |= _defaults(ruleset, "store") if request.store else {}
+    facts |= _given(ruleset, currency, "store", request.store_attributes, "store_attributes")
+    facts |= _row(ruleset, currency, "store", ruleset.stores.columns, ruleset.store_rows.get(request.store))
+    facts |= _defaults(ruleset, "delivery")
+    facts |= _given(ruleset, currency, "delivery", request.delivery_attributes, "delivery_attributes")
+    facts |= _defaults(ruleset, "basket")
+    facts |= _given(ruleset, currency, "basket", request.basket_attributes, "basket_attributes")
+    facts["basket.lines"] = len({line.article for line in request.lines}) * MILLION
+    named = {
+        "customer.id": customer.id,
+        "store.id": request.store,
+        "delivery": request.delivery,
+        "payment": request.payment,
+    }
+    for key, value in named.items():
+        facts.pop(key, None)
+        if value:
+            facts[key] = value
+    return facts
+
+
+def _line(ruleset: Ruleset, request: Request, number: int, line: BasketLine) -> Line:
+    row = ruleset.article_rows.get(line.article)
+    catalogue = {
+        (column.name, column.currency): cell(column, row)
+        for column in ruleset.catalogue.columns
+        if column.name in {"price", "tax-rate"}
+    }
+    price = line.price_micros
+    if price is None:
+        found = catalogue.get(("price", request.currency))
+        if not isinstance(found, int):
+            raise BadRequest(f"lines[{number}].price", f"no list price of {line.article} in {request.currency}")
+        price = found
+    rate = line.tax_rate
+    if rate is None:
+        found = catalogue.get(("tax-rate", ""))
+        rate = found if isinstance(found, int) else 0
+    facts = _defaults(ruleset, "item")
+    facts |= _given(ruleset, request.currency, "item", line.attributes, f"lines[{number}].attributes")
+    facts |= _row(ruleset, request.currency, "item", ruleset.catalogue.columns, row)
+    facts |= {"item.sku": line.article, "item.price": price}
+    return Line(line, price, rate, facts)
+
+
+# ---------- units ----------
+
+
+def _units(ruleset: Ruleset, request: Request, lines: Sequence[Line]) -> list[Unit]:
+    """Each piece and each measured line with its list amount."""
+    mode, minor = ruleset.settings.rounding, micros_per_minor(request.currency)
+    pieces: dict[tuple[str, int], int] = {}  # how many pieces of an article at a price were priced so far
+    units: list[Unit] = []
+    for line in lines:
+        asked = line.request
+        if asked.measure:
+            amounts = [round_to(line.price * asked.measure, 1000 * minor, mode)]
+        else:
+            key = (asked.article, line.price)
+            begin = pieces.get(key, 0)
+            pieces[key] = begin + asked.quantity
+            sums = [round_to(line.price * i, minor, mode) for i in range(begin, pieces[key] + 1)]
+            amounts = sorted((after - before for before, after in pairwise(sums)), reverse=True)
+        for amount in amounts:
+            units.append(Unit(len(units), line, asked.article, amount, asked.measure))
+    return units

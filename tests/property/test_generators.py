@@ -1,0 +1,138 @@
+"""What the fixed seeds reach: every reason, every reward in every kind of group, every proof; and that many apply."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from engine.decision import Decision, Reason, Verdict
+from engine.program import Promotion, decode, encode
+from tests.generators import PER_ITEM, request, ruleset
+from tests.oracle.decide import decide
+from tests.oracle.ruleset import Ruleset
+
+RULESETS, BASKETS = 500, 5
+LATER = {Reason.EXCLUSIVE, Reason.CONTROL_GROUP, Reason.PAUSED, Reason.UNAVAILABLE}
+MODES = ("all", "best", "best-per-item", "first", "first-per-item", "at-most")
+WITHOUT_BUY = (
+    "percent-off",
+    "percent-off-together",
+    "amount-off-each",
+    "amount-off-together",
+    "amount-off-measure",
+    "fixed-price-each",
+    "fixed-price-measure",
+)
+OF_A_BUY = (
+    "pick",
+    "ladder",
+    "percent-off",
+    "amount-off-each",
+    "fixed-price-each",
+    "price-together",
+    "price-together singles",
+    "percent-off-together",
+    "amount-off-together",
+)
+TOGETHER = {"percent-off-together", "amount-off-together"}
+
+
+def mechanic(promotion: Promotion) -> tuple[str, bool]:
+    """The kind of its reward, and whether it has a buy."""
+    singles = " singles" if getattr(promotion.reward, "singles", False) else ""
+    return promotion.reward.kind + singles, promotion.buy is not None
+
+
+class Coverage:
+    """Counts over decisions."""
+
+    def __init__(self) -> None:
+        self.reasons: Counter[Reason] = Counter()
+        self.applied: Counter[tuple[tuple[str, bool], str]] = Counter()
+        self.verdicts: Counter[Verdict] = Counter()
+        self.facts: Counter[str] = Counter()
+
+    def add(self, rules: Ruleset, decision: Decision) -> None:
+        for result in decision.promotions:
+            promotion = rules.promotions[result.name]
+            self.reasons[result.reason] += 1
+            if result.reason == Reason.APPLIED:
+                self.applied[mechanic(promotion), rules.groups[promotion.group].apply] += 1
+            if result.missing:
+                self.facts[f"missing {result.missing.kind}"] += 1
+        self.verdicts.update(verdict.verdict for verdict in decision.codes)
+        self.facts["decisions"] += 1
+        self.facts["bounded"] += not decision.optimal
+        self.facts["saving"] += decision.totals.saving > 0
+        self.facts["refund apart from net"] += any(line.refund != line.net for line in decision.lines)
+
+    def table(self) -> str:
+        rows = [f"{reason.name.lower():14} {self.reasons[reason]:6}" for reason in Reason if reason not in LATER]
+        modes = dict.fromkeys(mode for _, mode in self.applied)
+        rows += ["", f"{'applied':32}" + "".join(f"{mode:>16}" for mode in modes)]
+        for kind in sorted({kind for kind, _ in self.applied}):
+            name = ("buy, " if kind[1] else "") + kind[0]
+            rows.append(f"{name:32}" + "".join(f"{self.applied[kind, mode]:16}" for mode in modes))
+        rows += ["", *(f"{name:24} {count:6}" for name, count in sorted(self.facts.items()))]
+        return "\n".join(rows)
+
+
+@pytest.fixture(scope="module")
+def coverage() -> Coverage:
+    found = Coverage()
+    for seed in range(RULESETS):
+        programs = ruleset(seed)
+        rules = Ruleset(programs)
+        for number in range(BASKETS):
+            found.add(rules, decide(rules, request(programs, seed * 1_000 + number), everything=True))
+    print(found.table())
+    return found
+
+
+def test_every_reason_occurs(coverage: Coverage) -> None:
+    for reason in Reason:
+        assert (coverage.reasons[reason] >= 20) == (reason not in LATER), reason.name
+
+
+def test_every_verdict_occurs(coverage: Coverage) -> None:
+    assert all(coverage.verdicts[verdict] >= 20 for verdict in Verdict)
+
+
+def every_mechanic() -> Iterable[tuple[tuple[str, bool], str]]:
+    for mode in MODES:
+        for kind, buy in [*itertools.product(WITHOUT_BUY, [False]), *itertools.product(OF_A_BUY, [True])]:
+            if not (mode in PER_ITEM and kind in TOGETHER):
+                yield (kind, buy), mode
+
+
+def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None:
+    rare = [one for one in every_mechanic() if coverage.applied[one] < 3]
+    assert not rare, coverage.table()
+    for mode in ("all", "first", "at-most"):
+        assert coverage.applied[("free-service", False), mode] >= 10
+
+
+def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
+    assert set(coverage.applied) <= {
+        *every_mechanic(),
+        *((("free-service", False), m) for m in ("all", "first", "at-most")),
+    }
+
+
+def test_many_apply_and_some_are_bounded(coverage: Coverage) -> None:
+    reached = [Reason.APPLIED, Reason.BEATEN, Reason.NO_SAVING, Reason.QUANTITY, Reason.GUARD, Reason.BUDGET]
+    assert coverage.reasons[Reason.APPLIED] >= 0.25 * sum(coverage.reasons[reason] for reason in reached)
+    assert coverage.facts["bounded"] >= 0.01 * coverage.facts["decisions"]
+    assert coverage.facts["refund apart from net"] >= 0.05 * coverage.facts["decisions"]
+
+
+def test_the_same_seed_gives_the_same_case() -> None:
+    for seed in range(20):
+        assert ruleset(seed) == ruleset(seed)
+        assert request(ruleset(seed), 7) == request(ruleset(seed), 7)
+
+
+def test_generated_programs_survive_their_bytes() -> None:
+    for seed in range(20):
+        assert all(decode(encode(program)) == program for program in ruleset(seed))

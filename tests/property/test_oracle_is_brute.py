@@ -1,0 +1,115 @@
+"""The oracle's searches against no thought at all: every assignment of small components is tried."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from engine.program import Group, Program
+from tests.generators import request, ruleset
+from tests.oracle.best_per_item import ASSIGNMENTS_MAX, Component, components, greedy, solve
+from tests.oracle.brute import best_assignment
+from tests.oracle.conditions import Judge
+from tests.oracle.eligible import Failure, check, mark
+from tests.oracle.resolve import resolve
+from tests.oracle.rewards import Offer, Taking, alone, offer
+from tests.oracle.ruleset import Ruleset
+
+TRIED_MAX = 3_000  # assignments of one component
+
+
+def per_item(programs: tuple[Program, ...]) -> tuple[Program, ...]:
+    """The same ruleset with best per item wherever first per item stands."""
+    return tuple(
+        program.model_copy(update={"apply": "best-per-item"})
+        if isinstance(program, Group) and program.apply == "first-per-item"
+        else program
+        for program in programs
+    )
+
+
+def small_components(seed: int) -> Iterator[tuple[list[Offer], dict[str, Taking], list[int]]]:
+    """Components of best-per-item groups, at list prices."""
+    programs = per_item(ruleset(seed))
+    rules = Ruleset(programs)
+    for number in range(6):
+        basket = resolve(rules, request(programs, 100 * seed + number))
+        judge = Judge(basket)
+        mark(basket, judge)
+        left = [max(0, unit.list - unit.index % 3 * 20) for unit in basket.units]  # as if something had been taken off
+        for group in rules.in_sequence:
+            if group.apply != "best-per-item":
+                continue
+            offers: list[Offer] = []
+            would: dict[str, Taking] = {}
+            for promotion in rules.declared_order(group):
+                terms = check(basket, judge, promotion, group, left)
+                if isinstance(terms, Failure):
+                    continue
+                original = group.prices == "original"
+                found = alone(offer(basket, judge, promotion, original, terms), left)
+                if not isinstance(found, Failure):
+                    offers.append(found[0])
+                    would[promotion.name] = found[1]
+            for component in components(offers):
+                yield component, would, left
+
+
+@pytest.mark.parametrize("seeds", [range(start, start + 50) for start in range(0, 300, 50)], ids=lambda s: str(s.start))
+def test_the_search_is_as_good_as_trying_all(seeds: range) -> None:
+    tried = capped = 0
+    for seed in seeds:
+        for offers, would, left in small_components(seed):
+            component = Component(offers, left)
+            count = 1
+            for unit in component.units:
+                count *= 1 + sum(unit.index in available for available in component.available)
+            if count > TRIED_MAX:
+                continue
+            tried += 1
+            free = component.takings(component.best_without_caps())
+            assert free == best_assignment(offers, left, caps=False), seed
+            outcome = solve(offers, would, left)
+            if component.assignments <= ASSIGNMENTS_MAX and any(one.terms.cap is not None for one in offers):
+                found = best_assignment(offers, left, caps=True)
+                if any(t.uncapped > o.terms.cap for o, t in zip(offers, free, strict=True) if o.terms.cap is not None):
+                    capped += 1
+                    expected = {o.name: t for o, t in zip(offers, found, strict=True) if t.applications}
+                    assert outcome.takings == expected, seed
+                    assert outcome.bound == 0
+                assert sum(t.saving for t in outcome.takings.values()) == sum(t.saving for t in found)
+            saved = sum(taking.saving for taking in outcome.takings.values())
+            by_greed = greedy(offers, would, left)
+            assert sum(taking.saving for taking in by_greed.takings.values()) <= saved + outcome.bound
+            assert saved <= sum(taking.saving for taking in would.values())
+    assert tried >= 20, "the generator makes too few small components"
+
+
+def test_one_promotion_takes_alone_what_the_search_gives_it() -> None:
+    compared = 0
+    for seed in range(200):
+        for offers, would, left in small_components(seed):
+            for one in offers:
+                if one.n and one.terms.cap is None:
+                    compared += 1
+                    outcome = solve([one], would, left)
+                    if not outcome.bound:
+                        assert outcome.takings[one.name] == would[one.name]
+    assert compared > 100
+
+
+def test_more_applications_never_save_less() -> None:
+    from dataclasses import replace
+
+    from tests.oracle.rewards import take
+
+    for seed in range(100):
+        for offers, _, left in small_components(seed):
+            for one in offers:
+                if one.n and not one.singles:
+                    bound = [
+                        replace(one, terms=replace(one.terms, uses=uses, cap=None))
+                        for uses in range(1, len(one.units) // one.n + 1)
+                    ]
+                    savings = [take(each, one.units, left).saving for each in bound]
+                    assert all(fewer <= more for fewer, more in pairwise(savings))

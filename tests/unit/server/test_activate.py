@@ -1,0 +1,285 @@
+"""Which ruleset answers for which instant, and that the last good one stays; store and engine stand in."""
+
+import asyncio
+import hashlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.timeline import Timeline, make_entry
+from server.activate import AHEAD, BEHIND, PREVIEWS, RETRY_NS, Machine, RulesetHolder, Unusable
+from server.clock import SimulatedClock
+from server.parts import PartFiles
+from server.store import BadStoreData, NotStored, Regressed, StoreUnavailable
+from server.telemetry import Counters
+
+
+class Rejected(Exception):
+    """The stand-in engine's word for unsound bytes."""
+
+
+class StandInStore:
+    """Manifests are their own only part; a Timeline of entries; errors on request."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.timeline = Timeline()
+        self.manifests = {}
+        self.error = None
+        self.fetched = []
+
+    def publish(self, name, at_us, *, stored=True):
+        manifest = name.encode()
+        digest = hashlib.sha256(manifest).hexdigest()
+        if stored:
+            self.manifests[digest] = manifest
+        entry = make_entry(
+            self.timeline.head,
+            effective_from_us=at_us,
+            digest=digest,
+            author="anna",
+            reason="",
+            appended_at_us=self.clock.now_us(),
+        )
+        self.timeline = self.timeline.extended([entry])
+        return entry
+
+    async def read(self, known):
+        if self.error:
+            raise self.error
+        return self.clock.now_us(), self.timeline
+
+    async def get_manifest(self, digest):
+        if self.error:
+            raise self.error
+        self.fetched.append(digest)
+        if digest not in self.manifests:
+            raise NotStored(digest)
+        return self.manifests[digest]
+
+    async def get_part(self, digest, size):
+        return self.manifests[digest]
+
+
+def parts_of(manifest):
+    if manifest.startswith(b"no-manifest"):
+        raise Rejected("not a manifest")
+    return [SimpleNamespace(name="all", digest=hashlib.sha256(manifest).hexdigest(), size=len(manifest))]
+
+
+def load(manifest, parts):
+    (content,) = parts.values()
+    assert bytes(content) == manifest
+    if manifest.startswith(b"unsound"):
+        raise Rejected("does not hold together")
+    return manifest.decode()
+
+
+def warm(ruleset):
+    if ruleset.startswith("trips"):
+        raise ZeroDivisionError("a fault of the engine")
+
+
+class World:
+    """A node with everything around it standing in; instants count from 0."""
+
+    def __init__(self, directory):
+        self.clock = SimulatedClock(wall_us=1_000)
+        self.store = StandInStore(self.clock)
+        self.counters = Counters()
+        files = PartFiles(directory, self.counters)
+        machine = Machine(parts_of, load, warm, Rejected)
+        store: Any = self.store
+        self.holder = RulesetHolder(store, files, machine, self.clock, self.counters)
+
+    def step(self):
+        asyncio.run(self.holder.step())
+
+    def at(self, as_of_us):
+        active = self.holder.at(as_of_us)
+        return active and active.ruleset
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path / "parts")
+
+
+def test_before_anything_is_published_nothing_is_in_force(world):
+    assert world.holder.current is None
+    world.step()
+    assert world.holder.current is None
+    assert not world.holder.ready.is_set()
+    assert world.holder.status().store_reachable
+
+
+def test_a_ruleset_answers_from_its_instant_on_without_another_step(world):
+    world.store.publish("one", 1_000)
+    world.store.publish("two", 5_000)
+    world.step()
+    assert [world.at(at) for at in (999, 1_000, 4_999, 5_000, 10**15)] == [None, "one", "one", "two", "two"]
+    assert world.holder.current.ruleset == "one"
+    assert world.holder.current.sequence == 1
+    world.clock.advance(3_999)
+    assert world.holder.current.ruleset == "one"
+    world.clock.advance(1)
+    assert world.holder.current.ruleset == "two"
+
+
+@pytest.mark.parametrize("bad", ["unsound", "no-manifest", "trips"])
+def test_a_bad_ruleset_leaves_the_last_good_one_in_force_and_is_told(world, bad):
+    world.store.publish("one", 1_000)
+    world.step()
+    world.store.publish(bad, 2_000)
+    world.step()
+    world.clock.advance(5_000)
+    world.step()
+    assert world.holder.current.ruleset == "one"
+    (rejection,) = world.holder.status().rejected
+    assert rejection.sequence == 2
+    world.store.publish("three", 7_000)
+    world.step()
+    world.clock.advance(5_000)
+    assert world.holder.current.ruleset == "three"
+
+
+def test_a_node_that_starts_with_a_bad_ruleset_in_force_takes_the_one_before(world):
+    for name, at_us in [("zero", 10), ("one", 100), ("unsound a", 200), ("unsound b", 300)]:
+        world.store.publish(name, at_us)
+    world.step()
+    assert world.holder.current.ruleset == "one"
+    assert world.holder.ready.is_set()
+
+
+def test_a_ruleset_that_is_not_stored_is_asked_for_again_later(world):
+    world.store.publish("one", 100)
+    entry = world.store.publish("two", 200, stored=False)
+    world.step()
+    assert world.at(500) == "one"
+    world.store.manifests[entry.digest] = b"two"
+    world.step()
+    assert world.at(500) == "one"
+    world.clock.advance(RETRY_NS // 1_000)
+    world.step()
+    assert world.at(500) == "two"
+    assert world.holder.status().rejected == ()
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), Regressed("less"), BadStoreData("odd")])
+def test_without_the_store_what_is_loaded_stays_and_activations_still_happen(world, error):
+    world.store.publish("one", 1_000)
+    world.store.publish("two", 5_000)
+    world.step()
+    world.store.error = error
+    world.clock.advance(4_500)
+    world.step()
+    assert world.holder.current.ruleset == "two"
+    status = world.holder.status()
+    assert status.problem
+    assert status.store_reachable is not isinstance(error, StoreUnavailable)
+    world.store.error = None
+    world.step()
+    assert world.holder.status().problem == ""
+
+
+def test_only_what_may_be_needed_is_kept(world):
+    for number in range(10):
+        world.store.publish(f"past {number}", 10 + number)
+    for number in range(AHEAD + 3):
+        world.store.publish(f"future {number}", 10_000 + number)
+    world.step()
+    assert world.holder.current.ruleset == "past 9"
+    assert len(world.store.fetched) == 1 + AHEAD
+    world.clock.advance(9_000)
+    for _ in range(AHEAD + 3):
+        world.step()
+        world.clock.advance(1)
+    assert world.holder.current.ruleset == f"future {AHEAD + 2}"
+    kept = [n for n in range(AHEAD + 3) if world.at(10_000 + n) is not None]
+    assert kept == list(range(AHEAD + 2 - BEHIND, AHEAD + 3))
+
+
+def test_an_older_instant_is_answered_by_fetching_its_ruleset(world):
+    for number in range(10):
+        world.store.publish(f"past {number}", 10 + number)
+    world.step()
+    assert world.at(12) is None
+    older = asyncio.run(world.holder.load_at(12))
+    assert older is not None
+    assert older.ruleset == "past 2"
+    assert asyncio.run(world.holder.load_at(5)) is None
+    assert world.holder.current.ruleset == "past 9"
+
+
+def test_previews_are_loaded_by_digest_and_a_few_are_kept(world):
+    digests = []
+    for number in range(PREVIEWS + 1):
+        manifest = f"preview {number}".encode()
+        digests.append(hashlib.sha256(manifest).hexdigest())
+        world.store.manifests[digests[-1]] = manifest
+        assert asyncio.run(world.holder.by_digest(digests[-1])) == manifest.decode()
+    asyncio.run(world.holder.by_digest(digests[-1]))
+    assert world.store.fetched == digests
+    asyncio.run(world.holder.by_digest(digests[0]))
+    assert world.store.fetched == [*digests, digests[0]]
+
+
+def test_a_preview_of_nothing_is_none_and_of_unsound_bytes_an_error(world):
+    assert asyncio.run(world.holder.by_digest("f" * 64)) is None
+    assert asyncio.run(world.holder.by_digest("../../etc/passwd")) is None
+    digest = hashlib.sha256(b"unsound").hexdigest()
+    world.store.manifests[digest] = b"unsound"
+    with pytest.raises(Unusable):
+        asyncio.run(world.holder.by_digest(digest))
+
+
+def test_whoever_published_is_told_when_its_ruleset_answers(world):
+    async def story():
+        world.store.publish("one", 1_000)
+        waiting = asyncio.ensure_future(world.holder.settled(1))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await world.holder.step()
+        await waiting
+        assert world.holder.current.ruleset == "one"
+        world.store.publish("unsound", 1_000)
+        waiting = asyncio.ensure_future(world.holder.settled(2))
+        await world.holder.step()
+        await waiting
+
+    asyncio.run(story())
+
+
+def test_a_damaged_part_file_is_fetched_again(tmp_path):
+    digest = hashlib.sha256(b"one").hexdigest()
+    first = World(tmp_path / "parts")
+    first.store.publish("one", 10)
+    first.step()
+    (tmp_path / "parts" / digest).chmod(0o600)
+    (tmp_path / "parts" / digest).write_bytes(b"two")
+    again = World(tmp_path / "parts")
+    again.store.publish("one", 10)
+    again.step()
+    assert again.holder.current.ruleset == "one"
+    assert (tmp_path / "parts" / digest).read_bytes() == b"one"
+    assert again.counters.all()["part_fetches_total"] == 1
+
+
+def test_a_part_that_is_here_is_not_fetched(tmp_path):
+    for fetches in (1, 0):
+        node = World(tmp_path / "parts")
+        node.store.publish("one", 10)
+        node.step()
+        assert node.counters.all()["part_fetches_total"] == fetches
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "parts").iterdir()] == [0o400]
+
+
+def test_a_link_in_place_of_a_part_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"one")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / hashlib.sha256(b"one").hexdigest()).symlink_to(tmp_path / "elsewhere")
+    node = World(tmp_path / "parts")
+    node.store.publish("one", 10)
+    node.step()
+    assert node.counters.all()["part_fetches_total"] == 1

@@ -1,0 +1,147 @@
+"""The message says what the engine says, in the contract's order."""
+
+import itertools
+from types import SimpleNamespace
+
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import decision_pb2 as pb
+from engine import decision
+from engine.decision import Reason, Verdict
+from server import answers
+
+DECISION = decision.Decision(
+    ruleset="a" * 64,
+    currency="EUR",
+    optimal=False,
+    bound=3,
+    lines=(
+        decision.LineResult(
+            "1",
+            list=387,
+            net=258,
+            refund=258,
+            tax_rate=700,
+            discounts=(decision.LineDiscount("pasta", 129),),
+            shares=(decision.UnitShare(2, 129, 86), decision.UnitShare(1, 0, 86)),
+        ),
+    ),
+    promotions=(
+        decision.PromotionResult(
+            "fashion",
+            Reason.CONDITION,
+            clause="when basket is worth at least EUR 50.00 of fashion",
+            missing=decision.Missing("amount", 1_240, "", "fashion"),
+        ),
+        decision.PromotionResult("home", Reason.APPLIED, applications=1, code="SAVE", usage_as_given=True),
+        decision.PromotionResult("other", Reason.BEATEN, beaten_by="pasta", would_save=100),
+        decision.PromotionResult("pasta", Reason.APPLIED, applications=1, saving=129),
+        decision.PromotionResult(
+            "weighed", Reason.QUANTITY, clause="buy 1 kg", missing=decision.Missing("measure", 250, "kg", "bananas")
+        ),
+    ),
+    services=("home",),
+    fees=(decision.FeeResult("home", 495, 0, "home"), decision.FeeResult("pickup", 100, 100, "")),
+    codes=(
+        decision.CodeVerdict("NIX", Verdict.UNKNOWN),
+        decision.CodeVerdict("SAVE", Verdict.APPLIED, "home", Reason.APPLIED),
+    ),
+    taxes=(decision.TaxTotal(700, gross=258, net=241, tax=17),),
+    totals=decision.Totals(list=387, saving=129, net=258, fees=100, tax=17, payable=358),
+)
+
+
+def answered(**fields) -> pb.Decision:
+    return answers.to_message(DECISION, codes=["nix", " save", "SAVE"], **fields)
+
+
+def test_a_decision_says_what_the_engine_says():
+    got = answered(product_titles={"fashion": "Mode"})
+    assert (got.format_number, got.semantics_number, got.ruleset_digest) == (1, 1, "a" * 64)
+    assert (got.proof, got.proof_bound_minor) == (pb.PROOF_BOUNDED, 3)
+    assert [(u.count, u.net_minor, u.refund_minor) for u in got.lines[0].units] == [(2, 129, 86), (1, 0, 86)]
+    assert [(d.promotion, d.amount_minor) for d in got.lines[0].discounts] == [("pasta", 129)]
+    fashion, home, other, pasta, weighed = got.promotions
+    assert fashion.missing[0] == pb.Missing(
+        kind=pb.MISSING_KIND_AMOUNT, amount_minor=1_240, product_set="fashion", product_set_title="Mode"
+    )
+    assert fashion.failing_clause == "when basket is worth at least EUR 50.00 of fashion"
+    assert (home.fee_saving_minor, list(home.codes), home.usage_judged) == (495, [" save"], True)
+    assert (list(other.beaten_by), other.would_save_minor) == (["pasta"], 100)
+    assert not pasta.HasField("would_save_minor")
+    assert weighed.missing[0].measure_unit == common.MEASURE_UNIT_KG
+    assert weighed.missing[0].measure_thousandths == 250
+    assert list(got.free_services) == ["home"]
+    assert [(f.service, f.net_minor, len(f.discounts)) for f in got.fees] == [("home", 0, 1), ("pickup", 100, 0)]
+    assert [(c.code, c.verdict, c.reason) for c in got.codes] == [
+        (" save", pb.CODE_VERDICT_KIND_APPLIED, common.REASON_APPLIED),
+        ("nix", pb.CODE_VERDICT_KIND_UNKNOWN, common.REASON_UNSPECIFIED),
+    ]
+    assert got.totals == pb.Totals(
+        list_minor=387,
+        saving_minor=129,
+        net_minor=258,
+        fee_list_minor=595,
+        fee_net_minor=100,
+        tax_minor=17,
+        prices_include_tax=True,
+        payable_minor=358,
+    )
+    assert got.taxes[0] == pb.TaxTotal(
+        tax_rate_basis_points=700, without_tax_minor=241, tax_minor=17, with_tax_minor=258
+    )
+    assert answers.limits_from(DECISION.promotions) == pb.LIMITS_FROM_REQUEST
+    assert answers.limits_from(()) == pb.LIMITS_FROM_NONE
+
+
+NOT_YET = {
+    "Decision.gifts",
+    "Decision.points",
+    "Decision.next_codes",
+    "Decision.next_steps",
+    "FeeResult.tax_rate_basis_points",
+    "PromotionResult.hints",
+    "PromotionResult.variant",
+    "PromotionResult.funding",
+    "Totals.refunded_minor",
+    "Totals.cash_rounding_minor",
+}
+
+
+def test_every_field_of_a_decision_is_filled_or_known_to_be_later_work():
+    """A field that is added to the contract and forgotten here would look as if there were nothing to tell."""
+    filled: set[str] = set()
+
+    def walk(message) -> None:
+        for field, value in message.ListFields():
+            filled.add(f"{message.DESCRIPTOR.name}.{field.name}")
+            if field.message_type is not None:
+                for item in value if field.is_repeated else [value]:
+                    walk(item)
+
+    pasta = SimpleNamespace(title="Pasta", labels=(("de", "Nudeln"), ("en", "Pasta")))
+    walk(answered(product_titles={"fashion": "Mode"}, promotions={"pasta": pasta}))
+    messages = {name.split(".")[0] for name in filled} - {"Text"}
+    every = {f"{name}.{field.name}" for name in messages for field in pb.DESCRIPTOR.message_types_by_name[name].fields}
+    assert every - filled == NOT_YET | {"Missing.pieces"}  # no piece is missing in this one
+
+
+def test_the_order_in_which_codes_are_entered_changes_nothing():
+    first = {
+        answers.to_message(DECISION, codes=codes).SerializeToString(deterministic=True)
+        for codes in itertools.permutations(["nix", " save", "SAVE"])
+    }
+    assert len(first) == 1
+
+
+def test_enums_of_engine_and_contract_are_the_same():
+    assert {r.name: r.value for r in Reason} == {
+        name.removeprefix("REASON_"): number for name, number in common.Reason.items() if number
+    }
+    contracts = {name.removeprefix("CODE_VERDICT_KIND_"): number for name, number in pb.CodeVerdictKind.items()}
+    assert all(contracts[v.name] == v.value for v in Verdict)
+
+
+def test_a_clause_is_cut_between_characters():
+    long = decision.PromotionResult("p", Reason.CONDITION, clause="ä" * 600)
+    got = answers.to_result(long, entered={}, names=None, product_titles={})
+    assert got.failing_clause == "ä" * 512

@@ -1,0 +1,245 @@
+"""The command line: what it prints, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server import cli
+from tests.unit.server.stub_server import BEGIN, NOW, Holder, serving
+
+ROOT = Path(__file__).resolve().parents[3]
+GOOD = ROOT / "tests" / "e2e" / "project"
+BASKET = {
+    "channel": "pos",
+    "currency": "EUR",
+    "lines": [{"id": "1", "article": "penne", "quantity": "3", "unit_price_minor": "229"}],
+}
+
+
+def run(*arguments: str, text: str | None = None):
+    return CliRunner().invoke(cli.app, list(arguments), input=text)
+
+
+@pytest.fixture(scope="module")
+def served():
+    holder = Holder()
+    holder.add("a", BEGIN)
+    holder.add("b", NOW + 60_000_000)
+    with serving(holder) as server:
+        yield server
+
+
+@pytest.fixture
+def basket(tmp_path):
+    path = tmp_path / "basket.json"
+    path.write_text(json.dumps(BASKET))
+    return str(path)
+
+
+@pytest.fixture
+def bad(tmp_path):
+    for file in GOOD.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    path = tmp_path / "promotions.promo"
+    path.write_text(path.read_text().replace("EUR 50.00 of fashion", "EUR 50,00 of fashion"))
+    return str(tmp_path)
+
+
+COMMANDS = ("check", "test", "decide", "explain", "status", "serve")
+
+
+def test_help_names_every_command_with_examples():
+    got = run("--help")
+    assert got.exit_code == 0
+    for command in COMMANDS:
+        assert command in got.output
+        page = run(command, "--help")
+        assert page.exit_code == 0
+        assert f"einklang {command}" in page.output
+        assert "Examples" in page.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("decide",),
+        ("decide", "no-such-file.json"),
+        ("decide", "x.json", "--format", "xml"),
+        ("explain", "P9999"),
+        ("explain", "no-such-file.json"),
+        ("check", "no-such-directory"),
+        ("test", "no-such-directory"),
+        ("serve", "no-such-directory"),
+        ("serve", "--listen", "nowhere"),
+        ("serve", "--store", "http://x"),
+        ("status", "--timeout", "soon"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_64(arguments):
+    got = run(*arguments)
+    assert got.exit_code == 64, got.output
+    assert got.stderr
+
+
+def test_check_of_a_good_project():
+    got = run("check", str(GOOD))
+    assert (got.exit_code, got.output) == (0, "2 files read: no errors\n")
+
+
+def test_check_shows_the_line_and_what_to_write(bad):
+    got = run("check", bad)
+    assert got.exit_code == 1
+    assert got.output == (
+        "error P0101  Amounts use a point.                                              [fix]\n"
+        "   promotions.promo:15    when basket is worth at least EUR 50,00 of fashion\n"
+        "                                                        ^^^^^^^^^ write EUR 50.00\n"
+        "   Receipts still print it in the reader's own way, with a comma in German.\n"
+        "\n"
+        "2 files read: 1 error\n"
+    )
+
+
+def test_check_for_programs(bad):
+    got = run("check", bad, "--format", "json")
+    assert got.exit_code == 1
+    (found,) = json.loads(got.output)["diagnostics"]
+    assert (found["code"], found["severity"], found["span"]["line"]) == ("P0101", "error", 15)
+
+
+def test_test_of_a_project_that_does_not_compile(bad):
+    got = run("test", bad)
+    assert got.exit_code == 1
+    assert "P0101" in got.output
+
+
+def test_test_with_a_word_that_no_test_has():
+    got = run("test", str(GOOD), "-k", "no such test")
+    assert got.exit_code == 64
+
+
+def test_explain_a_code():
+    got = run("explain", "p0101")
+    assert got.exit_code == 0
+    assert "P0101" in got.output
+
+
+def test_decide_prints_a_receipt(served, basket):
+    got = run("decide", basket, "--address", served.address)
+    assert got.exit_code == 0, got.output
+    lines = got.output.splitlines()
+    assert lines[0].split() == ["3", "x", "penne", "6.87"]
+    assert lines[1].split() == ["Pasta:", "3", "for", "2", "-2.29"]
+    assert lines[3].split() == ["To", "pay", "EUR", "4.58"]
+    assert lines[4].split() == ["You", "save", "EUR", "2.29"]
+    assert "pasta  applied  saves EUR 2.29" in got.output
+    assert "entry 1 in force" in got.output
+
+
+def test_decide_reads_standard_input_and_writes_json(served):
+    got = run("decide", "-", "--address", served.address, "--format", "json", text=json.dumps(BASKET))
+    assert got.exit_code == 0, got.output
+    answer = json.loads(got.output)
+    assert answer["decision"]["totals"]["payable_minor"] == "458"
+    assert len(answer["envelope"]["decision_digest"]) == 64
+
+
+def test_a_refused_basket_ends_with_1_and_names_the_field(served, tmp_path):
+    path = tmp_path / "basket.json"
+    path.write_text(json.dumps({**BASKET, "currency": ""}))
+    got = run("decide", str(path), "--address", served.address)
+    assert (got.exit_code, got.stderr) == (1, "einklang: currency: needed\n")
+    got = run("decide", str(path), "--address", served.address, "--format", "json")
+    assert (got.exit_code, json.loads(got.output)["field"]) == (1, "currency")
+
+
+@pytest.mark.parametrize("text", ["{", '{"chanel": "pos"}', '{"lines": [{"quantity": 1.5}]}', "[]"])
+def test_a_basket_that_is_none_ends_with_1(served, text):
+    got = run("decide", "-", "--address", served.address, text=text)
+    assert got.exit_code == 1
+    assert got.stderr.startswith("einklang: not a DecideRequest: ")
+    assert len(got.stderr.splitlines()) == 1
+
+
+def test_nobody_answers(basket):
+    got = run("decide", basket, "--address", "127.0.0.1:1", "--timeout", "2")
+    assert got.exit_code == 1
+    assert "no server answers at 127.0.0.1:1" in got.stderr
+    assert run("status", "--address", "127.0.0.1:1", "--timeout", "2").exit_code == 1
+
+
+def test_explain_a_basket(served, basket):
+    got = run("explain", basket, "--address", served.address)
+    assert got.exit_code == 0, got.output
+    first, second, *_ = got.output.splitlines()
+    assert first.split(maxsplit=2)[:2] == ["fashion", "condition"]
+    assert first.endswith("EUR 12.40 more of «Mode» and it applies")
+    assert second.split()[:3] == ["pasta", "applied", "-EUR"]
+    got = run("explain", basket, "-p", "pasta", "--address", served.address, "--format", "json")
+    assert [e["promotion"] for e in json.loads(got.output)["explanations"]] == ["pasta"]
+    got = run("explain", basket, "-p", "nope", "--address", served.address)
+    assert (got.exit_code, "promotions[0]" in got.stderr) == (1, True)
+
+
+def test_status(served):
+    got = run("status", "--address", served.address)
+    assert got.exit_code == 0, got.output
+    assert got.output.startswith(f"{served.address} is ready\nin force   entry 1 since ")
+    assert "scheduled  entry 2 from " in got.output
+    state = json.loads(run("status", "--address", served.address, "--format", "json").output)
+    assert (state["ready"], state["timeline"]["in_force"]["sequence"]) == (True, "1")
+
+
+def test_status_of_a_server_that_is_not_ready():
+    with serving(Holder(), ready=False) as server:
+        got = run("status", "--address", server.address)
+    assert got.exit_code == 1
+    assert "is not ready" in got.output
+    assert "in force   nothing" in got.output
+
+
+def test_nothing_is_coloured_in_a_pipe():
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"}
+    got = subprocess.run(
+        [sys.executable, "-m", "server.cli", "check", str(GOOD)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert b"\x1b" not in got.stdout + got.stderr
+
+
+HEAVY = ("grpc", "lark", "numba", "numpy", "redis", "pydantic", "google.protobuf", "dsl.compiler")
+
+
+def test_help_loads_nothing_that_it_does_not_need():
+    code = f"import sys, server.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    got = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert got.stdout == "[]\n"
+
+
+def test_the_serving_path_loads_no_parser():
+    code = (
+        "import sys, server.app, server.services, server.convert, server.activate, server.rulesets; "
+        "print([name for name in sys.modules if name.split('.')[0] in ('dsl', 'lark')])"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"}
+    got = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert got.stdout == "[]\n"

@@ -1,0 +1,418 @@
+"""The store, against the embedded one: what is written comes back whole, and nothing is trusted for where it lies."""
+
+import asyncio
+import hashlib
+import random
+import zlib
+
+import pytest
+import redis
+
+from engine.program import address
+from engine.timeline import BadEntry, Timeline, decode, make_entry
+from server.embedded import EmbeddedStore, store_settings
+from server.settings import load
+from server.store import (
+    CHUNK,
+    BadStoreData,
+    Build,
+    NotStored,
+    Regressed,
+    StoreUnavailable,
+    StoreUnsuitable,
+    TooEarly,
+    opened,
+)
+from tests.running import short_directory
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Settings of a store that runs."""
+    with short_directory() as home:
+        settings = load({"data_dir": home / "data", "runtime_dir": home / "run", "address": "127.0.0.1:0"})
+        store = EmbeddedStore(settings)
+        store.start()
+        yield store_settings(settings)
+        store.stop()
+
+
+@pytest.fixture
+def tenant(running, request):
+    """The same with a tenant of this test's own."""
+    name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    return running.model_copy(update={"tenant": name})
+
+
+@pytest.fixture
+def raw(running):
+    """The store without our code."""
+    client = redis.Redis.from_url(running.store)
+    yield client
+    client.close()
+
+
+def run(settings, story):
+    """story(store) with an open store."""
+
+    async def all_of_it():
+        async with opened(settings) as store:
+            return await story(store)
+
+    return asyncio.run(all_of_it())
+
+
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["zeros", "noise"])
+def test_a_part_comes_back_as_it_was_whatever_its_size(tenant, size, kind):
+    data = bytes(size) if kind == "zeros" else random.Random(size).randbytes(size)
+    digest = hashlib.sha256(data).hexdigest()
+
+    async def story(store):
+        assert await store.put_parts({digest: data}) == 1
+        assert await store.put_parts({digest: data}) == 0
+        return await store.get_part(digest, size)
+
+    assert run(tenant, story) == data
+
+
+def test_programs_are_stored_once_by_their_address(tenant):
+    programs = [b'{"a":1}', b'{"b":2}', b'{"a":1}']
+
+    async def story(store):
+        assert await store.missing_programs(programs[:2]) == 2
+        addresses, new = await store.put_programs(programs)
+        assert (addresses, new) == ((address(programs[0]), address(programs[1])), 2)
+        assert (await store.put_programs([*programs, b"{}"]))[1] == 1
+        assert await store.get_program(addresses[1]) == programs[1]
+        with pytest.raises(NotStored):
+            await store.get_program("f" * 64)
+
+    run(tenant, story)
+
+
+def test_all_keys_of_a_tenant_share_its_hash_tag(tenant, raw):
+    async def story(store):
+        data = random.Random(1).randbytes(2 * CHUNK)
+        await store.put_parts({hashlib.sha256(data).hexdigest(): data})
+        await store.put_programs([b"{}"])
+        digest = await store.put_manifest(b"{}")
+        await store.put_build("a" * 64, Build(digest, ("b" * 64,)))
+        await store.append(digest=digest, author="a", reason="r")
+
+    before = set(raw.keys())
+    run(tenant, story)
+    new = set(raw.keys()) - before
+    assert len(new) >= 7
+    assert all(key.startswith(f"einklang:{{{tenant.tenant}}}:".encode()) for key in new)
+
+
+def tampered(kind):
+    """(what is laid into the store for a part, its size by the manifest) and chunk 1, if any."""
+    good = b"x" * 1_000
+    head = b"einklang-blob 1 1000 1\n"
+    match kind:
+        case "other bytes":
+            return head + zlib.compress(b"y" * 1_000)
+        case "longer":
+            return head + zlib.compress(b"x" * 1_001)
+        case "shorter":
+            return head + zlib.compress(b"x" * 999)
+        case "bomb":
+            return head + zlib.compress(bytes(50_000_000))
+        case "says more":
+            return b"einklang-blob 1 1001 1\n" + zlib.compress(good + b"x")
+        case "huge":
+            return b"einklang-blob 1 999999999999 999999\n" + zlib.compress(good)
+        case "chunks do not fit":
+            return b"einklang-blob 1 1000 2\n" + zlib.compress(good)
+        case "other format":
+            return b"einklang-blob 2 1000 1\n" + zlib.compress(good)
+        case "cut off":
+            return (head + zlib.compress(random.Random(0).randbytes(1_000)))[:-20]
+        case "something behind":
+            return head + zlib.compress(good) + b"more"
+        case "not packed":
+            return head + good
+        case "nothing of ours":
+            return b"hello"
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "other bytes", "longer", "shorter", "bomb", "says more", "huge", "chunks do not fit", "other format", "cut off",
+        "something behind", "not packed", "nothing of ours",
+    ],
+)  # fmt: skip
+def test_what_was_tampered_with_is_refused(tenant, raw, kind):
+    digest = hashlib.sha256(b"x" * 1_000).hexdigest()
+
+    async def story(store):
+        raw.set(store.keys.part(digest), tampered(kind))
+        with pytest.raises(BadStoreData):
+            await store.get_part(digest, 1_000)
+
+    run(tenant, story)
+
+
+def test_a_missing_chunk_is_refused(tenant, raw):
+    data = random.Random(2).randbytes(2 * CHUNK)
+    digest = hashlib.sha256(data).hexdigest()
+
+    async def story(store):
+        await store.put_parts({digest: data})
+        raw.delete(f"{store.keys.part(digest)}:1")
+        with pytest.raises(BadStoreData):
+            await store.get_part(digest, len(data))
+
+    run(tenant, story)
+
+
+def test_a_manifest_under_a_foreign_name_is_refused(tenant, raw):
+    async def story(store):
+        digest = await store.put_manifest(b'{"format":1}')
+        raw.copy(store.keys.manifest(digest), store.keys.manifest("f" * 64))
+        assert await store.get_manifest(digest) == b'{"format":1}'
+        with pytest.raises(BadStoreData):
+            await store.get_manifest("f" * 64)
+
+    run(tenant, story)
+
+
+def test_a_key_of_another_type_is_an_error_of_ours_not_a_crash(tenant, raw):
+    async def story(store):
+        raw.rpush(store.keys.manifest("e" * 64), "x")
+        with pytest.raises(StoreUnsuitable):
+            await store.get_manifest("e" * 64)
+
+    run(tenant, story)
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{", b'{"digest":"x","programs":[],"notes":[]}', b'{"digest":1}', b"null"])
+def test_an_unreadable_build_record_means_compiling_again(tenant, raw, data):
+    async def story(store):
+        raw.set(store.keys.build("a" * 64), b"einklang-blob 1 %d 1\n" % len(data) + zlib.compress(data))
+        assert await store.get_build("a" * 64) is None
+
+    run(tenant, story)
+
+
+def test_a_build_counts_only_while_its_manifest_is_stored(tenant, raw):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        build = Build(digest, ("b" * 64,), ({"code": "W"},))
+        await store.put_build("c" * 64, build)
+        assert await store.get_build("c" * 64) == build
+        raw.delete(store.keys.manifest(digest))
+        assert await store.get_build("c" * 64) is None
+
+    run(tenant, story)
+
+
+# ------------------------------------------------------------------------------------------------ the Timeline
+
+
+def test_entries_are_appended_one_behind_the_other(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        before_us = await store.now_us()
+        entries = [await store.append(digest=digest, author="anna", reason=f"no. {n}") for n in range(3)]
+        assert [entry.sequence for entry in entries] == [1, 2, 3]
+        assert all(before_us < entry.effective_from_us < before_us + 5_000_000 for entry in entries)
+        timeline = await store.timeline()
+        assert timeline.entries == tuple(entries)
+        now_us, same = await store.read(timeline)
+        assert same is timeline
+        assert now_us > before_us
+
+    run(tenant, story)
+
+
+def test_an_entry_must_lie_ahead_of_the_stores_time(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        now_us = await store.now_us()
+        with pytest.raises(TooEarly) as refused:
+            await store.append(digest=digest, author="a", reason="", effective_from_us=now_us)
+        assert refused.value.earliest_us > now_us
+        entry = await store.append(digest=digest, author="a", reason="", effective_from_us=now_us + 60_000_000)
+        assert entry.effective_from_us == now_us + 60_000_000
+
+    run(tenant, story)
+
+
+def test_a_tenants_lead_is_kept(tenant):
+    led = tenant.model_copy(update={"lead_ms": 5_000})
+
+    async def story(store):
+        assert store.lead_us == 5_000_000
+        digest = await store.put_manifest(b"{}")
+        now_us = await store.now_us()
+        with pytest.raises(TooEarly):
+            await store.append(digest=digest, author="a", reason="", effective_from_us=now_us + 4_000_000)
+        entry = await store.append(digest=digest, author="a", reason="")
+        assert entry.effective_from_us >= now_us + 5_000_000
+
+    run(led, story)
+
+    async def later(store):
+        assert store.lead_us == 5_000_000
+
+    run(tenant, later)  # set up once; another node's settings do not change it
+
+
+def test_an_entry_never_names_what_is_not_stored(tenant):
+    async def story(store):
+        with pytest.raises(NotStored):
+            await store.append(digest="f" * 64, author="a", reason="")
+        assert (await store.timeline()).entries == ()
+
+    run(tenant, story)
+
+
+def test_texts_out_of_bounds_are_refused_before_the_store_is_asked(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        with pytest.raises(BadEntry):
+            await store.append(digest=digest, author="a", reason="x" * 5_000)
+
+    run(tenant, story)
+
+
+def test_publishers_at_the_same_time_all_get_their_place(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        entries = await asyncio.gather(
+            *(store.append(digest=digest, author=f"author {n}", reason="") for n in range(4))
+        )
+        assert sorted(entry.sequence for entry in entries) == [1, 2, 3, 4]
+        assert len((await store.timeline()).entries) == 4
+
+    run(tenant, story)
+
+
+def test_the_same_entry_is_taken_only_once(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        now_us = await store.now_us()
+        entry = make_entry(
+            None, effective_from_us=now_us + 10**6, digest=digest, author="a", reason="", appended_at_us=now_us
+        )
+        assert await store._append_once(entry) == ("OK", 1)
+        assert await store._append_once(entry) == ("DUP", 1)
+        other = make_entry(
+            None, effective_from_us=now_us + 10**6, digest=digest, author="b", reason="", appended_at_us=now_us
+        )
+        assert await store._append_once(other) == ("CONFLICT", 1)
+        stale = make_entry(
+            entry, effective_from_us=now_us + 10**9, digest=digest, author="b", reason="", appended_at_us=now_us - 10**8
+        )
+        assert (await store._append_once(stale))[0] == "STALE"
+
+    run(tenant, story)
+
+
+@pytest.mark.parametrize("how", ["drop the last", "alter", "all gone", "append rubbish", "append out of order"])
+def test_a_tampered_timeline_is_noticed(tenant, raw, how):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        for _ in range(3):
+            await store.append(digest=digest, author="a", reason="")
+        known = await store.timeline()
+        key = store.keys.timeline
+        match how:
+            case "drop the last":
+                raw.rpop(key)
+            case "all gone":
+                raw.delete(key)
+            case "alter":
+                raw.lset(key, 2, raw.lindex(key, 2).replace(b'"author":"a"', b'"author":"b"'))
+            case "append rubbish":
+                raw.rpush(key, b"x" * 100_000)
+            case "append out of order":
+                raw.rpush(key, raw.lindex(key, 0))
+        with pytest.raises((Regressed, BadStoreData)):
+            await store.read(known)
+        if how not in {"drop the last", "all gone"}:
+            with pytest.raises(BadStoreData):
+                await store.timeline()
+
+    run(tenant, story)
+
+
+def test_a_long_timeline_is_read_in_pieces(tenant, raw):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        entry, rows = None, []
+        for number in range(2_500):
+            entry = make_entry(
+                entry, effective_from_us=number, digest=digest, author="a", reason="", appended_at_us=number
+            )
+            rows.append(entry.encode())
+        raw.rpush(store.keys.timeline, *rows)
+        timeline = await store.timeline()
+        assert timeline.head == decode(rows[-1])
+        assert len(timeline.entries) == 2_500
+
+    run(tenant, story)
+
+
+# ------------------------------------------------------------------------------------------------ the start check
+
+
+def test_a_store_that_is_not_there_is_unavailable(tenant):
+    missing = tenant.model_copy(update={"store": "unix:///nowhere/at/all.sock"})
+
+    async def story(store):
+        raise AssertionError
+
+    with pytest.raises(StoreUnavailable):
+        run(missing, story)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("appendonly", "no", "appendonly yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
+)
+def test_a_store_that_would_break_a_promise_is_refused_by_name(tenant, raw, name, value, says):
+    before = raw.config_get(name)[name]
+    raw.config_set("maxmemory", 10**9)
+    raw.config_set(name, value)
+    try:
+
+        async def story(store):
+            raise AssertionError
+
+        with pytest.raises(StoreUnsuitable, match=says):
+            run(tenant, story)
+    finally:
+        raw.config_set(name, before)
+        raw.config_set("maxmemory", 0)
+
+
+def test_a_tenant_of_another_format_is_refused(tenant, raw):
+    raw.hset(f"einklang:{{{tenant.tenant}}}:meta", "format", "2")
+
+    async def story(store):
+        raise AssertionError
+
+    with pytest.raises(StoreUnsuitable, match="another version"):
+        run(tenant, story)
+
+
+def test_the_functions_are_loaded_again_when_they_differ(tenant, raw):
+    raw.function_load(
+        "#!lua name=einklang_timeline_v1\nredis.register_function('einklang_timeline_v1_begin', "
+        "function() return {'old'} end)",
+        replace=True,
+    )
+
+    async def story(store):
+        return await store.timeline()
+
+    assert run(tenant, story) == Timeline()
