@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, cast
 
@@ -146,9 +146,8 @@ class Builder:
 
     def names(self, tree: Tree) -> tuple[ast.Name, ...]:
         """A list of names."""
-        found_names = tuple(self.name(leaf) for leaf in tree.children)
-        self.listed(len(found_names), self.span(tree.children[0]))
-        return found_names
+        self.listed(len(tree.children), self.span(tree.children[0]))
+        return tuple(self.name(leaf) for leaf in tree.children[: limits.LIST_ENTRIES_MAX])
 
     def quoted(self, leaf: Tree, most: int = limits.TEXT_CHARACTERS_MAX) -> ast.Quoted:
         """A text without its quotes."""
@@ -169,6 +168,16 @@ class Builder:
     def later(self, code: str, tree: Tree) -> ast.NotYet:
         """What parses and cannot run yet."""
         return ast.NotYet(code, self.line_span(tree))
+
+    def whole(self, trees: Iterable[Tree], build: Callable[[Tree], _T]) -> tuple[_T, ...]:
+        """The nodes of lines; a line with a finding is left out, so that nothing is said of it twice."""
+        nodes = []
+        for tree in trees:
+            before = len(self.findings)
+            node = build(tree)
+            if len(self.findings) == before:
+                nodes.append(node)
+        return tuple(nodes)
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -296,7 +305,7 @@ class Builder:
         for part in tree.children:
             match part.data:
                 case "entity":
-                    attributes = tuple(self.attribute(child) for child in part.children[1:])
+                    attributes = self.whole(part.children[1:], self.attribute)
                     self.listed(len(attributes), self.line_span(part))
                     parts.append(ast.Entity(self.name(part.children[0]), attributes))
                 case "event":
@@ -376,7 +385,7 @@ class Builder:
     def d_segment(self, tree: Tree) -> ast.SetDecl:
         """segment NAME { … }"""
         name, title, rest = self.titled(tree)
-        lines = tuple(self.line(child) for child in rest if child.data not in ("refresh", "label"))
+        lines = self.whole((child for child in rest if child.data not in ("refresh", "label")), self.line)
         unbuilt = tuple(self.later("P9004", child) for child in rest if child.data == "refresh")
         self.listed(len(lines), name.span)
         return ast.SetDecl("segment", name, title, lines, unbuilt, self.line_span(tree))
@@ -384,7 +393,7 @@ class Builder:
     def d_group(self, tree: Tree) -> ast.Group:
         """group NAME { … }"""
         name, title, rest = self.titled(tree)
-        return ast.Group(name, title, tuple(self.group_line(line) for line in rest), self.line_span(tree))
+        return ast.Group(name, title, self.whole(rest, self.group_line), self.line_span(tree))
 
     def group_line(self, line: Tree) -> ast.GroupLine:
         """gives, apply, prices, order."""
@@ -444,7 +453,9 @@ class Builder:
         self.depth += 1
         if self.depth > limits.NESTING_MAX:
             self.report("P0302", self.line_span(block), most=limits.NESTING_MAX)
-        lines = tuple(self.line(child) for child in block.children)
+            self.depth -= 1
+            return ()
+        lines = self.whole(block.children, self.line)
         self.listed(len(lines), self.line_span(block))
         self.depth -= 1
         return lines
@@ -533,7 +544,7 @@ class Builder:
     def d_promotion(self, tree: Tree) -> ast.Promotion:
         """promotion NAME { … }"""
         name, title, rest = self.titled(tree)
-        clauses = tuple(self.clause(child) for child in rest)
+        clauses = self.whole(rest, self.clause)
         self.listed(len(clauses), name.span)
         return ast.Promotion(name, title, clauses, self.line_span(tree))
 
@@ -760,7 +771,7 @@ class Builder:
     def d_sample(self, tree: Tree) -> ast.Sample:
         """sample NAME { … }"""
         name, title, rest = self.titled(tree)
-        values = tuple((self.name(line.children[0]), self.value(line.children[1])) for line in rest)
+        values = self.whole(rest, lambda line: (self.name(line.children[0]), self.value(line.children[1])))
         self.listed(len(values), name.span)
         return ast.Sample(name, title, values, self.line_span(tree))
 
@@ -769,7 +780,7 @@ class Builder:
         sentence, *rest = tree.children
         quoted = self.quoted(sentence)
         self.listed(len(rest), quoted.span)
-        lines = tuple(self.test_line(line) for line in rest)
+        lines = self.whole(rest, self.test_line)
         return ast.Test(ast.Name(quoted.text, quoted.span), lines, self.line_span(tree))
 
     def test_line(self, tree: Tree) -> ast.TestLine:

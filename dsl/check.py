@@ -111,12 +111,11 @@ def _groups(findings: Findings) -> None:
     for name in names:
         if name.text not in project.groups:
             findings.unknown("P1006", name, project.groups, "group")
-    for twice in {name.text for name in names if [n.text for n in names].count(name.text) > 1}:
-        second = [name for name in names if name.text == twice][1]
-        findings.add(found("P2010", second.span, name=twice))
+    findings.twice(names)
+    placed = {name.text for name in names}
     for group in project.groups.values():
         _group(findings, group)
-        if group.name.text not in {name.text for name in names} and "sequence" not in project.incomplete:
+        if group.name.text not in placed and "sequence" not in project.incomplete:
             place = f" ({where(sequence.span, group.span)})" if sequence else ""
             findings.add(found("P3010", group.name.span, name=group.name.text, where=place))
 
@@ -145,10 +144,7 @@ def _group(findings: Findings, group: ast.Group) -> None:
             clause.name.text for clause in promotion.clauses if isinstance(clause, ast.InGroup)
         }:
             findings.add(found("P3017", name.span, name=name.text, group=group.name.text))
-    listed = [name.text for name in order.names] if order else []
-    for name in order.names if order else ():
-        if listed.count(name.text) > 1 and name is not order.names[listed.index(name.text)]:  # type: ignore[union-attr]
-            findings.add(found("P2010", name.span, name=name.text))
+    findings.twice(order.names if order else ())
 
 
 def _guards(findings: Findings) -> None:

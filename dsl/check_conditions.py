@@ -58,7 +58,7 @@ class Conditions:
             self.findings.add(found(later.code, later.span))
         for line in node.lines:
             self.condition(line.condition, line, node.kind)
-        if node.kind == "segment":
+        if node.kind == "segment" and not node.broken:
             self.consent(node.lines)
 
     def condition(self, condition: ast.Condition, line: ast.Line, scope: str) -> None:
@@ -323,7 +323,8 @@ class Conditions:
             if not isinstance(line.condition, ast.Compare):
                 continue
             info = self.project.attributes.get(line.condition.subject.path)
-            if info is not None and (info.personal or info.predicted):
+            asks = line.condition.op not in ("is known", "is unknown")  # whether it was told is nobody's profile
+            if asks and info is not None and (info.personal or info.predicted):
                 why = "personal" if info.personal else "predicted by a model"
                 self.findings.add(found("P4010", line.condition.subject.span, name=info.name, why=why))
                 return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dsl import ast
 from dsl.check_conditions import Conditions
 from dsl.clauses import clauses, first, limit_key
@@ -13,7 +11,7 @@ from dsl.project import where
 from dsl.values import basis_points, money
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
-from engine.basket import UNITS
+from engine.basket import PRICE_MICROS_MAX, UNITS
 
 SINGLE: dict[type, str] = {
     ast.Runs: "runs",
@@ -82,7 +80,8 @@ class Promotions:
                         self.conditions.products(name)
                 case _:
                     pass
-        self.conditions.consent(tuple(clause.line for clause in clauses(node, ast.When)))
+        if not node.broken:
+            self.conditions.consent(tuple(clause.line for clause in clauses(node, ast.When)))
         group = self.group(node)
         get = first(node, ast.Get)
         if get is not None:
@@ -154,18 +153,10 @@ class Promotions:
         for name in (*(clause.names or ()), *clause.but_not):
             if name.text not in self.project.channels:
                 self.findings.unknown("P1008", name, self.project.channels, "schema")
-        self.twice(clause.names or ())
+        self.findings.twice(clause.names or ())
         out = {name.text for name in clause.but_not}
         if clause.names is None and out and out >= set(self.project.channels):
             self.report("P3018", clause.span)
-
-    def twice(self, names: Sequence[ast.Name]) -> None:
-        """Each name once in a list."""
-        seen: set[str] = set()
-        for name in names:
-            if name.text in seen:
-                self.report("P2010", name.span, name=name.text)
-            seen.add(name.text)
 
     def choice(self, clause: ast.Choice) -> None:
         """Segments or places that exist."""
@@ -175,7 +166,7 @@ class Promotions:
             if name.text not in table:
                 code, keyword = ("P1002", "segment") if segments else ("P1003", "places")
                 self.findings.unknown(code, name, table, keyword)
-        self.twice(clause.any_of)
+        self.findings.twice(clause.any_of)
 
     def buy(self, clause: ast.Buy) -> None:
         """At least one, of a set."""
@@ -198,8 +189,12 @@ class Promotions:
     def reward(self, node: ast.Promotion, get: ast.Get, buy: ast.Buy | None, group: ast.Group | None) -> None:
         """The reward: its amounts, its target, its group."""
         reward = get.reward
-        bought = buy is not None or any(
-            isinstance(clause, ast.NotYet) and clause.code in ("P9014", "P9015", "P9016") for clause in node.clauses
+        bought = (
+            node.broken
+            or buy is not None
+            or any(
+                isinstance(clause, ast.NotYet) and clause.code in ("P9014", "P9015", "P9016") for clause in node.clauses
+            )
         )
         match reward:
             case ast.NotYet():
@@ -232,6 +227,7 @@ class Promotions:
             case ast.FreeService():
                 if reward.service.text not in self.project.services:
                     self.findings.unknown("P1010", reward.service, self.project.services, "schema")
+                    return
                 if buy is not None:
                     self.report("P3014", get.span, count=buy.count, set=buy.of.text)
         if group is not None:
@@ -248,6 +244,8 @@ class Promotions:
         converted = money(amount, self.project.settings.currencies, scale="micros" if fine else "minor")
         if isinstance(converted, Diagnostic):
             self.findings.add(converted)
+        elif fine and any(part.value > PRICE_MICROS_MAX for part in converted):
+            self.report("P0309", amount.span, why=f"at most {PRICE_MICROS_MAX // 1_000_000} for one unit")
         elif not free and any(part.value == 0 for part in converted):
             self.report("P2007", amount.span, what="The amount", least="the smallest coin")
 

@@ -50,10 +50,20 @@ def compile_project(files: Mapping[str, bytes]) -> Compilation:
     if any(not file.text and file.findings for file in parsed):
         project.incomplete.add("file")
     findings = [*findings, *check(project)]
-    diagnostics = in_order([finding for file in parsed for finding in file.findings] + findings)[: limits.FINDINGS_MAX]
+    diagnostics = in_order([finding for file in parsed for finding in file.findings] + findings)
     sources = {
         name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)
     }
     if any(finding.severity == "error" for finding in diagnostics):
-        return Compilation((), diagnostics, (), {}, sources)
-    return Compilation(lower(project), diagnostics, cases(project), clause_spans(project), sources)
+        return Compilation((), worst_first(diagnostics), (), {}, sources)
+    return Compilation(
+        lower(project), diagnostics[: limits.FINDINGS_MAX], cases(project), clause_spans(project), sources
+    )
+
+
+def worst_first(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """At most so many as anybody reads; where there are more, errors are kept before warnings."""
+    if len(diagnostics) <= limits.FINDINGS_MAX:
+        return diagnostics
+    errors = [finding for finding in diagnostics if finding.severity == "error"]
+    return tuple(errors[: limits.FINDINGS_MAX])

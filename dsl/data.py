@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.values import EPOCH, MACHINE_TYPES, AttributeInfo
+from engine.basket import PIECE_MICROS_MAX
 from engine.money import EXPONENTS
 from engine.program import Column, Type
 
@@ -217,7 +218,10 @@ def _score(text: str) -> int:
 def _price(currency: str) -> CellReader:
     def read(text: str) -> int:
         plain = text.removeprefix(currency).strip()
-        return _scaled(plain, 1_000_000)
+        micros = _scaled(plain, 1_000_000)
+        if micros > PIECE_MICROS_MAX:
+            raise _Misfit("no price is that high")
+        return micros
 
     return read
 

@@ -85,7 +85,7 @@ TABLE: dict[str, Text] = {
     "P0104": _error(
         "One condition a line; «{word}» is a block.",
         "{write}",
-        "For different attributes open   {block} of {{ ... }}   with one condition a line.",
+        "{more}",
     ),
     "P0105": _error("Comparisons are written in words.", "write «{write}»"),
     "P0106": _error("There is no such {what}.", "{why}"),
@@ -93,6 +93,8 @@ TABLE: dict[str, Text] = {
     "P0108": _error('Texts stand between straight quotes, "like this", on one line.', "{write}"),
     "P0109": _error("«{word}» has no meaning here.", "{write}"),
     "P0110": _error("A percentage is a number and the sign %.", "write {write}"),
+    "P0111": _error("Several values are «{word}».", "write:   {write}"),
+    "P0112": _error("Days are Mon, Tue, Wed, Thu, Fri, Sat, Sun; several in a row are «Mon to Fri».", "write {write}"),
     # ---- lines, words and braces
     "P0201": _error("«{word}» is not a {what} line.{guess}", "{write}", "{known}"),
     "P0202": _error("«{word}» does not fit here.{guess}", "{write}", "{known}"),
@@ -104,7 +106,7 @@ TABLE: dict[str, Text] = {
     "P0208": _error("Two words are glued together.", "write «{write}»"),
     "P0209": _error(
         "Say whether the amount is for each piece or for all together.",
-        "write «{write} each» or «{write} together»",
+        "write {write}",
     ),
     "P0210": _error(
         "Several are always «any of».",
@@ -218,7 +220,6 @@ TABLE: dict[str, Text] = {
         "«{name}» is not in the group «{group}»; only its own promotions have an order in it.", "take it out"
     ),
     "P3018": _error("This promotion is sold nowhere.", "«but not» takes out every channel"),
-    "P3019": _error("{why}", "{write}"),
     "P3020": _error("Two limits count the same: {what}.", "take one out", "The other stands in line {line}."),
     "P3021": _error("This limit counts nothing: {why}.", "{write}"),
     "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),

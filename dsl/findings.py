@@ -39,6 +39,14 @@ class Findings:
         """A finding whose cause is one, wherever it shows."""
         self._unknown.setdefault((code, key), []).append((span, values))
 
+    def twice(self, names: Iterable[ast.Name]) -> None:
+        """Each name of a list once."""
+        seen: set[str] = set()
+        for name in names:
+            if name.text in seen:
+                self.add(found("P2010", name.span, name=name.text))
+            seen.add(name.text)
+
     @property
     def schema_broken(self) -> bool:
         """Something of the schema could not be read, so that unknown names may well be known."""

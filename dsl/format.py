@@ -10,8 +10,8 @@ from engine.money import EXPONENTS
 
 _PIECE = re.compile(
     r"""(?P<string>"[^"\n]*")
-      | (?P<money>(?P<currency>[A-Z]{3})[ ]?(?P<amount>[0-9]+(?:\.[0-9]+)?)(?![0-9]))
-      | (?P<percent>(?P<share>[0-9]+(?:\.[0-9]+)?)[ ]?%)
+      | (?P<money>(?P<currency>[A-Z]{3})[ \t]*(?P<amount>[0-9]+(?:\.[0-9]+)?)(?![0-9]))
+      | (?P<percent>(?P<share>[0-9]+(?:\.[0-9]+)?)[ \t]*%)
       | (?P<number>[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z:.-]))
       | (?P<mark>[,:(){}])
       | (?P<word>[^\s,:(){}"]+)

@@ -20,10 +20,11 @@ from dsl import ast, limits
 from dsl.build import Builder
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.source import block_end, mask, statement
-from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED
+from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, SYNONYMS
 from dsl.wrong_forms import Place, did_you_mean, recognise
 
 _OPENS = re.compile(r"(settings|schema|products|places|segment|group|guard|codes|promotion|sample|test)\b[^{]*\{\s*$")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FIRST_WORD = re.compile(r"\s*([^\s{}]+)")
 _HEAD = re.compile(r"\s*([a-z]+)\s+(?:([a-z][a-z0-9]*(?:-[a-z0-9]+)*)|\"([^\"]*)\")")
 
@@ -87,7 +88,7 @@ class _File:
         index = 0
         while index < len(self.lines):
             index = self.next(index)
-            if len(self.findings) >= limits.FINDINGS_MAX:
+            if len(self.findings) >= limits.FINDINGS_PER_FILE_MAX:
                 break
         return Parsed(tuple(self.declarations), tuple(self.findings), text)
 
@@ -125,13 +126,15 @@ class _File:
         """The line after this declaration, and how many closing braces it lacks."""
         depth = 0
         number = index
+        comma = False
         while number < len(self.lines):
             covered = self.masked[number]
             if number > index and depth > 0 and _OPENS.match(covered) and covered[0] != " ":
                 return number, depth
             depth += covered.count("{") - covered.count("}")
             number += 1
-            if depth <= 0 and not covered.rstrip().endswith(","):
+            comma = covered.rstrip().endswith(",") if covered.strip() else comma
+            if depth <= 0 and not comma:
                 return number, 0
         return number, max(depth, 0)
 
@@ -157,13 +160,19 @@ class _Declaration:
         """The node; None where nothing can be known of it."""
         if not self.keyword_known():
             return self.head() if _HEAD.match(self.masked[0]) else None
+        if len(self.lines) > limits.DECLARATION_LINES_MAX:
+            size, most = len(self.lines), limits.DECLARATION_LINES_MAX
+            self.findings.append(found("P0304", self.whole(0), size=size, most=most))
+            return self.head()
+        dropped = 0
         while True:
             try:
                 tree = parser().parse("\n".join(self.lines) + "\n")
             except lark.UnexpectedInput as error:
                 if not self.drop(error):
                     return self.head()
-                if len(self.findings) >= limits.FINDINGS_PER_DECLARATION_MAX:
+                dropped += 1
+                if max(len(self.findings), dropped) >= limits.FINDINGS_PER_DECLARATION_MAX:
                     last = self.findings[-1].span
                     self.findings.append(found("P0307", last))
                     return self.head()
@@ -188,9 +197,11 @@ class _Declaration:
         match = _HEAD.match(self.lines[0])
         if not match:
             return None
-        name = match[2] or match[3] or ""
-        span = Span(self.file, self.first, match.start(2) + 1, self.first, match.end(2) + 1)
-        return ast.Broken(match[1], ast.Name(name, span), span)
+        named = 2 if match[2] else 3
+        name = match[named] or ""
+        start, end = match.span(named) if name else match.span(1)
+        span = Span(self.file, self.first, start + 1, self.first, end + 1)
+        return ast.Broken(match[1], ast.Name(name, span) if name else None, span)
 
     def keyword_known(self) -> bool:
         """Does the first line begin as a declaration does? A near miss is reported and read as what it means."""
@@ -219,7 +230,15 @@ class _Declaration:
             index -= 1
         first, end = statement(self.masked, index)
         closing = self.masked[index].strip() == "}"
-        if closing:
+        comma = index - 1
+        while comma > 0 and not self.masked[comma].strip():
+            comma -= 1
+        if closing and comma > 0 and self.masked[comma].rstrip().endswith(","):
+            end = len(self.masked[comma].rstrip())
+            span = Span(self.file, comma + self.first, end, comma + self.first, end + 1)
+            self.findings.append(found("P0203", span, write="the list goes on after a comma; take it out"))
+            first, end = statement(self.masked, comma)[0], comma + 1
+        elif closing:
             opened = self.opener(index)
             if not self.broken:
                 self.findings.append(found("P0207", self.whole(opened)))
@@ -265,6 +284,9 @@ class _Declaration:
         """The word that does not fit, with what would."""
         expected = _expected(error)
         words = sorted({word for name in expected for word in EXPECTED.get(name, ())} | _keywords(expected))
+        words = [
+            {",": "a comma", ":": "a colon", "{": "an opening brace", "}": "a closing brace"}.get(w, w) for w in words
+        ]
         column = getattr(error, "column", 1) or 1
         covered = self.masked[index]
         rest = covered[column - 1 :]
@@ -279,11 +301,11 @@ class _Declaration:
             line = index + self.first
             what = f"{words[0]} is missing" if len(words) == 1 else "something is missing here"
             return found("P0203", Span(self.file, line, end + 1, line, end + 2), write=what, known=known)
-        word = word_match.group()
+        word = self.lines[index][column - 1 : column - 1 + word_match.end()]
         line = index + self.first
         span = Span(self.file, line, column, line, column + len(word))
         first_word = not covered[: column - 1].strip()
-        guess = did_you_mean(word.lower(), [w for w in words if w[0].isalpha()])
+        guess = _meant(word, words, "NAME" in expected)
         glued = _glued(word, words)
         if glued:
             return found("P0208", span, write=glued, fix=glued)
@@ -308,6 +330,17 @@ class _Declaration:
                     return "condition"
                 return {"products": "product set", "codes": "code set"}.get(words[0], words[0]) if words else "rule"
         return "file"
+
+
+def _meant(word: str, words: Sequence[str], name_fits: bool) -> str | None:
+    """The word of the language that is near, or means the same; a name in capital letters is one in small ones."""
+    for other in SYNONYMS.get(word.lower(), ()):
+        if other in words:
+            return other
+    guess = did_you_mean(word.lower(), [known for known in words if known[0].isalpha() and " like " not in known])
+    if guess is None and name_fits and word != word.lower() and _NAME.fullmatch(word.lower()):
+        return word.lower()
+    return guess
 
 
 def _line_of(error: lark.UnexpectedInput) -> int:

@@ -41,15 +41,14 @@ def statement(masked: Sequence[str], index: int) -> tuple[int, int]:
     while first > 0 and _carries_on(masked, first - 1):
         first -= 1
     last = index
-    while last + 1 < len(masked) and masked[last].rstrip().endswith(","):
+    while last + 1 < len(masked) and _carries_on(masked, last, first):
         last += 1
-        while last + 1 < len(masked) and not masked[last].strip():
-            last += 1
     return first, last + 1
 
 
-def _carries_on(masked: Sequence[str], index: int) -> bool:
-    while index > 0 and not masked[index].strip():
+def _carries_on(masked: Sequence[str], index: int, first: int = 0) -> bool:
+    """Does the statement go on after this line? Empty lines after a comma do not end it."""
+    while index > first and not masked[index].strip():
         index -= 1
     return masked[index].rstrip().endswith(",")
 
@@ -61,6 +60,6 @@ def block_end(masked: Sequence[str], first: int) -> int:
     while index < len(masked):
         depth += masked[index].count("{") - masked[index].count("}")
         index += 1
-        if depth <= 0 and not masked[index - 1].rstrip().endswith(","):
+        if depth <= 0 and not _carries_on(masked, index - 1, first):
             break
     return index

@@ -188,6 +188,31 @@ RESERVED: dict[str, frozenset[str]] = {
 
 REASONS: dict[str, Reason] = {reason.name.lower().replace("_", "-"): reason for reason in Reason}
 
+# Words that people write where the language has another one, the likeliest first.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "all": ("everyone", "everywhere"),
+    "at": ("in",),
+    "bis": ("until",),
+    "discount": ("off",),
+    "everyone": ("everywhere",),
+    "everywhere": ("everyone",),
+    "greater": ("more than", "at least"),
+    "if": ("when",),
+    "max": ("at most",),
+    "maximum": ("at most",),
+    "min": ("at least",),
+    "minimum": ("at least",),
+    "more": ("at least",),
+    "less": ("at most",),
+    "only": ("exactly",),
+    "overall": ("in",),
+    "per": ("each",),
+    "till": ("until",),
+    "to": ("until",),
+    "von": ("from",),
+    "without": ("except", "but"),
+}
+
 # What a place in a line can hold, where it is no keyword: the grammar's terminals in people's words.
 EXPECTED: dict[str, tuple[str, ...]] = {
     "AT_LEAST": ("at least",),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.format import amount
 
@@ -54,8 +55,12 @@ Recogniser = Callable[[Place], Iterator[Diagnostic]]
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """The nearest known word, if one is near."""
     candidates = sorted(set(known))
-    if word in candidates:
+    if word in candidates or not word:
         return None
+    if len(candidates) > limits.GUESSED_NAMES_MAX:
+        ends = (word[:2], word[-3:])
+        candidates = [name for name in candidates if (name[:2], name[-3:]) == ends or name[:6] == word[:6]]
+        candidates = candidates[: limits.GUESSED_NAMES_MAX]
     near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.66)
     if near:
         return near[0]
@@ -141,8 +146,9 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
             fix = f"{same[1]} is one of {same[2]}, {same[3]}"
             write = f"write:   {fix}"
             fix_span = place.span(same.start(), same.end())
+        more = "For different attributes open   any of { ... }   with one condition a line." if block == "any" else ""
         yield found(
-            "P0104", place.span(*hit.span()), word=hit.group(), write=write, block=block, fix=fix, fix_span=fix_span
+            "P0104", place.span(*hit.span()), word=hit.group(), write=write, more=more, fix=fix, fix_span=fix_span
         )
         return
 
@@ -189,10 +195,12 @@ def _each_or_together(place: Place) -> Iterator[Diagnostic]:
         place.masked,
     )
     if hit and hit[1] != "per":
-        yield found("P0209", place.span(*hit.span(1)), write=f"off {hit[1]}")
+        write = f"«off {hit[1]} each» or «off {hit[1]} together»"
+        yield found("P0209", place.span(*hit.span(1)), write=write)
     hit = re.match(r"\s*get\s+(?:them|[a-z][a-z0-9-]*)\s+for\s+([A-Z]{3} ?\d+(?:\.\d+)?)\s*$", place.masked)
     if hit:
-        yield found("P0209", place.span(*hit.span(1)), write=hit[1])
+        bundle = f" or «get them together for {hit[1]}»" if " them " in hit[0] else ""
+        yield found("P0209", place.span(*hit.span(1)), write=f"«{hit[1]} each»{bundle}")
 
 
 def _any_of(place: Place) -> Iterator[Diagnostic]:
@@ -201,6 +209,38 @@ def _any_of(place: Place) -> Iterator[Diagnostic]:
         listed = ", ".join(part.strip() for part in hit[2].split(","))
         write = f"{hit[1]} any of {listed}"
         yield found("P0210", place.span(hit.start(1), hit.end(2)), write=write, fix=write)
+
+
+def _values(place: Place) -> Iterator[Diagnostic]:
+    value = r"(?:[\w-]+|\"[^\"]*\")"
+    hit = re.search(rf"\b(is|has)( not)? ({value}(?:\s*,\s*{value})+)\s*$", place.masked)
+    if hit:
+        word = "has" if hit[1] == "has" else f"is{hit[2] or ''}"
+        listed = ", ".join(part.strip() for part in place.line[hit.start(3) : hit.end(3)].split(","))
+        write = f"{word} one of {listed}"
+        yield found("P0111", place.span(hit.start(1), hit.end(3)), word=f"{word} one of", write=write, fix=write)
+
+
+_DAYS = {
+    "Mon": "Monday Mo Montag",
+    "Tue": "Tuesday Tues Di Dienstag",
+    "Wed": "Wednesday Mi Mittwoch",
+    "Thu": "Thursday Thur Thurs Do Donnerstag",
+    "Fri": "Friday Fr Freitag",
+    "Sat": "Saturday Sa Samstag",
+    "Sun": "Sunday So Sonntag",
+}
+_SHORT = {word.lower(): day for day, words in _DAYS.items() for word in (day, *words.split())}
+
+
+def _days(place: Place) -> Iterator[Diagnostic]:
+    if not re.match(r"\s*only on\b", place.masked):
+        return
+    for hit in re.finditer(r"([A-Za-z]+)(?:\s*[-–]\s*([A-Za-z]+))?", place.masked):
+        days = [_SHORT.get(word.lower()) for word in hit.groups() if word]
+        write = " to ".join(day for day in days if day)
+        if None not in days and write != hit.group():
+            yield found("P0112", place.span(*hit.span()), write=write, fix=write)
 
 
 def _bad_names(place: Place) -> Iterator[Diagnostic]:
@@ -236,6 +276,8 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     _percent_words,
     _each_or_together,
     _any_of,
+    _values,
+    _days,
     _bad_names,
 )
 

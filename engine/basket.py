@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine import instructions
+from engine.instructions import DIMENSIONS
 from engine.program import Type
 
 LINES_MAX = 1_000  # a basket; a wholesale order has some hundreds
@@ -30,16 +32,7 @@ assert MEASURE_MAX * PRICE_MICROS_MAX < 2**63
 assert TOTAL_MINOR_MAX * BASIS_POINTS < 2**63
 
 # Units of measure: dimension, and how many thousandths of the smallest unit of the dimension one thousandth is.
-UNITS: dict[str, tuple[str, int]] = {
-    "kg": ("mass", 1_000),  # in g
-    "g": ("mass", 1),
-    "l": ("volume", 1_000),  # in ml
-    "ml": ("volume", 1),
-    "m": ("length", 1),
-    "lb": ("pounds", 16),  # in oz: imperial and metric units are never converted into each other
-    "oz": ("pounds", 1),
-    "gal": ("gallons", 1),
-}
+UNITS: dict[str, tuple[str, int]] = {name: (DIMENSIONS[number], factor) for name, number, factor in instructions.UNITS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,43 @@ from engine.assign import (
 )
 from engine.decision import Reason
 from engine.discounts import Application, alone, available, fill_gains, in_order, settle, takes
-from engine.image import Rules
 from engine.instructions import Apply, Mark
-from engine.match import MISSING_PIECES, UNJUDGED, Candidates, Truths, admit, eligible, judge_places
+from engine.layout import (
+    Q_FEES,
+    Q_LINE_MARKS,
+    Q_UNIT_ARTICLE,
+    Q_UNIT_FACTOR,
+    Q_UNIT_LINE,
+    Q_UNIT_LIST,
+    Q_UNIT_MEASURE,
+    R_APPLY,
+    R_AT_MOST,
+    R_BUY,
+    R_GIVES,
+    R_GROUP,
+    R_ORIGINAL,
+    R_PLACE_BEGIN,
+    R_RANK,
+    R_SEGMENT_BEGIN,
+    R_TARGET,
+    T_ALONE,
+    T_APPLICATIONS,
+    T_BEATEN_BY,
+    T_BUDGET,
+    T_CAP,
+    T_CLAUSE,
+    T_MISSING,
+    T_MISSING_KIND,
+    T_MISSING_SET,
+    T_PROMOTION,
+    T_REASON,
+    T_SAVING,
+    Ints,
+    at,
+    size,
+)
+from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
 from engine.prorate import prorate
-from engine.resolve import Question
-
-Ints = npt.NDArray[np.int64]
 
 SETS_MAX = 5_000  # sets of promotions that «at most N» tries
 
@@ -64,19 +94,19 @@ class Offers(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def combine(rules: Rules, q: Question, table: Candidates, state: State) -> None:
+def combine(rules: Ints, q: Ints, table: Ints, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence."""
-    segments = rules.segment_begin.shape[0] - 1
-    places = rules.place_begin.shape[0] - 1
+    segments = size(rules, R_SEGMENT_BEGIN) - 1
+    places = size(rules, R_PLACE_BEGIN) - 1
     truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64))
     judge_places(rules, q, truths)
-    total = table.promotion.shape[0]
-    groups = rules.gives.shape[0]
+    total = table.shape[1]
+    groups = size(rules, R_GIVES)
     sizes = np.zeros(groups, np.int64)
     for row in range(total):
         eligible(rules, q, table, row, truths)
-        if table.reason[row] == 0:
-            sizes[rules.group[table.promotion[row]]] += 1
+        if table[T_REASON, row] == 0:
+            sizes[at(rules, R_GROUP, table[T_PROMOTION, row])] += 1
     for g in range(groups):
         if sizes[g] == 0:
             continue
@@ -84,12 +114,12 @@ def combine(rules: Rules, q: Question, table: Candidates, state: State) -> None:
         ranks = np.empty(sizes[g], np.int64)
         count = 0
         for row in range(total):
-            p = table.promotion[row]
-            if rules.group[p] == g and table.reason[row] == 0:
-                rows[count], ranks[count] = row, rules.rank[p]
+            p = table[T_PROMOTION, row]
+            if at(rules, R_GROUP, p) == g and table[T_REASON, row] == 0:
+                rows[count], ranks[count] = row, at(rules, R_RANK, p)
                 count += 1
         rows = rows[np.argsort(ranks, kind="mergesort")]  # declared order
-        if rules.gives[g] == 1:
+        if at(rules, R_GIVES, g) == 1:
             grant_benefits(rules, q, table, state, truths, g, rows)
         else:
             give_discounts(rules, q, table, state, truths, g, rows)
@@ -100,22 +130,22 @@ def combine(rules: Rules, q: Question, table: Candidates, state: State) -> None:
 
 @njit(cache=True, nogil=True)
 def give_discounts(
-    rules: Rules, q: Question, table: Candidates, state: State, truths: Truths, g: int, rows: Ints
+    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints
 ) -> None:
     """One group of price rewards."""
-    original = rules.original[g]
+    original = at(rules, R_ORIGINAL, g)
     offers = prepare(rules, q, table, state, truths, original, rows)
     if offers.rows.shape[0] == 0:
         return
-    taken = np.full(q.unit_line.shape[0], -1, np.int64)  # in per-item groups: the candidate that each unit serves
-    mode = rules.apply[g]
+    taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)  # in per-item groups: the candidate that each unit serves
+    mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
     if mode == _BEST_PER_ITEM:
         apply_best_per_item(rules, q, table, state, original, offers, taken)
     elif mode == _FIRST_PER_ITEM:
         apply_first_per_item(rules, q, table, state, original, offers, taken)
     elif mode == _AT_MOST:
-        apply_at_most(rules, q, table, state, original, offers, rules.at_most[g])
+        apply_at_most(rules, q, table, state, original, offers, at(rules, R_AT_MOST, g))
     elif mode == _ALL:
         apply_set(rules, q, table, state, original, offers, np.ones(offers.rows.shape[0], np.bool_))
     else:
@@ -123,7 +153,7 @@ def give_discounts(
         top = 0
         if mode == _BEST:
             for i in range(1, offers.rows.shape[0]):
-                a, b = table.alone[offers.rows[i]], table.alone[offers.rows[top]]
+                a, b = table[T_ALONE, offers.rows[i]], table[T_ALONE, offers.rows[top]]
                 if a > b or (a == b and offers.rows[i] < offers.rows[top]):
                     top = i
         chosen[top] = True
@@ -133,58 +163,58 @@ def give_discounts(
 
 @njit(cache=True, nogil=True)
 def prepare(
-    rules: Rules, q: Question, table: Candidates, state: State, truths: Truths, original: int, rows: Ints
+    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, original: int, rows: Ints
 ) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
-    pool = np.empty(max(64, q.unit_line.shape[0]), np.int64)
-    count = size = 0
+    pool = np.empty(max(64, size(q, Q_UNIT_LINE)), np.int64)
+    count = used = 0
     for row in rows:
-        p = table.promotion[row]
+        p = table[T_PROMOTION, row]
         admit(rules, q, table, row, truths, state.left, original)
-        if table.reason[row]:
+        if table[T_REASON, row]:
             continue
         units, unguarded = available(rules, q, p)
         judge_alone(rules, q, table, row, units, unguarded, state.left, original)
-        if table.reason[row]:
+        if table[T_REASON, row]:
             continue
-        while size + units.shape[0] > pool.shape[0]:
+        while used + units.shape[0] > pool.shape[0]:
             larger = np.empty(2 * pool.shape[0], np.int64)
-            larger[:size] = pool[:size]
+            larger[:used] = pool[:used]
             pool = larger
-        pool[size : size + units.shape[0]] = units
-        size += units.shape[0]
+        pool[used : used + units.shape[0]] = units
+        used += units.shape[0]
         part[count] = row
         count += 1
-        begin[count] = size
-    return Offers(part[:count], begin[: count + 1], pool[:size])
+        begin[count] = used
+    return Offers(part[:count], begin[: count + 1], pool[:used])
 
 
 @njit(cache=True, nogil=True)
 def judge_alone(
-    rules: Rules, q: Question, table: Candidates, row: int, units: Ints, unguarded: int, left: Ints, original: int
+    rules: Ints, q: Ints, table: Ints, row: int, units: Ints, unguarded: int, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
-    p = table.promotion[row]
+    p = table[T_PROMOTION, row]
     take = takes(rules, p)
-    cap, limit, budget = table.cap[row], table.applications[row], table.budget[row]
+    cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
     result = alone(rules, q, p, units, left, original, cap, limit)
     if result.saving == 0:
-        need = rules.buy[p] if rules.buy[p] and take != SINGLES else 1
+        need = at(rules, R_BUY, p) if at(rules, R_BUY, p) and take != SINGLES else 1
         if units.shape[0] >= need:
-            table.reason[row] = NO_SAVING
+            table[T_REASON, row] = NO_SAVING
         elif unguarded >= need:
-            table.reason[row] = GUARD
+            table[T_REASON, row] = GUARD
         else:
-            table.reason[row] = QUANTITY
-            table.missing_kind[row] = MISSING_PIECES
-            table.missing[row] = need - units.shape[0]
-            table.missing_set[row] = rules.target[p]
+            table[T_REASON, row] = QUANTITY
+            table[T_MISSING_KIND, row] = MISSING_PIECES
+            table[T_MISSING, row] = need - units.shape[0]
+            table[T_MISSING_SET, row] = at(rules, R_TARGET, p)
         return
     if 0 <= budget < result.saving:
         fitting = 0
-        if rules.buy[p] and take != SINGLES:
+        if at(rules, R_BUY, p) and take != SINGLES:
             while True:
                 less = alone(rules, q, p, units, left, original, cap, fitting + 1)
                 if less.saving > budget:
@@ -192,23 +222,23 @@ def judge_alone(
                 fitting += 1
         result = alone(rules, q, p, units, left, original, cap, fitting)
         if result.saving == 0:
-            table.reason[row] = BUDGET
-            table.clause[row] = CLAUSE_BUDGET
-            less = alone(rules, q, p, units, left, original, cap, 1 if rules.buy[p] and take != SINGLES else limit)
-            table.alone[row] = less.saving
+            table[T_REASON, row] = BUDGET
+            table[T_CLAUSE, row] = CLAUSE_BUDGET
+            less = alone(rules, q, p, units, left, original, cap, 1 if at(rules, R_BUY, p) and take != SINGLES else limit)
+            table[T_ALONE, row] = less.saving
             return
-        table.applications[row] = fitting
-    table.alone[row] = result.saving
+        table[T_APPLICATIONS, row] = fitting
+    table[T_ALONE, row] = result.saving
 
 
 @njit(cache=True, nogil=True)
 def perform(
-    rules: Rules, q: Question, table: Candidates, state: State, row: int, application: Application
+    rules: Ints, q: Ints, table: Ints, state: State, row: int, application: Application
 ) -> None:
     """Let a promotion apply: prices fall, refund shares are taken, the saving is noted line by line."""
-    p = table.promotion[row]
+    p = table[T_PROMOTION, row]
     units, savings, runs = application.units, application.savings, application.runs
-    by_line = np.zeros(q.line_marks.shape[0], np.int64)
+    by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
     count = units.shape[0]
     begin = 0
     while begin < count:
@@ -218,14 +248,14 @@ def perform(
         order = begin + np.argsort(units[begin:end], kind="mergesort")
         own = units[order]
         shares = savings[order]
-        if rules.buy[p]:
+        if at(rules, R_BUY, p):
             spread = np.empty(own.shape[0], np.int64)
             prorate(q, shares.sum(), own, state.left[own], spread)
         else:
             spread = shares.copy()
         for i in range(own.shape[0]):
             state.left[own[i]] -= shares[i]
-            by_line[q.unit_line[own[i]]] += shares[i]
+            by_line[at(q, Q_UNIT_LINE, own[i])] += shares[i]
         refund_less(q, state.refund, own, spread)
         begin = end
     for line in range(by_line.shape[0]):
@@ -234,13 +264,13 @@ def perform(
             record[0], record[1], record[2] = line, row, by_line[line]
             state.count[0] += 1
     state.count[1] += application.missed
-    table.reason[row] = APPLIED
-    table.saving[row] = application.saving
-    table.applications[row] = application.applications
+    table[T_REASON, row] = APPLIED
+    table[T_SAVING, row] = application.saving
+    table[T_APPLICATIONS, row] = application.applications
 
 
 @njit(cache=True, nogil=True)
-def refund_less(q: Question, refund: Ints, units: Ints, shares: Ints) -> None:
+def refund_less(q: Ints, refund: Ints, units: Ints, shares: Ints) -> None:
     """Take shares from the refund values of an application's units; what does not fit, from its other units, then from
     all units, prorated by refund value."""
     rest = 0
@@ -251,7 +281,7 @@ def refund_less(q: Question, refund: Ints, units: Ints, shares: Ints) -> None:
     if rest == 0:
         return
     for attempt in range(2):
-        own = units if attempt == 0 else np.arange(q.unit_line.shape[0])
+        own = units if attempt == 0 else np.arange(size(q, Q_UNIT_LINE))
         weights = refund[own]
         amount = min(rest, weights.sum())
         spread = np.empty(own.shape[0], np.int64)
@@ -264,18 +294,18 @@ def refund_less(q: Question, refund: Ints, units: Ints, shares: Ints) -> None:
 
 
 @njit(cache=True, nogil=True)
-def name_the_beaten(table: Candidates, offers: Offers, taken: Ints, per_item: bool) -> None:
+def name_the_beaten(table: Ints, offers: Offers, taken: Ints, per_item: bool) -> None:
     """Who took part and did not apply was beaten: by the largest saving, per item among those that took its units."""
     for i in range(offers.rows.shape[0]):
         row = offers.rows[i]
-        if table.reason[row] == APPLIED:
+        if table[T_REASON, row] == APPLIED:
             continue
-        table.reason[row] = BEATEN
+        table[T_REASON, row] = BEATEN
         by = -1
         for attempt in range(2):
             for j in range(offers.rows.shape[0]):
                 other = offers.rows[j]
-                if table.reason[other] != APPLIED:
+                if table[T_REASON, other] != APPLIED:
                     continue
                 if per_item and attempt == 0:
                     rival = False
@@ -283,13 +313,13 @@ def name_the_beaten(table: Candidates, offers: Offers, taken: Ints, per_item: bo
                         rival = rival or taken[offers.units[k]] == other
                     if not rival:
                         continue
-                if by < 0 or table.saving[other] > table.saving[by] or (
-                    table.saving[other] == table.saving[by] and other < by
+                if by < 0 or table[T_SAVING, other] > table[T_SAVING, by] or (
+                    table[T_SAVING, other] == table[T_SAVING, by] and other < by
                 ):
                     by = other
             if by >= 0:
                 break
-        table.beaten_by[row] = by
+        table[T_BEATEN_BY, row] = by
 
 
 # ---------------------------------------------------------------------------------------------------- per basket
@@ -297,9 +327,9 @@ def name_the_beaten(table: Candidates, offers: Offers, taken: Ints, per_item: bo
 
 @njit(cache=True, nogil=True)
 def apply_set(
-    rules: Rules,
-    q: Question,
-    table: Candidates,
+    rules: Ints,
+    q: Ints,
+    table: Ints,
     state: State,
     original: int,
     offers: Offers,
@@ -310,7 +340,7 @@ def apply_set(
         if chosen[i]:
             row = offers.rows[i]
             units = offers.units[offers.begin[i] : offers.begin[i + 1]]
-            p, cap, limit = table.promotion[row], table.cap[row], table.applications[row]
+            p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
             result = alone(rules, q, p, units, state.left, original, cap, limit)
             if result.saving > 0:
                 perform(rules, q, table, state, row, result)
@@ -318,7 +348,7 @@ def apply_set(
 
 @njit(cache=True, nogil=True)
 def worth_of_set(
-    rules: Rules, q: Question, table: Candidates, left: Ints, original: int, offers: Offers, members: Ints
+    rules: Ints, q: Ints, table: Ints, left: Ints, original: int, offers: Offers, members: Ints
 ) -> int:
     """What some promotions (ascending positions in declared order) save one after the other."""
     now = left.copy()
@@ -327,7 +357,7 @@ def worth_of_set(
         row = offers.rows[i]
         units = offers.units[offers.begin[i] : offers.begin[i + 1]]
         result = alone(
-            rules, q, table.promotion[row], units, now, original, table.cap[row], table.applications[row]
+            rules, q, table[T_PROMOTION, row], units, now, original, table[T_CAP, row], table[T_APPLICATIONS, row]
         )
         total += result.saving
         for k in range(result.units.shape[0]):
@@ -337,12 +367,12 @@ def worth_of_set(
 
 @njit(cache=True, nogil=True)
 def apply_at_most(
-    rules: Rules, q: Question, table: Candidates, state: State, original: int, offers: Offers, most: int
+    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, most: int
 ) -> None:
     """The set of at most so many promotions with the largest total saving."""
     count = offers.rows.shape[0]
     most = min(most, count)
-    sets, ways = 0, 1
+    sets, ways = 1, 1  # the empty one counts
     for k in range(1, most + 1):
         ways = ways * (count - k + 1) // k
         sets += ways
@@ -351,35 +381,35 @@ def apply_at_most(
     chosen = np.zeros(count, np.bool_)
     if sets > SETS_MAX:
         by_name = np.argsort(offers.rows, kind="mergesort")
-        by_saving = by_name[np.argsort(-table.alone[offers.rows[by_name]], kind="mergesort")]
+        by_saving = by_name[np.argsort(-table[T_ALONE, offers.rows[by_name]], kind="mergesort")]
         hope = 0
         for i in range(most):
             chosen[by_saving[i]] = True
-            hope += table.alone[offers.rows[by_saving[i]]]
+            hope += table[T_ALONE, offers.rows[by_saving[i]]]
         members = np.flatnonzero(chosen)
         state.count[1] += hope - worth_of_set(rules, q, table, state.left, original, offers, members)
         apply_set(rules, q, table, state, original, offers, chosen)
         return
     top = 0
     winner = np.empty(0, np.int64)
-    for size in range(1, most + 1):
-        members = np.arange(size)
+    for length in range(1, most + 1):
+        members = np.arange(length)
         while True:
             total = worth_of_set(rules, q, table, state.left, original, offers, members)
             if total > top or (
                 total == top
-                and winner.shape[0] == size
+                and winner.shape[0] == length
                 and smaller_names(np.sort(offers.rows[members]), np.sort(offers.rows[winner]))
             ):
                 top = total
                 winner = members.copy()
-            at = size - 1
-            while at >= 0 and members[at] == count - size + at:
+            at = length - 1
+            while at >= 0 and members[at] == count - length + at:
                 at -= 1
             if at < 0:
                 break
             members[at] += 1
-            for j in range(at + 1, size):
+            for j in range(at + 1, length):
                 members[j] = members[j - 1] + 1
     for i in winner:
         chosen[i] = True
@@ -406,13 +436,13 @@ def free_units(units: Ints, taken: Ints) -> Ints:
 
 @njit(cache=True, nogil=True)
 def apply_first_per_item(
-    rules: Rules, q: Question, table: Candidates, state: State, original: int, offers: Offers, taken: Ints
+    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """In declared order each takes from the units not yet taken what it would take alone."""
     for i in range(offers.rows.shape[0]):
         row = offers.rows[i]
         units = free_units(offers.units[offers.begin[i] : offers.begin[i + 1]], taken)
-        p, cap, limit = table.promotion[row], table.cap[row], table.applications[row]
+        p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
         result = alone(rules, q, p, units, state.left, original, cap, limit)
         if result.saving > 0:
             taken[result.units] = row
@@ -421,7 +451,7 @@ def apply_first_per_item(
 
 @njit(cache=True, nogil=True)
 def apply_best_per_item(
-    rules: Rules, q: Question, table: Candidates, state: State, original: int, offers: Offers, taken: Ints
+    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """Every unit serves at most one promotion; together they save the most. Components are settled one by one."""
     count = offers.rows.shape[0]
@@ -447,7 +477,7 @@ def apply_best_per_item(
         row = offers.rows[i]
         units = offers.units[offers.begin[i] : offers.begin[i + 1]]
         own = in_order(q, units[taken[units] == row], state.left, original)
-        result = settle(rules, q, table.promotion[row], own, state.left, original, table.cap[row])
+        result = settle(rules, q, table[T_PROMOTION, row], own, state.left, original, table[T_CAP, row])
         if result.saving > 0:
             perform(rules, q, table, state, row, result)
 
@@ -462,9 +492,9 @@ def root(parent: Ints, i: int) -> int:
 
 @njit(cache=True, nogil=True)
 def settle_component(
-    rules: Rules,
-    q: Question,
-    table: Candidates,
+    rules: Ints,
+    q: Ints,
+    table: Ints,
     state: State,
     original: int,
     offers: Offers,
@@ -486,25 +516,25 @@ def settle_component(
     width = np.ones(promotions, np.int64)
     states = np.empty(promotions, np.int64)
     begin = np.zeros(promotions, np.int64)
-    size = 0
+    cells = 0
     product = 1
     for a in range(promotions):
         i = members[a]
         row = offers.rows[i]
-        p = table.promotion[row]
+        p = table[T_PROMOTION, row]
         take[a] = takes(rules, p)
-        if rules.buy[p]:
-            run[a] = width[a] = rules.buy[p]
-        states[a], limit[a] = states_of(take[a], run[a], table.applications[row], offers.begin[i + 1] - offers.begin[i])
+        if at(rules, R_BUY, p):
+            run[a] = width[a] = at(rules, R_BUY, p)
+        states[a], limit[a] = states_of(take[a], run[a], table[T_APPLICATIONS, row], offers.begin[i + 1] - offers.begin[i])
         product = min(product * states[a], STEPS_MAX + 1)
-        begin[a] = size
-        size += width[a] * count
+        begin[a] = cells
+        cells += width[a] * count
     steps = count * product * (promotions + 1)
     if steps > STEPS_MAX:
         settle_greedily(rules, q, table, state, original, offers, members, taken)
         return
 
-    gains = np.empty(size, np.int64)
+    gains = np.empty(cells, np.int64)
     opens = np.zeros((promotions, count), np.bool_)
     for a in range(promotions):
         i = members[a]
@@ -513,7 +543,7 @@ def settle_component(
             mine[offers.units[k]] = True
         opens[a] = mine[units]
         part = gains[begin[a] : begin[a] + width[a] * count]
-        fill_gains(rules, q, table.promotion[offers.rows[i]], units, opens[a], state.left, original, part)
+        fill_gains(rules, q, table[T_PROMOTION, offers.rows[i]], units, opens[a], state.left, original, part)
     choices = Choices(take, run, limit, width, begin, gains, states)
     choice = np.empty(count, np.int64)
     fewest = promotions <= FEWEST_PROMOTIONS_MAX and steps * (1 << min(promotions, 30)) <= FEWEST_STEPS_MAX
@@ -522,7 +552,7 @@ def settle_component(
     if over > 0:
         classes, class_of, open_in = classify(q, units, opens, state.left, original)
         if tries(classes, open_in) <= TRIES_MAX:
-            caps = table.cap[offers.rows[members]]
+            caps = table[T_CAP, offers.rows[members]]
             best_capped(choices, count, class_of, caps, choice)
         else:
             state.count[1] += over
@@ -532,7 +562,7 @@ def settle_component(
 
 
 @njit(cache=True, nogil=True)
-def above_caps(c: Choices, table: Candidates, offers: Offers, members: Ints, choice: Ints) -> int:
+def above_caps(c: Choices, table: Ints, offers: Offers, members: Ints, choice: Ints) -> int:
     """By how much an assignment's savings exceed the promotions' caps."""
     promotions = c.take.shape[0]
     sums = np.zeros(promotions, np.int64)
@@ -545,7 +575,7 @@ def above_caps(c: Choices, table: Candidates, offers: Offers, members: Ints, cho
             own[p] = following(c, p, own[p])
     over = 0
     for p in range(promotions):
-        cap = table.cap[offers.rows[members[p]]]
+        cap = table[T_CAP, offers.rows[members[p]]]
         if 0 <= cap < sums[p]:
             over += sums[p] - cap
     return over
@@ -553,7 +583,7 @@ def above_caps(c: Choices, table: Candidates, offers: Offers, members: Ints, cho
 
 @njit(cache=True, nogil=True)
 def classify(
-    q: Question, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, original: int
+    q: Ints, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, original: int
 ) -> tuple[Ints, Ints, Ints]:
     """Runs of units alike in base, left, list amount, article, measure and in whom they are available to: where each
     begins, the class of each unit, and to how many promotions the class is available."""
@@ -563,10 +593,10 @@ def classify(
         a, b = units[i - 1], units[i]
         same = (
             left[a] == left[b]
-            and q.unit_list[a] == q.unit_list[b]
-            and q.unit_article[a] == q.unit_article[b]
-            and q.unit_measure[a] == q.unit_measure[b]
-            and q.unit_factor[a] == q.unit_factor[b]
+            and at(q, Q_UNIT_LIST, a) == at(q, Q_UNIT_LIST, b)
+            and at(q, Q_UNIT_ARTICLE, a) == at(q, Q_UNIT_ARTICLE, b)
+            and at(q, Q_UNIT_MEASURE, a) == at(q, Q_UNIT_MEASURE, b)
+            and at(q, Q_UNIT_FACTOR, a) == at(q, Q_UNIT_FACTOR, b)
             and (opens[:, i - 1] == opens[:, i]).all()
         )
         class_of[i] = class_of[i - 1] + (0 if same else 1)
@@ -581,9 +611,9 @@ def classify(
 
 @njit(cache=True, nogil=True)
 def settle_greedily(
-    rules: Rules,
-    q: Question,
-    table: Candidates,
+    rules: Ints,
+    q: Ints,
+    table: Ints,
     state: State,
     original: int,
     offers: Offers,
@@ -591,13 +621,13 @@ def settle_greedily(
     taken: Ints,
 ) -> None:
     """Too large to be exact: the largest saving first, each on the units that are left. The bound is noted."""
-    order = members[np.argsort(-table.alone[offers.rows[members]], kind="mergesort")]
+    order = members[np.argsort(-table[T_ALONE, offers.rows[members]], kind="mergesort")]
     hope = saved = 0
     for i in order:
         row = offers.rows[i]
-        hope += table.alone[row]
+        hope += table[T_ALONE, row]
         units = free_units(offers.units[offers.begin[i] : offers.begin[i + 1]], taken)
-        p, cap, limit = table.promotion[row], table.cap[row], table.applications[row]
+        p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
         result = alone(rules, q, p, units, state.left, original, cap, limit)
         if result.saving > 0:
             taken[result.units] = row
@@ -610,39 +640,39 @@ def settle_greedily(
 
 @njit(cache=True, nogil=True)
 def grant_benefits(
-    rules: Rules, q: Question, table: Candidates, state: State, truths: Truths, g: int, rows: Ints
+    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints
 ) -> None:
     """One group of free services: every eligible one, or the first so many in declared order."""
-    mode = rules.apply[g]
+    mode = at(rules, R_APPLY, g)
     most = rows.shape[0]
     if mode == _FIRST:
         most = 1
     elif mode == _AT_MOST:
-        most = rules.at_most[g]
-    shippable = q.line_marks.shape[0] == 0
-    for line in range(q.line_marks.shape[0]):
-        shippable = shippable or not q.line_marks[line] & _MARK_SHIP
+        most = at(rules, R_AT_MOST, g)
+    shippable = size(q, Q_LINE_MARKS) == 0
+    for line in range(size(q, Q_LINE_MARKS)):
+        shippable = shippable or not at(q, Q_LINE_MARKS, line) & _MARK_SHIP
     first = -1
     applied = 0
     for row in rows:
-        admit(rules, q, table, row, truths, state.left, rules.original[g])
-        if table.reason[row]:
+        admit(rules, q, table, row, truths, state.left, at(rules, R_ORIGINAL, g))
+        if table[T_REASON, row]:
             continue
-        service = rules.target[table.promotion[row]]
-        fee = max(0, q.fees[service])
+        service = at(rules, R_TARGET, table[T_PROMOTION, row])
+        fee = max(0, at(q, Q_FEES, service))
         if not shippable:
-            table.reason[row] = GUARD
+            table[T_REASON, row] = GUARD
         elif state.granted[service] >= 0:
-            table.reason[row] = NO_SAVING
+            table[T_REASON, row] = NO_SAVING
         elif applied >= most:
-            table.reason[row] = BEATEN
-            table.beaten_by[row] = first
-            table.alone[row] = fee
+            table[T_REASON, row] = BEATEN
+            table[T_BEATEN_BY, row] = first
+            table[T_ALONE, row] = fee
         else:
             state.granted[service] = row
-            table.reason[row] = APPLIED
-            table.saving[row] = fee
-            table.applications[row] = 1
+            table[T_REASON, row] = APPLIED
+            table[T_SAVING, row] = fee
+            table[T_APPLICATIONS, row] = 1
             applied += 1
             if first < 0:
                 first = row

@@ -9,7 +9,6 @@ turns the request into columns and columns into a Decision.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.basket import BASIS_POINTS, Request
 from engine.combine import CLAUSE_BUDGET, State, combine
@@ -28,7 +27,22 @@ from engine.decision import (
     Verdict,
 )
 from engine.image import Ruleset
-from engine.instructions import Counted, Scope
+from engine.instructions import UNITS, Counted, Scope
+from engine.layout import (
+    T_ALONE,
+    T_APPLICATIONS,
+    T_BEATEN_BY,
+    T_CLAUSE,
+    T_CODE,
+    T_MISSING,
+    T_MISSING_UNIT,
+    T_MISSING_KIND,
+    T_MISSING_SET,
+    T_PROMOTION,
+    T_REASON,
+    T_SAVING,
+    Ints,
+)
 from engine.match import (
     CLAUSE_AUDIENCE,
     CLAUSE_CODE,
@@ -38,15 +52,11 @@ from engine.match import (
     CLAUSE_RUNS,
     CLAUSE_SOLD,
     CLAUSE_WHEN,
-    Candidates,
     candidates,
     touch,
-    used,
 )
 from engine.money import divide
-from engine.resolve import Question, Resolved, check, resolve
-
-Ints = npt.NDArray[np.int64]
+from engine.resolve import Resolved, check, resolve
 
 CLAUSES = {
     CLAUSE_RUNS: "runs",
@@ -57,7 +67,6 @@ CLAUSES = {
     CLAUSE_CODE: "code",
 }
 MISSING_KINDS = ("", "pieces", "amount", "measure")
-SMALLEST_UNITS = ("", "g", "ml", "m", "oz", "gal")  # by position in DIMENSIONS
 
 
 def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> Decision:
@@ -66,17 +75,17 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
     Raises BadRequest, naming the field, for what is out of bounds or unknown to the ruleset."""
     check(request)
     resolved = resolve(ruleset, request)
-    question = resolved.question
-    touching = touch(ruleset.rules, question)
+    question, amounts = resolved.question, resolved.columns["unit_list"]
+    touching = touch(ruleset.buffer, question)
     table = candidates(np.arange(len(ruleset.promotions)) if everything else touching)
     state = State(
-        question.unit_list.copy(),
-        question.unit_list.copy(),
+        amounts.copy(),
+        amounts.copy(),
         np.full(len(ruleset.schema.services), -1, np.int64),
         np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
         np.zeros(2, np.int64),
     )
-    combine(ruleset.rules, question, table, state)
+    combine(ruleset.buffer, question, table, state)
     return _Answer(ruleset, request, resolved, table, state).decision()
 
 
@@ -89,17 +98,18 @@ class _Answer:
     """Columns → Decision."""
 
     def __init__(
-        self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Candidates, state: State
+        self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Ints, state: State
     ) -> None:
         self.ruleset = ruleset
         self.request = request
         self.resolved = resolved
-        self.question: Question = resolved.question
+        self.columns = resolved.columns
         self.state = state
         self.table = table
-        self.promotion: list[int] = table.promotion.tolist()
-        self.reason: list[int] = table.reason.tolist()
-        self.saving: list[int] = table.saving.tolist()
+        self.promotion: list[int] = table[T_PROMOTION].tolist()
+        self.reason: list[int] = table[T_REASON].tolist()
+        self.saving: list[int] = table[T_SAVING].tolist()
+        self.currency = ruleset.currencies.index(request.currency)
         self.names = [ruleset.promotions[p].name for p in self.promotion]
 
     def decision(self) -> Decision:
@@ -130,13 +140,18 @@ class _Answer:
             totals=Totals(total, total - net, net, fee, tax, net + fee + (0 if inclusive else tax)),
         )
 
+    def used(self, limit: int, code: int) -> int:
+        """What the usage facts say of a counter (limit -1: of the code itself)."""
+        return next((u for row, c, u in self.columns["usage"].tolist() if (row, c) == (limit, code)), 0)
+
     def lines(self) -> tuple[LineResult, ...]:
-        q, count = self.question, len(self.resolved.lines)
+        unit_line, unit_list = self.columns["unit_line"], self.columns["unit_list"]
+        count = len(self.resolved.lines)
         discounts: list[list[LineDiscount]] = [[] for _ in range(count)]
         for line, row, amount in self.state.records[: self.state.count[0]].tolist():
             discounts[line].append(LineDiscount(self.names[row], amount))
-        order = np.lexsort((-self.state.refund, -self.state.left, q.unit_line))
-        begin = np.searchsorted(q.unit_line[order], np.arange(count + 1))
+        order = np.lexsort((-self.state.refund, -self.state.left, unit_line))
+        begin = np.searchsorted(unit_line[order], np.arange(count + 1))
         results = []
         for i, line in enumerate(self.resolved.lines):
             own = order[begin[i] : begin[i + 1]]
@@ -149,7 +164,7 @@ class _Answer:
             results.append(
                 LineResult(
                     id=line.id,
-                    list=int(q.unit_list[own].sum()),
+                    list=int(unit_list[own].sum()),
                     net=int(net.sum()),
                     refund=int(refund.sum()),
                     tax_rate=self.resolved.tax_rates[i],
@@ -188,25 +203,25 @@ class _Answer:
         table, p = self.table, self.promotion[row]
         reason = Reason(self.reason[row])
         applied, beaten = reason is Reason.APPLIED, reason is Reason.BEATEN
-        by = int(table.beaten_by[row])
-        kind = int(table.missing_kind[row])
+        by = int(table[T_BEATEN_BY, row])
+        kind = int(table[T_MISSING_KIND, row])
         missing = None
         if kind:
-            of = int(table.missing_set[row])
+            of = int(table[T_MISSING_SET, row])
             missing = Missing(
                 MISSING_KINDS[kind],
-                int(table.missing[row]),
-                SMALLEST_UNITS[int(table.missing_dimension[row])],
+                int(table[T_MISSING, row]),
+                UNITS[int(table[T_MISSING_UNIT, row])][0] if MISSING_KINDS[kind] == "measure" else "",
                 "" if of < 0 else self.ruleset.set_names[of],
             )
         return PromotionResult(
             name=self.names[row],
             reason=reason,
-            applications=int(table.applications[row]) if applied else 0,
+            applications=int(table[T_APPLICATIONS, row]) if applied else 0,
             saving=self.saving[row],
-            code=self.resolved.codes[table.code[row]] if applied and table.code[row] >= 0 else "",
+            code=self.resolved.codes[table[T_CODE, row]] if applied and table[T_CODE, row] >= 0 else "",
             beaten_by=self.names[by] if by >= 0 else "",
-            would_save=int(table.alone[row]) if beaten else 0,
+            would_save=int(table[T_ALONE, row]) if beaten else 0,
             clause=self.clause(row),
             missing=missing,
             usage_as_given=self.ruleset.promotions[p].usage_as_given,
@@ -214,7 +229,7 @@ class _Answer:
 
     def clause(self, row: int) -> str:
         """The line that failed, as its author wrote it."""
-        clause, texts = int(self.table.clause[row]), self.ruleset.clauses[self.promotion[row]]
+        clause, texts = int(self.table[T_CLAUSE, row]), self.ruleset.clauses[self.promotion[row]]
         if clause == CLAUSE_BUDGET:
             return str(texts["limits"][self.exceeded_budget(row)])
         if clause >= CLAUSE_LIMIT:
@@ -230,19 +245,19 @@ class _Answer:
         for limit in range(first, int(rules.limit_begin[p + 1])):
             counted, _, amount, scope = rules.limits[limit].tolist()
             if counted == Counted.SAVING and scope in (Scope.TOTAL, Scope.STORE):
-                rest = int(rules.amounts[amount, self.question.currency]) - used(self.question, limit, -1)
-                if rest < int(self.table.alone[row]):
+                rest = int(rules.amounts[amount, self.currency]) - self.used(limit, -1)
+                if rest < int(self.table[T_ALONE, row]):
                     return limit - first
         raise AssertionError("a budget was exceeded, but none is")
 
     def codes(self) -> tuple[CodeVerdict, ...]:
-        q, rules = self.question, self.ruleset.rules
+        rules, code_begin, code_sets = self.ruleset.rules, self.columns["code_begin"], self.columns["code_sets"]
         if not self.resolved.codes:
             return ()
         row_of = {p: row for row, p in enumerate(self.promotion)}
         verdicts = []
         for number, code in enumerate(self.resolved.codes):
-            sets = q.code_sets[q.code_begin[number] : q.code_begin[number + 1]]
+            sets = code_sets[code_begin[number] : code_begin[number + 1]]
             if not len(sets):
                 verdicts.append(CodeVerdict(code, Verdict.UNKNOWN))
                 continue
@@ -250,14 +265,14 @@ class _Answer:
             applied = [
                 p
                 for p in asking
-                if self.reason[row_of[p]] == Reason.APPLIED and int(self.table.code[row_of[p]]) == number
+                if self.reason[row_of[p]] == Reason.APPLIED and int(self.table[T_CODE, row_of[p]]) == number
             ]
             uses = [int(rules.code_uses[s]) for s in sets]
             if applied:
                 verdicts.append(
                     CodeVerdict(code, Verdict.APPLIED, self.ruleset.promotions[applied[0]].name, Reason.APPLIED)
                 )
-            elif all(0 <= most <= used(q, -1, number) for most in uses):
+            elif all(0 <= most <= self.used(-1, number) for most in uses):
                 verdicts.append(CodeVerdict(code, Verdict.USED, "", Reason.CODE_USED))
             elif not asking:
                 verdicts.append(CodeVerdict(code, Verdict.NOT_APPLIED))

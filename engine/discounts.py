@@ -15,13 +15,40 @@ from numba import njit
 from engine.arithmetic import divide, share
 from engine.assign import FREE, NEVER, RUNS, SINGLES, STEPS_MAX, Choices, best, states_of
 from engine.basket import BASIS_POINTS
-from engine.image import Rules
 from engine.instructions import Kind, Mark, Target
+from engine.layout import (
+    Q_LINE_MARKS,
+    Q_MICROS_PER_MINOR,
+    Q_ROUNDING,
+    Q_UNIT_DIMENSION,
+    Q_UNIT_FACTOR,
+    Q_UNIT_LINE,
+    Q_UNIT_LIST,
+    Q_UNIT_MEASURE,
+    Q_UNIT_PRICE,
+    R_AMOUNT,
+    R_BUY,
+    R_DIMENSION,
+    R_EXCEPT_BEGIN,
+    R_EXCEPTED,
+    R_KIND,
+    R_LADDER,
+    R_LADDER_BEGIN,
+    R_PER,
+    R_PERCENT,
+    R_PICK_COUNT,
+    R_PICK_DEAREST,
+    R_TARGET,
+    R_TARGET_KIND,
+    Ints,
+    amount_of,
+    at,
+    cell,
+    scalar,
+    size,
+)
 from engine.match import holds_set
 from engine.prorate import prorate
-from engine.resolve import Question
-
-Ints = npt.NDArray[np.int64]
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _FREE_SERVICE = range(5, 12)
@@ -45,23 +72,23 @@ class Application(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def measured(q: Question, micros: int, per: int, u: int) -> int:
+def measured(q: Ints, micros: int, per: int, u: int) -> int:
     """round(price per measure x measure) of a measured unit, in minor units; `micros` for `per` of its dimension."""
-    whole = per * q.micros_per_minor
-    measure = q.unit_measure[u] * q.unit_factor[u]
+    whole = per * scalar(q, Q_MICROS_PER_MINOR)
+    measure = at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
     quotient, rest = share(micros, measure % whole, whole)
-    return micros * (measure // whole) + quotient + divide(rest, whole, q.rounding)
+    return micros * (measure // whole) + quotient + divide(rest, whole, scalar(q, Q_ROUNDING))
 
 
 @njit(cache=True, nogil=True)
-def measured_less(q: Question, off: int, per: int, u: int) -> int:
+def measured_less(q: Ints, off: int, per: int, u: int) -> int:
     """round((unit price - off) x measure): what a measured unit costs at a price that much lower."""
     scale = per // 1_000  # per is 1,000 thousandths of the reward's unit, or 100,000
-    price = max(0, q.unit_price[u] * scale - off * q.unit_factor[u])
-    whole = per * q.micros_per_minor
-    measure = q.unit_measure[u]
+    price = max(0, at(q, Q_UNIT_PRICE, u) * scale - off * at(q, Q_UNIT_FACTOR, u))
+    whole = per * scalar(q, Q_MICROS_PER_MINOR)
+    measure = at(q, Q_UNIT_MEASURE, u)
     quotient, rest = share(price, measure % whole, whole)
-    return price * (measure // whole) + quotient + divide(rest, whole, q.rounding)
+    return price * (measure // whole) + quotient + divide(rest, whole, scalar(q, Q_ROUNDING))
 
 
 @njit(cache=True, nogil=True)
@@ -70,82 +97,82 @@ def percent(amount: int, basis_points: int, rounding: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def gain(rules: Rules, q: Question, p: int, u: int, position: int, base: int, left: int) -> int:
+def gain(rules: Ints, q: Ints, p: int, u: int, position: int, base: int, left: int) -> int:
     """What a unit saves in a promotion, at a position of its run (a buy), before caps.
 
     For prices together it is all that is left of the unit: the price is taken off once, by the run."""
-    kind = rules.kind[p]
-    amount = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    kind = at(rules, R_KIND, p)
+    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     if kind == _PERCENT:
-        return min(left, percent(base, rules.percent[p], q.rounding))
+        return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
     if kind == _AMOUNT_EACH:
         return min(left, amount)
     if kind == _PRICE_EACH:
         return max(0, left - amount)
     if kind == _PRICE_MEASURE:
-        return max(0, left - measured(q, amount, rules.per[p], u))
+        return max(0, left - measured(q, amount, at(rules, R_PER, p), u))
     if kind == _AMOUNT_MEASURE:
-        return min(left, max(0, q.unit_list[u] - measured_less(q, amount, rules.per[p], u)))
+        return min(left, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u)))
     if kind == _PICK:
-        n, k = rules.buy[p], rules.pick_count[p]
-        if (position < k) if rules.pick_dearest[p] else (position >= n - k):
-            return min(left, percent(base, rules.percent[p], q.rounding))
+        n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
+        if (position < k) if at(rules, R_PICK_DEAREST, p) else (position >= n - k):
+            return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
         return 0
     if kind == _LADDER:
-        for i in range(rules.ladder_begin[p], rules.ladder_begin[p + 1]):
-            if rules.ladder[i, 0] == position:
-                if rules.ladder[i, 2] >= 0:
-                    return min(left, rules.amounts[rules.ladder[i, 2], q.currency])
-                return min(left, percent(base, rules.ladder[i, 1], q.rounding))
+        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+            if cell(rules, R_LADDER, 3, i, 0) == position:
+                if cell(rules, R_LADDER, 3, i, 2) >= 0:
+                    return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2)))
+                return min(left, percent(base, cell(rules, R_LADDER, 3, i, 1), scalar(q, Q_ROUNDING)))
         return 0
     return left
 
 
 @njit(cache=True, nogil=True)
-def fits(rules: Rules, q: Question, p: int, u: int) -> bool:
+def fits(rules: Ints, q: Ints, p: int, u: int) -> bool:
     """Whether a unit is of the form that the reward prices: pieces for prices each, a measure for prices per measure."""
-    kind = rules.kind[p]
+    kind = at(rules, R_KIND, p)
     if kind == _PRICE_EACH:
-        return q.unit_dimension[u] == 0
+        return at(q, Q_UNIT_DIMENSION, u) == 0
     if kind == _PRICE_MEASURE or kind == _AMOUNT_MEASURE:
-        return q.unit_dimension[u] == rules.dimension[p]
+        return at(q, Q_UNIT_DIMENSION, u) == at(rules, R_DIMENSION, p)
     return True
 
 
 @njit(cache=True, nogil=True)
-def available(rules: Rules, q: Question, p: int) -> tuple[Ints, int]:
+def available(rules: Ints, q: Ints, p: int) -> tuple[Ints, int]:
     """The units a promotion may use, ascending, and how many it might, were there no guards."""
-    lines = q.line_marks.shape[0]
+    lines = size(q, Q_LINE_MARKS)
     state = np.zeros(lines, np.int64)  # 0 out, 1 guarded, 2 in
-    guard = _MARK_DISCOUNT | _MARK_COUNT if rules.buy[p] else _MARK_DISCOUNT
+    guard = _MARK_DISCOUNT | _MARK_COUNT if at(rules, R_BUY, p) else _MARK_DISCOUNT
     for line in range(lines):
-        if rules.target_kind[p] == _SET and not holds_set(q, line, rules.target[p]):
+        if at(rules, R_TARGET_KIND, p) == _SET and not holds_set(q, line, at(rules, R_TARGET, p)):
             continue
-        state[line] = 1 if q.line_marks[line] & guard else 2
-        for i in range(rules.except_begin[p], rules.except_begin[p + 1]):
-            if holds_set(q, line, rules.excepted[i]):
+        state[line] = 1 if at(q, Q_LINE_MARKS, line) & guard else 2
+        for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+            if holds_set(q, line, at(rules, R_EXCEPTED, i)):
                 state[line] = 0
     count = unguarded = 0
-    for u in range(q.unit_line.shape[0]):
-        if state[q.unit_line[u]] and fits(rules, q, p, u):
+    for u in range(size(q, Q_UNIT_LINE)):
+        if state[at(q, Q_UNIT_LINE, u)] and fits(rules, q, p, u):
             unguarded += 1
-            count += state[q.unit_line[u]] == 2
+            count += state[at(q, Q_UNIT_LINE, u)] == 2
     units = np.empty(count, np.int64)
     count = 0
-    for u in range(q.unit_line.shape[0]):
-        if state[q.unit_line[u]] == 2 and fits(rules, q, p, u):
+    for u in range(size(q, Q_UNIT_LINE)):
+        if state[at(q, Q_UNIT_LINE, u)] == 2 and fits(rules, q, p, u):
             units[count] = u
             count += 1
     return units, unguarded
 
 
 @njit(cache=True, nogil=True)
-def in_order(q: Question, units: Ints, left: Ints, original: int) -> Ints:
+def in_order(q: Ints, units: Ints, left: Ints, original: int) -> Ints:
     """Ascending units in order U: by base, then by what is left, both descending, then as they are numbered."""
     ordered = True
     for i in range(1, units.shape[0]):
         a, b = units[i - 1], units[i]
-        base_a, base_b = (q.unit_list[a], q.unit_list[b]) if original else (left[a], left[b])
+        base_a, base_b = (at(q, Q_UNIT_LIST, a), at(q, Q_UNIT_LIST, b)) if original else (left[a], left[b])
         if base_a < base_b or (base_a == base_b and left[a] < left[b]):
             ordered = False
             break
@@ -153,7 +180,7 @@ def in_order(q: Question, units: Ints, left: Ints, original: int) -> Ints:
         return units
     result = units[np.argsort(-left[units], kind="mergesort")]
     if original:
-        result = result[np.argsort(-q.unit_list[result], kind="mergesort")]
+        result = result[np.argsort(-at(q, Q_UNIT_LIST, result), kind="mergesort")]
     return result
 
 
@@ -161,11 +188,11 @@ def in_order(q: Question, units: Ints, left: Ints, original: int) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def takes(rules: Rules, p: int) -> int:
+def takes(rules: Ints, p: int) -> int:
     """How a promotion takes units: FREE, RUNS or SINGLES."""
-    if rules.kind[p] == _PRICE_SINGLES:
+    if at(rules, R_KIND, p) == _PRICE_SINGLES:
         return SINGLES
-    return RUNS if rules.buy[p] else FREE
+    return RUNS if at(rules, R_BUY, p) else FREE
 
 
 @njit(cache=True, nogil=True)
@@ -176,17 +203,17 @@ def singles_cost(price: int, n: int, units: int) -> int:
 
 @njit(cache=True, nogil=True)
 def fill_gains(
-    rules: Rules, q: Question, p: int, units: Ints, open_to: npt.NDArray[np.bool_], left: Ints, original: int, out: Ints
+    rules: Ints, q: Ints, p: int, units: Ints, open_to: npt.NDArray[np.bool_], left: Ints, original: int, out: Ints
 ) -> None:
     """The gains of ordered units in a promotion, one row of positions for each; NEVER where it cannot take the unit.
 
     The price of a run is taken off at its last position, a share of it at each for singles."""
-    kind = rules.kind[p]
-    width = max(1, rules.buy[p])
-    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    kind = at(rules, R_KIND, p)
+    width = max(1, at(rules, R_BUY, p))
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     for i in range(units.shape[0]):
         u = units[i]
-        base = q.unit_list[u] if original else left[u]
+        base = at(q, Q_UNIT_LIST, u) if original else left[u]
         for position in range(width):
             cell = i * width + position
             if not open_to[i]:
@@ -197,7 +224,7 @@ def fill_gains(
                 value -= price
             elif kind == _PRICE_SINGLES:
                 value -= singles_cost(price, width, position + 1) - singles_cost(price, width, position)
-            elif width == 1 and rules.buy[p] == 0 and value <= 0:
+            elif width == 1 and at(rules, R_BUY, p) == 0 and value <= 0:
                 value = NEVER
             out[cell] = value
 
@@ -209,7 +236,7 @@ def nothing() -> Application:
 
 
 @njit(cache=True, nogil=True)
-def capped(q: Question, units: Ints, savings: Ints, cap: int) -> int:
+def capped(q: Ints, units: Ints, savings: Ints, cap: int) -> int:
     """Cut savings down to a cap, in proportion; their sum."""
     total = savings.sum()
     if cap < 0 or total <= cap:
@@ -222,7 +249,7 @@ def capped(q: Question, units: Ints, savings: Ints, cap: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def settle(rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, cap: int) -> Application:
+def settle(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int) -> Application:
     """What a promotion does with units chosen for it, in order U: runs, savings, the cap."""
     count = units.shape[0]
     savings = np.zeros(count, np.int64)
@@ -230,9 +257,9 @@ def settle(rules: Rules, q: Question, p: int, units: Ints, left: Ints, original:
     if count == 0:
         return nothing()
     take = takes(rules, p)
-    n = rules.buy[p]
-    kind = rules.kind[p]
-    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    n = at(rules, R_BUY, p)
+    kind = at(rules, R_KIND, p)
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     if take == RUNS:
         for i in range(count):
             runs[i] = i // n
@@ -250,22 +277,22 @@ def settle(rules: Rules, q: Question, p: int, units: Ints, left: Ints, original:
             elif kind == _AMOUNT_TOGETHER:
                 amount = min(price, rest)
             else:
-                base = q.unit_list[own].sum() if original else rest
-                amount = min(rest, percent(base, rules.percent[p], q.rounding))
+                base = at(q, Q_UNIT_LIST, own).sum() if original else rest
+                amount = min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
             if take == FREE and cap >= 0:
                 amount = min(amount, cap)
             share_run(q, own, left, amount, savings[begin:end])
     else:
         for i in range(count):
             u = units[i]
-            base = q.unit_list[u] if original else left[u]
+            base = at(q, Q_UNIT_LIST, u) if original else left[u]
             savings[i] = gain(rules, q, p, u, i % n if take == RUNS else 0, base, left[u])
     total = capped(q, units, savings, cap)
     return Application(units, savings, runs, total, applications if total > 0 else 0, 0)
 
 
 @njit(cache=True, nogil=True)
-def share_run(q: Question, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
+def share_run(q: Ints, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
     """Prorate an amount over the units of a run by what is left of them."""
     order = np.argsort(units, kind="mergesort")
     ascending = units[order]
@@ -276,12 +303,12 @@ def share_run(q: Question, units: Ints, left: Ints, amount: int, savings: Ints) 
 
 @njit(cache=True, nogil=True)
 def choose_runs(
-    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, limit: int
+    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, limit: int
 ) -> tuple[Ints, int, int]:
     """The units of a buy that save most, in at most `limit` applications (-1: any); the saving without cap; and what
     at most was missed. Units come and go in order U."""
-    count, n = units.shape[0], rules.buy[p]
-    kind = rules.kind[p]
+    count, n = units.shape[0], at(rules, R_BUY, p)
+    kind = at(rules, R_KIND, p)
     take = takes(rules, p)
     states, binding = states_of(take, n, limit, count)
     together = kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER
@@ -305,10 +332,10 @@ def choose_runs(
 
 @njit(cache=True, nogil=True)
 def dearest_runs(
-    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
+    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
 ) -> tuple[Ints, int, int]:
     """The dearest units in runs: off them together, and baskets too large for the exact choice."""
-    count, n = units.shape[0], rules.buy[p]
+    count, n = units.shape[0], at(rules, R_BUY, p)
     runs = count // n if limit < 0 else min(limit, count // n)
     if takes(rules, p) == SINGLES:
         n, runs = 1, count
@@ -322,21 +349,21 @@ def dearest_runs(
             saving += own
             keep[run * n : run * n + n] = own > 0
         return units[: runs * n][keep], saving, 0
-    price = rules.amounts[rules.amount[p], q.currency] if rules.amount[p] >= 0 else 0
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     most = 0
     for i in range(count):
         u = units[i]
-        base = q.unit_list[u] if original else left[u]
+        base = at(q, Q_UNIT_LIST, u) if original else left[u]
         peak = 0
-        for position in range(rules.buy[p]):
+        for position in range(at(rules, R_BUY, p)):
             peak = max(peak, gain(rules, q, p, u, position, base, left[u]))
         most += peak
         if i < runs * n:
-            done += gain(rules, q, p, u, i % rules.buy[p], base, left[u])
-            if rules.kind[p] == _PRICE_TOGETHER and (i + 1) % n == 0:
+            done += gain(rules, q, p, u, i % at(rules, R_BUY, p), base, left[u])
+            if at(rules, R_KIND, p) == _PRICE_TOGETHER and (i + 1) % n == 0:
                 done -= price
-            if rules.kind[p] == _PRICE_SINGLES:
-                m = rules.buy[p]
+            if at(rules, R_KIND, p) == _PRICE_SINGLES:
+                m = at(rules, R_BUY, p)
                 done -= singles_cost(price, m, i % m + 1) - singles_cost(price, m, i % m)
             if (i + 1) % n == 0 and done > saving:
                 saving, top = done, i + 1
@@ -345,7 +372,7 @@ def dearest_runs(
 
 @njit(cache=True, nogil=True)
 def alone(
-    rules: Rules, q: Question, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int
+    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int
 ) -> Application:
     """The best that a promotion can do by itself with these units (ascending), a cap (-1: none) and at most `limit`
     applications (-1: any)."""
@@ -354,12 +381,12 @@ def alone(
     ordered = in_order(q, units, left, original)
     take = takes(rules, p)
     if take == FREE:
-        kind = rules.kind[p]
+        kind = at(rules, R_KIND, p)
         if kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER:
             cheaper = np.zeros(ordered.shape[0], np.bool_)
             for i in range(ordered.shape[0]):
                 u = ordered[i]
-                base = q.unit_list[u] if original else left[u]
+                base = at(q, Q_UNIT_LIST, u) if original else left[u]
                 cheaper[i] = gain(rules, q, p, u, 0, base, left[u]) > 0
             ordered = ordered[cheaper]
         return settle(rules, q, p, ordered, left, original, cap)

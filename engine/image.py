@@ -23,7 +23,8 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from engine.decision import SEMANTICS
-from engine.instructions import DIMENSIONS, Apply, Cmp, Counted, Kind, Op, Scope, Target
+from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Scope, Target
+from engine.layout import RULES, unpack
 from engine.program import Attribute, Condition, ProductSet, Schema, Settings
 from engine.sets import Values, mentions_price
 
@@ -62,69 +63,63 @@ class Image:
 
 
 class Rules(NamedTuple):
-    """What kernels read of a ruleset. Promotions are numbered by name; `x_begin` has one entry more than its owners:
-    owner i's rows of x are x_begin[i] to x_begin[i+1] (end not included)."""
+    """A ruleset's fields as arrays, views into the buffer that kernels read: engine/layout.py says what they mean."""
 
-    # promotions
     group: Ints
-    rank: Ints  # in the declared order of its group
-    kind: Ints  # Kind
-    target_kind: Ints  # Target
-    target: Ints  # product set, or service; -1
-    buy: Ints  # n; 0 = no buy
-    percent: Ints  # basis points
-    amount: Ints  # amount row; -1
+    rank: Ints
+    kind: Ints
+    target_kind: Ints
+    target: Ints
+    buy: Ints
+    percent: Ints
+    amount: Ints
     pick_count: Ints
-    pick_dearest: Ints  # 0 or 1
-    dimension: Ints  # of a price per measure: position in DIMENSIONS
-    per: Ints  # thousandths of the dimension's smallest unit that the amount is for, x 1: see discounts.measured
-    window: Ints  # row of windows; with window_by_zone the row of zone 0
+    pick_dearest: Ints
+    dimension: Ints
+    per: Ints
+    window: Ints
     window_by_zone: Ints
-    zone: Ints  # of the clock of only-on; -1 = the store's
-    channels: Ints  # bit mask
-    codes: Ints  # code set; -1
-    currencies: Ints  # bit mask: every amount is said in these
+    zone: Ints
+    channels: Ints
+    codes: Ints
+    currencies: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
     audience_any_begin: Ints
     audience_not_begin: Ints
-    line_begin: Ints  # conditions of `when`: rows of lines
+    line_begin: Ints
     ladder_begin: Ints
     except_begin: Ints
     limit_begin: Ints
-    # what the above point at
-    slots: Ints  # rows (days, start, until)
+    slots: Ints
     place_any: Ints
     place_not: Ints
     audience_any: Ints
     audience_not: Ints
-    ladder: Ints  # rows (position, basis points, amount row)
-    excepted: Ints  # product sets
-    limits: Ints  # rows (Counted, count, amount row, Scope)
-    windows: Ints  # rows (from, until) in microseconds, half-open
+    ladder: Ints
+    excepted: Ints
+    limits: Ints
+    windows: Ints
     zone_begin: Ints
-    transitions: Ints  # rows (second, offset)
-    amounts: Ints  # rows by currency; -1 = not said
-    # conditions
-    lines: Ints  # lines[i] to lines[i+1]: rows of code
-    code: Ints  # rows (op, a, b, c, d)
+    transitions: Ints
+    amounts: Ints
+    lines: Ints
+    code: Ints
     pool: Ints
-    segment_begin: Ints  # rows of lines
+    segment_begin: Ints
     place_begin: Ints
-    place_order: Ints  # places, those first that others ask for
-    needed_begin: Ints  # segments to be judged for a segment, itself last
+    place_order: Ints
+    needed_begin: Ints
     needed: Ints
-    # groups, in sequence
-    gives: Ints  # 0 discounts, 1 benefits
-    apply: Ints  # Apply
+    gives: Ints
+    apply: Ints
     at_most: Ints
-    original: Ints  # 1: list prices
-    # what touches
-    touch_begin: Ints  # by product set: promotions
+    original: Ints
+    touch_begin: Ints
     touch: Ints
-    everywhere: Ints  # promotions of the basket or a service
-    code_uses: Ints  # by code set; -1 = without limit
+    everywhere: Ints
+    code_uses: Ints
 
 
 class PromotionInfo(NamedTuple):
@@ -147,16 +142,17 @@ class Slot(NamedTuple):
 
 
 class Ruleset:
-    """A verified image, ready for decisions: `rules` for kernels, the rest for resolving requests and for people."""
+    """A verified image, ready for decisions: `buffer` for kernels, the rest for resolving requests and for people."""
 
     def __init__(self, digest: str, manifest: bytes, parts: Mapping[str, tuple[dict[str, Any], Any]]) -> None:
         self.digest = digest
         self.manifest = manifest
         arrays, texts = parts["rules"]
-        self.rules = Rules(**{name: arrays[name] for name in Rules._fields})
-        self.settings: Settings = _SETTINGS.validate_python(_tuples(texts["settings"]))
+        self.settings: Settings = _SETTINGS.validate_json(json.dumps(texts["settings"]))
         self.schema: Schema = _SCHEMA.validate_json(json.dumps(texts["schema"]))
         self.currencies = self.settings.currencies
+        self.buffer: Ints = arrays["rules"]
+        self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies)))
         self.promotions = tuple(
             PromotionInfo(
                 p["name"], p["title"], _pairs(p["labels"]), _pairs(p["terms"]), p["owner"], p["group"], p["usage"]
@@ -219,12 +215,6 @@ _CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((a, b) for a, b in rows)
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _tuples(v) for k, v in value.items()}
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 # ---------------------------------------------------------------------------------------------------- bytes
@@ -479,7 +469,7 @@ def _verify_code(ruleset: Ruleset, places: int) -> None:
             elif op in (Op.WORTH, Op.COUNT, Op.MEASURE):
                 _require(-1 <= a < sets and (a >= 0 or op == Op.WORTH), "a condition's product set is not there")
                 _require(op != Op.WORTH or (-1 <= b < amounts and -1 <= c < amounts and 0 <= d <= 2), "a worth")
-                _require(op != Op.MEASURE or 1 <= d < len(DIMENSIONS), "a measure")
+                _require(op != Op.MEASURE or 0 <= d < len(UNITS), "a measure")
             else:
                 _require(op in (Op.SEGMENT, Op.PLACE), "an instruction is unknown")
                 _require(0 <= a < (segments if op == Op.SEGMENT else places), "a segment or place is not there")

@@ -26,7 +26,7 @@ class Op(enum.IntEnum):
     NONE = 9  # n        -       -       -          Kleene nor
     WORTH = 10  # set|-1   low|-1  high|-1 basis      M[b] <= worth <= M[c]; basis 0 group, 1 list, 2 left
     COUNT = 11  # set      low|-1  high|-1 one        b <= units <= c; one: of the article with the most
-    MEASURE = 12  # set      low|-1  high|-1 dimension  in thousandths of the dimension's smallest unit
+    MEASURE = 12  # set      low|-1  high|-1 unit       in thousandths of the smallest unit of its dimension
 
 
 class Cmp(enum.IntEnum):
@@ -98,4 +98,16 @@ class Counted(enum.IntEnum):
     SAVING = 2
 
 
+# Units of measure by number: name, dimension, and how many thousandths of the smallest unit of the dimension one
+# thousandth is. Imperial and metric units are never converted into each other.
+UNITS: tuple[tuple[str, int, int], ...] = (
+    ("kg", 1, 1_000),
+    ("g", 1, 1),
+    ("l", 2, 1_000),
+    ("ml", 2, 1),
+    ("m", 3, 1),
+    ("lb", 4, 16),
+    ("oz", 4, 1),
+    ("gal", 5, 1),
+)
 DIMENSIONS: tuple[str, ...] = ("", "mass", "volume", "length", "pounds", "gallons")  # "" = pieces

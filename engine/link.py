@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.basket import UNITS
-from engine.image import Image, Rules, encode_part, manifest
+from engine.image import Image, encode_part, manifest
 from engine.instructions import (
     DIMENSIONS,
     FALSE,
@@ -30,6 +30,7 @@ from engine.instructions import (
     Scope,
     Target,
 )
+from engine.layout import R_SLOT_BEGIN, RULES, pack
 from engine.program import (
     Age,
     All,
@@ -73,11 +74,13 @@ from engine.program import (
     Settings,
     StartsWith,
     Stores,
-    Target as TargetNode,
     Type,
     Under,
     Worth,
     Zone,
+)
+from engine.program import (
+    Target as TargetNode,
 )
 from engine.sets import Evaluator, Values, int_values, mentions_price, text_values
 
@@ -260,17 +263,17 @@ class _Linker:
                 low, high = (-1 if bound is None else bound for bound in (node.low, node.high))
                 return [(Op.COUNT, self.id(self.set_id, node.of, "product set"), low, high, int(node.one_article))]
             case Measured():
-                dimension, factor = UNITS[node.unit]
+                factor = UNITS[node.unit][1]
                 low, high = (-1 if bound is None else bound * factor for bound in (node.low, node.high))
                 of = self.id(self.set_id, node.of, "product set")
-                return [(Op.MEASURE, of, low, high, DIMENSIONS.index(dimension))]
+                return [(Op.MEASURE, of, low, high, list(UNITS).index(node.unit))]
             case _:
                 raise LinkError(f"a condition of the basket or customer cannot ask for {node.kind}")
 
     # ------------------------------------------------------------------------------------------------ promotions
 
     def rules_part(self) -> bytes:
-        columns: dict[str, list[int]] = {name: [] for name in Rules._fields[: Rules._fields.index("slot_begin")]}
+        columns: dict[str, list[int]] = {name: [] for name, _, _ in RULES[:R_SLOT_BEGIN]}
         lists = {
             "slot": _Lists(3),
             "place_any": _Lists(),
@@ -360,7 +363,7 @@ class _Linker:
             "everywhere": ints([p for p, kind in enumerate(kinds) if kind != Target.SET]),
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
         }
-        return encode_part({name: arrays[name] for name in Rules._fields}, self.texts(info, limit_names))
+        return encode_part({"rules": pack(RULES, arrays)}, self.texts(info, limit_names))
 
     def promotion_row(self, promotion: Promotion, windows: list[tuple[int, int]]) -> dict[str, int]:
         """The scalar columns of one promotion; its windows are appended."""

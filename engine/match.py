@@ -1,7 +1,8 @@
 """Which promotions may apply: the index is probed, then conditions run on what it found.
 
 `touch` finds candidates, `eligible` judges one before all groups, `admit` judges conditions and limits just before its
-group. All results are rows of a Candidates table, one for each candidate, by name.
+group. Results are noted in the candidates' table
+(engine/layout.py), one row for each, by name.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from engine.decision import Reason
-from engine.image import STACK_MAX, Rules
+from engine.image import STACK_MAX
 from engine.instructions import (
     FALSE,
     TRUE,
+    UNITS,
     UNKNOWN,
     Cmp,
     Counted,
@@ -26,9 +27,88 @@ from engine.instructions import (
     Scope,
     Target,
 )
-from engine.resolve import Question
-
-Ints = npt.NDArray[np.int64]
+from engine.layout import (
+    Q_AT_US,
+    Q_CHANNEL,
+    Q_CODE_BEGIN,
+    Q_CODE_SETS,
+    Q_CURRENCY,
+    Q_CUSTOMER_KNOWN,
+    Q_HOUSEHOLD_KNOWN,
+    Q_KNOWN,
+    Q_LINE_MARKS,
+    Q_MICROS_PER_MINOR,
+    Q_SET_BEGIN,
+    Q_SETS,
+    Q_STORE_NAMED,
+    Q_UNIT_ARTICLE,
+    Q_UNIT_DIMENSION,
+    Q_UNIT_FACTOR,
+    Q_UNIT_LINE,
+    Q_UNIT_LIST,
+    Q_UNIT_MEASURE,
+    Q_USAGE,
+    Q_VALUE,
+    Q_ZONE,
+    R_AUDIENCE_ANY,
+    R_AUDIENCE_ANY_BEGIN,
+    R_AUDIENCE_NOT,
+    R_AUDIENCE_NOT_BEGIN,
+    R_CHANNELS,
+    R_CODE,
+    R_CODE_USES,
+    R_CODES,
+    R_CURRENCIES,
+    R_EVERYWHERE,
+    R_EXCEPT_BEGIN,
+    R_EXCEPTED,
+    R_GROUP,
+    R_KIND,
+    R_LIMIT_BEGIN,
+    R_LIMITS,
+    R_LINE_BEGIN,
+    R_LINES,
+    R_NEEDED,
+    R_NEEDED_BEGIN,
+    R_PLACE_ANY,
+    R_PLACE_ANY_BEGIN,
+    R_PLACE_BEGIN,
+    R_PLACE_NOT,
+    R_PLACE_NOT_BEGIN,
+    R_PLACE_ORDER,
+    R_POOL,
+    R_SEGMENT_BEGIN,
+    R_SLOT_BEGIN,
+    R_SLOTS,
+    R_TOUCH,
+    R_TOUCH_BEGIN,
+    R_TRANSITIONS,
+    R_WINDOW,
+    R_WINDOW_BY_ZONE,
+    R_WINDOWS,
+    R_ZONE,
+    R_ZONE_BEGIN,
+    T_APPLICATIONS,
+    T_BEATEN_BY,
+    T_BUDGET,
+    T_CAP,
+    T_CLAUSE,
+    T_CODE,
+    T_MISSING,
+    T_MISSING_UNIT,
+    T_MISSING_KIND,
+    T_MISSING_SET,
+    T_PROMOTION,
+    T_REASON,
+    TABLE,
+    Ints,
+    amount_of,
+    at,
+    cell,
+    scalar,
+    size,
+    view,
+)
 
 # Plain integers for kernels: an enum member is no constant to the compiler.
 _FALSE, _TRUE, _UNKNOWN = FALSE, TRUE, UNKNOWN
@@ -40,6 +120,8 @@ _SET = int(Target.SET)
 _FREE_SERVICE = int(Kind.FREE_SERVICE)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
 _BASKET, _CUSTOMER, _HOUSEHOLD, _STORE, _CODE, _TOTAL = (int(s) for s in Scope)
+_DIMENSION_OF = tuple(dimension for _, dimension, _ in UNITS)
+_FACTOR_OF = tuple(factor for _, _, factor in UNITS)
 _MARK_COUNT, _MARK_SHIP = int(Mark.COUNT), int(Mark.SHIP_FREE)
 
 ELIGIBLE = 0
@@ -69,45 +151,13 @@ CLAUSE_LIMIT = 1_000_000
 MISSING_NONE, MISSING_PIECES, MISSING_AMOUNT, MISSING_MEASURE = range(4)
 
 
-class Candidates(NamedTuple):
-    """One row for each candidate, ascending by promotion."""
-
-    promotion: Ints
-    reason: Ints  # Reason; 0 = still eligible
-    clause: Ints
-    missing_kind: Ints
-    missing: Ints  # pieces, minor units, thousandths of the dimension's smallest unit
-    missing_set: Ints
-    missing_dimension: Ints
-    code: Ints  # the code it uses; -1
-    cap: Ints  # of the saving; -1 = none
-    applications: Ints  # at most; -1 = without limit. Afterwards: how many there are
-    budget: Ints  # the saving may not exceed it; -1 = none
-    alone: Ints  # what it would save alone
-    saving: Ints
-    beaten_by: Ints  # candidate row; -1
-
-
-def candidates(promotions: Ints) -> Candidates:
-    """A fresh table for these promotions."""
-    n = promotions.shape[0]
-    zero, minus = (lambda: np.zeros(n, np.int64)), (lambda: np.full(n, -1, np.int64))
-    return Candidates(
-        promotions,
-        zero(),
-        zero(),
-        zero(),
-        zero(),
-        minus(),
-        zero(),
-        minus(),
-        minus(),
-        minus(),
-        minus(),
-        zero(),
-        zero(),
-        minus(),
-    )
+def candidates(promotions: Ints) -> Ints:
+    """A fresh table (layout.TABLE) for these promotions, which ascend."""
+    table = np.zeros((len(TABLE), promotions.shape[0]), np.int64)
+    table[T_PROMOTION] = promotions
+    for field in (T_MISSING_SET, T_CODE, T_CAP, T_APPLICATIONS, T_BUDGET, T_BEATEN_BY):
+        table[field] = -1
+    return table
 
 
 class Truths(NamedTuple):
@@ -121,40 +171,40 @@ UNJUDGED = -1
 
 
 @njit(cache=True, nogil=True)
-def holds_set(q: Question, line: int, wanted: int) -> bool:
+def holds_set(q: Ints, line: int, wanted: int) -> bool:
     """Whether a line's article is in a product set: binary search in its ascending list."""
-    low, high = q.set_begin[line], q.set_begin[line + 1]
+    low, high = at(q, Q_SET_BEGIN, line), at(q, Q_SET_BEGIN, line + 1)
     while low < high:
         middle = (low + high) // 2
-        if q.sets[middle] < wanted:
+        if at(q, Q_SETS, middle) < wanted:
             low = middle + 1
         else:
             high = middle
-    return low < q.set_begin[line + 1] and q.sets[low] == wanted
+    return low < at(q, Q_SET_BEGIN, line + 1) and at(q, Q_SETS, low) == wanted
 
 
 @njit(cache=True, nogil=True)
-def enters_code(q: Question, codes: int) -> bool:
+def enters_code(q: Ints, codes: int) -> bool:
     """Whether a code of this set was entered."""
-    for i in range(q.code_sets.shape[0]):
-        if q.code_sets[i] == codes:
+    for i in range(size(q, Q_CODE_SETS)):
+        if at(q, Q_CODE_SETS, i) == codes:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def touch(rules: Rules, q: Question) -> Ints:
+def touch(rules: Ints, q: Ints) -> Ints:
     """The promotions that touch the basket, ascending."""
-    hit = np.zeros(rules.group.shape[0], np.uint8)
-    for i in range(rules.everywhere.shape[0]):
-        hit[rules.everywhere[i]] = 1
-    for i in range(q.sets.shape[0]):
-        for j in range(rules.touch_begin[q.sets[i]], rules.touch_begin[q.sets[i] + 1]):
-            hit[rules.touch[j]] = 1
+    hit = np.zeros(size(rules, R_GROUP), np.uint8)
+    for i in range(size(rules, R_EVERYWHERE)):
+        hit[at(rules, R_EVERYWHERE, i)] = 1
+    for i in range(size(q, Q_SETS)):
+        for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
+            hit[at(rules, R_TOUCH, j)] = 1
     count = 0
     for p in range(hit.shape[0]):
-        if rules.codes[p] >= 0:
-            hit[p] = enters_code(q, rules.codes[p])
+        if at(rules, R_CODES, p) >= 0:
+            hit[p] = enters_code(q, at(rules, R_CODES, p))
         count += hit[p]
     found = np.empty(count, np.int64)
     count = 0
@@ -189,51 +239,51 @@ def compare(value: int, cmp: int, constant: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def among(pool: Ints, begin: int, end: int, value: int) -> bool:
+def among(rules: Ints, begin: int, end: int, value: int) -> bool:
     """Whether a value stands in an ascending stretch of the pool."""
     low, high = begin, end
     while low < high:
         middle = (low + high) // 2
-        if pool[middle] < value:
+        if at(rules, R_POOL, middle) < value:
             low = middle + 1
         else:
             high = middle
-    return low < end and pool[low] == value
+    return low < end and at(rules, R_POOL, low) == value
 
 
 @njit(cache=True, nogil=True)
-def counts(rules: Rules, q: Question, p: int, line: int, ships: bool) -> bool:
+def counts(rules: Ints, q: Ints, p: int, line: int, ships: bool) -> bool:
     """Whether the units of a line count toward a promotion's thresholds."""
-    marks = q.line_marks[line]
+    marks = at(q, Q_LINE_MARKS, line)
     if marks & _MARK_COUNT or (ships and marks & _MARK_SHIP):
         return False
-    for i in range(rules.except_begin[p], rules.except_begin[p + 1]):
-        if holds_set(q, line, rules.excepted[i]):
+    for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+        if holds_set(q, line, at(rules, R_EXCEPTED, i)):
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def quantity(rules: Rules, q: Question, left: Ints, p: int, op: int, of: int, last: int) -> int:
+def quantity(rules: Ints, q: Ints, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at: worth (last: 1 list prices, 2 left), units (last: 1 of one article), or measure
-    (last: the dimension)."""
-    ships = rules.kind[p] == _FREE_SERVICE
-    lines = q.line_marks.shape[0]
+    (last: the unit, whose dimension counts)."""
+    ships = at(rules, R_KIND, p) == _FREE_SERVICE
+    lines = size(q, Q_LINE_MARKS)
     inside = np.zeros(lines, np.uint8)
     for line in range(lines):
         inside[line] = (of < 0 or holds_set(q, line, of)) and counts(rules, q, p, line, ships)
     total = 0
     by_article = np.zeros(lines if op == _COUNT else 0, np.int64)
-    for u in range(q.unit_line.shape[0]):
-        if not inside[q.unit_line[u]]:
+    for u in range(size(q, Q_UNIT_LINE)):
+        if not inside[at(q, Q_UNIT_LINE, u)]:
             continue
         if op == _WORTH:
-            total += q.unit_list[u] if last == 1 else left[u]
+            total += at(q, Q_UNIT_LIST, u) if last == 1 else left[u]
         elif op == _COUNT:
             total += 1
-            by_article[q.unit_article[u]] += 1
-        elif q.unit_dimension[u] == last:
-            total += q.unit_measure[u] * q.unit_factor[u]
+            by_article[at(q, Q_UNIT_ARTICLE, u)] += 1
+        elif at(q, Q_UNIT_DIMENSION, u) == _DIMENSION_OF[last]:
+            total += at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
     if op == _COUNT and last == 1:
         total = 0
         for a in range(lines):
@@ -242,31 +292,31 @@ def quantity(rules: Rules, q: Question, left: Ints, p: int, op: int, of: int, la
 
 
 @njit(cache=True, nogil=True)
-def run(rules: Rules, q: Question, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
+def run(rules: Ints, q: Ints, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
     """The truth of one line of conditions, from the segments and places judged so far.
 
     consents: take every consent as given. left, p and original matter to thresholds only."""
     stack = np.empty(STACK_MAX, np.int64)
     depth = 0
-    for i in range(rules.lines[line], rules.lines[line + 1]):
-        op, a, b, c, d = rules.code[i, 0], rules.code[i, 1], rules.code[i, 2], rules.code[i, 3], rules.code[i, 4]
+    for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
+        op, a, b, c, d = cell(rules, R_CODE, 5, i, 0), cell(rules, R_CODE, 5, i, 1), cell(rules, R_CODE, 5, i, 2), cell(rules, R_CODE, 5, i, 3), cell(rules, R_CODE, 5, i, 4)
         truth = _UNKNOWN
         if op == _COMPARE:
-            if q.known[a]:
-                truth = compare(q.value[a], b, c)
+            if at(q, Q_KNOWN, a):
+                truth = compare(at(q, Q_VALUE, a), b, c)
         elif op == _MONEY:
-            if q.known[a] and rules.amounts[c, q.currency] >= 0:
-                truth = compare(q.value[a], b, rules.amounts[c, q.currency] * q.micros_per_minor)
+            if at(q, Q_KNOWN, a) and amount_of(rules, q, c) >= 0:
+                truth = compare(at(q, Q_VALUE, a), b, amount_of(rules, q, c) * scalar(q, Q_MICROS_PER_MINOR))
         elif op == _ONE_OF:
-            if q.known[a]:
-                truth = 1 if among(rules.pool, b, c, q.value[a]) != (d == 1) else 0
+            if at(q, Q_KNOWN, a):
+                truth = 1 if among(rules, b, c, at(q, Q_VALUE, a)) != (d == 1) else 0
         elif op == _KNOWN:
-            truth = 1 if q.known[a] == b else 0
+            truth = 1 if at(q, Q_KNOWN, a) == b else 0
         elif op == _TRUTH:
             if b == 1 and consents:
                 truth = _TRUE
-            elif q.known[a]:
-                truth = q.value[a]
+            elif at(q, Q_KNOWN, a):
+                truth = at(q, Q_VALUE, a)
         elif op == _SEGMENT:
             truth = 1 if (truths.segment[a] == _TRUE) != (b == 1) else 0
         elif op == _PLACE:
@@ -291,8 +341,8 @@ def run(rules: Rules, q: Question, line: int, truths: Truths, consents: bool, le
             total = quantity(rules, q, left, p, op, a, last)
             low, high = b, c
             if op == _WORTH:
-                low = rules.amounts[b, q.currency] if b >= 0 else -1
-                high = rules.amounts[c, q.currency] if c >= 0 else -1
+                low = amount_of(rules, q, b) if b >= 0 else -1
+                high = amount_of(rules, q, c) if c >= 0 else -1
             truth = 1 if (b < 0 or total >= low) and (c < 0 or total <= high) else 0
         stack[depth] = truth
         depth += 1
@@ -302,7 +352,7 @@ def run(rules: Rules, q: Question, line: int, truths: Truths, consents: bool, le
 
 @njit(cache=True, nogil=True)
 def every(
-    rules: Rules, q: Question, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
+    rules: Ints, q: Ints, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
 ) -> tuple[int, int]:
     """The truth of a list of lines, all of which must hold, and its failing line: the first false one, else the first
     unknown one, else -1."""
@@ -317,22 +367,22 @@ def every(
 
 
 @njit(cache=True, nogil=True)
-def judge_places(rules: Rules, q: Question, truths: Truths) -> None:
+def judge_places(rules: Ints, q: Ints, truths: Truths) -> None:
     """Every place, those first that others ask for."""
-    for i in range(rules.place_order.shape[0]):
-        place = rules.place_order[i]
-        begin, end = rules.place_begin[place], rules.place_begin[place + 1]
-        truths.place[place] = every(rules, q, begin, end, truths, False, q.unit_list, 0, 0)[0]
+    for i in range(size(rules, R_PLACE_ORDER)):
+        place = at(rules, R_PLACE_ORDER, i)
+        begin, end = at(rules, R_PLACE_BEGIN, place), at(rules, R_PLACE_BEGIN, place + 1)
+        truths.place[place] = every(rules, q, begin, end, truths, False, view(q, Q_UNIT_LIST), 0, 0)[0]
 
 
 @njit(cache=True, nogil=True)
-def judge_segment(rules: Rules, q: Question, segment: int, truths: Truths, consents: bool) -> int:
+def judge_segment(rules: Ints, q: Ints, segment: int, truths: Truths, consents: bool) -> int:
     """A segment and those it asks for, kept in `truths`."""
-    for i in range(rules.needed_begin[segment], rules.needed_begin[segment + 1]):
-        s = rules.needed[i]
+    for i in range(at(rules, R_NEEDED_BEGIN, segment), at(rules, R_NEEDED_BEGIN, segment + 1)):
+        s = at(rules, R_NEEDED, i)
         if truths.segment[s] == UNJUDGED:
-            begin, end = rules.segment_begin[s], rules.segment_begin[s + 1]
-            truths.segment[s] = every(rules, q, begin, end, truths, consents, q.unit_list, 0, 0)[0]
+            begin, end = at(rules, R_SEGMENT_BEGIN, s), at(rules, R_SEGMENT_BEGIN, s + 1)
+            truths.segment[s] = every(rules, q, begin, end, truths, consents, view(q, Q_UNIT_LIST), 0, 0)[0]
     return truths.segment[segment]
 
 
@@ -340,31 +390,31 @@ def judge_segment(rules: Rules, q: Question, segment: int, truths: Truths, conse
 
 
 @njit(cache=True, nogil=True)
-def local_seconds(rules: Rules, zone: int, second: int) -> int:
+def local_seconds(rules: Ints, zone: int, second: int) -> int:
     """What a zone's clock shows at a UTC second, in seconds since 1970-01-01T00:00:00."""
-    low, high = rules.zone_begin[zone], rules.zone_begin[zone + 1]
+    low, high = at(rules, R_ZONE_BEGIN, zone), at(rules, R_ZONE_BEGIN, zone + 1)
     first = low
     while low < high:
         middle = (low + high) // 2
-        if rules.transitions[middle, 0] <= second:
+        if cell(rules, R_TRANSITIONS, 2, middle, 0) <= second:
             low = middle + 1
         else:
             high = middle
-    return second + rules.transitions[max(first, low - 1), 1]
+    return second + cell(rules, R_TRANSITIONS, 2, max(first, low - 1), 1)
 
 
 @njit(cache=True, nogil=True)
-def in_slots(rules: Rules, q: Question, p: int) -> bool:
+def in_slots(rules: Ints, q: Ints, p: int) -> bool:
     """Whether one of the promotion's days and hours holds; no slots: always."""
-    begin, end = rules.slot_begin[p], rules.slot_begin[p + 1]
+    begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
     if begin == end:
         return True
-    zone = rules.zone[p] if rules.zone[p] >= 0 else q.zone
-    local = local_seconds(rules, zone, q.at_us // 1_000_000)
+    zone = at(rules, R_ZONE, p) if at(rules, R_ZONE, p) >= 0 else scalar(q, Q_ZONE)
+    local = local_seconds(rules, zone, scalar(q, Q_AT_US) // 1_000_000)
     day, second = local // 86_400, local % 86_400
     today, yesterday = (day + 3) % 7, (day + 2) % 7  # 1970-01-01 was a Thursday
     for i in range(begin, end):
-        days, start, until = rules.slots[i, 0], rules.slots[i, 1], rules.slots[i, 2]
+        days, start, until = cell(rules, R_SLOTS, 3, i, 0), cell(rules, R_SLOTS, 3, i, 1), cell(rules, R_SLOTS, 3, i, 2)
         if start < until:
             if (days >> today) & 1 and start <= second < until:
                 return True
@@ -374,31 +424,31 @@ def in_slots(rules: Rules, q: Question, p: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def placed(rules: Rules, q: Question, p: int, truths: Truths) -> int:
+def placed(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
     """Any of these places and none of those."""
-    begin, end = rules.place_any_begin[p], rules.place_any_begin[p + 1]
-    truth = _FALSE
+    begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
+    truth = _TRUE if begin == end else _FALSE
     for i in range(begin, end):
-        found = truths.place[rules.place_any[i]]
+        found = truths.place[at(rules, R_PLACE_ANY, i)]
         truth = _TRUE if _TRUE in (truth, found) else max(truth, found)
-    for i in range(rules.place_not_begin[p], rules.place_not_begin[p + 1]):
-        found = negate(truths.place[rules.place_not[i]])
+    for i in range(at(rules, R_PLACE_NOT_BEGIN, p), at(rules, R_PLACE_NOT_BEGIN, p + 1)):
+        found = negate(truths.place[at(rules, R_PLACE_NOT, i)])
         truth = _FALSE if _FALSE in (truth, found) else max(truth, found)
     return truth
 
 
 @njit(cache=True, nogil=True)
-def audience(rules: Rules, q: Question, p: int, truths: Truths) -> int:
+def audience(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
     """0, or the reason why the customer is not meant."""
-    for i in range(rules.audience_not_begin[p], rules.audience_not_begin[p + 1]):
-        if judge_segment(rules, q, rules.audience_not[i], truths, False) == _TRUE:
+    for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
+        if judge_segment(rules, q, at(rules, R_AUDIENCE_NOT, i), truths, False) == _TRUE:
             return AUDIENCE
-    begin, end = rules.audience_any_begin[p], rules.audience_any_begin[p + 1]
+    begin, end = at(rules, R_AUDIENCE_ANY_BEGIN, p), at(rules, R_AUDIENCE_ANY_BEGIN, p + 1)
     if begin == end:
         return ELIGIBLE
     unknown = False
     for i in range(begin, end):
-        truth = judge_segment(rules, q, rules.audience_any[i], truths, False)
+        truth = judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), truths, False)
         if truth == _TRUE:
             return ELIGIBLE
         unknown = unknown or truth == _UNKNOWN
@@ -406,17 +456,17 @@ def audience(rules: Rules, q: Question, p: int, truths: Truths) -> int:
         return UNKNOWN_FACT
     for i in range(begin, end):
         willing = Truths(np.full(truths.segment.shape[0], UNJUDGED, np.int64), truths.place)
-        if judge_segment(rules, q, rules.audience_any[i], willing, True) == _TRUE:
+        if judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), willing, True) == _TRUE:
             return CONSENT
     return AUDIENCE
 
 
 @njit(cache=True, nogil=True)
-def used(q: Question, limit: int, code: int) -> int:
+def used(q: Ints, limit: int, code: int) -> int:
     """What the usage facts say of a counter (limit -1: of the code itself); none: nothing."""
-    for i in range(q.usage.shape[0]):
-        if q.usage[i, 0] == limit and q.usage[i, 1] == code:
-            return q.usage[i, 2]
+    for i in range(size(q, Q_USAGE) // 3):
+        if cell(q, Q_USAGE, 3, i, 0) == limit and cell(q, Q_USAGE, 3, i, 1) == code:
+            return cell(q, Q_USAGE, 3, i, 2)
     return 0
 
 
@@ -427,141 +477,145 @@ def lower_bound(bound: int, value: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def choose_code(rules: Rules, q: Question, table: Candidates, row: int) -> int:
+def choose_code(rules: Ints, q: Ints, table: Ints, row: int) -> int:
     """The smallest code that fits; its limits are noted. 0, or the reason why there is none."""
-    p = table.promotion[row]
-    codes = rules.codes[p]
+    p = table[T_PROMOTION, row]
+    codes = at(rules, R_CODES, p)
     if codes < 0:
         return ELIGIBLE
     entered = False
-    for code in range(q.code_begin.shape[0] - 1):
-        for i in range(q.code_begin[code], q.code_begin[code + 1]):
-            if q.code_sets[i] != codes:
+    for code in range(size(q, Q_CODE_BEGIN) - 1):
+        for i in range(at(q, Q_CODE_BEGIN, code), at(q, Q_CODE_BEGIN, code + 1)):
+            if at(q, Q_CODE_SETS, i) != codes:
                 continue
             entered = True
             applications = -1
             cap = -1
             fits = True
-            if rules.code_uses[codes] >= 0:
-                applications = rules.code_uses[codes] - used(q, -1, code)
+            if at(rules, R_CODE_USES, codes) >= 0:
+                applications = at(rules, R_CODE_USES, codes) - used(q, -1, code)
                 fits = applications > 0
-            for limit in range(rules.limit_begin[p], rules.limit_begin[p + 1]):
-                if rules.limits[limit, 3] != _CODE:
+            for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
+                if cell(rules, R_LIMITS, 4, limit, 3) != _CODE:
                     continue
                 before = used(q, limit, code)
-                if rules.limits[limit, 0] == _SAVING:
-                    amount = rules.amounts[rules.limits[limit, 2], q.currency]
+                if cell(rules, R_LIMITS, 4, limit, 0) == _SAVING:
+                    amount = amount_of(rules, q, cell(rules, R_LIMITS, 4, limit, 2))
                     if amount >= 0:  # else the currency is the reason, in a moment
                         fits = fits and amount > before
                         cap = lower_bound(cap, amount - before)
                 else:
-                    rest = rules.limits[limit, 1] - before
+                    rest = cell(rules, R_LIMITS, 4, limit, 1) - before
                     fits = fits and rest > 0
-                    if rules.limits[limit, 0] == _USES:
+                    if cell(rules, R_LIMITS, 4, limit, 0) == _USES:
                         applications = lower_bound(applications, rest)
             if fits:
-                table.code[row] = code
-                table.applications[row] = applications
-                table.cap[row] = cap
+                table[T_CODE, row] = code
+                table[T_APPLICATIONS, row] = applications
+                table[T_CAP, row] = cap
                 return ELIGIBLE
     return CODE_USED if entered else CODE_MISSING
 
 
 @njit(cache=True, nogil=True)
-def eligible(rules: Rules, q: Question, table: Candidates, row: int, truths: Truths) -> None:
+def eligible(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
-    p = table.promotion[row]
-    window = rules.window[p] + (q.zone if rules.window_by_zone[p] else 0)
-    if not rules.windows[window, 0] <= q.at_us < rules.windows[window, 1]:
-        table.reason[row], table.clause[row] = SCHEDULE, CLAUSE_RUNS
+    p = table[T_PROMOTION, row]
+    window = at(rules, R_WINDOW, p) + (scalar(q, Q_ZONE) if at(rules, R_WINDOW_BY_ZONE, p) else 0)
+    if not cell(rules, R_WINDOWS, 2, window, 0) <= scalar(q, Q_AT_US) < cell(rules, R_WINDOWS, 2, window, 1):
+        table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_RUNS
         return
     if not in_slots(rules, q, p):
-        table.reason[row], table.clause[row] = SCHEDULE, CLAUSE_ONLY_ON
+        table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_ONLY_ON
         return
-    if not (rules.channels[p] >> q.channel) & 1:
-        table.reason[row], table.clause[row] = CHANNEL, CLAUSE_SOLD
+    if not (at(rules, R_CHANNELS, p) >> scalar(q, Q_CHANNEL)) & 1:
+        table[T_REASON, row], table[T_CLAUSE, row] = CHANNEL, CLAUSE_SOLD
         return
-    if rules.place_any_begin[p] < rules.place_any_begin[p + 1]:
-        truth = placed(rules, q, p, truths) if q.store_named else _FALSE
+    if (
+        at(rules, R_PLACE_ANY_BEGIN, p) < at(rules, R_PLACE_ANY_BEGIN, p + 1)
+        or at(rules, R_PLACE_NOT_BEGIN, p) < at(rules, R_PLACE_NOT_BEGIN, p + 1)
+    ):
+        truth = placed(rules, q, p, truths) if scalar(q, Q_STORE_NAMED) else _FALSE
         if truth != _TRUE:
-            table.reason[row] = PLACE if truth == _FALSE else UNKNOWN_FACT
-            table.clause[row] = CLAUSE_PLACES
+            table[T_REASON, row] = PLACE if truth == _FALSE else UNKNOWN_FACT
+            table[T_CLAUSE, row] = CLAUSE_PLACES
             return
     reason = audience(rules, q, p, truths)
     if reason:
-        table.reason[row], table.clause[row] = reason, CLAUSE_AUDIENCE
+        table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_AUDIENCE
         return
     reason = choose_code(rules, q, table, row)
     if reason:
-        table.reason[row], table.clause[row] = reason, CLAUSE_CODE
+        table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_CODE
         return
-    if not (rules.currencies[p] >> q.currency) & 1:
-        table.reason[row] = CURRENCY
+    if not (at(rules, R_CURRENCIES, p) >> scalar(q, Q_CURRENCY)) & 1:
+        table[T_REASON, row] = CURRENCY
 
 
 @njit(cache=True, nogil=True)
-def admit(rules: Rules, q: Question, table: Candidates, row: int, truths: Truths, left: Ints, original: int) -> None:
+def admit(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths, left: Ints, original: int) -> None:
     """Judge conditions and limits, just before the group, at the prices left then."""
-    p = table.promotion[row]
-    first = rules.line_begin[p]
-    for line in range(first, rules.line_begin[p + 1]):  # segments that conditions ask for
-        for i in range(rules.lines[line], rules.lines[line + 1]):
-            if rules.code[i, 0] == _SEGMENT:
-                judge_segment(rules, q, rules.code[i, 1], truths, False)
-    truth, line = every(rules, q, first, rules.line_begin[p + 1], truths, False, left, p, original)
+    p = table[T_PROMOTION, row]
+    first = at(rules, R_LINE_BEGIN, p)
+    for line in range(first, at(rules, R_LINE_BEGIN, p + 1)):  # segments that conditions ask for
+        for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
+            if cell(rules, R_CODE, 5, i, 0) == _SEGMENT:
+                judge_segment(rules, q, cell(rules, R_CODE, 5, i, 1), truths, False)
+    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), truths, False, left, p, original)
     if truth != _TRUE:
-        table.reason[row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
-        table.clause[row] = CLAUSE_WHEN + line - first
+        table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
+        table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
         if truth == _FALSE:
             note_missing(rules, q, table, row, line, left, original)
         return
-    for limit in range(rules.limit_begin[p], rules.limit_begin[p + 1]):
+    for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
         counted, count, amount_row, scope = (
-            rules.limits[limit, 0],
-            rules.limits[limit, 1],
-            rules.limits[limit, 2],
-            rules.limits[limit, 3],
+            cell(rules, R_LIMITS, 4, limit, 0),
+            cell(rules, R_LIMITS, 4, limit, 1),
+            cell(rules, R_LIMITS, 4, limit, 2),
+            cell(rules, R_LIMITS, 4, limit, 3),
         )
         if scope == _CODE:
             continue
         reason = ELIGIBLE
         if (
-            (scope == _CUSTOMER and not q.customer_known)
-            or (scope == _HOUSEHOLD and not q.household_known)
-            or (scope == _STORE and not q.store_named)
+            (scope == _CUSTOMER and not scalar(q, Q_CUSTOMER_KNOWN))
+            or (scope == _HOUSEHOLD and not scalar(q, Q_HOUSEHOLD_KNOWN))
+            or (scope == _STORE and not scalar(q, Q_STORE_NAMED))
         ):
             reason = UNKNOWN_FACT
         else:
             before = 0 if scope == _BASKET else used(q, limit, -1)
-            rest = (rules.amounts[amount_row, q.currency] if counted == _SAVING else count) - before
+            rest = (amount_of(rules, q, amount_row) if counted == _SAVING else count) - before
             if rest <= 0:
                 reason = BUDGET if scope == _TOTAL or scope == _STORE else LIMIT
             elif counted == _USES:
-                table.applications[row] = lower_bound(table.applications[row], rest)
+                table[T_APPLICATIONS, row] = lower_bound(table[T_APPLICATIONS, row], rest)
             elif counted == _SAVING and (scope == _TOTAL or scope == _STORE):
-                table.budget[row] = lower_bound(table.budget[row], rest)
+                table[T_BUDGET, row] = lower_bound(table[T_BUDGET, row], rest)
             elif counted == _SAVING:
-                table.cap[row] = lower_bound(table.cap[row], rest)
+                table[T_CAP, row] = lower_bound(table[T_CAP, row], rest)
         if reason:
-            table.reason[row] = reason
-            table.clause[row] = CLAUSE_LIMIT + limit - rules.limit_begin[p]
+            table[T_REASON, row] = reason
+            table[T_CLAUSE, row] = CLAUSE_LIMIT + limit - at(rules, R_LIMIT_BEGIN, p)
             return
 
 
 @njit(cache=True, nogil=True)
-def note_missing(rules: Rules, q: Question, table: Candidates, row: int, line: int, left: Ints, original: int) -> None:
+def note_missing(rules: Ints, q: Ints, table: Ints, row: int, line: int, left: Ints, original: int) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
-    first = rules.lines[line]
-    op, of, b, d = rules.code[first, 0], rules.code[first, 1], rules.code[first, 2], rules.code[first, 4]
-    if rules.lines[line + 1] - first != 1 or op < _WORTH or b < 0:
+    first = at(rules, R_LINES, line)
+    op, of, b, d = cell(rules, R_CODE, 5, first, 0), cell(rules, R_CODE, 5, first, 1), cell(rules, R_CODE, 5, first, 2), cell(rules, R_CODE, 5, first, 4)
+    if at(rules, R_LINES, line + 1) - first != 1 or op < _WORTH or b < 0:
         return
     last = d
     if op == _WORTH and d == 0:
         last = 1 if original else 2
-    low = rules.amounts[b, q.currency] if op == _WORTH else b
-    gap = low - quantity(rules, q, left, table.promotion[row], op, of, last)
+    low = amount_of(rules, q, b) if op == _WORTH else b
+    gap = low - quantity(rules, q, left, table[T_PROMOTION, row], op, of, last)
     if gap > 0:
-        table.missing_kind[row] = MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE
-        table.missing[row] = gap
-        table.missing_set[row] = of
-        table.missing_dimension[row] = d if op == _MEASURE else 0
+        table[T_MISSING_KIND, row] = MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE
+        factor = _FACTOR_OF[d] if op == _MEASURE else 1
+        table[T_MISSING, row] = (gap + factor - 1) // factor
+        table[T_MISSING_SET, row] = of
+        table[T_MISSING_UNIT, row] = d if op == _MEASURE else -1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from engine.arithmetic import share
-from engine.resolve import Question
-
-Ints = npt.NDArray[np.int64]
+from engine.layout import (
+    Q_LINE_ARTICLE,
+    Q_UNIT_ARTICLE,
+    Ints,
+    at,
+    size,
+)
 
 
 @njit(cache=True, nogil=True)
@@ -36,35 +39,38 @@ def largest_remainder(amount: int, weights: Ints, shares: Ints) -> None:
 
 
 @njit(cache=True, nogil=True)
-def prorate(q: Question, amount: int, units: Ints, weights: Ints, shares: Ints) -> None:
+def prorate(q: Ints, amount: int, units: Ints, weights: Ints, shares: Ints) -> None:
     """Share an amount over units, which ascend (so dearest list amount first), by their weights.
 
     `shares[i]` is that of units[i]; none exceeds its weight. 0 <= amount <= the sum of the weights."""
     count = units.shape[0]
-    number = np.full(q.line_article.shape[0], -1, np.int64)  # articles are at most as many as lines
+    number = np.full(size(q, Q_LINE_ARTICLE), -1, np.int64)  # articles are at most as many as lines
     local = np.empty(count, np.int64)
     articles = 0
     for i in range(count):  # numbered as they come: by dearest list amount, then by article
-        article = q.unit_article[units[i]]
+        article = at(q, Q_UNIT_ARTICLE, units[i])
+        if weights[i] == 0 and number[article] < 0:
+            local[i] = -1  # no weight, no share, and no say in ties
+            shares[i] = 0
+            continue
         if number[article] < 0:
             number[article] = articles
             articles += 1
         local[i] = number[article]
-    if articles == 1:
-        largest_remainder(amount, weights, shares)
-        return
     begin = np.zeros(articles + 1, np.int64)
     sums = np.zeros(articles, np.int64)
     for i in range(count):
-        begin[local[i] + 1] += 1
-        sums[local[i]] += weights[i]
+        if local[i] >= 0:
+            begin[local[i] + 1] += 1
+            sums[local[i]] += weights[i]
     for a in range(articles):
         begin[a + 1] += begin[a]
     place = begin[:articles].copy()
     member = np.empty(count, np.int64)
     for i in range(count):
-        member[place[local[i]]] = i
-        place[local[i]] += 1
+        if local[i] >= 0:
+            member[place[local[i]]] = i
+            place[local[i]] += 1
     parts = np.empty(articles, np.int64)
     largest_remainder(amount, sums, parts)
     for a in range(articles):

@@ -37,6 +37,7 @@ from engine.basket import (
 )
 from engine.image import Ruleset, Slot
 from engine.instructions import DIMENSIONS, FALSE, TRUE
+from engine.layout import QUESTION, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
 from engine.program import Age, Attribute, Consent, Has, Type
@@ -47,47 +48,22 @@ DAY_S = 86_400
 _EPOCH = datetime.date(1970, 1, 1)
 
 
-class Question(NamedTuple):
-    """A request as kernels read it. Lines are numbered by id, articles by id, units in the static part of order U:
-    list amount descending, article, measure descending, line, position. Codes are numbered by their bytes."""
-
-    at_us: int
-    channel: int
-    zone: int  # of the store, else the settings'
-    store_named: int
-    customer_known: int
-    household_known: int
-    currency: int
-    micros_per_minor: int
-    rounding: int
-    # facts, by slot
-    value: Ints
-    known: Ints
-    # lines: product sets each is in, ascending
-    set_begin: Ints
-    sets: Ints
-    line_article: Ints
-    line_marks: Ints
-    # units
-    unit_line: Ints
-    unit_article: Ints
-    unit_list: Ints
-    unit_measure: Ints  # thousandths of the line's unit; 0 = a piece
-    unit_dimension: Ints  # position in DIMENSIONS; 0 = a piece
-    unit_factor: Ints  # thousandths of the dimension's smallest unit in one thousandth of the line's unit
-    unit_price: Ints  # micros per piece or unit of measure
-    # codes: the sets each is in
-    code_begin: Ints
-    code_sets: Ints
-    # usage facts: (limit row, or -1 - code set for the set's own limit; code or -1; used)
-    usage: Ints
-    fees: Ints  # by service of the schema; -1 = none
+UNIT_FIELDS = (
+    "unit_line",
+    "unit_article",
+    "unit_list",
+    "unit_measure",
+    "unit_dimension",
+    "unit_factor",
+    "unit_price",
+)
 
 
 class Resolved(NamedTuple):
     """The columns, and the names behind the numbers."""
 
-    question: Question
+    question: Ints  # the buffer that kernels read, layout.QUESTION
+    columns: dict[str, Ints]  # its fields as arrays
     lines: tuple[BasketLine, ...]  # by id
     tax_rates: tuple[int, ...]  # of the lines
     codes: tuple[str, ...]  # normalised, by bytes
@@ -237,9 +213,9 @@ class _Facts:
             case "store":
                 if self.store_row >= 0 and name in self.ruleset.stores.columns:
                     known = _cell(self.ruleset.stores.columns[name], self.store_row)
-                    if known is not None:
-                        other = declared.type is Type.MONEY and self.ruleset.stores.currency[name] != request.currency
-                        return None if other else known
+                    other = declared.type is Type.MONEY and self.ruleset.stores.currency[name] != request.currency
+                    if known is not None and not other:
+                        return known
                 given = request.store_attributes
                 if not request.store and name not in given:
                     return None
@@ -388,7 +364,7 @@ class _Articles:
         facts: list[Fact | None] = []
         for i in lines:
             known = _cell(table, self.rows[i]) if table is not None and self.rows[i] >= 0 else None
-            if known is not None:
+            if known is not None and currency in ("", self.request.currency):
                 facts.append(Fact(declared.type, known, currency))
                 continue
             fact = self.lines[i].attributes.get(name)
@@ -398,7 +374,7 @@ class _Articles:
 
 
 def _units(lines: Sequence[BasketLine], prices: Sequence[int], articles: Sequence[int], request: Request, rounding: Any) -> Ints:
-    """Rows (line, article, list amount, measure, dimension, factor, price), unordered."""
+    """Rows of UNIT_FIELDS, unordered."""
     micros = micros_per_minor(request.currency)
     rows: list[tuple[int, int, int, int, int, int, int]] = []
     running: dict[tuple[int, int], int] = {}
@@ -465,30 +441,36 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     codes = tuple(sorted({normalise_code(code) for code in request.codes} - {""}, key=str.encode))
     code_sets = [_sets_of_code(ruleset, code) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
-    question = Question(
-        request.at_us,
-        ruleset.channel_index[request.channel],
-        zone,
-        int(bool(request.store)),
-        int(bool(request.customer.id)),
-        int(bool(request.customer.household)),
-        settings.currencies.index(request.currency),
-        micros_per_minor(request.currency),
-        ROUNDINGS.index(settings.rounding),
-        value,
-        known,
-        begin,
-        np.array([s for one in sets for s in one], np.int64),
-        np.array(articles, np.int64),
-        np.array(marks, np.int64),
-        *(np.ascontiguousarray(units[:, i]) for i in range(7)),
-        np.cumsum([0, *map(len, code_sets)], dtype=np.int64),
-        np.array([s for one in code_sets for s in one], np.int64),
-        _usage(ruleset, request, codes),
-        fees,
-    )
+    columns = {
+        "scalars": np.array(
+            [
+                request.at_us,
+                ruleset.channel_index[request.channel],
+                zone,
+                bool(request.store),
+                bool(request.customer.id),
+                bool(request.customer.household),
+                len(settings.currencies),
+                settings.currencies.index(request.currency),
+                micros_per_minor(request.currency),
+                ROUNDINGS.index(settings.rounding),
+            ],
+            np.int64,
+        ),
+        "value": value,
+        "known": known,
+        "set_begin": begin,
+        "sets": np.array([s for one in sets for s in one], np.int64),
+        "line_article": np.array(articles, np.int64),
+        "line_marks": np.array(marks, np.int64),
+        **{name: units[:, i] for i, name in enumerate(UNIT_FIELDS)},
+        "code_begin": np.cumsum([0, *map(len, code_sets)], dtype=np.int64),
+        "code_sets": np.array([s for one in code_sets for s in one], np.int64),
+        "usage": _usage(ruleset, request, codes),
+        "fees": fees,
+    }
     rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
-    return Resolved(question, tuple(basket.lines), rates, codes)
+    return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes)
 
 
 def _sets_of_code(ruleset: Ruleset, code: str) -> list[int]:

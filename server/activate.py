@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from engine.timeline import Entry, Timeline, is_digest
 from server.clock import Clock
 from server.parts import PartFiles
-from server.store import BadStoreData, NotStored, Regressed, Store, StoreError, StoreUnavailable
+from server.store import NotStored, Regressed, Store, StoreError, StoreUnavailable
 from server.telemetry import ROOT, Counters, Event, Metric, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ PARTS_MAX: Final = 1_000  # of one image
 IMAGE_BYTES_MAX: Final = 4 << 30
 SOON_US: Final = 1_000_000
 RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or the disk was full
+
+_ASIDE: Final = "engine"  # the name of threads that do engine work
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +303,8 @@ class RulesetHolder:
             if len(parts) > PARTS_MAX or size > IMAGE_BYTES_MAX:
                 raise Unusable(f"{len(parts):,} parts of {size:,} bytes: more than this node takes")
             mapped = {part.digest: await self._files.get(self._store, part.digest, part.size) for part in parts}
-            ruleset = await asyncio.to_thread(self._machine.load, manifest, mapped)
-            await asyncio.to_thread(self._machine.warm, ruleset)
+            ruleset = await aside(self._machine.load, manifest, mapped)
+            await aside(self._machine.warm, ruleset)
         except (StoreError, OSError, Unusable):
             raise
         except self._machine.rejected as error:
@@ -390,18 +395,37 @@ async def follow(holder: RulesetHolder, interval_ms: int, wake: asyncio.Event, e
         wake.clear()
 
 
+async def aside(function: Callable[..., T], *arguments: object) -> T:
+    """Run engine work in a thread that nobody waits for at the end: a first compilation takes up to minutes, and a
+    server that is told to stop does not finish it (`busy`)."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast(T, result))
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = function(*arguments)
+        except Exception as raised:  # noqa: BLE001 - handed to whoever waits
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(finish, result, error)
+
+    threading.Thread(target=work, name=_ASIDE, daemon=True).start()
+    return await future
+
+
+def busy() -> bool:
+    """Whether engine work still runs aside: then the process must end without the interpreter's own clean-up."""
+    return any(thread.name == _ASIDE for thread in threading.enumerate())
+
+
 def _active(entry: Entry, ruleset: Ruleset) -> Active:
     return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset)
-
-
-__all__ = [
-    "Active",
-    "BadStoreData",
-    "Machine",
-    "Rejection",
-    "RulesetHolder",
-    "Status",
-    "StoreTime",
-    "Unusable",
-    "follow",
-]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from server import kernels
-from server.activate import Machine, RulesetHolder, follow
+from server.activate import Machine, RulesetHolder, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.parts import PartFiles
@@ -39,7 +39,7 @@ from server.telemetry import Counters, Event, Metric, configure, say
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
 RESTART_NS: Final = 10**9  # between two attempts to start the embedded store again
-FIRST_COMPILE: Final = "some tens of seconds"
+FIRST_COMPILE: Final = "a minute, on a busy machine two or three"
 DECISIONS: Final = "einklang.v1.DecisionService"
 RULESETS: Final = "einklang.v1.RulesetService"
 
@@ -55,13 +55,21 @@ class CannotServe(Exception):
 def serve(settings: Settings, project: Path | None = None) -> int:
     """Serve until SIGTERM or SIGINT; blocks, from the main thread. Publishes `project` first. Returns the exit code."""
     configure(settings.log_format, settings.log_level)
+    # The publishing process is started by fork and exec at once; gRPC's handlers for processes that go on after a fork
+    # would only complain of the threads that they find.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     factory = None
     if settings.uvloop:
         import uvloop
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_guarded(settings, project))
+        code = runner.run(_guarded(settings, project))
+    if busy():  # stopped amid a first compilation: everything else has ended in order
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 async def _guarded(settings: Settings, project: Path | None) -> int:
@@ -286,9 +294,12 @@ def _machine(settings: Settings, clock: Clock) -> Machine:
     def warm_and_note(ruleset: Ruleset) -> None:
         nonlocal done
         began_ns = clock.monotonic_ns()
-        if not done and not prepared.compiled:
+        if done or prepared.compiled:
+            warm(ruleset)
+        else:
             say(Event.KERNELS_COMPILE, about=FIRST_COMPILE)
-        warm(ruleset)
+            with prepared.alone():
+                warm(ruleset)
         if not done:
             done = True
             prepared.note_complete()

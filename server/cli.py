@@ -1,7 +1,8 @@
 """The command line. Each command imports what it needs when it runs, so that `einklang --help` is quick.
 
 Exit codes: 0 fine, 1 findings (text that does not compile, a test that fails, a request that is refused, a server that
-is not ready), 64 a command line that does not fit. Colour only on a terminal, and not with NO_COLOR.
+is not ready), 2 something that prevents serving, 64 a command line that does not fit. Colour only on a terminal, and
+not with NO_COLOR.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class _Group(TyperGroup):
         try:
             return super().main(*args, **kwargs)
         except SystemExit as ended:
-            raise SystemExit(USAGE if ended.code == 2 else ended.code) from None
+            wrong = ended.code == 2 and not isinstance(ended.__context__, typer.Exit)  # the library's code for usage
+            raise SystemExit(USAGE if wrong else ended.code) from None
 
 
 app = typer.Typer(
@@ -307,6 +309,8 @@ def serve(
     Without --store a private Valkey runs in the data directory. If DIR does not compile, its findings are shown and
     the last good ruleset stays in force. Every option can stand in the environment too: EINKLANG_DATA_DIR and so on;
     the address as EINKLANG_ADDRESS, the store's password only there (EINKLANG_STORE_PASSWORD).
+
+    Ends with 0 when stopped, 1 if DIR does not compile and nothing was in force, 2 if something else prevents serving.
     """
     from server.settings import BadSettings, load
 

@@ -94,7 +94,10 @@ def as_failure(error: BadRequest, field: str | None = None) -> Failure:
     if isinstance(error, Failure):
         return error
     reason = next((reason for word, reason in _ENGINES_WORDS if word in error.message), pb.ERROR_REASON_UNSPECIFIED)
-    return Refused(error.field if field is None else field, error.message, reason)
+    path = error.field if field is None else field
+    if not reason and path.endswith(".value"):
+        reason = pb.ERROR_REASON_WRONG_FORM  # a fact of another type than the schema declares
+    return Refused(path, error.message, reason)
 
 
 def parse(kind: type[M], data: bytes) -> M:

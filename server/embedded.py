@@ -49,7 +49,8 @@ ORPHAN_SECONDS: Final = 5.0
 WHOLE_SINCE: Final = (9, 1, 2)  # the first Valkey that drops a torn transaction as a whole
 OUTPUT_MAX: Final = 64 << 10
 
-# argv = PARENT_PID BINARY ARGUMENT…; 1 = PR_SET_PDEATHSIG, 9 = SIGKILL: a process that hangs obeys no other. The binary's own session, so that
+# argv = PARENT_PID BINARY ARGUMENT…; 1 = PR_SET_PDEATHSIG, 9 = SIGKILL: a process that hangs obeys no other.
+# The binary gets a session of its own, so that
 # a Ctrl-C at the terminal reaches the server alone.
 _TRAMPOLINE: Final = """
 import ctypes, os, sys

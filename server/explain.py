@@ -150,12 +150,16 @@ _SENTENCES: dict[Reason, Callable[[PromotionResult, Decision, Names], str]] = {
     Reason.GUARD: _plain("a guard keeps these articles out"),
     Reason.CONTROL_GROUP: _plain("the customer is in the control group"),
     Reason.PAUSED: _plain("paused"),
-    Reason.UNKNOWN_FACT: _plain("not known"),
+    Reason.UNKNOWN_FACT: _plain("a fact that it asks for is not known"),
     Reason.CURRENCY: _currency,
     Reason.UNAVAILABLE: _plain("cannot be judged at present"),
     Reason.NO_SAVING: _plain("would save nothing"),
 }
 
 
+_LIMITS_MATTER = {Reason.APPLIED, Reason.LIMIT, Reason.BUDGET, Reason.BEATEN, Reason.EXCLUSIVE}
+
+
 def _usage(result: PromotionResult) -> str:
-    return " (limits judged from the usage that the request gave)" if result.usage_as_given else ""
+    judged = result.usage_as_given and result.reason in _LIMITS_MATTER
+    return " (limits judged from the usage that the request gave)" if judged else ""

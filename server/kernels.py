@@ -7,12 +7,15 @@ So the directory's name is a hash of everything that compiled code depends on, a
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +35,16 @@ class Prepared:
 
     directory: Path
     compiled: bool
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one process compile at a time: the others wait, and then find its work. Blocks."""
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def note_complete(self) -> None:
         """Everything has been compiled: later starts are quick."""
@@ -54,7 +67,7 @@ def prepare(cache_dir: Path, engine: Path = ENGINE) -> Prepared:
 
 
 def cache_key(engine: Path = ENGINE) -> str:
-    """A hash over the engine's sources, Python, numba, llvmlite, and this CPU with its features."""
+    """A hash over the engine's sources and place, Python, numba, llvmlite, and this CPU with its features."""
     import llvmlite
     import llvmlite.binding as llvm
     import numba
@@ -68,6 +81,7 @@ def cache_key(engine: Path = ENGINE) -> str:
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         llvm.get_host_cpu_features().flatten(),
+        str(engine),  # numba files what it compiled under the path of its source
     ):
         said.update(part.encode() + b"\x00")
     for path in sorted(engine.glob("**/*.py")):

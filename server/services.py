@@ -115,7 +115,7 @@ class DecisionServicer:
         wanted = _wanted(message.promotions, asked.ruleset)
         decided = asked.decision_bytes(answer)
         response = decision_pb2.ExplainResponse(explanations=_explanations(everything, asked, wanted))
-        envelope = self._envelope(asked, decided, everything.promotions)
+        envelope = self._envelope(asked, decided, answer.promotions)
         return _field(1, decided) + _field(2, envelope) + response.SerializeToString(deterministic=True)
 
     def _answer(self, asked: _Asked, *, everything: bool = False) -> decision.Decision:

@@ -507,7 +507,6 @@ async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator
         password=password,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
-        health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 2),  # every command here may be repeated
         protocol=2,
     )

@@ -98,7 +98,17 @@ DAY = 86_400
 MEASURED: tuple[Unit, ...] = ("kg", "g", "l", "ml", "m", "lb", "oz", "gal")
 
 PER_ITEM = ("best-per-item", "first-per-item")
-MODES = ("all", "best", "best-per-item", "best-per-item", "best-per-item", "first", "first-per-item", "at-most")
+MODES = (
+    "all",
+    "best",
+    "best-per-item",
+    "best-per-item",
+    "best-per-item",
+    "first",
+    "first",
+    "first-per-item",
+    "at-most",
+)
 
 # Where schedules begin, end and are asked about: the clock's odd moments of 2026, in local time.
 ODD_MOMENTS = {

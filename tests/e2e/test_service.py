@@ -51,7 +51,7 @@ def test_who_answered_stands_beside_the_decision(server, decisions):
     assert envelope.certainty == common.CERTAINTY_UNSPECIFIED
     assert envelope.at_us == AT
     assert envelope.as_of_us > AT
-    assert envelope.limits_from == decision_pb2.LIMITS_FROM_NONE
+    assert envelope.limits_from == decision_pb2.LIMITS_FROM_REQUEST  # gold-10 touches every basket
     assert envelope.node.endswith(f"/{server.process.pid}")
 
 

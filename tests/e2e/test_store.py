@@ -53,7 +53,7 @@ def store_of(home):
 
 def test_it_publishes_serves_and_ends_with_nothing_left(home, shop):
     with server(home, shop, EINKLANG_ADDRESS_FILE=str(home / "address")) as first:
-        store = first.child("valkey-server")
+        store = first.child("store.conf")
         first.ready()
         assert health(first.address) == "SERVING"
         assert health(first.address, "") == "SERVING"
@@ -102,16 +102,22 @@ def test_an_address_in_use_is_told(home, shop):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with server(home, shop, EINKLANG_ADDRESS=address) as running:
-            store = running.child("valkey-server")
+            store = running.child("store.conf")
             assert running.process.wait(SECONDS) == 2
             assert f"{address} cannot be served on" in running.said()
             assert not alive(store)
 
 
+def test_it_can_be_stopped_while_it_compiles_its_kernels(home, shop):
+    with server(home, shop, EINKLANG_CACHE_DIR=str(home / "cache")) as running:
+        until(lambda: "kernels.compile" in running.said(), what="the first compilation")
+        assert running.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_can_be_stopped_before_it_is_ready(home, shop, number):
     with server(home, shop) as running:
-        store = running.child("valkey-server")
+        store = running.child("store.conf")
         until(lambda: "store.joined" in running.said(), what="the store joined")
         assert running.stop(number) == 0
         assert not alive(store)
@@ -122,7 +128,7 @@ def test_it_can_be_stopped_before_it_is_ready(home, shop, number):
 
 def test_sigkill_of_the_server_ends_the_store_too(home, shop):
     with server(home, shop) as first:
-        store = first.child("valkey-server")
+        store = first.child("store.conf")
         first.ready()
         first.stop(signal.SIGKILL)
         until(lambda: not alive(store), what="the end of the store")
@@ -133,7 +139,7 @@ def test_sigkill_of_the_server_ends_the_store_too(home, shop):
 
 def test_sigkill_while_it_starts_leaves_neither_store_nor_publisher(home, shop):
     with server(home, shop) as running:
-        store = running.child("valkey-server")
+        store = running.child("store.conf")
         publisher = running.child("server.publish_process")
         running.stop(signal.SIGKILL)
         until(lambda: not alive(store) and not alive(publisher), what="the end of both")
@@ -141,7 +147,7 @@ def test_sigkill_while_it_starts_leaves_neither_store_nor_publisher(home, shop):
 
 def test_sigkill_of_the_server_ends_a_store_that_hangs(home, shop):
     with server(home, shop) as running:
-        store = running.child("valkey-server")
+        store = running.child("store.conf")
         running.ready()
         os.kill(store, signal.SIGSTOP)
         running.process.kill()
@@ -165,7 +171,7 @@ def test_a_store_that_outlives_its_server_is_waited_for_then_refused(home, shop)
 
 def test_a_killed_store_is_started_again_while_the_server_serves_on(home, shop):
     with server(home, shop) as running:
-        store = running.child("valkey-server")
+        store = running.child("store.conf")
         running.ready()
         os.kill(store, signal.SIGKILL)
         until(lambda: "store.restarted" in running.said(), what="the restart")
@@ -214,7 +220,7 @@ def test_a_project_that_does_not_compile_is_refused_and_the_last_good_one_serves
 def test_a_project_that_does_not_compile_and_nothing_else_ends_with_1(home, shop):
     (shop / "summer.promo").write_text("promotion bad bad bad {\n")
     with server(home, shop) as running:
-        store = running.child("valkey-server")
+        store = running.child("store.conf")
         assert running.process.wait(SECONDS) == 1
         assert "summer.promo:1:" in running.said()
         assert "Traceback" not in running.said()

@@ -63,9 +63,9 @@ class Run:
         self.bound = 0
 
     def touches(self, promotion: Promotion) -> bool:
-        """A unit is in its set, or it is about the basket or a service; and a code of its set was entered."""
-        if promotion.code and not entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]):
-            return False
+        """A code of its set was entered; without codes: a unit is in its set, or it is about the basket or a service."""
+        if promotion.code:
+            return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
         name = set_of(promotion)
         return name is None or any(self.judge.in_products(name, line) is True for line in self.basket.lines)
 

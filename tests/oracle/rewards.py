@@ -85,6 +85,10 @@ class Offer:
         return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether)
 
     @property
+    def saves_together(self) -> bool:
+        return self.off_together or isinstance(self.promotion.reward, PriceTogether)
+
+    @property
     def need(self) -> int:
         return 1 if self.singles or not self.n else self.n
 
@@ -278,16 +282,15 @@ def settle(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> Taking:
     size = offer.n if offer.n and not offer.singles else len(units)
     runs = [tuple(units[i : i + size]) for i in range(0, len(units), size)]
     cap = offer.terms.cap
-    if offer.off_together or isinstance(offer.promotion.reward, PriceTogether):
-        amounts = [together(offer, run, left) for run in runs]
-        uncapped, rest, applications = sum(amounts), cap, []
-        for run, amount in zip(runs, amounts, strict=True):
-            if rest is not None:  # capped first, run by run
-                amount = min(amount, rest)
-                rest -= amount
-            applications.append(Application(run, share(amount, run, {u.index: left[u.index] for u in run})))
-        return Taking(tuple(applications), uncapped)
-    savings = {unit.index: saving_of(offer, unit, left, position) for run in runs for position, unit in enumerate(run)}
+    savings: dict[int, int] = {}
+    for run in runs:
+        if not offer.saves_together:
+            savings |= {unit.index: saving_of(offer, unit, left, position) for position, unit in enumerate(run)}
+            continue
+        amount = together(offer, run, left)
+        if not offer.n and cap is not None:  # capped first, then prorated as ever
+            amount = min(amount, cap)
+        savings |= share(amount, run, {unit.index: left[unit.index] for unit in run})
     uncapped = sum(savings.values())
     if cap is not None and uncapped > cap:
         savings = share(cap, units, savings)
@@ -296,7 +299,7 @@ def settle(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> Taking:
 
 def share(amount: int, units: Iterable[Unit], weights: dict[int, int]) -> dict[int, int]:
     """Proration over units by weights."""
-    return prorate(amount, [Share(unit.index, unit.article, unit.list, weights[unit.index]) for unit in units])
+    return prorate(amount, [Share(unit.index, unit.article, unit.list, weights.get(unit.index, 0)) for unit in units])
 
 
 # ---------- alone ----------

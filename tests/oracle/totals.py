@@ -16,9 +16,8 @@ def refunds(basket: Basket, applied: Iterable[tuple[Offer, Taking, Sequence[int]
     units, values = basket.units, [unit.list for unit in basket.units]
     for offer, taking, before in applied:
         for application in taking.applications:
-            shares, own = application.savings, [units[unit] for unit, amount in application.savings.items() if amount]
+            shares, own = application.savings, application.units
             if offer.n:
-                own = list(application.units)
                 shares = share(application.saving, own, {unit.index: before[unit.index] for unit in own})
             owed = 0
             for number, amount in shares.items():

@@ -242,7 +242,7 @@ def test_whoever_published_is_told_when_its_ruleset_answers(world):
         assert not waiting.done()
         await world.holder.step()
         await waiting
-        assert world.holder.current.ruleset == "one"
+        assert world.at(1_000) == "one"
         world.store.publish("unsound", 1_000)
         waiting = asyncio.ensure_future(world.holder.settled(2))
         await world.holder.step()
@@ -261,7 +261,7 @@ def test_a_damaged_part_file_is_fetched_again(tmp_path):
     again = World(tmp_path / "parts")
     again.store.publish("one", 10)
     again.step()
-    assert again.holder.current.ruleset == "one"
+    assert again.at(10) == "one"
     assert (tmp_path / "parts" / digest).read_bytes() == b"one"
     assert again.counters.all()["part_fetches_total"] == 1
 

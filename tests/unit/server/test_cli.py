@@ -89,6 +89,20 @@ def test_a_wrong_command_line_ends_with_64(arguments):
     assert got.stderr
 
 
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_serve_ends_with_the_servers_code(monkeypatch, tmp_path, code):
+    seen = []
+
+    def serve(settings, project):
+        seen.append((settings.address, settings.data_dir, project))
+        return code
+
+    monkeypatch.setattr("server.app.serve", serve)
+    got = run("serve", str(GOOD), "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path))
+    assert got.exit_code == code, got.output
+    assert seen == [("127.0.0.1:0", tmp_path, GOOD)]
+
+
 def test_check_of_a_good_project():
     got = run("check", str(GOOD))
     assert (got.exit_code, got.output) == (0, "2 files read: no errors\n")

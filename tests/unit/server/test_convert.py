@@ -1,5 +1,7 @@
 """What the contract refuses is refused by the name of its field; what it takes arrives in the engine's scales."""
 
+import random
+
 import pytest
 
 from einklang.v1 import common_pb2 as common
@@ -376,3 +378,37 @@ def test_what_the_engine_names_is_found_in_the_contract(engines, contracts):
         store_attributes=[attribute("region", text("Nord"))],
     )
     assert convert.contract_path(engines, message) == contracts
+
+
+def test_damaged_bytes_are_refused_or_read_and_nothing_else_happens():
+    """Two thousand requests with a few bytes changed, cut or doubled: the caller's mistake, never ours."""
+    whole = request(
+        store="4711",
+        lines=[line(unit_price_minor=129), line(id="2", attributes=[attribute("kind", text("goods"))])],
+        customer=customer(attributes=[attribute("tier", text("gold"))]),
+        codes=["SAVE"],
+        fees=[pb.Fee(service="home", amount_minor=495)],
+        usage=[pb.LimitUsage(promotion="p", limit="total:ever:uses", used=1)],
+    ).SerializeToString()
+    chance = random.Random(20260917)
+    refused: list[Refused] = []
+    for _ in range(2_000):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(data))
+            match chance.randrange(3):
+                case 0:
+                    data[place] = chance.randrange(256)
+                case 1:
+                    del data[place : place + chance.randint(1, 8)]
+                case _:
+                    data[place:place] = data[place : place + chance.randint(1, 8)]
+        try:
+            message = contract.parse(pb.DecideRequest, bytes(data))
+            convert.ruleset_digest(message)
+            convert.as_of(message)
+            convert.to_request(message, at_us=AT)
+        except Refused as error:
+            refused.append(error)
+    assert all(error.detail.message and error.detail.reason for error in refused)
+    assert 1_000 < len(refused) < 2_000

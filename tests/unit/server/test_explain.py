@@ -52,7 +52,11 @@ def result(reason: Reason, **fields) -> PromotionResult:
             result(Reason.LIMIT, clause="limit 1 per customer", usage_as_given=True),
             "the limit is reached: limit 1 per customer (limits judged from the usage that the request gave)",
         ),
-        (result(Reason.UNKNOWN_FACT, clause="customer.tier is gold"), "not known: customer.tier is gold"),
+        (result(Reason.CHANNEL, clause="sold in pos", usage_as_given=True), "not in this channel: sold in pos"),
+        (
+            result(Reason.UNKNOWN_FACT, clause="customer.tier is gold"),
+            "a fact that it asks for is not known: customer.tier is gold",
+        ),
         (result(Reason.CURRENCY, clause="get EUR 5.00 off basket"), "has no amount in EUR: get EUR 5.00 off basket"),
         (result(Reason.EXCLUSIVE, beaten_by="x"), "stands aside for x, with which it is never combined"),
         (result(Reason.NO_SAVING), "would save nothing"),

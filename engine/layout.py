@@ -1,0 +1,316 @@
+"""Where things lie: the flat buffers that kernels read, one int64 array each.
+
+An array argument costs its unpacking at every call, and a tuple of sixty costs the compiler minutes: so a ruleset's
+arrays stand one after the other in one buffer, and a request's in another. A buffer begins with a directory of two
+entries a field, where it begins and how long it is; fields with several columns are stored row by row. `at`, `cell`,
+`size` and `view` read them. Imports nothing of ours.
+
+Fields named `x_begin` have one entry more than their owners: owner i's rows of x are x_begin[i] to x_begin[i + 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Ints = npt.NDArray[np.int64]
+
+# ---------------------------------------------------------------------------------------------------- a ruleset
+# Promotions are numbered by name. name, columns (0: one for each currency), meaning
+
+RULES: tuple[tuple[str, int, str], ...] = (
+    # promotions
+    ("group", 1, ""),
+    ("rank", 1, "in the declared order of its group"),
+    ("kind", 1, "Kind"),
+    ("target_kind", 1, "Target"),
+    ("target", 1, "product set, or service; -1"),
+    ("buy", 1, "n; 0 = no buy"),
+    ("percent", 1, "basis points"),
+    ("amount", 1, "amount row; -1"),
+    ("pick_count", 1, ""),
+    ("pick_dearest", 1, "0 or 1"),
+    ("dimension", 1, "of a price per measure: position in DIMENSIONS"),
+    ("per", 1, "thousandths of the dimension's smallest unit that the amount is for, x 1: see discounts.measured"),
+    ("window", 1, "row of windows; with window_by_zone the row of zone 0"),
+    ("window_by_zone", 1, ""),
+    ("zone", 1, "of the clock of only-on; -1 = the store's"),
+    ("channels", 1, "bit mask"),
+    ("codes", 1, "code set; -1"),
+    ("currencies", 1, "bit mask: every amount is said in these"),
+    ("slot_begin", 1, ""),
+    ("place_any_begin", 1, ""),
+    ("place_not_begin", 1, ""),
+    ("audience_any_begin", 1, ""),
+    ("audience_not_begin", 1, ""),
+    ("line_begin", 1, "conditions of `when`: rows of lines"),
+    ("ladder_begin", 1, ""),
+    ("except_begin", 1, ""),
+    ("limit_begin", 1, ""),
+    # what the above point at
+    ("slots", 3, "rows (days, start, until)"),
+    ("place_any", 1, ""),
+    ("place_not", 1, ""),
+    ("audience_any", 1, ""),
+    ("audience_not", 1, ""),
+    ("ladder", 3, "rows (position, basis points, amount row)"),
+    ("excepted", 1, "product sets"),
+    ("limits", 4, "rows (Counted, count, amount row, Scope)"),
+    ("windows", 2, "rows (from, until) in microseconds, half-open"),
+    ("zone_begin", 1, ""),
+    ("transitions", 2, "rows (second, offset)"),
+    ("amounts", 0, "rows by currency; -1 = not said"),
+    # conditions
+    ("lines", 1, "lines[i] to lines[i+1]: rows of code"),
+    ("code", 5, "rows (op, a, b, c, d)"),
+    ("pool", 1, ""),
+    ("segment_begin", 1, "rows of lines"),
+    ("place_begin", 1, ""),
+    ("place_order", 1, "places, those first that others ask for"),
+    ("needed_begin", 1, "segments to be judged for a segment, itself last"),
+    ("needed", 1, ""),
+    # groups, in sequence
+    ("gives", 1, "0 discounts, 1 benefits"),
+    ("apply", 1, "Apply"),
+    ("at_most", 1, ""),
+    ("original", 1, "1: list prices"),
+    # what touches
+    ("touch_begin", 1, "by product set: promotions"),
+    ("touch", 1, ""),
+    ("everywhere", 1, "promotions of the basket or a service"),
+    ("code_uses", 1, "by code set; -1 = without limit"),
+)
+(
+    R_GROUP,
+    R_RANK,
+    R_KIND,
+    R_TARGET_KIND,
+    R_TARGET,
+    R_BUY,
+    R_PERCENT,
+    R_AMOUNT,
+    R_PICK_COUNT,
+    R_PICK_DEAREST,
+    R_DIMENSION,
+    R_PER,
+    R_WINDOW,
+    R_WINDOW_BY_ZONE,
+    R_ZONE,
+    R_CHANNELS,
+    R_CODES,
+    R_CURRENCIES,
+    R_SLOT_BEGIN,
+    R_PLACE_ANY_BEGIN,
+    R_PLACE_NOT_BEGIN,
+    R_AUDIENCE_ANY_BEGIN,
+    R_AUDIENCE_NOT_BEGIN,
+    R_LINE_BEGIN,
+    R_LADDER_BEGIN,
+    R_EXCEPT_BEGIN,
+    R_LIMIT_BEGIN,
+    R_SLOTS,
+    R_PLACE_ANY,
+    R_PLACE_NOT,
+    R_AUDIENCE_ANY,
+    R_AUDIENCE_NOT,
+    R_LADDER,
+    R_EXCEPTED,
+    R_LIMITS,
+    R_WINDOWS,
+    R_ZONE_BEGIN,
+    R_TRANSITIONS,
+    R_AMOUNTS,
+    R_LINES,
+    R_CODE,
+    R_POOL,
+    R_SEGMENT_BEGIN,
+    R_PLACE_BEGIN,
+    R_PLACE_ORDER,
+    R_NEEDED_BEGIN,
+    R_NEEDED,
+    R_GIVES,
+    R_APPLY,
+    R_AT_MOST,
+    R_ORIGINAL,
+    R_TOUCH_BEGIN,
+    R_TOUCH,
+    R_EVERYWHERE,
+    R_CODE_USES,
+) = range(len(RULES))
+
+# ---------------------------------------------------------------------------------------------------- a request
+# Lines are numbered by id, articles by id, codes by their bytes; units in the static part of order U: list amount
+# descending, article, measure descending, line, position.
+
+SCALARS: tuple[tuple[str, str], ...] = (
+    ("at_us", ""),
+    ("channel", ""),
+    ("zone", "of the store, else the settings'"),
+    ("store_named", ""),
+    ("customer_known", ""),
+    ("household_known", ""),
+    ("currencies", "of the ruleset"),
+    ("currency", ""),
+    ("micros_per_minor", ""),
+    ("rounding", ""),
+)
+(
+    Q_AT_US,
+    Q_CHANNEL,
+    Q_ZONE,
+    Q_STORE_NAMED,
+    Q_CUSTOMER_KNOWN,
+    Q_HOUSEHOLD_KNOWN,
+    Q_CURRENCIES,
+    Q_CURRENCY,
+    Q_MICROS_PER_MINOR,
+    Q_ROUNDING,
+) = range(len(SCALARS))
+
+QUESTION: tuple[tuple[str, int, str], ...] = (
+    ("scalars", 1, "see SCALARS"),
+    ("value", 1, ""),
+    ("known", 1, ""),
+    ("set_begin", 1, ""),
+    ("sets", 1, ""),
+    ("line_article", 1, ""),
+    ("line_marks", 1, ""),
+    ("unit_line", 1, ""),
+    ("unit_article", 1, ""),
+    ("unit_list", 1, ""),
+    ("unit_measure", 1, "thousandths of the line's unit; 0 = a piece"),
+    ("unit_dimension", 1, "position in DIMENSIONS; 0 = a piece"),
+    ("unit_factor", 1, "thousandths of the dimension's smallest unit in one thousandth of the line's unit"),
+    ("unit_price", 1, "micros per piece or unit of measure"),
+    ("code_begin", 1, ""),
+    ("code_sets", 1, ""),
+    ("usage", 3, ""),
+    ("fees", 1, "by service of the schema; -1 = none"),
+)
+(
+    Q_SCALARS,
+    Q_VALUE,
+    Q_KNOWN,
+    Q_SET_BEGIN,
+    Q_SETS,
+    Q_LINE_ARTICLE,
+    Q_LINE_MARKS,
+    Q_UNIT_LINE,
+    Q_UNIT_ARTICLE,
+    Q_UNIT_LIST,
+    Q_UNIT_MEASURE,
+    Q_UNIT_DIMENSION,
+    Q_UNIT_FACTOR,
+    Q_UNIT_PRICE,
+    Q_CODE_BEGIN,
+    Q_CODE_SETS,
+    Q_USAGE,
+    Q_FEES,
+) = range(len(QUESTION))
+
+# ---------------------------------------------------------------------------------------------------- candidates
+# A table by field and row; one row for each promotion that is judged, ascending.
+
+TABLE: tuple[tuple[str, str], ...] = (
+    ("promotion", ""),
+    ("reason", "Reason; 0 = still eligible"),
+    ("clause", ""),
+    ("missing_kind", ""),
+    ("missing", "pieces, minor units, thousandths of the dimension's smallest unit"),
+    ("missing_set", ""),
+    ("missing_unit", ""),
+    ("code", "the code it uses; -1"),
+    ("cap", "of the saving; -1 = none"),
+    ("applications", "at most; -1 = without limit. Afterwards: how many there are"),
+    ("budget", "the saving may not exceed it; -1 = none"),
+    ("alone", "what it would save alone"),
+    ("saving", ""),
+    ("beaten_by", "candidate row; -1"),
+)
+(
+    T_PROMOTION,
+    T_REASON,
+    T_CLAUSE,
+    T_MISSING_KIND,
+    T_MISSING,
+    T_MISSING_SET,
+    T_MISSING_UNIT,
+    T_CODE,
+    T_CAP,
+    T_APPLICATIONS,
+    T_BUDGET,
+    T_ALONE,
+    T_SAVING,
+    T_BEATEN_BY,
+) = range(len(TABLE))
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+@njit(cache=True, nogil=True)
+def at(buffer: Ints, field: int, i: int) -> int:
+    """Entry i of a field."""
+    return buffer[buffer[2 * field] + i]
+
+
+@njit(cache=True, nogil=True)
+def cell(buffer: Ints, field: int, columns: int, row: int, column: int) -> int:
+    """An entry of a field with several columns."""
+    return buffer[buffer[2 * field] + row * columns + column]
+
+
+@njit(cache=True, nogil=True)
+def scalar(question: Ints, i: int) -> int:
+    """One of SCALARS of a request."""
+    return question[question[2 * Q_SCALARS] + i]
+
+
+@njit(cache=True, nogil=True)
+def amount_of(rules: Ints, question: Ints, row: int) -> int:
+    """An amount in the request's currency; -1 where it is not said."""
+    return at(rules, R_AMOUNTS, row * scalar(question, Q_CURRENCIES) + scalar(question, Q_CURRENCY))
+
+
+@njit(cache=True, nogil=True)
+def size(buffer: Ints, field: int) -> int:
+    """How many entries a field has, over all columns."""
+    return buffer[2 * field + 1]
+
+
+@njit(cache=True, nogil=True)
+def view(buffer: Ints, field: int) -> Ints:
+    """A field as an array."""
+    return buffer[buffer[2 * field] : buffer[2 * field] + buffer[2 * field + 1]]
+
+
+def pack(fields: tuple[tuple[str, int, str], ...], arrays: Mapping[str, npt.NDArray[Any]]) -> Ints:
+    """The buffer of these arrays."""
+    flat = [np.ascontiguousarray(arrays[name], dtype=np.int64).ravel() for name, _, _ in fields]
+    lengths = np.array([a.shape[0] for a in flat], np.int64)
+    directory = np.empty((len(fields), 2), np.int64)
+    directory[:, 0] = 2 * len(fields) + np.cumsum(lengths) - lengths
+    directory[:, 1] = lengths
+    return np.concatenate([directory.ravel(), *flat])
+
+
+def unpack(fields: tuple[tuple[str, int, str], ...], buffer: Ints, currencies: int) -> dict[str, Ints]:
+    """The arrays of a buffer, as views. Raises ValueError where its directory does not describe it."""
+    arrays: dict[str, Ints] = {}
+    position = 2 * len(fields)
+    if buffer.ndim != 1 or buffer.shape[0] < position:
+        raise ValueError("the buffer is shorter than its directory")
+    for i, (name, columns, _) in enumerate(fields):
+        begin, length = int(buffer[2 * i]), int(buffer[2 * i + 1])
+        if begin != position or not 0 <= length <= buffer.shape[0] - begin:
+            raise ValueError(f"{name} lies outside the buffer")
+        position = begin + length
+        array = buffer[begin:position]
+        arrays[name] = array if columns == 1 else array.reshape(-1, columns or currencies)
+    if position != buffer.shape[0]:
+        raise ValueError("the buffer is longer than its fields")
+    return arrays

@@ -1,0 +1,440 @@
+"""Reads the cases: small rulesets and baskets as data, with what the law says must come out.
+
+Amounts are whole numbers of minor units; a price as a text ("0.333") is in currency units and may be finer. Every
+article is a product set of its own name, and `all` is the set of all. What a key of a case means stands in README.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.money import micros_per_minor
+from engine.program import (
+    Age,
+    All,
+    Amount,
+    AmountOffEach,
+    AmountOffMeasure,
+    AmountOffTogether,
+    Any_,
+    Attribute,
+    Buy,
+    Catalogue,
+    Channels,
+    Choice,
+    CodeSet,
+    Column,
+    Compare,
+    Condition,
+    Consent,
+    Count,
+    FixedPriceEach,
+    FixedPriceMeasure,
+    FreeService,
+    Group,
+    Guard,
+    Known,
+    Ladder,
+    Limit,
+    Line,
+    Measured,
+    Member,
+    Money,
+    None_,
+    OneOf,
+    OnlyOn,
+    PercentOff,
+    PercentOffTogether,
+    Pick,
+    Place,
+    PriceTogether,
+    ProductSet,
+    Program,
+    Promotion,
+    Reward,
+    Runs,
+    Schema,
+    Segment,
+    Settings,
+    Slot,
+    Step,
+    Stores,
+    Target,
+    Type,
+    Under,
+    WithCode,
+    Worth,
+)
+from tests.generators import ZONES, seconds, zone
+
+Data = Mapping[str, Any]
+
+SCHEMA = Schema(
+    attributes=(
+        Attribute(entity="item", name="brand", type=Type.TEXT),
+        Attribute(entity="item", name="path", type=Type.TEXT),
+        Attribute(entity="customer", name="tier", type=Type.TEXT),
+        Attribute(entity="customer", name="level", type=Type.NUMBER, default=1_000_000),
+        Attribute(entity="customer", name="born", type=Type.DATE),
+        Attribute(entity="store", name="region", type=Type.TEXT),
+        Attribute(entity="delivery", name="country", type=Type.TEXT),
+    ),
+    consents=("news",),
+    channels=("pos", "web"),
+    services=("express", "post"),
+    payments=("card", "cash"),
+)
+CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
+CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
+CASE |= {"entered", "delivery", "payment", "usage", "asked in", "expect"}
+EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used"}
+EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case: what stands in force, what is asked, what must be answered."""
+
+    name: str
+    file: str
+    programs: tuple[Program, ...]
+    request: Request
+    expect: Data = field(repr=False)
+
+
+def load(directory: Path = Path(__file__).parent) -> Iterator[Case]:
+    """All cases of all files."""
+    for path in sorted(directory.glob("*.yaml")):
+        for data in yaml.safe_load(path.read_text(encoding="utf-8")):
+            yield build(data, path.stem)
+
+
+def build(data: Data, file: str = "") -> Case:
+    """A case from its data; raises ValueError for a key that nobody reads."""
+    unread = (set(data) - CASE) | (set(data["expect"]) - EXPECT)
+    if unread:
+        raise ValueError(f"{file}: {data['case']}: nobody reads {sorted(unread)}")
+    return Case(data["case"], file, Shop(data).programs(), request(data), data["expect"])
+
+
+def micros(price: int | str, currency: str) -> int:
+    """A price in millionths of the currency unit."""
+    return price * micros_per_minor(currency) if isinstance(price, int) else int(Decimal(price) * 1_000_000)
+
+
+def percent(text: str) -> int:
+    """Basis points of "20%"."""
+    assert text.endswith("%"), text
+    return int(Decimal(text.removesuffix("%")) * 100)
+
+
+def local(text: str) -> int:
+    """Local seconds since 1970 of "2026-03-29 02:30"."""
+    moment = datetime.datetime.fromisoformat(text)
+    return seconds(*moment.timetuple()[:6])
+
+
+def instant(text: str) -> int:
+    """Microseconds of "2026-03-29 02:30 Europe/Berlin", or of a text with an offset."""
+    if " " in text and "/" in text:
+        text, _, name = text.rpartition(" ")
+        moment = datetime.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(name))
+    else:
+        moment = datetime.datetime.fromisoformat(text)
+    return int(moment.timestamp()) * 1_000_000
+
+
+def date(text: str) -> int:
+    return datetime.date.fromisoformat(text).toordinal() - datetime.date(1970, 1, 1).toordinal()
+
+
+# ---------------------------------------------------------------------------------------------------- rulesets
+
+
+class Shop:
+    """The ruleset of a case."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.currency: str = data.get("currency", "EUR")
+        self.articles: Data = data.get("articles", {"tee": 1000, "cap": 500})
+
+    def programs(self) -> tuple[Program, ...]:
+        """Everything that the promotions need."""
+        data = self.data
+        settings = Settings(
+            currencies=(self.currency, *(c for c in ("CHF",) if c != self.currency)),
+            timezone=data.get("timezone", "Europe/Berlin"),
+            rounding=data.get("rounding", "half-up"),
+            prices_include_tax=data.get("tax", "included") == "included",
+        )
+        made: list[Program] = [settings, SCHEMA, self._catalogue(), self._stores(), *(zone(name) for name in ZONES)]
+        made.append(self._set("all", list(self.articles)))
+        made += [self._set(name, [name]) for name in self.articles]
+        made += [self._set(name, what) for name, what in data.get("sets", {}).items()]
+        made += [Segment(name=n, title="", lines=(self._line(c),)) for n, c in data.get("segments", {}).items()]
+        made += [Place(name=n, title="", lines=(self._line(c),)) for n, c in data.get("places", {}).items()]
+        made += [self._codes(name, what) for name, what in data.get("codes", {}).items()]
+        if "guard" in data:
+            sets: Any = {key.replace(" ", "_"): (name,) for key, name in data["guard"].items()}
+            made.append(Guard(name="guard", title="", **sets))
+        groups = data.get("groups", {"group": {"apply": "all"}})
+        made += [self._group(name, what, position) for position, (name, what) in enumerate(groups.items())]
+        first = next(iter(groups))
+        made += [self._promotion(name, what, first) for name, what in data["promotions"].items()]
+        return tuple(made)
+
+    def _catalogue(self) -> Catalogue:
+        articles = sorted(self.articles)
+        rows = [
+            what if isinstance(what, dict) else {"price": what} for what in map(self.articles.__getitem__, articles)
+        ]
+        prices = tuple(micros(row["price"], self.currency) if "price" in row else None for row in rows)
+        columns = [Column(name="price", type=Type.MONEY, currency=self.currency, values=prices)]
+        columns.append(Column(name="tax-rate", type=Type.PERCENT, values=tuple(_rate(row) for row in rows)))
+        for name in ("brand", "path"):
+            columns.append(Column(name=name, type=Type.TEXT, values=tuple(row.get(name) for row in rows)))
+        return Catalogue(articles=tuple(articles), columns=tuple(columns))
+
+    def _stores(self) -> Stores:
+        stores: Data = self.data.get("stores", {"berlin": ""})
+        ids = tuple(sorted(stores))
+        return Stores(ids=ids, zones=tuple(stores[name] for name in ids), columns=())
+
+    def _codes(self, name: str, what: Any) -> CodeSet:
+        listed = what["codes"] if isinstance(what, dict) else what
+        uses = what.get("uses") if isinstance(what, dict) else None
+        return CodeSet(name=name, title="", codes=tuple(sorted(listed)), uses=uses)
+
+    def _set(self, name: str, what: Any) -> ProductSet:
+        condition = self.condition(what) if isinstance(what, dict) else OneOf(attribute="item.sku", values=tuple(what))
+        return ProductSet(name=name, title="", lines=(Line(condition=condition, text=str(what)),))
+
+    def _group(self, name: str, what: Data, position: int) -> Group:
+        apply = what.get("apply", "all")
+        at_most = apply if isinstance(apply, int) else 0
+        return Group(
+            name=name,
+            title="",
+            gives=what.get("gives", "discounts"),
+            apply="at-most" if at_most else apply,
+            at_most=at_most,
+            prices=what.get("prices", "original"),
+            order=tuple(what.get("order", ())),
+            position=position,
+        )
+
+    # ---------- conditions ----------
+
+    def _line(self, data: Data) -> Line:
+        return Line(condition=self.condition(data), text=str(data.get("text", data)))
+
+    def condition(self, data: Data) -> Condition:
+        """One key says which."""
+        data = {key: value for key, value in data.items() if key != "text"}
+        key, value = next(iter(data.items()))
+        match key:
+            case "all":
+                return All(of=tuple(self.condition(part) for part in value))
+            case "any":
+                return Any_(of=tuple(self.condition(part) for part in value))
+            case "none":
+                return None_(of=tuple(self.condition(part) for part in value))
+            case "known" | "unknown":
+                return Known(attribute=value, known=key == "known")
+            case "under":
+                return Under(attribute=value[0], path=value[1])
+            case "consent":
+                return Consent(name=value)
+            case "more than ago" | "less than ago":
+                attribute, count, unit = value
+                return Age(attribute=attribute, op="more" if key.startswith("more") else "less", count=count, unit=unit)
+            case "in" | "not in":
+                return Member(of="products", name=value, negated=key == "not in")
+            case "in segment" | "not in segment":
+                return Member(of="segment", name=value, negated=key.startswith("not"))
+            case "worth" | "worth at most":
+                bound: Any = {"low" if key == "worth" else "high": self.money(value)}
+                return Worth(of=data.get("of"), basis=data.get("basis", "group"), **bound)
+            case "count":
+                return Count(low=value, of=data["of"], one_article=data.get("one article", False))
+            case "measured":
+                return Measured(low=value, unit=data["unit"], of=data["of"])
+        return Compare(attribute=key, op="eq", value=value * 1_000_000 if isinstance(value, int) else value)
+
+    def money(self, value: Any, *, fine: bool = False) -> Money:
+        """A number in the shop's currency, or amounts by currency. `fine`: in micros."""
+        amounts = value if isinstance(value, dict) else {self.currency: value}
+        return tuple(
+            Amount(currency=currency, value=micros(amount, currency) if fine else amount)
+            for currency, amount in sorted(amounts.items())
+        )
+
+    # ---------- promotions ----------
+
+    def _promotion(self, name: str, what: Data, group: str) -> Promotion:
+        buy = what.get("buy")
+        runs = what.get("runs", {})
+        limits = tuple(self._limit(limit) for limit in what.get("limits", ()))
+        excepted: Any = {"except": tuple(what.get("except", ()))}  # a keyword of Python
+        return Promotion(
+            name=name,
+            title="",
+            runs=Runs(
+                start=local(runs["from"]) if "from" in runs else None,
+                until=local(runs["until"]) if "until" in runs else None,
+                zone=runs.get("zone", "Europe/Berlin"),
+                text="runs",
+            ),
+            only_on=self._only_on(what["only on"]) if "only on" in what else None,
+            channels=Channels(names=tuple(what.get("sold", ("pos", "web"))), text="sold"),
+            places=_choice(what["only at"], "only at") if "only at" in what else None,
+            audience=_choice(what.get("for", {}), "for"),
+            code=WithCode(codes=what["with code"], text="with code") if "with code" in what else None,
+            when=tuple(self._line(line) for line in what.get("when", ())),
+            buy=Buy(count=buy[0], of=buy[1], text="buy") if buy else None,
+            reward=self.reward(what["reward"]),
+            **excepted,
+            limits=limits,
+            group=what.get("group", group),
+        )
+
+    def _only_on(self, slots: list[Data]) -> OnlyOn:
+        days = "mo tu we th fr sa su".split()
+        return OnlyOn(
+            slots=tuple(
+                Slot(
+                    days=sum(1 << days.index(day) for day in slot.get("days", days)),
+                    start=slot.get("from", 0) * 3600,
+                    until=slot.get("until", 24) * 3600,
+                )
+                for slot in slots
+            ),
+            text="only on",
+        )
+
+    def _limit(self, what: Data) -> Limit:
+        measure = next(key for key in ("uses", "baskets", "saving") if key in what)
+        scope, period = what.get("per", "basket"), what.get("period", "ever")
+        return Limit(
+            measure=measure,  # type: ignore[arg-type]  # one of three
+            count=0 if measure == "saving" else what[measure],
+            saving=self.money(what["saving"]) if measure == "saving" else (),
+            scope=scope,
+            period=period,
+            key=f"{scope}:{period}:{measure}",
+            text=f"limit {measure} per {scope}",
+        )
+
+    def reward(self, what: Data) -> Reward:
+        """The keys say which."""
+        name = what.get("of", "them")
+        target = Target(kind=name) if name in {"them", "basket"} else Target(kind="set", name=name)
+        together, per = what.get("together", False), what.get("per")
+        if "free" in what:
+            return FreeService(service=what["free"])
+        if "every" in what:
+            return Ladder(steps=tuple(self._step(nth, off) for nth, off in what["every"].items()))
+        for which in ("cheapest", "dearest"):
+            if which in what:
+                off = percent(what.get("percent", "100%"))
+                return Pick(which=which, count=what[which], percent=off)
+        if "percent" in what:
+            kind = PercentOffTogether if together or name == "basket" else PercentOff
+            return kind(percent=percent(what["percent"]), target=target)
+        if "together for" in what:
+            return PriceTogether(price=self.money(what["together for"]), singles=what.get("singles", False))
+        if "price" in what and per:
+            return FixedPriceMeasure(
+                price=self.money(what["price"], fine=True), per=per, hundreds=what.get("hundreds", False), target=target
+            )
+        if "price" in what:
+            return FixedPriceEach(price=self.money(what["price"]), target=target)
+        if per:
+            return AmountOffMeasure(
+                amount=self.money(what["amount"], fine=True),
+                per=per,
+                hundreds=what.get("hundreds", False),
+                target=target,
+            )
+        amount = self.money(what["amount"])
+        if together or name == "basket":
+            return AmountOffTogether(amount=amount, target=target)
+        return AmountOffEach(amount=amount, target=target)
+
+    def _step(self, nth: int, off: int | str) -> Step:
+        return Step(nth=nth, percent=percent(off)) if isinstance(off, str) else Step(nth=nth, amount=self.money(off))
+
+
+def _rate(row: Data) -> int | None:
+    return percent(row["tax"]) if "tax" in row else None
+
+
+def _choice(what: Data, text: str) -> Choice:
+    return Choice(any_of=tuple(what.get("any of", ())), but_not=tuple(what.get("but not", ())), text=text)
+
+
+# ---------------------------------------------------------------------------------------------------- requests
+
+
+def request(data: Data) -> Request:
+    """The request of a case."""
+    currency: str = data.get("asked in", data.get("currency", "EUR"))
+    customer: Data = data.get("customer", {})
+    consents = customer.get("consents")
+    facts = {name: _fact(customer[name]) for name in ("tier", "level", "born") if name in customer}
+    return Request(
+        at_us=instant(data.get("at", "2026-07-01 12:00 Europe/Berlin")),
+        currency=currency,
+        channel=data.get("channel", "web"),
+        lines=tuple(_lines(data["basket"], currency)),
+        store=data.get("store", ""),
+        store_attributes={"region": _fact(data["region"])} if "region" in data else {},
+        delivery=data.get("delivery", ""),
+        payment=data.get("payment", ""),
+        customer=Customer(
+            id=customer.get("id", ""),
+            household=customer.get("household", ""),
+            attributes=facts,
+            consents=None if consents is None else frozenset(consents),
+        ),
+        codes=tuple(data.get("entered", ())),
+        fees=tuple(Fee(service, amount) for service, amount in data.get("fees", {}).items()),
+        usage=tuple(
+            LimitUsage(what.get("promotion", ""), what["limit"], what["used"], what.get("code", ""))
+            for what in data.get("usage", ())
+        ),
+    )
+
+
+def _fact(value: int | str | datetime.date) -> Fact:
+    if isinstance(value, datetime.date):
+        return Fact(Type.DATE, date(value.isoformat()))
+    return Fact(Type.NUMBER, value * 1_000_000) if isinstance(value, int) else Fact(Type.TEXT, value)
+
+
+def _lines(basket: Any, currency: str) -> Iterator[BasketLine]:
+    """Pieces by article; or lines with an id, an article and more."""
+    if isinstance(basket, dict):
+        basket = [{"id": article, "article": article, "quantity": pieces} for article, pieces in basket.items()]
+    for line in basket:
+        unit = line.get("unit", "")
+        yield BasketLine(
+            id=line["id"],
+            article=line["article"],
+            quantity=0 if unit else line.get("quantity", 1),
+            measure=line.get("measure", 0),
+            unit=unit,
+            price_micros=micros(line["price"], currency) if "price" in line else None,
+            attributes={name: _fact(line[name]) for name in ("brand", "path") if name in line},
+            tax_rate=percent(line["tax"]) if "tax" in line else None,
+        )

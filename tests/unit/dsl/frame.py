@@ -1,0 +1,52 @@
+"""The small project around the examples of explain pages: what an example does not declare itself, the frame does."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Mapping
+
+from dsl.compiler import Compilation, compile_project
+from dsl.source import block_end, mask
+
+_HERE = pathlib.Path(__file__).parent / "frame"
+_HEAD = re.compile(r"(\w+)(?: ([a-z0-9-]+))?")
+
+
+def _declarations(text: str) -> list[tuple[str, str, str]]:
+    lines = text.split("\n")
+    masked = [mask(line) for line in lines]
+    index = 0
+    found = []
+    while index < len(lines):
+        end = index + 1
+        if masked[index].strip():
+            end = block_end(masked, index)
+            head = _HEAD.match(lines[index])
+            assert head is not None
+            found.append((head[1], head[2] or "", "\n".join(lines[index:end])))
+        index = end
+    return found
+
+
+DATA = {path.relative_to(_HERE).as_posix(): path.read_bytes() for path in _HERE.rglob("*") if path.is_file()}
+FRAME = _declarations(DATA.pop("shop.promo").decode())
+ONCE = ("settings", "sequence")
+
+
+def framed(example: str, files: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+    """The example and what it needs to be a project; an example with a schema of its own needs little."""
+    own_schema = re.search(r"^schema\b", example, re.MULTILINE)
+    kept = []
+    for kind, name, text in FRAME:
+        again = rf"^{kind}\b" if kind in ONCE else rf"^{kind} {name}\b(?!-)"
+        if own_schema and kind != "settings":
+            continue
+        if not re.search(again, example, re.MULTILINE):
+            kept.append(text)
+    return {**DATA, **(files or {}), "frame.promo": "\n\n".join(kept).encode(), "example.promo": example.encode()}
+
+
+def compile_framed(example: str, files: Mapping[str, bytes] | None = None) -> Compilation:
+    """The example in its frame, compiled."""
+    return compile_project(framed(example, files))
