@@ -238,7 +238,7 @@ class Conditions:
                 self.age(value, info)
                 return
             if node.op in ("is under", "starts with"):
-                if isinstance(value, ast.Quoted) and not value.text:
+                if isinstance(value, ast.Quoted) and not value.text.strip("/"):
                     self.findings.add(found("P2007", value.span, what="The text's length", least=1))
                 return
             if info.kind == "money":

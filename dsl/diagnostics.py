@@ -83,7 +83,7 @@ TABLE: dict[str, Text] = {
     "P0102": _error("An amount begins with the code of its currency.", "write {write}"),
     "P0103": _error("Dates are year-month-day.", "write {write}"),
     "P0104": _error(
-        "One condition a line; «{word}» is a block.",
+        "One condition a line; «{word}» is {what}.",
         "{write}",
         "{more}",
     ),

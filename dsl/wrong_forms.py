@@ -139,7 +139,8 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
         if hit.group() == "or" and re.search(r"[A-Z]{3} ?[0-9.]+ +$", before):
             continue
         block = "any" if hit.group() == "or" else "all"
-        write = f"open   {block} of {{ ... }}" if block == "any" else "write one condition a line; all must hold"
+        write = "open   any of { ... }" if block == "any" else "write two lines; all lines must hold"
+        what = "a block" if block == "any" else "the next line"
         same = re.search(r"([a-z-]+\.[a-z-]+) is ([\w-]+|\"[^\"]*\") +or +\1 is ([\w-]+|\"[^\"]*\") *$", place.line)
         fix = fix_span = None
         if block == "any" and same:
@@ -148,7 +149,14 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
             fix_span = place.span(same.start(), same.end())
         more = "For different attributes open   any of { ... }   with one condition a line." if block == "any" else ""
         yield found(
-            "P0104", place.span(*hit.span()), word=hit.group(), write=write, more=more, fix=fix, fix_span=fix_span
+            "P0104",
+            place.span(*hit.span()),
+            word=hit.group(),
+            what=what,
+            write=write,
+            more=more,
+            fix=fix,
+            fix_span=fix_span,
         )
         return
 

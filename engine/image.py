@@ -26,7 +26,7 @@ from engine.decision import SEMANTICS
 from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Scope, Target
 from engine.layout import RULES, unpack
 from engine.program import Attribute, Condition, ProductSet, Schema, Settings
-from engine.sets import Values, mentions_price
+from engine.sets import Values, dynamic_sets
 
 FORMAT = 1
 MAGIC = b"EINKPART"
@@ -163,7 +163,7 @@ class Ruleset:
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
         self.set_names: tuple[str, ...] = tuple(texts["sets"])
         self.sets: dict[str, ProductSet] = {s.name: s for s in _SETS.validate_json(json.dumps(texts["set_programs"]))}
-        self.dynamic_sets = mentions_price(self.sets)
+        self.dynamic_sets = dynamic_sets(self.sets, self.schema.attributes, self.currencies)
         self.product_titles = {name: s.title or name for name, s in self.sets.items()}
         self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
         self.limit_rows: dict[tuple[str, str], int] = {(p, k): i for i, (p, k) in enumerate(texts["limits"])}

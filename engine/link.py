@@ -31,6 +31,7 @@ from engine.instructions import (
     Target,
 )
 from engine.layout import R_SLOT_BEGIN, RULES, pack
+from engine.money import micros_per_minor
 from engine.program import (
     Age,
     All,
@@ -82,7 +83,7 @@ from engine.program import (
 from engine.program import (
     Target as TargetNode,
 )
-from engine.sets import Evaluator, Values, int_values, mentions_price, text_values
+from engine.sets import Evaluator, Values, dynamic_sets, int_values, text_values
 
 FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
 CMPS = {"eq": Cmp.EQ, "ne": Cmp.NE, "lt": Cmp.LT, "le": Cmp.LE, "gt": Cmp.GT, "ge": Cmp.GE}
@@ -567,7 +568,7 @@ class _Linker:
         return table_part(self.stores.ids, self.stores.columns, {"zones": ints(zones)})
 
     def postings_part(self) -> bytes:
-        """Article → the product sets it is in, and its guards' marks. Sets that ask for the price are left to requests."""
+        """Article → the product sets it is in, and its guards' marks. Dynamic sets are left to requests."""
         articles = self.catalogue.articles
         columns = {f"item.{c.name}": c for c in self.catalogue.columns}
         cache: dict[str, Values] = {}
@@ -577,8 +578,9 @@ class _Linker:
                 cache[attribute] = self.item_values(attribute, columns)
             return cache[attribute]
 
-        judge = Evaluator(len(articles), column, self.sets)
-        dynamic = mentions_price(self.sets)
+        currencies = self.settings.currencies  # with several, sets that ask for money are dynamic
+        judge = Evaluator(len(articles), column, self.sets, currencies[0], micros_per_minor(currencies[0]))
+        dynamic = dynamic_sets(self.sets, self.schema.attributes, currencies)
         fixed = [name for name in self.sets if name not in dynamic]
         member = np.array([judge.member(name) == TRUE for name in fixed], np.bool_).reshape(len(fixed), len(articles))
         marks = np.zeros(len(articles), np.int64)
@@ -607,6 +609,8 @@ class _Linker:
         declared = next(a for a in self.schema.attributes if f"{a.entity}.{a.name}" == attribute)
         column = columns.get(attribute)
         given: Sequence[int | str | None] = column.values if column else (None,) * len(articles)
+        if declared.type is Type.MONEY and column and column.currency != self.settings.currencies[0]:
+            given = (None,) * len(articles)
         filled = [declared.default if v is None else v for v in given]
         if declared.type is Type.TEXT:
             return text_values([None if v is None else str(v) for v in filled])

@@ -23,7 +23,6 @@ from engine.program import (
     Condition,
     Has,
     Known,
-    Line,
     Member,
     None_,
     OneOf,
@@ -208,21 +207,24 @@ def text_holds(node: Compare | OneOf | Under | StartsWith | CompareMoney | Known
             raise ValueError(f"a text cannot be asked for {node.kind}")
 
 
-def mentions_price(sets: Mapping[str, ProductSet]) -> frozenset[str]:
-    """The sets whose members depend on the price of the line, directly or through another set."""
+def dynamic_sets(
+    sets: Mapping[str, ProductSet], attributes: Iterable[Attribute], currencies: Sequence[str]
+) -> frozenset[str]:
+    """The sets whose members only a request can tell: they ask, directly or through another set, for the price of the
+    line, or for money where the basket's currency decides whether it is known."""
+    asked = {PRICE}
+    if len(currencies) > 1:
+        asked |= {f"{a.entity}.{a.name}" for a in attributes if a.type is Type.MONEY}
 
     def asks(node: Condition) -> bool:
         match node:
             case All() | Any_() | None_():
                 return any(asks(part) for part in node.of)
             case Member():
-                return any(asks(line.condition) for line in lines(node.name))
+                return any(asks(line.condition) for line in sets[node.name].lines)
             case Compare() | CompareMoney() | OneOf() | Known():
-                return node.attribute == PRICE
+                return node.attribute in asked
             case _:
                 return False
 
-    def lines(name: str) -> tuple[Line, ...]:
-        return sets[name].lines
-
-    return frozenset(name for name in sets if any(asks(line.condition) for line in lines(name)))
+    return frozenset(name for name, found in sets.items() if any(asks(line.condition) for line in found.lines))
