@@ -165,7 +165,7 @@ class Promotions:
         for name in (*clause.any_of, *clause.but_not):
             if name.text not in table:
                 code, keyword = ("P1002", "segment") if segments else ("P1003", "places")
-                self.findings.unknown(code, name, table, keyword)
+                self.findings.unknown(code, name, (*table, "everyone") if segments else table, keyword)
         self.findings.twice(clause.any_of)
 
     def buy(self, clause: ast.Buy) -> None:

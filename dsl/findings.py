@@ -8,6 +8,7 @@ from dsl import ast
 from dsl.data import Unreadable
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.project import Project
+from dsl.vocabulary import SYNONYMS
 from dsl.wrong_forms import did_you_mean
 
 
@@ -31,7 +32,9 @@ class Findings:
         """A name that nothing declares. Silent where its declaration could not be read: that was said already."""
         if name.text in self.project.broken.get(keyword, ()) or (keyword == "schema" and self.schema_broken):
             return
-        guess = did_you_mean(name.text, known)
+        known = frozenset(known)
+        meant = (word for word in SYNONYMS.get(name.text, ()) if word in known)
+        guess = next(meant, None) or did_you_mean(name.text, known)
         say = f"did you mean «{guess}»?" if guess else ""
         self.once(code, name.text, name.span, name=name.text, guess=say, fix=guess)
 

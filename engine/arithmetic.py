@@ -9,18 +9,23 @@ INT64_MAX = 2**63 - 1
 
 
 @njit(cache=True, nogil=True)
-def divide(numerator: int, denominator: int, rounding: int) -> int:
-    """numerator / denominator, rounded; numerator >= 0, denominator > 0, both below 2**62."""
-    quotient = numerator // denominator
-    rest = numerator - quotient * denominator
+def rounded(quotient: int, rest: int, denominator: int, rounding: int) -> int:
+    """quotient + rest / denominator as an integer; 0 <= rest < denominator < 2**62."""
+    other = denominator - rest
     if rounding == HALF_UP:
-        return quotient + (1 if rest >= denominator - rest else 0)
+        return quotient + (1 if rest >= other else 0)
     if rounding == HALF_EVEN:
-        other = denominator - rest
         return quotient + (1 if rest > other or (rest == other and quotient % 2 == 1) else 0)
     if rounding == DOWN:
         return quotient
     return quotient + (1 if rest > 0 else 0)
+
+
+@njit(cache=True, nogil=True)
+def divide(numerator: int, denominator: int, rounding: int) -> int:
+    """numerator / denominator, rounded; numerator >= 0, denominator > 0, both below 2**62."""
+    quotient = numerator // denominator
+    return rounded(quotient, numerator - quotient * denominator, denominator, rounding)
 
 
 @njit(cache=True, nogil=True)

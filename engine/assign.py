@@ -130,8 +130,8 @@ def walk(c: Choices, units: int, allowed: npt.NDArray[np.bool_], values: Ints, c
 
 @njit(cache=True, nogil=True)
 def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
-    """The largest saving without caps, and one assignment that reaches it: with `fewest`, by the fewest promotions, then
-    the smallest names; then by the fewest units, then the first in order."""
+    """The largest saving without caps, and one assignment that reaches it: with `fewest`, by the fewest promotions,
+    then the smallest names; then by the fewest units, then the first in order."""
     promotions = c.take.shape[0]
     total = 1
     for p in range(promotions):
@@ -165,6 +165,7 @@ def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
 
 @njit(cache=True, nogil=True)
 def bits(mask: int) -> int:
+    """How many bits are set."""
     count = 0
     while mask:
         count += mask & 1
@@ -242,6 +243,7 @@ def best_capped(c: Choices, units: int, class_of: Ints, caps: Ints, choice: Ints
 
 @njit(cache=True, nogil=True)
 def possible(c: Choices, i: int, p: int, own: int) -> bool:
+    """Whether promotion p can take unit i in its state."""
     position = own % c.run[p] if c.width[p] > 1 else 0
     if c.gain[c.begin[p] + i * c.width[p] + position] == NEVER:
         return False

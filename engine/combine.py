@@ -35,6 +35,7 @@ from engine.layout import (
     Q_UNIT_LINE,
     Q_UNIT_LIST,
     Q_UNIT_MEASURE,
+    Q_UNIT_PRICE,
     R_APPLY,
     R_AT_MOST,
     R_BUY,
@@ -69,8 +70,7 @@ SETS_MAX = 5_000  # sets of promotions that «at most N» tries
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 APPLIED, BEATEN, QUANTITY, GUARD, NO_SAVING, BUDGET = (
-    int(r)
-    for r in (Reason.APPLIED, Reason.BEATEN, Reason.QUANTITY, Reason.GUARD, Reason.NO_SAVING, Reason.BUDGET)
+    int(r) for r in (Reason.APPLIED, Reason.BEATEN, Reason.QUANTITY, Reason.GUARD, Reason.NO_SAVING, Reason.BUDGET)
 )
 CLAUSE_BUDGET = -2  # to be named by engine/decide.py: the first budget that is exceeded
 
@@ -82,7 +82,7 @@ class State(NamedTuple):
     refund: Ints  # by unit
     granted: Ints  # by service: the candidate that made it free, or -1
     records: Ints  # rows (line, candidate, amount): savings by line, in the order of application
-    count: Ints  # [0] rows of records in use, [1] the bound on what was missed
+    tally: Ints  # [0] rows of records in use, [1] the bound on what was missed
 
 
 class Offers(NamedTuple):
@@ -129,9 +129,7 @@ def combine(rules: Ints, q: Ints, table: Ints, state: State) -> None:
 
 
 @njit(cache=True, nogil=True)
-def give_discounts(
-    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints
-) -> None:
+def give_discounts(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of price rewards."""
     original = at(rules, R_ORIGINAL, g)
     offers = prepare(rules, q, table, state, truths, original, rows)
@@ -162,9 +160,7 @@ def give_discounts(
 
 
 @njit(cache=True, nogil=True)
-def prepare(
-    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, original: int, rows: Ints
-) -> Offers:
+def prepare(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, original: int, rows: Ints) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
@@ -224,7 +220,9 @@ def judge_alone(
         if result.saving == 0:
             table[T_REASON, row] = BUDGET
             table[T_CLAUSE, row] = CLAUSE_BUDGET
-            less = alone(rules, q, p, units, left, original, cap, 1 if at(rules, R_BUY, p) and take != SINGLES else limit)
+            less = alone(
+                rules, q, p, units, left, original, cap, 1 if at(rules, R_BUY, p) and take != SINGLES else limit
+            )
             table[T_ALONE, row] = less.saving
             return
         table[T_APPLICATIONS, row] = fitting
@@ -232,9 +230,7 @@ def judge_alone(
 
 
 @njit(cache=True, nogil=True)
-def perform(
-    rules: Ints, q: Ints, table: Ints, state: State, row: int, application: Application
-) -> None:
+def perform(rules: Ints, q: Ints, table: Ints, state: State, row: int, application: Application) -> None:
     """Let a promotion apply: prices fall, refund shares are taken, the saving is noted line by line."""
     p = table[T_PROMOTION, row]
     units, savings, runs = application.units, application.savings, application.runs
@@ -260,10 +256,10 @@ def perform(
         begin = end
     for line in range(by_line.shape[0]):
         if by_line[line] > 0:
-            record = state.records[state.count[0]]
+            record = state.records[state.tally[0]]
             record[0], record[1], record[2] = line, row, by_line[line]
-            state.count[0] += 1
-    state.count[1] += application.missed
+            state.tally[0] += 1
+    state.tally[1] += application.missed
     table[T_REASON, row] = APPLIED
     table[T_SAVING, row] = application.saving
     table[T_APPLICATIONS, row] = application.applications
@@ -313,8 +309,10 @@ def name_the_beaten(table: Ints, offers: Offers, taken: Ints, per_item: bool) ->
                         rival = rival or taken[offers.units[k]] == other
                     if not rival:
                         continue
-                if by < 0 or table[T_SAVING, other] > table[T_SAVING, by] or (
-                    table[T_SAVING, other] == table[T_SAVING, by] and other < by
+                if (
+                    by < 0
+                    or table[T_SAVING, other] > table[T_SAVING, by]
+                    or (table[T_SAVING, other] == table[T_SAVING, by] and other < by)
                 ):
                     by = other
             if by >= 0:
@@ -347,9 +345,7 @@ def apply_set(
 
 
 @njit(cache=True, nogil=True)
-def worth_of_set(
-    rules: Ints, q: Ints, table: Ints, left: Ints, original: int, offers: Offers, members: Ints
-) -> int:
+def worth_of_set(rules: Ints, q: Ints, table: Ints, left: Ints, original: int, offers: Offers, members: Ints) -> int:
     """What some promotions (ascending positions in declared order) save one after the other."""
     now = left.copy()
     total = 0
@@ -366,9 +362,7 @@ def worth_of_set(
 
 
 @njit(cache=True, nogil=True)
-def apply_at_most(
-    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, most: int
-) -> None:
+def apply_at_most(rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, most: int) -> None:
     """The set of at most so many promotions with the largest total saving."""
     count = offers.rows.shape[0]
     most = min(most, count)
@@ -387,7 +381,7 @@ def apply_at_most(
             chosen[by_saving[i]] = True
             hope += table[T_ALONE, offers.rows[by_saving[i]]]
         members = np.flatnonzero(chosen)
-        state.count[1] += hope - worth_of_set(rules, q, table, state.left, original, offers, members)
+        state.tally[1] += hope - worth_of_set(rules, q, table, state.left, original, offers, members)
         apply_set(rules, q, table, state, original, offers, chosen)
         return
     top = 0
@@ -403,16 +397,15 @@ def apply_at_most(
             ):
                 top = total
                 winner = members.copy()
-            at = length - 1
-            while at >= 0 and members[at] == count - length + at:
-                at -= 1
-            if at < 0:
+            turn = length - 1
+            while turn >= 0 and members[turn] == count - length + turn:
+                turn -= 1
+            if turn < 0:
                 break
-            members[at] += 1
-            for j in range(at + 1, length):
+            members[turn] += 1
+            for j in range(turn + 1, length):
                 members[j] = members[j - 1] + 1
-    for i in winner:
-        chosen[i] = True
+    chosen[winner] = True
     apply_set(rules, q, table, state, original, offers, chosen)
 
 
@@ -484,6 +477,7 @@ def apply_best_per_item(
 
 @njit(cache=True, nogil=True)
 def root(parent: Ints, i: int) -> int:
+    """The component that i belongs to, by its first member."""
     while parent[i] != i:
         parent[i] = parent[parent[i]]
         i = parent[i]
@@ -525,7 +519,9 @@ def settle_component(
         take[a] = takes(rules, p)
         if at(rules, R_BUY, p):
             run[a] = width[a] = at(rules, R_BUY, p)
-        states[a], limit[a] = states_of(take[a], run[a], table[T_APPLICATIONS, row], offers.begin[i + 1] - offers.begin[i])
+        states[a], limit[a] = states_of(
+            take[a], run[a], table[T_APPLICATIONS, row], offers.begin[i + 1] - offers.begin[i]
+        )
         product = min(product * states[a], STEPS_MAX + 1)
         begin[a] = cells
         cells += width[a] * count
@@ -555,7 +551,7 @@ def settle_component(
             caps = table[T_CAP, offers.rows[members]]
             best_capped(choices, count, class_of, caps, choice)
         else:
-            state.count[1] += over
+            state.tally[1] += over
     for k in range(count):
         if choice[k] >= 0:
             taken[units[k]] = offers.rows[members[choice[k]]]
@@ -582,9 +578,7 @@ def above_caps(c: Choices, table: Ints, offers: Offers, members: Ints, choice: I
 
 
 @njit(cache=True, nogil=True)
-def classify(
-    q: Ints, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, original: int
-) -> tuple[Ints, Ints, Ints]:
+def classify(q: Ints, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, original: int) -> tuple[Ints, Ints, Ints]:
     """Runs of units alike in base, left, list amount, article, measure and in whom they are available to: where each
     begins, the class of each unit, and to how many promotions the class is available."""
     count = units.shape[0]
@@ -597,6 +591,7 @@ def classify(
             and at(q, Q_UNIT_ARTICLE, a) == at(q, Q_UNIT_ARTICLE, b)
             and at(q, Q_UNIT_MEASURE, a) == at(q, Q_UNIT_MEASURE, b)
             and at(q, Q_UNIT_FACTOR, a) == at(q, Q_UNIT_FACTOR, b)
+            and at(q, Q_UNIT_PRICE, a) == at(q, Q_UNIT_PRICE, b)
             and (opens[:, i - 1] == opens[:, i]).all()
         )
         class_of[i] = class_of[i - 1] + (0 if same else 1)
@@ -632,16 +627,14 @@ def settle_greedily(
         if result.saving > 0:
             taken[result.units] = row
             saved += result.saving
-    state.count[1] += hope - saved
+    state.tally[1] += hope - saved
 
 
 # ---------------------------------------------------------------------------------------------------- benefits
 
 
 @njit(cache=True, nogil=True)
-def grant_benefits(
-    rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints
-) -> None:
+def grant_benefits(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of free services: every eligible one, or the first so many in declared order."""
     mode = at(rules, R_APPLY, g)
     most = rows.shape[0]

@@ -2,11 +2,13 @@
 
     resolve → match → price → combine → prorate
 
-`decide(ruleset, request)` is a pure function of the two. A kernel does the work between columns and columns; this module
-turns the request into columns and columns into a Decision.
+`decide(ruleset, request)` is a pure function of the two. A kernel does the work between columns and columns; this
+module turns the request into columns and columns into a Decision.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -90,16 +92,14 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
 
 
 def warm(ruleset: Ruleset) -> None:
-    """Compile or load the kernels for this ruleset and decide an empty basket with it, so that the next answer is quick."""
+    """Compile or load the kernels and decide an empty basket with this ruleset, so that the next answer is quick."""
     decide(ruleset, Request(0, ruleset.currencies[0], ruleset.schema.channels[0], ()), everything=True)
 
 
 class _Answer:
     """Columns → Decision."""
 
-    def __init__(
-        self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Ints, state: State
-    ) -> None:
+    def __init__(self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Ints, state: State) -> None:
         self.ruleset = ruleset
         self.request = request
         self.resolved = resolved
@@ -123,7 +123,7 @@ class _Answer:
         tax = sum(t.tax for t in taxes)
         assert net == int(self.state.left.sum()) == sum(line.refund for line in lines)
         inclusive = self.ruleset.settings.prices_include_tax
-        bound = int(self.state.count[1])
+        bound = int(self.state.tally[1])
         services = self.ruleset.schema.services
         granted = sorted(s for s, row in zip(services, self.state.granted.tolist(), strict=True) if row >= 0)
         return Decision(
@@ -148,7 +148,7 @@ class _Answer:
         unit_line, unit_list = self.columns["unit_line"], self.columns["unit_list"]
         count = len(self.resolved.lines)
         discounts: list[list[LineDiscount]] = [[] for _ in range(count)]
-        for line, row, amount in self.state.records[: self.state.count[0]].tolist():
+        for line, row, amount in self.state.records[: self.state.tally[0]].tolist():
             discounts[line].append(LineDiscount(self.names[row], amount))
         order = np.lexsort((-self.state.refund, -self.state.left, unit_line))
         begin = np.searchsorted(unit_line[order], np.arange(count + 1))
@@ -157,10 +157,7 @@ class _Answer:
             own = order[begin[i] : begin[i + 1]]
             net, refund = self.state.left[own], self.state.refund[own]
             changes = np.flatnonzero(np.concatenate(([True], (np.diff(net) != 0) | (np.diff(refund) != 0), [True])))
-            shares = tuple(
-                UnitShare(int(b - a), int(net[a]), int(refund[a]))
-                for a, b in zip(changes[:-1], changes[1:], strict=True)
-            )
+            shares = tuple(UnitShare(b - a, int(net[a]), int(refund[a])) for a, b in pairwise(changes.tolist()))
             results.append(
                 LineResult(
                     id=line.id,

@@ -1,4 +1,4 @@
-"""What is answered: the Decision, in minor units of the basket's currency, with reasons. Plain data, compared by value."""
+"""What is answered: the Decision, in minor units of the basket's currency, with reasons. Plain data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Verdict(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What is missing to fulfil the first failing line: pieces, an amount, or a measure, of a product set ("" = any)."""
+    """What is missing to the first failing line: pieces, an amount, or a measure, of a product set ("" = any)."""
 
     kind: str  # "pieces" | "amount" | "measure"
     value: int  # pieces, minor units, thousandths of `unit`

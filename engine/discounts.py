@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from engine.arithmetic import divide, share
+from engine.arithmetic import divide, rounded, share
 from engine.assign import FREE, NEVER, RUNS, SINGLES, STEPS_MAX, Choices, best, states_of
 from engine.basket import BASIS_POINTS
 from engine.instructions import Kind, Mark, Target
@@ -46,6 +46,7 @@ from engine.layout import (
     cell,
     scalar,
     size,
+    view,
 )
 from engine.match import holds_set
 from engine.prorate import prorate
@@ -77,7 +78,7 @@ def measured(q: Ints, micros: int, per: int, u: int) -> int:
     whole = per * scalar(q, Q_MICROS_PER_MINOR)
     measure = at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
     quotient, rest = share(micros, measure % whole, whole)
-    return micros * (measure // whole) + quotient + divide(rest, whole, scalar(q, Q_ROUNDING))
+    return rounded(micros * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
 @njit(cache=True, nogil=True)
@@ -88,11 +89,12 @@ def measured_less(q: Ints, off: int, per: int, u: int) -> int:
     whole = per * scalar(q, Q_MICROS_PER_MINOR)
     measure = at(q, Q_UNIT_MEASURE, u)
     quotient, rest = share(price, measure % whole, whole)
-    return price * (measure // whole) + quotient + divide(rest, whole, scalar(q, Q_ROUNDING))
+    return rounded(price * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
 @njit(cache=True, nogil=True)
 def percent(amount: int, basis_points: int, rounding: int) -> int:
+    """So many basis points of an amount, rounded."""
     return divide(amount * basis_points, BASIS_POINTS, rounding)
 
 
@@ -130,7 +132,7 @@ def gain(rules: Ints, q: Ints, p: int, u: int, position: int, base: int, left: i
 
 @njit(cache=True, nogil=True)
 def fits(rules: Ints, q: Ints, p: int, u: int) -> bool:
-    """Whether a unit is of the form that the reward prices: pieces for prices each, a measure for prices per measure."""
+    """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure."""
     kind = at(rules, R_KIND, p)
     if kind == _PRICE_EACH:
         return at(q, Q_UNIT_DIMENSION, u) == 0
@@ -180,7 +182,7 @@ def in_order(q: Ints, units: Ints, left: Ints, original: int) -> Ints:
         return units
     result = units[np.argsort(-left[units], kind="mergesort")]
     if original:
-        result = result[np.argsort(-at(q, Q_UNIT_LIST, result), kind="mergesort")]
+        result = result[np.argsort(-view(q, Q_UNIT_LIST)[result], kind="mergesort")]
     return result
 
 
@@ -231,6 +233,7 @@ def fill_gains(
 
 @njit(cache=True, nogil=True)
 def nothing() -> Application:
+    """What a promotion does that does not apply."""
     none = np.empty(0, np.int64)
     return Application(none, none, none, 0, 0, 0)
 
@@ -277,7 +280,7 @@ def settle(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int,
             elif kind == _AMOUNT_TOGETHER:
                 amount = min(price, rest)
             else:
-                base = at(q, Q_UNIT_LIST, own).sum() if original else rest
+                base = view(q, Q_UNIT_LIST)[own].sum() if original else rest
                 amount = min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
             if take == FREE and cap >= 0:
                 amount = min(amount, cap)
@@ -371,9 +374,7 @@ def dearest_runs(
 
 
 @njit(cache=True, nogil=True)
-def alone(
-    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int
-) -> Application:
+def alone(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int) -> Application:
     """The best that a promotion can do by itself with these units (ascending), a cap (-1: none) and at most `limit`
     applications (-1: any)."""
     if units.shape[0] == 0 or limit == 0:

@@ -36,7 +36,7 @@ PART_BYTES_MAX = 2**31
 STACK_MAX = 64  # truth values on the stack of one line of conditions
 
 Ints = npt.NDArray[np.int64]
-DTYPES = {"i8": np.dtype("<i8"), "i1": np.dtype("i1"), "u8": np.dtype("<u8")}
+DTYPES: dict[str, np.dtype[Any]] = {"i8": np.dtype("<i8"), "i1": np.dtype("i1"), "u8": np.dtype("<u8")}
 
 
 class ImageRejected(Exception):
@@ -166,10 +166,14 @@ class Ruleset:
         self.dynamic_sets = dynamic_sets(self.sets, self.schema.attributes, self.currencies)
         self.product_titles = {name: s.title or name for name, s in self.sets.items()}
         self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
-        self.limit_rows: dict[tuple[str, str], int] = {(p, k): i for i, (p, k) in enumerate(texts["limits"])}
+        self.limit_rows: dict[tuple[str, str], list[int]] = {}  # a counter may stand in several limits
+        for row, (promotion, key) in enumerate(texts["limits"]):
+            self.limit_rows.setdefault((promotion, key), []).append(row)
         self.symbols: dict[str, int] = {text: i for i, text in enumerate(texts["symbols"])}
         self.slots = tuple(
-            Slot(s["attribute"], None if s["condition"] is None else _CONDITION.validate_json(json.dumps(s["condition"])))
+            Slot(
+                s["attribute"], None if s["condition"] is None else _CONDITION.validate_json(json.dumps(s["condition"]))
+            )
             for s in texts["slots"]
         )
         self.channel_index = {name: i for i, name in enumerate(self.schema.channels)}
@@ -198,13 +202,19 @@ class Table:
 
     def __init__(self, arrays: dict[str, Any], data: Any) -> None:
         self.index: dict[str, int] = {text: i for i, text in enumerate(data["ids"])}
-        self.columns: dict[str, Values] = {}
-        self.currency: dict[str, str] = {}
+        self.columns: dict[tuple[str, str], Values] = {}  # by name and, for money, currency
         for i, column in enumerate(data["columns"]):
-            self.columns[column["name"]] = Values(
+            self.columns[column["name"], column["currency"]] = Values(
                 arrays[f"values{i}"], arrays[f"known{i}"].astype(np.bool_), tuple(column["texts"])
             )
-            self.currency[column["name"]] = column["currency"]
+
+    def cell(self, row: int, name: str, currency: str = "") -> int | str | None:
+        """What a row (-1: none) says of an attribute; None: nothing, or not in this currency."""
+        values = self.columns.get((name, currency))
+        if row < 0 or values is None or not values.known[row]:
+            return None
+        number = int(values.numbers[row])
+        return values.texts[number] if values.texts else number
 
 
 _SETTINGS = TypeAdapter(Settings)

@@ -293,7 +293,9 @@ class _Linker:
             row = self.promotion_row(promotion, windows)
             for column, value in row.items():
                 columns[column].append(value)
-            lists["slot"].add([(s.days, s.start, s.until) for s in promotion.only_on.slots] if promotion.only_on else [])
+            lists["slot"].add(
+                [(s.days, s.start, s.until) for s in promotion.only_on.slots] if promotion.only_on else []
+            )
             places = promotion.places
             lists["place_any"].add([self.id(self.place_id, p, "place") for p in places.any_of] if places else [])
             lists["place_not"].add([self.id(self.place_id, p, "place") for p in places.but_not] if places else [])
@@ -477,7 +479,12 @@ class _Linker:
         return mask
 
     def needed(
-        self, of: str, declared: Mapping[str, Segment | Place], ids: Mapping[str, int], name: str, above: tuple[str, ...]
+        self,
+        of: str,
+        declared: Mapping[str, Segment | Place],
+        ids: Mapping[str, int],
+        name: str,
+        above: tuple[str, ...],
     ) -> list[int]:
         """The segments (places) that one asks for, those first that others need, itself last."""
         if name in above:
@@ -570,7 +577,8 @@ class _Linker:
     def postings_part(self) -> bytes:
         """Article → the product sets it is in, and its guards' marks. Dynamic sets are left to requests."""
         articles = self.catalogue.articles
-        columns = {f"item.{c.name}": c for c in self.catalogue.columns}
+        first = self.settings.currencies[0]
+        columns = {f"item.{c.name}": c for c in self.catalogue.columns if c.currency in ("", first)}
         cache: dict[str, Values] = {}
 
         def column(attribute: str) -> Values:
@@ -609,8 +617,6 @@ class _Linker:
         declared = next(a for a in self.schema.attributes if f"{a.entity}.{a.name}" == attribute)
         column = columns.get(attribute)
         given: Sequence[int | str | None] = column.values if column else (None,) * len(articles)
-        if declared.type is Type.MONEY and column and column.currency != self.settings.currencies[0]:
-            given = (None,) * len(articles)
         filled = [declared.default if v is None else v for v in given]
         if declared.type is Type.TEXT:
             return text_values([None if v is None else str(v) for v in filled])
@@ -618,9 +624,7 @@ class _Linker:
 
     def codes_part(self) -> bytes:
         """The keys of all codes, ascending, with their set. An image does not hold the codes themselves."""
-        rows = sorted(
-            (*code_key(code), self.code_set_id[s.name]) for s in self.code_sets.values() for code in s.codes
-        )
+        rows = sorted((*code_key(code), self.code_set_id[s.name]) for s in self.code_sets.values() for code in s.codes)
         high, low, sets = (np.array([row[i] for row in rows], np.uint64 if i < 2 else np.int64) for i in range(3))
         return encode_part({"high": high, "low": low, "sets": sets}, None)
 
@@ -653,4 +657,3 @@ def instant(zone: Zone, local: int, *, last: bool) -> int:
         return found[-1] if last else found[0]
     gaps = (i for i in range(1, len(zone.instants)) if zone.instants[i] + zone.offsets[i - 1] <= local)
     return zone.instants[max(gaps)]
-

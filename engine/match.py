@@ -125,7 +125,20 @@ _FACTOR_OF = tuple(factor for _, _, factor in UNITS)
 _MARK_COUNT, _MARK_SHIP = int(Mark.COUNT), int(Mark.SHIP_FREE)
 
 ELIGIBLE = 0
-SCHEDULE, CHANNEL, PLACE, AUDIENCE, CONSENT, CODE_MISSING, CODE_USED, CONDITION, LIMIT, BUDGET, UNKNOWN_FACT, CURRENCY = (
+(
+    SCHEDULE,
+    CHANNEL,
+    PLACE,
+    AUDIENCE,
+    CONSENT,
+    CODE_MISSING,
+    CODE_USED,
+    CONDITION,
+    LIMIT,
+    BUDGET,
+    UNKNOWN_FACT,
+    CURRENCY,
+) = (
     int(r)
     for r in (
         Reason.SCHEDULE,
@@ -220,11 +233,13 @@ def touch(rules: Ints, q: Ints) -> Ints:
 
 @njit(cache=True, nogil=True)
 def negate(truth: int) -> int:
+    """Kleene not."""
     return _UNKNOWN if truth == _UNKNOWN else 1 - truth
 
 
 @njit(cache=True, nogil=True)
 def compare(value: int, cmp: int, constant: int) -> int:
+    """The truth of a comparison of known values."""
     if cmp == _EQ:
         return 1 if value == constant else 0
     if cmp == _NE:
@@ -299,7 +314,13 @@ def run(rules: Ints, q: Ints, line: int, truths: Truths, consents: bool, left: I
     stack = np.empty(STACK_MAX, np.int64)
     depth = 0
     for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
-        op, a, b, c, d = cell(rules, R_CODE, 5, i, 0), cell(rules, R_CODE, 5, i, 1), cell(rules, R_CODE, 5, i, 2), cell(rules, R_CODE, 5, i, 3), cell(rules, R_CODE, 5, i, 4)
+        op, a, b, c, d = (
+            cell(rules, R_CODE, 5, i, 0),
+            cell(rules, R_CODE, 5, i, 1),
+            cell(rules, R_CODE, 5, i, 2),
+            cell(rules, R_CODE, 5, i, 3),
+            cell(rules, R_CODE, 5, i, 4),
+        )
         truth = _UNKNOWN
         if op == _COMPARE:
             if at(q, Q_KNOWN, a):
@@ -347,7 +368,6 @@ def run(rules: Ints, q: Ints, line: int, truths: Truths, consents: bool, left: I
         stack[depth] = truth
         depth += 1
     return stack[0]
-
 
 
 @njit(cache=True, nogil=True)
@@ -531,9 +551,8 @@ def eligible(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths) -> Non
     if not (at(rules, R_CHANNELS, p) >> scalar(q, Q_CHANNEL)) & 1:
         table[T_REASON, row], table[T_CLAUSE, row] = CHANNEL, CLAUSE_SOLD
         return
-    if (
-        at(rules, R_PLACE_ANY_BEGIN, p) < at(rules, R_PLACE_ANY_BEGIN, p + 1)
-        or at(rules, R_PLACE_NOT_BEGIN, p) < at(rules, R_PLACE_NOT_BEGIN, p + 1)
+    if at(rules, R_PLACE_ANY_BEGIN, p) < at(rules, R_PLACE_ANY_BEGIN, p + 1) or at(rules, R_PLACE_NOT_BEGIN, p) < at(
+        rules, R_PLACE_NOT_BEGIN, p + 1
     ):
         truth = placed(rules, q, p, truths) if scalar(q, Q_STORE_NAMED) else _FALSE
         if truth != _TRUE:
@@ -605,7 +624,12 @@ def admit(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths, left: Int
 def note_missing(rules: Ints, q: Ints, table: Ints, row: int, line: int, left: Ints, original: int) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)
-    op, of, b, d = cell(rules, R_CODE, 5, first, 0), cell(rules, R_CODE, 5, first, 1), cell(rules, R_CODE, 5, first, 2), cell(rules, R_CODE, 5, first, 4)
+    op, of, b, d = (
+        cell(rules, R_CODE, 5, first, 0),
+        cell(rules, R_CODE, 5, first, 1),
+        cell(rules, R_CODE, 5, first, 2),
+        cell(rules, R_CODE, 5, first, 4),
+    )
     if at(rules, R_LINES, line + 1) - first != 1 or op < _WORTH or b < 0:
         return
     last = d
@@ -614,7 +638,9 @@ def note_missing(rules: Ints, q: Ints, table: Ints, row: int, line: int, left: I
     low = amount_of(rules, q, b) if op == _WORTH else b
     gap = low - quantity(rules, q, left, table[T_PROMOTION, row], op, of, last)
     if gap > 0:
-        table[T_MISSING_KIND, row] = MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE
+        table[T_MISSING_KIND, row] = (
+            MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE
+        )
         factor = _FACTOR_OF[d] if op == _MEASURE else 1
         table[T_MISSING, row] = (gap + factor - 1) // factor
         table[T_MISSING_SET, row] = of

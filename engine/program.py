@@ -570,18 +570,7 @@ class Promotion(_Node):
 
 
 Program = Annotated[
-    Settings
-    | Schema
-    | Catalogue
-    | Stores
-    | Zone
-    | ProductSet
-    | Place
-    | Segment
-    | Group
-    | Guard
-    | CodeSet
-    | Promotion,
+    Settings | Schema | Catalogue | Stores | Zone | ProductSet | Place | Segment | Group | Guard | CodeSet | Promotion,
     Field(discriminator="program"),
 ]
 

@@ -211,11 +211,10 @@ class _Facts:
                 if not request.customer.id and name not in given:
                     return None  # an unknown customer has no defaults
             case "store":
-                if self.store_row >= 0 and name in self.ruleset.stores.columns:
-                    known = _cell(self.ruleset.stores.columns[name], self.store_row)
-                    other = declared.type is Type.MONEY and self.ruleset.stores.currency[name] != request.currency
-                    if known is not None and not other:
-                        return known
+                currency = request.currency if declared.type is Type.MONEY else ""
+                known = self.ruleset.stores.cell(self.store_row, name, currency)
+                if known is not None:
+                    return known
                 given = request.store_attributes
                 if not request.store and name not in given:
                     return None
@@ -243,13 +242,6 @@ class _Facts:
             return value < bound if condition.op == "more" else value > bound
         assert isinstance(value, str) and condition is not None
         return text_holds(condition, value)  # type: ignore[arg-type]
-
-
-def _cell(values: Values, row: int) -> int | str | None:
-    if not values.known[row]:
-        return None
-    number = int(values.numbers[row])
-    return values.texts[number] if values.texts else number
 
 
 def earlier(day: datetime.date, count: int, unit: str) -> datetime.date:
@@ -288,12 +280,10 @@ class _Articles:
     def price(self, line: BasketLine, row: int, position: int) -> int:
         if line.price_micros is not None:
             return line.price_micros
-        catalogue = self.ruleset.catalogue
-        if row >= 0 and "price" in catalogue.columns and catalogue.currency["price"] == self.request.currency:
-            price = _cell(catalogue.columns["price"], row)
-            if isinstance(price, int):
-                _between(price, 0, _price_max(line), f"lines[{position}].article")
-                return price
+        price = self.ruleset.catalogue.cell(row, "price", self.request.currency)
+        if isinstance(price, int):
+            _between(price, 0, _price_max(line), f"lines[{position}].article")
+            return price
         raise BadRequest(
             f"lines[{position}].unit_price_minor",
             f"must be given: the catalogue has no price in {self.request.currency} for article «{line.article}»",
@@ -303,8 +293,7 @@ class _Articles:
         rate = self.lines[i].tax_rate
         if rate is not None:
             return rate
-        column = self.ruleset.catalogue.columns.get("tax-rate")
-        known = _cell(column, self.rows[i]) if column is not None and self.rows[i] >= 0 else None
+        known = self.ruleset.catalogue.cell(self.rows[i], "tax-rate")
         return known if isinstance(known, int) else 0
 
     def members(self) -> tuple[list[Sequence[int]], list[int]]:
@@ -359,12 +348,11 @@ class _Articles:
             return int_values([self.prices[i] for i in lines])
         name = attribute.removeprefix("item.")
         declared = ruleset.attributes[attribute]
-        table = ruleset.catalogue.columns.get(name)
-        currency = ruleset.catalogue.currency.get(name, "")
+        currency = self.request.currency if declared.type is Type.MONEY else ""
         facts: list[Fact | None] = []
         for i in lines:
-            known = _cell(table, self.rows[i]) if table is not None and self.rows[i] >= 0 else None
-            if known is not None and currency in ("", self.request.currency):
+            known = ruleset.catalogue.cell(self.rows[i], name, currency)
+            if known is not None:
                 facts.append(Fact(declared.type, known, currency))
                 continue
             fact = self.lines[i].attributes.get(name)
@@ -373,7 +361,9 @@ class _Articles:
         return of_facts(declared, facts, self.request.currency)
 
 
-def _units(lines: Sequence[BasketLine], prices: Sequence[int], articles: Sequence[int], request: Request, rounding: Any) -> Ints:
+def _units(
+    lines: Sequence[BasketLine], prices: Sequence[int], articles: Sequence[int], request: Request, rounding: Any
+) -> Ints:
     """Rows of UNIT_FIELDS, unordered."""
     micros = micros_per_minor(request.currency)
     rows: list[tuple[int, int, int, int, int, int, int]] = []
@@ -426,9 +416,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     facts = _Facts(ruleset, request, len(names))
     zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
     second = request.at_us // 1_000_000
-    today = _EPOCH + datetime.timedelta(
-        days=(second + offset_at(ruleset, ruleset.settings_zone, second)) // DAY_S
-    )
+    today = _EPOCH + datetime.timedelta(days=(second + offset_at(ruleset, ruleset.settings_zone, second)) // DAY_S)
     value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)
     for i, slot in enumerate(ruleset.slots):
         fact = facts.value(slot.attribute) if slot.condition is None else facts.truth(slot, today)
@@ -487,9 +475,6 @@ def _usage(ruleset: Ruleset, request: Request, codes: tuple[str, ...]) -> Ints:
         number = codes.index(code) if code in codes else -1
         if not use.promotion and use.limit == "code:ever:uses" and number >= 0:
             rows.append((-1, number, use.used))
-        row = ruleset.limit_rows.get((use.promotion, use.limit), -1)
-        if row >= 0 and (number >= 0 or not code):
-            rows.append((row, number, use.used))
+        if number >= 0 or not code:
+            rows += [(row, number, use.used) for row in ruleset.limit_rows.get((use.promotion, use.limit), ())]
     return np.array(sorted(rows), np.int64).reshape(-1, 3)
-
-

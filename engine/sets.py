@@ -59,6 +59,7 @@ def text_values(values: Sequence[str | None]) -> Values:
 
 
 def int_values(values: Sequence[int | None]) -> Values:
+    """Numbers as they are; None is unknown."""
     return Values(
         np.array([0 if v is None else v for v in values], np.int64), np.array([v is not None for v in values], np.bool_)
     )
@@ -78,9 +79,7 @@ def list_values(values: Sequence[tuple[str, ...] | None]) -> Values:
 
 def of_facts(attribute: Attribute, facts: Sequence[Fact | None], currency: str) -> Values:
     """The column of facts given for one attribute; money of another currency than the basket's is unknown."""
-    plain = [
-        None if f is None or (attribute.type is Type.MONEY and f.currency != currency) else f.value for f in facts
-    ]
+    plain = [None if f is None or (attribute.type is Type.MONEY and f.currency != currency) else f.value for f in facts]
     if attribute.type is Type.TEXT:
         return text_values([None if v is None else str(v) for v in plain])
     if attribute.type is Type.TEXTS:
@@ -175,6 +174,7 @@ def _is_textual(node: Compare | OneOf | Under | StartsWith) -> bool:
 
 
 def compare(op: str, values: Ints, constant: int) -> npt.NDArray[np.bool_]:
+    """A comparison of a column with a constant, row by row."""
     match op:
         case "eq":
             return values == constant

@@ -5,10 +5,9 @@ promotions by name, or P, the number of promotions, for none. A smaller rank is 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, groupby
 from math import comb
 from typing import NamedTuple
 
@@ -133,11 +132,9 @@ class Component:
     @cached_property
     def assignments(self) -> int:
         """The assignments by classes: the product of C(m + c, c)."""
-        members: dict[Sequence[object], list[Unit]] = defaultdict(list)
-        for unit, kind in zip(self.units, self.classes, strict=True):
-            members[kind].append(unit)
         product = 1
-        for units in members.values():
+        for _, numbers in groupby(range(len(self.units)), key=lambda i: self.classes[i]):
+            units = [self.units[i] for i in numbers]
             choices = sum(units[0].index in available for available in self.available)
             product *= comb(len(units) + choices, choices)
         return product

@@ -341,6 +341,12 @@ def test_an_unknown_name_is_reported_once():
     assert finding.mark == "did you mean «gold-members»?" and finding.help == "Reported once; 3 more lines use it."
 
 
+def test_all_are_everyone():
+    text = "promotion offer {\n  runs from 2026-09-01\n  sold everywhere\n  for all\n  get 10% off pasta\n"
+    (finding,) = compile_framed(text + '  group item-deals\n  label en "A"\n}\n').diagnostics
+    assert finding.mark == "did you mean «everyone»?" and finding.fix is not None and finding.fix.text == "everyone"
+
+
 def test_warnings_alone_do_not_stop_a_project():
     compilation = compile_framed("segment s {\n  customer.birthday is before 2000-01-01\n}\n")
     assert [finding.severity for finding in compilation.diagnostics] == ["warning"]
