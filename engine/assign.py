@@ -11,10 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
-Ints = npt.NDArray[np.int64]
+from engine.kernel import Flags, Ints, Table, kernel
 
 NEVER = -(2**61)  # the gain of a choice that is not there
 UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
@@ -43,7 +41,7 @@ class Choices(NamedTuple):
     states: Ints
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def states_of(take: int, run: int, limit: int, available: int) -> tuple[int, int]:
     """A promotion's states, and its limit if that binds, else -1."""
     if take == FREE:
@@ -53,8 +51,8 @@ def states_of(take: int, run: int, limit: int, available: int) -> tuple[int, int
     return run * (limit + 1), limit
 
 
-@njit(cache=True, nogil=True)
-def scan(c: Choices, units: int, allowed: npt.NDArray[np.bool_], values: Ints) -> None:
+@kernel
+def scan(c: Choices, units: int, allowed: Flags, values: Table) -> None:
     """values[i, state]: the most that units i.. can add; row `units` is the end: every run is whole."""
     promotions = c.take.shape[0]
     total = values.shape[1]
@@ -81,8 +79,8 @@ def scan(c: Choices, units: int, allowed: npt.NDArray[np.bool_], values: Ints) -
             values[i, state] = best
 
 
-@njit(cache=True, nogil=True)
-def step(c: Choices, i: int, p: int, state: int, own: int, stride: int, values: Ints) -> int:
+@kernel
+def step(c: Choices, i: int, p: int, state: int, own: int, stride: int, values: Table) -> int:
     """The value of giving unit i to promotion p in a state; NEVER if it cannot be."""
     position = own % c.run[p]
     gain = c.gain[c.begin[p] + i * c.width[p] + (position if c.width[p] > 1 else 0)]
@@ -93,7 +91,7 @@ def step(c: Choices, i: int, p: int, state: int, own: int, stride: int, values: 
     return NEVER if value <= NEVER // 2 else value + gain * (1 << UNIT_BITS) - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def following(c: Choices, p: int, own: int) -> int:
     """The promotion's state after one more unit."""
     if c.take[p] == FREE:
@@ -102,14 +100,14 @@ def following(c: Choices, p: int, own: int) -> int:
     return 0 if c.limit[p] < 0 and after == c.run[p] else after
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def saving_of(value: int) -> int:
     """The saving in a value of the scan."""
     return (value + (1 << UNIT_BITS) - 1) >> UNIT_BITS
 
 
-@njit(cache=True, nogil=True)
-def walk(c: Choices, units: int, allowed: npt.NDArray[np.bool_], values: Ints, choice: Ints) -> None:
+@kernel
+def walk(c: Choices, units: int, allowed: Flags, values: Table, choice: Ints) -> None:
     """choice[i]: the promotion that unit i serves, or -1; of equal choices the smaller name, none last."""
     promotions = c.take.shape[0]
     state = 0
@@ -128,7 +126,7 @@ def walk(c: Choices, units: int, allowed: npt.NDArray[np.bool_], values: Ints, c
             stride *= c.states[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
     """The largest saving without caps, and one assignment that reaches it: with `fewest`, by the fewest promotions,
     then the smallest names; then by the fewest units, then the first in order."""
@@ -163,7 +161,7 @@ def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
     return most
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bits(mask: int) -> int:
     """How many bits are set."""
     count = 0
@@ -173,7 +171,7 @@ def bits(mask: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def tries(class_begin: Ints, available: Ints) -> int:
     """How many assignments by classes there are: the product of C(m + c, c), at most TRIES_MAX + 1."""
     product = 1
@@ -190,7 +188,7 @@ def tries(class_begin: Ints, available: Ints) -> int:
     return product
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_capped(c: Choices, units: int, class_of: Ints, caps: Ints, choice: Ints) -> int:
     """Try every assignment by classes: the largest saving with caps, then the whole order of ties."""
     promotions = c.take.shape[0]
@@ -241,7 +239,7 @@ def best_capped(c: Choices, units: int, class_of: Ints, caps: Ints, choice: Ints
     return top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def possible(c: Choices, i: int, p: int, own: int) -> bool:
     """Whether promotion p can take unit i in its state."""
     position = own % c.run[p] if c.width[p] > 1 else 0
@@ -250,7 +248,7 @@ def possible(c: Choices, i: int, p: int, own: int) -> bool:
     return not (c.limit[p] >= 0 and own // c.run[p] >= c.limit[p])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def better(
     total: int, count: int, taken: Ints, used: int, top: int, top_count: int, top_taken: Ints, top_used: int
 ) -> bool:

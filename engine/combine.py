@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
 from engine.assign import (
     FEWEST_PROMOTIONS_MAX,
@@ -27,6 +25,7 @@ from engine.assign import (
 from engine.decision import Reason
 from engine.discounts import Application, alone, available, fill_gains, in_order, settle, takes
 from engine.instructions import Apply, Mark
+from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, kernel
 from engine.layout import (
     Q_FEES,
     Q_LINE_MARKS,
@@ -58,7 +57,6 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     T_SAVING,
-    Ints,
     at,
     size,
 )
@@ -81,7 +79,7 @@ class State(NamedTuple):
     left: Ints  # by unit
     refund: Ints  # by unit
     granted: Ints  # by service: the candidate that made it free, or -1
-    records: Ints  # rows (line, candidate, amount): savings by line, in the order of application
+    records: Table  # rows (line, candidate, amount): savings by line, in the order of application
     tally: Ints  # [0] rows of records in use, [1] the bound on what was missed
 
 
@@ -93,8 +91,8 @@ class Offers(NamedTuple):
     units: Ints
 
 
-@njit(cache=True, nogil=True)
-def combine(rules: Ints, q: Ints, table: Ints, state: State) -> None:
+@kernel
+def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence."""
     segments = size(rules, R_SEGMENT_BEGIN) - 1
     places = size(rules, R_PLACE_BEGIN) - 1
@@ -128,8 +126,8 @@ def combine(rules: Ints, q: Ints, table: Ints, state: State) -> None:
 # ---------------------------------------------------------------------------------------------------- discounts
 
 
-@njit(cache=True, nogil=True)
-def give_discounts(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints) -> None:
+@kernel
+def give_discounts(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of price rewards."""
     original = at(rules, R_ORIGINAL, g)
     offers = prepare(rules, q, table, state, truths, original, rows)
@@ -159,8 +157,8 @@ def give_discounts(rules: Ints, q: Ints, table: Ints, state: State, truths: Trut
     name_the_beaten(table, offers, taken, per_item)
 
 
-@njit(cache=True, nogil=True)
-def prepare(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, original: int, rows: Ints) -> Offers:
+@kernel
+def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, original: int, rows: Ints) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
@@ -187,9 +185,9 @@ def prepare(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, ori
     return Offers(part[:count], begin[: count + 1], pool[:used])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def judge_alone(
-    rules: Ints, q: Ints, table: Ints, row: int, units: Ints, unguarded: int, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, unguarded: int, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_PROMOTION, row]
@@ -229,8 +227,8 @@ def judge_alone(
     table[T_ALONE, row] = result.saving
 
 
-@njit(cache=True, nogil=True)
-def perform(rules: Ints, q: Ints, table: Ints, state: State, row: int, application: Application) -> None:
+@kernel
+def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, application: Application) -> None:
     """Let a promotion apply: prices fall, refund shares are taken, the saving is noted line by line."""
     p = table[T_PROMOTION, row]
     units, savings, runs = application.units, application.savings, application.runs
@@ -265,8 +263,8 @@ def perform(rules: Ints, q: Ints, table: Ints, state: State, row: int, applicati
     table[T_APPLICATIONS, row] = application.applications
 
 
-@njit(cache=True, nogil=True)
-def refund_less(q: Ints, refund: Ints, units: Ints, shares: Ints) -> None:
+@kernel
+def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
     """Take shares from the refund values of an application's units; what does not fit, from its other units, then from
     all units, prorated by refund value."""
     rest = 0
@@ -289,8 +287,8 @@ def refund_less(q: Ints, refund: Ints, units: Ints, shares: Ints) -> None:
             return
 
 
-@njit(cache=True, nogil=True)
-def name_the_beaten(table: Ints, offers: Offers, taken: Ints, per_item: bool) -> None:
+@kernel
+def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -> None:
     """Who took part and did not apply was beaten: by the largest saving, per item among those that took its units."""
     for i in range(offers.rows.shape[0]):
         row = offers.rows[i]
@@ -323,15 +321,15 @@ def name_the_beaten(table: Ints, offers: Offers, taken: Ints, per_item: bool) ->
 # ---------------------------------------------------------------------------------------------------- per basket
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apply_set(
-    rules: Ints,
-    q: Ints,
-    table: Ints,
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
     state: State,
     original: int,
     offers: Offers,
-    chosen: npt.NDArray[np.bool_],
+    chosen: Flags,
 ) -> None:
     """The chosen promotions, one after the other in declared order, each on what is left."""
     for i in range(offers.rows.shape[0]):
@@ -344,8 +342,10 @@ def apply_set(
                 perform(rules, q, table, state, row, result)
 
 
-@njit(cache=True, nogil=True)
-def worth_of_set(rules: Ints, q: Ints, table: Ints, left: Ints, original: int, offers: Offers, members: Ints) -> int:
+@kernel
+def worth_of_set(
+    rules: Buffer, q: Buffer, table: Table, left: Ints, original: int, offers: Offers, members: Ints
+) -> int:
     """What some promotions (ascending positions in declared order) save one after the other."""
     now = left.copy()
     total = 0
@@ -361,8 +361,10 @@ def worth_of_set(rules: Ints, q: Ints, table: Ints, left: Ints, original: int, o
     return total
 
 
-@njit(cache=True, nogil=True)
-def apply_at_most(rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, most: int) -> None:
+@kernel
+def apply_at_most(
+    rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, most: int
+) -> None:
     """The set of at most so many promotions with the largest total saving."""
     count = offers.rows.shape[0]
     most = min(most, count)
@@ -409,7 +411,7 @@ def apply_at_most(rules: Ints, q: Ints, table: Ints, state: State, original: int
     apply_set(rules, q, table, state, original, offers, chosen)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def smaller_names(a: Ints, b: Ints) -> bool:
     """Whether one ascending list comes before another of the same length."""
     for i in range(a.shape[0]):
@@ -421,15 +423,15 @@ def smaller_names(a: Ints, b: Ints) -> bool:
 # ---------------------------------------------------------------------------------------------------- per item
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def free_units(units: Ints, taken: Ints) -> Ints:
     """Those units that serve no promotion yet."""
     return units[taken[units] < 0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apply_first_per_item(
-    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, taken: Ints
+    rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """In declared order each takes from the units not yet taken what it would take alone."""
     for i in range(offers.rows.shape[0]):
@@ -442,9 +444,9 @@ def apply_first_per_item(
             perform(rules, q, table, state, row, result)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apply_best_per_item(
-    rules: Ints, q: Ints, table: Ints, state: State, original: int, offers: Offers, taken: Ints
+    rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """Every unit serves at most one promotion; together they save the most. Components are settled one by one."""
     count = offers.rows.shape[0]
@@ -475,7 +477,7 @@ def apply_best_per_item(
             perform(rules, q, table, state, row, result)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def root(parent: Ints, i: int) -> int:
     """The component that i belongs to, by its first member."""
     while parent[i] != i:
@@ -484,11 +486,11 @@ def root(parent: Ints, i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def settle_component(
-    rules: Ints,
-    q: Ints,
-    table: Ints,
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
     state: State,
     original: int,
     offers: Offers,
@@ -557,8 +559,8 @@ def settle_component(
             taken[units[k]] = offers.rows[members[choice[k]]]
 
 
-@njit(cache=True, nogil=True)
-def above_caps(c: Choices, table: Ints, offers: Offers, members: Ints, choice: Ints) -> int:
+@kernel
+def above_caps(c: Choices, table: Table, offers: Offers, members: Ints, choice: Ints) -> int:
     """By how much an assignment's savings exceed the promotions' caps."""
     promotions = c.take.shape[0]
     sums = np.zeros(promotions, np.int64)
@@ -577,8 +579,8 @@ def above_caps(c: Choices, table: Ints, offers: Offers, members: Ints, choice: I
     return over
 
 
-@njit(cache=True, nogil=True)
-def classify(q: Ints, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, original: int) -> tuple[Ints, Ints, Ints]:
+@kernel
+def classify(q: Buffer, units: Ints, opens: FlagTable, left: Ints, original: int) -> tuple[Ints, Ints, Ints]:
     """Runs of units alike in base, left, list amount, article, measure and in whom they are available to: where each
     begins, the class of each unit, and to how many promotions the class is available."""
     count = units.shape[0]
@@ -604,11 +606,11 @@ def classify(q: Ints, units: Ints, opens: npt.NDArray[np.bool_], left: Ints, ori
     return begin, class_of, open_in
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def settle_greedily(
-    rules: Ints,
-    q: Ints,
-    table: Ints,
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
     state: State,
     original: int,
     offers: Offers,
@@ -633,8 +635,8 @@ def settle_greedily(
 # ---------------------------------------------------------------------------------------------------- benefits
 
 
-@njit(cache=True, nogil=True)
-def grant_benefits(rules: Ints, q: Ints, table: Ints, state: State, truths: Truths, g: int, rows: Ints) -> None:
+@kernel
+def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of free services: every eligible one, or the first so many in declared order."""
     mode = at(rules, R_APPLY, g)
     most = rows.shape[0]

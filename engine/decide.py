@@ -30,6 +30,7 @@ from engine.decision import (
 )
 from engine.image import Ruleset
 from engine.instructions import UNITS, Counted, Scope
+from engine.kernel import compile_kernels
 from engine.layout import (
     T_ALONE,
     T_APPLICATIONS,
@@ -75,6 +76,7 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
     """The Decision; with `everything` it reports all promotions, else those that touch the basket.
 
     Raises BadRequest, naming the field, for what is out of bounds or unknown to the ruleset."""
+    compile_kernels()
     check(request)
     resolved = resolve(ruleset, request)
     question, amounts = resolved.question, resolved.columns["unit_list"]

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
 from engine.arithmetic import divide, rounded, share
 from engine.assign import FREE, NEVER, RUNS, SINGLES, STEPS_MAX, Choices, best, states_of
 from engine.basket import BASIS_POINTS
 from engine.instructions import Kind, Mark, Target
+from engine.kernel import Buffer, Flags, Ints, kernel
 from engine.layout import (
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
@@ -40,7 +39,6 @@ from engine.layout import (
     R_PICK_DEAREST,
     R_TARGET,
     R_TARGET_KIND,
-    Ints,
     amount_of,
     at,
     cell,
@@ -72,8 +70,8 @@ class Application(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- a unit
 
 
-@njit(cache=True, nogil=True)
-def measured(q: Ints, micros: int, per: int, u: int) -> int:
+@kernel
+def measured(q: Buffer, micros: int, per: int, u: int) -> int:
     """round(price per measure x measure) of a measured unit, in minor units; `micros` for `per` of its dimension."""
     whole = per * scalar(q, Q_MICROS_PER_MINOR)
     measure = at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
@@ -81,8 +79,8 @@ def measured(q: Ints, micros: int, per: int, u: int) -> int:
     return rounded(micros * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
-@njit(cache=True, nogil=True)
-def measured_less(q: Ints, off: int, per: int, u: int) -> int:
+@kernel
+def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
     """round((unit price - off) x measure): what a measured unit costs at a price that much lower."""
     scale = per // 1_000  # per is 1,000 thousandths of the reward's unit, or 100,000
     price = max(0, at(q, Q_UNIT_PRICE, u) * scale - off * at(q, Q_UNIT_FACTOR, u))
@@ -92,14 +90,14 @@ def measured_less(q: Ints, off: int, per: int, u: int) -> int:
     return rounded(price * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def percent(amount: int, basis_points: int, rounding: int) -> int:
     """So many basis points of an amount, rounded."""
     return divide(amount * basis_points, BASIS_POINTS, rounding)
 
 
-@njit(cache=True, nogil=True)
-def gain(rules: Ints, q: Ints, p: int, u: int, position: int, base: int, left: int) -> int:
+@kernel
+def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, left: int) -> int:
     """What a unit saves in a promotion, at a position of its run (a buy), before caps.
 
     For prices together it is all that is left of the unit: the price is taken off once, by the run."""
@@ -130,8 +128,8 @@ def gain(rules: Ints, q: Ints, p: int, u: int, position: int, base: int, left: i
     return left
 
 
-@njit(cache=True, nogil=True)
-def fits(rules: Ints, q: Ints, p: int, u: int) -> bool:
+@kernel
+def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure."""
     kind = at(rules, R_KIND, p)
     if kind == _PRICE_EACH:
@@ -141,8 +139,8 @@ def fits(rules: Ints, q: Ints, p: int, u: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
-def available(rules: Ints, q: Ints, p: int) -> tuple[Ints, int]:
+@kernel
+def available(rules: Buffer, q: Buffer, p: int) -> tuple[Ints, int]:
     """The units a promotion may use, ascending, and how many it might, were there no guards."""
     lines = size(q, Q_LINE_MARKS)
     state = np.zeros(lines, np.int64)  # 0 out, 1 guarded, 2 in
@@ -168,8 +166,8 @@ def available(rules: Ints, q: Ints, p: int) -> tuple[Ints, int]:
     return units, unguarded
 
 
-@njit(cache=True, nogil=True)
-def in_order(q: Ints, units: Ints, left: Ints, original: int) -> Ints:
+@kernel
+def in_order(q: Buffer, units: Ints, left: Ints, original: int) -> Ints:
     """Ascending units in order U: by base, then by what is left, both descending, then as they are numbered."""
     ordered = True
     for i in range(1, units.shape[0]):
@@ -189,23 +187,23 @@ def in_order(q: Ints, units: Ints, left: Ints, original: int) -> Ints:
 # ---------------------------------------------------------------------------------------------------- a promotion
 
 
-@njit(cache=True, nogil=True)
-def takes(rules: Ints, p: int) -> int:
+@kernel
+def takes(rules: Buffer, p: int) -> int:
     """How a promotion takes units: FREE, RUNS or SINGLES."""
     if at(rules, R_KIND, p) == _PRICE_SINGLES:
         return SINGLES
     return RUNS if at(rules, R_BUY, p) else FREE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def singles_cost(price: int, n: int, units: int) -> int:
     """ceil(price x units / n), for units up to n."""
     return -(-price * units // n)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_gains(
-    rules: Ints, q: Ints, p: int, units: Ints, open_to: npt.NDArray[np.bool_], left: Ints, original: int, out: Ints
+    rules: Buffer, q: Buffer, p: int, units: Ints, open_to: Flags, left: Ints, original: int, out: Ints
 ) -> None:
     """The gains of ordered units in a promotion, one row of positions for each; NEVER where it cannot take the unit.
 
@@ -231,15 +229,15 @@ def fill_gains(
             out[cell] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nothing() -> Application:
     """What a promotion does that does not apply."""
     none = np.empty(0, np.int64)
     return Application(none, none, none, 0, 0, 0)
 
 
-@njit(cache=True, nogil=True)
-def capped(q: Ints, units: Ints, savings: Ints, cap: int) -> int:
+@kernel
+def capped(q: Buffer, units: Ints, savings: Ints, cap: int) -> int:
     """Cut savings down to a cap, in proportion; their sum."""
     total = savings.sum()
     if cap < 0 or total <= cap:
@@ -251,8 +249,8 @@ def capped(q: Ints, units: Ints, savings: Ints, cap: int) -> int:
     return cap
 
 
-@njit(cache=True, nogil=True)
-def settle(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int) -> Application:
+@kernel
+def settle(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, cap: int) -> Application:
     """What a promotion does with units chosen for it, in order U: runs, savings, the cap."""
     count = units.shape[0]
     savings = np.zeros(count, np.int64)
@@ -294,8 +292,8 @@ def settle(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int,
     return Application(units, savings, runs, total, applications if total > 0 else 0, 0)
 
 
-@njit(cache=True, nogil=True)
-def share_run(q: Ints, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
+@kernel
+def share_run(q: Buffer, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
     """Prorate an amount over the units of a run by what is left of them."""
     order = np.argsort(units, kind="mergesort")
     ascending = units[order]
@@ -304,9 +302,9 @@ def share_run(q: Ints, units: Ints, left: Ints, amount: int, savings: Ints) -> N
     savings[order] = shares
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def choose_runs(
-    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, limit: int
+    rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, limit: int
 ) -> tuple[Ints, int, int]:
     """The units of a buy that save most, in at most `limit` applications (-1: any); the saving without cap; and what
     at most was missed. Units come and go in order U."""
@@ -333,9 +331,9 @@ def choose_runs(
     return units[choice == 0], saving, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def dearest_runs(
-    rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
+    rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
 ) -> tuple[Ints, int, int]:
     """The dearest units in runs: off them together, and baskets too large for the exact choice."""
     count, n = units.shape[0], at(rules, R_BUY, p)
@@ -373,8 +371,10 @@ def dearest_runs(
     return units[:top], saving, most - saving
 
 
-@njit(cache=True, nogil=True)
-def alone(rules: Ints, q: Ints, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int) -> Application:
+@kernel
+def alone(
+    rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, cap: int, limit: int
+) -> Application:
     """The best that a promotion can do by itself with these units (ascending), a cap (-1: none) and at most `limit`
     applications (-1: any)."""
     if units.shape[0] == 0 or limit == 0:

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-Ints = npt.NDArray[np.int64]
+from engine.kernel import Buffer, Ints, kernel
 
 # ---------------------------------------------------------------------------------------------------- a ruleset
 # Promotions are numbered by name. name, columns (0: one for each currency), meaning
@@ -252,38 +251,38 @@ TABLE: tuple[tuple[str, str], ...] = (
 # ---------------------------------------------------------------------------------------------------- reading
 
 
-@njit(cache=True, nogil=True)
-def at(buffer: Ints, field: int, i: int) -> int:
+@kernel
+def at(buffer: Buffer, field: int, i: int) -> int:
     """Entry i of a field."""
     return buffer[buffer[2 * field] + i]
 
 
-@njit(cache=True, nogil=True)
-def cell(buffer: Ints, field: int, columns: int, row: int, column: int) -> int:
+@kernel
+def cell(buffer: Buffer, field: int, columns: int, row: int, column: int) -> int:
     """An entry of a field with several columns."""
     return buffer[buffer[2 * field] + row * columns + column]
 
 
-@njit(cache=True, nogil=True)
-def scalar(question: Ints, i: int) -> int:
+@kernel
+def scalar(question: Buffer, i: int) -> int:
     """One of SCALARS of a request."""
     return question[question[2 * Q_SCALARS] + i]
 
 
-@njit(cache=True, nogil=True)
-def amount_of(rules: Ints, question: Ints, row: int) -> int:
+@kernel
+def amount_of(rules: Buffer, question: Buffer, row: int) -> int:
     """An amount in the request's currency; -1 where it is not said."""
     return at(rules, R_AMOUNTS, row * scalar(question, Q_CURRENCIES) + scalar(question, Q_CURRENCY))
 
 
-@njit(cache=True, nogil=True)
-def size(buffer: Ints, field: int) -> int:
+@kernel
+def size(buffer: Buffer, field: int) -> int:
     """How many entries a field has, over all columns."""
     return buffer[2 * field + 1]
 
 
-@njit(cache=True, nogil=True)
-def view(buffer: Ints, field: int) -> Ints:
+@kernel
+def view(buffer: Buffer, field: int) -> Buffer:
     """A field as an array."""
     return buffer[buffer[2 * field] : buffer[2 * field] + buffer[2 * field + 1]]
 

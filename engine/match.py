@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from engine.decision import Reason
 from engine.image import STACK_MAX
@@ -27,6 +26,7 @@ from engine.instructions import (
     Scope,
     Target,
 )
+from engine.kernel import Buffer, Ints, Table, kernel
 from engine.layout import (
     Q_AT_US,
     Q_CHANNEL,
@@ -101,7 +101,6 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     TABLE,
-    Ints,
     amount_of,
     at,
     cell,
@@ -183,8 +182,8 @@ class Truths(NamedTuple):
 UNJUDGED = -1
 
 
-@njit(cache=True, nogil=True)
-def holds_set(q: Ints, line: int, wanted: int) -> bool:
+@kernel
+def holds_set(q: Buffer, line: int, wanted: int) -> bool:
     """Whether a line's article is in a product set: binary search in its ascending list."""
     low, high = at(q, Q_SET_BEGIN, line), at(q, Q_SET_BEGIN, line + 1)
     while low < high:
@@ -196,8 +195,8 @@ def holds_set(q: Ints, line: int, wanted: int) -> bool:
     return low < at(q, Q_SET_BEGIN, line + 1) and at(q, Q_SETS, low) == wanted
 
 
-@njit(cache=True, nogil=True)
-def enters_code(q: Ints, codes: int) -> bool:
+@kernel
+def enters_code(q: Buffer, codes: int) -> bool:
     """Whether a code of this set was entered."""
     for i in range(size(q, Q_CODE_SETS)):
         if at(q, Q_CODE_SETS, i) == codes:
@@ -205,8 +204,8 @@ def enters_code(q: Ints, codes: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
-def touch(rules: Ints, q: Ints) -> Ints:
+@kernel
+def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
     hit = np.zeros(size(rules, R_GROUP), np.uint8)
     for i in range(size(rules, R_EVERYWHERE)):
@@ -231,13 +230,13 @@ def touch(rules: Ints, q: Ints) -> Ints:
 # ---------------------------------------------------------------------------------------------------- conditions
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def negate(truth: int) -> int:
     """Kleene not."""
     return _UNKNOWN if truth == _UNKNOWN else 1 - truth
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compare(value: int, cmp: int, constant: int) -> int:
     """The truth of a comparison of known values."""
     if cmp == _EQ:
@@ -253,8 +252,8 @@ def compare(value: int, cmp: int, constant: int) -> int:
     return 1 if value >= constant else 0
 
 
-@njit(cache=True, nogil=True)
-def among(rules: Ints, begin: int, end: int, value: int) -> bool:
+@kernel
+def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
     """Whether a value stands in an ascending stretch of the pool."""
     low, high = begin, end
     while low < high:
@@ -266,8 +265,8 @@ def among(rules: Ints, begin: int, end: int, value: int) -> bool:
     return low < end and at(rules, R_POOL, low) == value
 
 
-@njit(cache=True, nogil=True)
-def counts(rules: Ints, q: Ints, p: int, line: int, ships: bool) -> bool:
+@kernel
+def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
     """Whether the units of a line count toward a promotion's thresholds."""
     marks = at(q, Q_LINE_MARKS, line)
     if marks & _MARK_COUNT or (ships and marks & _MARK_SHIP):
@@ -278,8 +277,8 @@ def counts(rules: Ints, q: Ints, p: int, line: int, ships: bool) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
-def quantity(rules: Ints, q: Ints, left: Ints, p: int, op: int, of: int, last: int) -> int:
+@kernel
+def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at: worth (last: 1 list prices, 2 left), units (last: 1 of one article), or measure
     (last: the unit, whose dimension counts)."""
     ships = at(rules, R_KIND, p) == _FREE_SERVICE
@@ -306,8 +305,8 @@ def quantity(rules: Ints, q: Ints, left: Ints, p: int, op: int, of: int, last: i
     return total
 
 
-@njit(cache=True, nogil=True)
-def run(rules: Ints, q: Ints, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
+@kernel
+def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
     """The truth of one line of conditions, from the segments and places judged so far.
 
     consents: take every consent as given. left, p and original matter to thresholds only."""
@@ -370,9 +369,9 @@ def run(rules: Ints, q: Ints, line: int, truths: Truths, consents: bool, left: I
     return stack[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def every(
-    rules: Ints, q: Ints, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
+    rules: Buffer, q: Buffer, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
 ) -> tuple[int, int]:
     """The truth of a list of lines, all of which must hold, and its failing line: the first false one, else the first
     unknown one, else -1."""
@@ -386,31 +385,31 @@ def every(
     return (_UNKNOWN, unknown) if unknown >= 0 else (_TRUE, -1)
 
 
-@njit(cache=True, nogil=True)
-def judge_places(rules: Ints, q: Ints, truths: Truths) -> None:
+@kernel
+def judge_places(rules: Buffer, q: Buffer, truths: Truths) -> None:
     """Every place, those first that others ask for."""
     for i in range(size(rules, R_PLACE_ORDER)):
         place = at(rules, R_PLACE_ORDER, i)
         begin, end = at(rules, R_PLACE_BEGIN, place), at(rules, R_PLACE_BEGIN, place + 1)
-        truths.place[place] = every(rules, q, begin, end, truths, False, view(q, Q_UNIT_LIST), 0, 0)[0]
+        truths.place[place] = every(rules, q, begin, end, truths, False, np.empty(0, np.int64), 0, 0)[0]
 
 
-@njit(cache=True, nogil=True)
-def judge_segment(rules: Ints, q: Ints, segment: int, truths: Truths, consents: bool) -> int:
+@kernel
+def judge_segment(rules: Buffer, q: Buffer, segment: int, truths: Truths, consents: bool) -> int:
     """A segment and those it asks for, kept in `truths`."""
     for i in range(at(rules, R_NEEDED_BEGIN, segment), at(rules, R_NEEDED_BEGIN, segment + 1)):
         s = at(rules, R_NEEDED, i)
         if truths.segment[s] == UNJUDGED:
             begin, end = at(rules, R_SEGMENT_BEGIN, s), at(rules, R_SEGMENT_BEGIN, s + 1)
-            truths.segment[s] = every(rules, q, begin, end, truths, consents, view(q, Q_UNIT_LIST), 0, 0)[0]
+            truths.segment[s] = every(rules, q, begin, end, truths, consents, np.empty(0, np.int64), 0, 0)[0]
     return truths.segment[segment]
 
 
 # ---------------------------------------------------------------------------------------------------- eligibility
 
 
-@njit(cache=True, nogil=True)
-def local_seconds(rules: Ints, zone: int, second: int) -> int:
+@kernel
+def local_seconds(rules: Buffer, zone: int, second: int) -> int:
     """What a zone's clock shows at a UTC second, in seconds since 1970-01-01T00:00:00."""
     low, high = at(rules, R_ZONE_BEGIN, zone), at(rules, R_ZONE_BEGIN, zone + 1)
     first = low
@@ -423,8 +422,8 @@ def local_seconds(rules: Ints, zone: int, second: int) -> int:
     return second + cell(rules, R_TRANSITIONS, 2, max(first, low - 1), 1)
 
 
-@njit(cache=True, nogil=True)
-def in_slots(rules: Ints, q: Ints, p: int) -> bool:
+@kernel
+def in_slots(rules: Buffer, q: Buffer, p: int) -> bool:
     """Whether one of the promotion's days and hours holds; no slots: always."""
     begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
     if begin == end:
@@ -443,8 +442,8 @@ def in_slots(rules: Ints, q: Ints, p: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
-def placed(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
+@kernel
+def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """Any of these places and none of those."""
     begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
     truth = _TRUE if begin == end else _FALSE
@@ -457,8 +456,8 @@ def placed(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
     return truth
 
 
-@njit(cache=True, nogil=True)
-def audience(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
+@kernel
+def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """0, or the reason why the customer is not meant."""
     for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
         if judge_segment(rules, q, at(rules, R_AUDIENCE_NOT, i), truths, False) == _TRUE:
@@ -481,8 +480,8 @@ def audience(rules: Ints, q: Ints, p: int, truths: Truths) -> int:
     return AUDIENCE
 
 
-@njit(cache=True, nogil=True)
-def used(q: Ints, limit: int, code: int) -> int:
+@kernel
+def used(q: Buffer, limit: int, code: int) -> int:
     """What the usage facts say of a counter (limit -1: of the code itself); none: nothing."""
     for i in range(size(q, Q_USAGE) // 3):
         if cell(q, Q_USAGE, 3, i, 0) == limit and cell(q, Q_USAGE, 3, i, 1) == code:
@@ -490,14 +489,14 @@ def used(q: Ints, limit: int, code: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lower_bound(bound: int, value: int) -> int:
     """The smaller of a bound (-1: none) and a value."""
     return value if bound < 0 else min(bound, value)
 
 
-@njit(cache=True, nogil=True)
-def choose_code(rules: Ints, q: Ints, table: Ints, row: int) -> int:
+@kernel
+def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     """The smallest code that fits; its limits are noted. 0, or the reason why there is none."""
     p = table[T_PROMOTION, row]
     codes = at(rules, R_CODES, p)
@@ -537,8 +536,8 @@ def choose_code(rules: Ints, q: Ints, table: Ints, row: int) -> int:
     return CODE_USED if entered else CODE_MISSING
 
 
-@njit(cache=True, nogil=True)
-def eligible(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths) -> None:
+@kernel
+def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
     p = table[T_PROMOTION, row]
     window = at(rules, R_WINDOW, p) + (scalar(q, Q_ZONE) if at(rules, R_WINDOW_BY_ZONE, p) else 0)
@@ -571,8 +570,8 @@ def eligible(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths) -> Non
         table[T_REASON, row] = CURRENCY
 
 
-@njit(cache=True, nogil=True)
-def admit(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths, left: Ints, original: int) -> None:
+@kernel
+def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
     """Judge conditions and limits, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
     first = at(rules, R_LINE_BEGIN, p)
@@ -620,8 +619,8 @@ def admit(rules: Ints, q: Ints, table: Ints, row: int, truths: Truths, left: Int
             return
 
 
-@njit(cache=True, nogil=True)
-def note_missing(rules: Ints, q: Ints, table: Ints, row: int, line: int, left: Ints, original: int) -> None:
+@kernel
+def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, left: Ints, original: int) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)
     op, of, b, d = (

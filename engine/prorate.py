@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from engine.arithmetic import share
+from engine.kernel import Buffer, Ints, kernel
 from engine.layout import (
     Q_LINE_ARTICLE,
     Q_UNIT_ARTICLE,
-    Ints,
     at,
     size,
 )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def largest_remainder(amount: int, weights: Ints, shares: Ints) -> None:
     """Share an amount in proportion to weights (amount <= their sum); ties go to the earlier entry."""
     count = weights.shape[0]
@@ -38,8 +37,8 @@ def largest_remainder(amount: int, weights: Ints, shares: Ints) -> None:
             shares[order[i]] += 1
 
 
-@njit(cache=True, nogil=True)
-def prorate(q: Ints, amount: int, units: Ints, weights: Ints, shares: Ints) -> None:
+@kernel
+def prorate(q: Buffer, amount: int, units: Ints, weights: Ints, shares: Ints) -> None:
     """Share an amount over units, which ascend (so dearest list amount first), by their weights.
 
     `shares[i]` is that of units[i]; none exceeds its weight. 0 <= amount <= the sum of the weights."""

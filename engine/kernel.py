@@ -1,0 +1,88 @@
+"""`@kernel`: a compiled function whose annotations are its signature.
+
+numba compiles a function anew for every combination of argument types that it meets, constants included; a kernel of
+ninety functions then takes minutes, and the first unusual basket pays for what the warm-up did not meet. A kernel has
+exactly one signature, read from its annotations. `compile_kernels` compiles them all, or loads them from the cache.
+
+Annotations: `int` (int64), `bool`, the arrays below, named tuples and tuples of these, None. They are resolved by name,
+because to a type checker all arrays of one kind of number are the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, types
+
+Ints = npt.NDArray[np.int64]  # one dimension, contiguous
+Buffer = npt.NDArray[np.int64]  # the same, read-only: rulesets and requests (engine/layout.py)
+Table = npt.NDArray[np.int64]  # two dimensions, contiguous
+Flags = npt.NDArray[np.bool_]
+FlagTable = npt.NDArray[np.bool_]
+
+_ARRAYS = {
+    "Ints": types.Array(types.int64, 1, "C"),
+    "Buffer": types.Array(types.int64, 1, "C", readonly=True),
+    "Table": types.Array(types.int64, 2, "C"),
+    "Flags": types.Array(types.boolean, 1, "C"),
+    "FlagTable": types.Array(types.boolean, 2, "C"),
+    "int": types.int64,
+    "bool": types.boolean,
+    "None": types.void,
+}
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def machine_type(annotation: str, module: str) -> Any:
+    """The machine's type for an annotation as it is written."""
+    if annotation in _ARRAYS:
+        return _ARRAYS[annotation]
+    if annotation.startswith("tuple["):
+        parts = annotation.removeprefix("tuple[").removesuffix("]").split(", ")
+        return types.BaseTuple.from_types([machine_type(part, module) for part in parts])
+    named = getattr(sys.modules[module], annotation)
+    fields = [a.__forward_arg__ for a in named.__annotations__.values()]
+    parts = [machine_type(field, named.__module__) for field in fields]
+    if len(set(parts)) == 1:  # numba's own way to say so; it finds no other
+        return types.NamedUniTuple(parts[0], len(parts), named)
+    return types.NamedTuple(parts, named)
+
+
+_KERNELS: list[Any] = []  # dispatchers that wait for `compile_kernels`
+
+
+def kernel(function: Function) -> Function:
+    """A function to be compiled for the one signature that its annotations say."""
+    compiled: Function = njit(cache=True, nogil=True)(function)
+    if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
+        _KERNELS.append(compiled)
+    return compiled
+
+
+def compile_kernels() -> None:
+    """Compile every kernel declared so far, or load it from the cache; those first that others call. Quick when done."""
+    if not _KERNELS:
+        return
+    waiting = {id(k): k for k in _KERNELS}
+    _KERNELS.clear()
+    while waiting:
+        _compile(next(iter(waiting.values())), waiting)
+
+
+def _compile(dispatcher: Any, waiting: dict[int, Any]) -> None:
+    """Compile one kernel after those that it calls."""
+    waiting.pop(id(dispatcher))
+    function = dispatcher.py_func
+    for name in function.__code__.co_names:
+        called = function.__globals__.get(name)
+        if id(called) in waiting:
+            _compile(called, waiting)
+    annotations = dict(function.__annotations__)
+    result = machine_type(annotations.pop("return"), function.__module__)
+    dispatcher.compile(result(*(machine_type(a, function.__module__) for a in annotations.values())))
+    dispatcher.disable_compile()
