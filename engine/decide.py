@@ -30,7 +30,7 @@ from engine.decision import (
 )
 from engine.image import Ruleset
 from engine.instructions import UNITS, Counted, Scope
-from engine.kernel import compile_kernels
+from engine.kernel import Ints, compile_kernels
 from engine.layout import (
     T_ALONE,
     T_APPLICATIONS,
@@ -44,7 +44,6 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     T_SAVING,
-    Ints,
 )
 from engine.match import (
     CLAUSE_AUDIENCE,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +44,13 @@ def machine_type(annotation: str, module: str) -> Any:
         return _ARRAYS[annotation]
     if annotation.startswith("tuple["):
         parts = annotation.removeprefix("tuple[").removesuffix("]").split(", ")
-        return types.BaseTuple.from_types([machine_type(part, module) for part in parts])
+        return types.BaseTuple.from_types([machine_type(part, module) for part in parts])  # type: ignore[no-untyped-call]
     named = getattr(sys.modules[module], annotation)
     fields = [a.__forward_arg__ for a in named.__annotations__.values()]
     parts = [machine_type(field, named.__module__) for field in fields]
     if len(set(parts)) == 1:  # numba's own way to say so; it finds no other
-        return types.NamedUniTuple(parts[0], len(parts), named)
-    return types.NamedTuple(parts, named)
+        return types.NamedUniTuple(parts[0], len(parts), named)  # type: ignore[no-untyped-call]
+    return types.NamedTuple(parts, named)  # type: ignore[no-untyped-call]
 
 
 _KERNELS: list[Any] = []  # dispatchers that wait for `compile_kernels`
@@ -58,14 +58,14 @@ _KERNELS: list[Any] = []  # dispatchers that wait for `compile_kernels`
 
 def kernel(function: Function) -> Function:
     """A function to be compiled for the one signature that its annotations say."""
-    compiled: Function = njit(cache=True, nogil=True)(function)
+    compiled: Any = njit(cache=True, nogil=True)(function)
     if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
         _KERNELS.append(compiled)
-    return compiled
+    return cast(Function, compiled)
 
 
 def compile_kernels() -> None:
-    """Compile every kernel declared so far, or load it from the cache; those first that others call. Quick when done."""
+    """Compile every kernel declared so far, or load it from the cache, callees first. Quick when done."""
     if not _KERNELS:
         return
     waiting = {id(k): k for k in _KERNELS}

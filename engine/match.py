@@ -106,7 +106,6 @@ from engine.layout import (
     cell,
     scalar,
     size,
-    view,
 )
 
 # Plain integers for kernels: an enum member is no constant to the compiler.

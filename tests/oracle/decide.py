@@ -63,7 +63,7 @@ class Run:
         self.bound = 0
 
     def touches(self, promotion: Promotion) -> bool:
-        """A code of its set was entered; without codes: a unit is in its set, or it is about the basket or a service."""
+        """A code of its set was entered; without codes: a unit is in its set, or it is about basket or service."""
         if promotion.code:
             return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
         name = set_of(promotion)
