@@ -9,7 +9,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help .venv demo shop test test-long checks format generate lock clean
+.PHONY: help .venv demo shop test test-long checks kernels format generate lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -48,7 +48,10 @@ endef
 
 PYTEST = -n 2 --dist loadfile
 
+# The engine compiles in the background, about a minute once per version, while format, lint and types are checked. Tests
+# that need it wait for it, and say why where it failed.
 checks: .venv/installed
+	@$(BIN)/python -m server.kernels >/dev/null 2>&1 &
 	$(call check,format,ruff,format --check .)
 	$(call check,lint,ruff,check .)
 	$(call check,types,mypy,)
@@ -60,6 +63,9 @@ test: checks ## format, lint, types, import contracts, generated code, then ever
 
 test-long: checks ## the same, with the long forms of the tests
 	$(call check,tests in their long form,pytest,$(PYTEST))
+
+kernels: .venv/installed ## compile the engine for this machine now: about a minute, once per version
+	@$(BIN)/python -m server.kernels
 
 # ---------- to change it ----------
 

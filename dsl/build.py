@@ -98,7 +98,7 @@ _UNBUILT_TEST_LINES = {
     "e_refund": "P9029",
     "e_hint": "P9025",
 }
-_PLACEHOLDER = re.compile(r"[{](saved|missing|points)[}]")
+_PLACEHOLDER = re.compile(r"[{][a-z]*[}]")
 
 
 class Builder:
@@ -210,7 +210,10 @@ class Builder:
 
     def percent(self, leaf: Tree) -> ast.Percent:
         """A percentage."""
-        return ast.Percent(self.decimal(leaf, str(leaf)[:-1].strip()), self.span(leaf))
+        value = self.decimal(leaf, str(leaf)[:-1].strip())
+        if value > limits.PERCENT_MAX:
+            self.report("P0309", self.span(leaf), why=f"at most {limits.PERCENT_MAX}%")
+        return ast.Percent(value, self.span(leaf))
 
     def date(self, leaf: Tree) -> ast.Date:
         """A day that exists."""
@@ -245,8 +248,11 @@ class Builder:
 
     def measure(self, leaf: Tree) -> ast.Measure:
         """So much of a unit."""
-        value, unit = str(leaf).split()
-        return ast.Measure(self.decimal(leaf, value), unit, self.span(leaf))
+        text, unit = str(leaf).split()
+        value = self.decimal(leaf, text)
+        if value > limits.MEASURE_MAX:
+            self.report("P0309", self.span(leaf), why=f"at most {limits.MEASURE_MAX} {unit}")
+        return ast.Measure(value, unit, self.span(leaf))
 
     def value(self, tree: Tree) -> ast.Value:
         """Any literal."""

@@ -200,7 +200,8 @@ def _table(findings: Findings, path: ast.Quoted, ids: tuple[str, ...], entity: s
         return
     key = next((name for name in ids if name in table.columns), None)
     if key is None:
-        hint = f"Its first line names the columns; one of them is «{ids[0]}»."
+        named = ", ".join(f"«{name}»" for name in list(table.columns)[:6])
+        hint = f"Its first line names the columns, one of them «{ids[0]}»; here they are {named}."[:300]
         findings.add(found("P1018", path.span, name=path.text, why=f"it has no column «{ids[0]}»", hint=hint))
         return
     seen: dict[str, int] = {}
@@ -212,7 +213,7 @@ def _table(findings: Findings, path: ast.Quoted, ids: tuple[str, ...], entity: s
             findings.add(misfit(table, row, key, cell, "it is longer than 256 characters"))
             break
         if cell in seen:
-            line = seen[cell] + table.first_line
+            line = table.lines[seen[cell]]
             findings.add(misfit(table, row, key, cell, f"line {line} has it too"))
             break
         seen[cell] = row

@@ -154,6 +154,9 @@ class Promotions:
             if name.text not in self.project.channels:
                 self.findings.unknown("P1008", name, self.project.channels, "schema")
         self.findings.twice(clause.names or ())
+        if clause.names is None and not self.project.channels and not self.findings.schema_broken:
+            write = "channels stores, webshop   to the schema"
+            self.findings.once("P3016", "channels", clause.span, what="channels", write=write)
         out = {name.text for name in clause.but_not}
         if clause.names is None and out and out >= set(self.project.channels):
             self.report("P3018", clause.span)

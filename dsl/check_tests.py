@@ -21,6 +21,7 @@ class Tests:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.project = findings.project
+        self.articles: frozenset[str | None] | None = None  # of the catalogue
 
     def check(self) -> None:
         """All of them."""
@@ -255,8 +256,9 @@ class Tests:
         table = self.project.table(self.project.catalogue.path.text) if self.project.catalogue else None
         if not isinstance(table, Table):
             return self.project.catalogue is not None
-        ids = table.columns.get("sku", table.columns.get("article", []))
-        return article_of(sample) in ids
+        if self.articles is None:
+            self.articles = frozenset(table.columns.get("sku", table.columns.get("article", [])))
+        return article_of(sample) in self.articles
 
     def expect(self, line: ast.Expect, node: ast.Test) -> None:
         """One expectation."""

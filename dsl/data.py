@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import re
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
@@ -21,12 +23,12 @@ Cells = list[str | None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns by name, as texts; None where a cell is empty. `first_line` is that of the first row in the file."""
+    """Columns by name, as texts; None where a cell is empty. `lines` are those of the rows in the file."""
 
     file: str
     columns: Mapping[str, Cells]
     rows: int
-    first_line: int
+    lines: Sequence[int]
 
 
 class Unreadable(Exception):
@@ -52,9 +54,11 @@ def read_list(file: str, data: bytes, headings: Sequence[str]) -> tuple[str, ...
         cells: Sequence[str | None] = next(iter(table.columns.values()), [])
     else:
         rows = _rows(data)
-        cells = [row[0] if row else None for row in rows]
+        cells = [row[0] if row else None for _, row in rows]
         if cells and (cells[0] or "").strip().lower() in headings:
             cells = cells[1:]
+        elif any(len(row) > 1 and any(row[1:]) for _, row in rows):
+            raise Unreadable(f"a list of several columns begins with the name of its first: {', '.join(headings)}")
     entries = tuple(dict.fromkeys(cell.strip() for cell in cells if cell and cell.strip()))
     if len(entries) > limits.LISTED_ENTRIES_MAX:
         raise Unreadable(f"it has {len(entries)} entries, at most {limits.LISTED_ENTRIES_MAX} are read")
@@ -64,39 +68,50 @@ def read_list(file: str, data: bytes, headings: Sequence[str]) -> tuple[str, ...
     return entries
 
 
-def _rows(data: bytes) -> list[list[str]]:
+def _rows(data: bytes) -> list[tuple[int, list[str]]]:
+    """The rows, each with the line it begins on."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Unreadable("it is not text in UTF-8") from None
+        text = "\0"
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise Unreadable("it is a workbook; save the sheet as CSV in UTF-8")
+    if "\0" in text:
+        raise Unreadable("it is not text in UTF-8")
     first = text.partition("\n")[0]
     delimiter = ";" if first.count(";") > first.count(",") else "\t" if "\t" in first and "," not in first else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begin = 1
     try:
-        return list(csv.reader(io.StringIO(text), delimiter=delimiter))
-    except csv.Error:
-        raise Unreadable("its quotes or lines do not fit together") from None
+        for row in reader:
+            rows.append((begin, row))
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        why = "a cell is too long" if "larger" in str(error) else "quotes do not fit together"
+        raise Unreadable(f"from line {begin} on {why}") from None
+    return rows
 
 
 def _csv(file: str, data: bytes) -> Table:
     rows = _rows(data)
-    if not rows or not any(cell.strip() for cell in rows[0]):
+    heading = rows[0][1] if rows else []
+    if not any(cell.strip() for cell in heading):
         raise Unreadable("its first line has no names of columns")
-    names = [column_name(cell) for cell in rows[0]]
+    names = [column_name(cell) for cell in heading]
     _unique(names)
     width = len(names)
     columns: dict[str, Cells] = {name: [] for name in names}
-    kept = 0
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            row = [""] * width if kept < 0 else []
-        if not row:
+    lines = array("q")
+    for number, row in rows[1:]:
+        if not any(row):
             continue
         if len(row) != width:
             raise Unreadable(f"line {number} has {len(row)} cells, the first line has {width}")
-        kept += 1
+        lines.append(number)
         for name, cell in zip(names, row, strict=True):
             columns[name].append(cell.strip() or None)
-    return Table(file, columns, kept, 2)
+    return Table(file, columns, len(lines), lines)
 
 
 def _parquet(file: str, data: bytes) -> Table:
@@ -113,7 +128,7 @@ def _parquet(file: str, data: bytes) -> Table:
         }
     except (pyarrow.ArrowException, OSError, ValueError, TypeError):
         raise Unreadable("it is no Parquet file that can be read") from None
-    return Table(file, columns, table.num_rows, 1)
+    return Table(file, columns, table.num_rows, range(1, table.num_rows + 1))
 
 
 def _cell(value: object) -> str | None:
@@ -150,19 +165,17 @@ def column_name(text: str) -> str:
 CellReader = Callable[[str], int | str]
 
 
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
+
+
 class _Misfit(Exception):
     """Why a cell does not fit."""
 
 
 def _decimal(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or abs(value) > 10**12:
-        hint = ", with a point" if "," in text else ""
-        raise _Misfit(f"it is no number{hint}")
-    return value
+    if not _NUMBER.fullmatch(text) or abs(Decimal(text)) > 10**12:
+        raise _Misfit("numbers are written with a point" if "," in text else "it is no number")
+    return Decimal(text)
 
 
 def _scaled(text: str, scale: int, least: int = 0) -> int:
@@ -245,6 +258,9 @@ def _reader(info: AttributeInfo, channels: Sequence[str], currency: str) -> Cell
     return readers.get(info.kind, _text)
 
 
+_NO_CODES = ("€", "$", "£", "euro", "euros", "dollar", "dollars", "cent", "franken", "gross", "net", "brutto", "netto")
+
+
 def typed_columns(
     table: Table,
     attributes: Mapping[str, AttributeInfo],
@@ -255,12 +271,19 @@ def typed_columns(
     """The columns that carry attributes' names, their rows in this order. Other columns are nobody's business."""
     columns: list[Column] = []
     findings: list[Diagnostic] = []
+    seen: dict[tuple[str, str], str] = {}
     for written, cells in table.columns.items():
         name, _, code = written.partition(" ")
         info = attributes.get(name)
         currency = code.upper() if code else (currencies[0] if currencies else "")
+        if info is not None and info.kind == "money" and (code in _NO_CODES or (name, currency) in seen):
+            again = f"«{seen[name, currency]}» has the same" if (name, currency) in seen else "it names no currency"
+            why = f"its column «{written}»: {again}, write «{name} {currencies[0] if currencies else 'EUR'}»"
+            findings.append(found("P1018", Span(table.file, 1, 1, 1, 2), name=table.file, why=why))
+            continue
         if info is None or (code and (info.kind != "money" or currency not in EXPONENTS)):
             continue
+        seen[name, currency] = written
         read = _reader(info, channels, currency)
         values: list[int | str | None] = [None] * len(cells)
         bad = None
@@ -287,6 +310,6 @@ def typed_columns(
 
 def misfit(table: Table, row: int, column: str, value: str, why: str) -> Diagnostic:
     """A cell that does not fit its column."""
-    line = row + table.first_line
+    line = table.lines[row]
     span = Span(table.file, line, 1, line, 2)
     return found("P1019", span, value=value[:60], column=column, why=why, row=line, name=table.file)

@@ -282,6 +282,7 @@ TABLE: dict[str, Text] = {
     "P9029": _later("This line of a test is"),
 }
 
+SHOWN_CHARACTERS_MAX = 300  # of a line beside the carets
 _NAMES = re.compile(r"[{](\w+)[}]")
 
 
@@ -326,10 +327,14 @@ def _excerpt(finding: Diagnostic, sources: Mapping[str, str]) -> list[str]:
     if not 1 <= span.line <= len(text):
         return [place.rstrip() + (f"    {finding.mark}" if finding.mark else "")]
     written = text[span.line - 1].rstrip("\r").replace("\t", " ")
+    if len(written) > SHOWN_CHARACTERS_MAX:
+        written = written[:SHOWN_CHARACTERS_MAX] + "…"
     indent = len(written) - len(written.lstrip())
     start = max(span.column - 1 - indent, 0)
     same_line = span.end_line == span.line
-    end = span.end_column - 1 - indent if same_line else len(written) - indent
+    end = min(span.end_column - 1, len(written)) - indent if same_line else len(written) - indent
+    if start > len(written) - indent:  # past what is shown
+        start, end = len(written) - indent - 1, len(written) - indent
     carets = " " * (len(place) + start) + "^" * max(end - start, 1)
     return [place + written.strip(), carets + (f" {finding.mark}" if finding.mark else "")]
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dsl import ast
+from dsl import ast, limits
 from dsl.data import Unreadable
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.project import Project
 from dsl.vocabulary import SYNONYMS
 from dsl.wrong_forms import did_you_mean
+
+_SAID = {  # words that people take for names
+    ("P1001", "basket"): "write «the basket»",
+    ("P1001", "everything"): "declare it:   products everything { item.sku is known }",
+    ("P1001", "all"): "declare it:   products everything { item.sku is known }",
+}
 
 
 class Findings:
@@ -34,8 +40,10 @@ class Findings:
             return
         known = frozenset(known)
         meant = (word for word in SYNONYMS.get(name.text, ()) if word in known)
-        guess = next(meant, None) or did_you_mean(name.text, known)
-        say = f"did you mean «{guess}»?" if guess else ""
+        guess = next(meant, None)
+        if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
+            guess = did_you_mean(name.text, known)
+        say = f"did you mean «{guess}»?" if guess else _SAID.get((code, name.text), "")
         self.once(code, name.text, name.span, name=name.text, guess=say, fix=guess)
 
     def once(self, code: str, key: str, span: Span, **values: object) -> None:

@@ -19,10 +19,11 @@ import lark
 from dsl import ast, limits
 from dsl.build import Builder
 from dsl.diagnostics import Diagnostic, Span, found
-from dsl.source import block_end, mask, statement
+from dsl.source import block_end, lines_of, mask, statement
 from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, SYNONYMS
 from dsl.wrong_forms import Place, did_you_mean, recognise
 
+_BLOCKS = tuple("settings schema products places segment group guard codes promotion sample test".split())
 _OPENS = re.compile(r"(settings|schema|products|places|segment|group|guard|codes|promotion|sample|test)\b[^{]*\{\s*$")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FIRST_WORD = re.compile(r"\s*([^\s{}]+)")
@@ -69,8 +70,7 @@ def parse(file: str, data: bytes) -> Parsed:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         return Parsed((), (found("P0306", Span(file, line, column, line, column + 1)),), "")
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    return _File(file, lines).read(text)
+    return _File(file, lines_of(text)).read(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class _File:
@@ -97,10 +97,17 @@ class _File:
         line = self.masked[index].strip()
         if not line:
             return index + 1
+        if line.startswith("{"):
+            column = self.masked[index].index("{") + 1
+            span = Span(self.file, index + 1, column, index + 1, column + 1)
+            known = "A file holds declarations, like   promotion NAME {   with one line for each clause."
+            self.findings.append(found("P0204", span, word="{", known=known))
+            return self.block_after(index)
         if line.startswith("}"):
             column = self.masked[index].index("}") + 1
             self.findings.append(found("P0206", Span(self.file, index + 1, column, index + 1, column + 1)))
             return index + 1
+        opened = self.opened_below(index)
         end, missing = self.extent(index)
         if missing:
             self.findings.append(found("P0205", self.line_span(index)))
@@ -115,12 +122,32 @@ class _File:
             lines[number - index] = masked[number - index] = ""
         lines += ["}"] * missing
         masked += ["}"] * missing
-        reader = _Declaration(self.file, index + 1, lines, masked, broken=bool(too_long or missing))
+        reader = _Declaration(self.file, index + 1, lines, masked, broken=bool(too_long or missing or opened))
         node = reader.read()
         if node is not None:
             self.declarations.append(node)
         self.findings.extend(reader.findings)
         return end
+
+    def opened_below(self, index: int) -> bool:
+        """A brace on the line after the first one is reported, and read as if it stood where it belongs."""
+        head = self.masked[index].rstrip()
+        word = head.split(maxsplit=1)[0]
+        below = index + 1
+        while below < len(self.lines) and not self.masked[below].strip():
+            below += 1
+        if word not in DECLARATIONS or "{" in head or below == len(self.lines) or self.masked[below].strip() != "{":
+            return False
+        span = Span(self.file, index + 1, len(head) + 1, index + 1, len(head) + 2)
+        self.findings.append(found("P0203", span, write="the   {   belongs at the end of this line"))
+        self.lines[index] = self.lines[index][: len(head)] + " {"
+        self.masked[index] = head + " {"
+        self.lines[below] = self.masked[below] = ""
+        return True
+
+    def block_after(self, index: int) -> int:
+        """The line after a block that belongs to nothing."""
+        return max(block_end(self.masked, index), index + 1)
 
     def extent(self, index: int) -> tuple[int, int]:
         """The line after this declaration, and how many closing braces it lacks."""
@@ -155,6 +182,8 @@ class _Declaration:
         self.masked = masked
         self.broken = broken
         self.findings: list[Diagnostic] = []
+        self.named: ast.Broken | None = None  # once the first line was replaced, so that the others can be read
+        self.headless = False
 
     def read(self) -> ast.Decl | None:
         """The node; None where nothing can be known of it."""
@@ -164,7 +193,7 @@ class _Declaration:
             size, most = len(self.lines), limits.DECLARATION_LINES_MAX
             self.findings.append(found("P0304", self.whole(0), size=size, most=most))
             return self.head()
-        dropped = 0
+        dropped = self.inline_ends()
         while True:
             try:
                 tree = parser().parse("\n".join(self.lines) + "\n")
@@ -187,13 +216,44 @@ class _Declaration:
             self.findings.append(found("P0302", self.whole(0), most=limits.NESTING_MAX))
             return self.head()
         self.findings.extend(builder.findings)
+        if self.headless:
+            return self.named
         broken = self.broken or bool(builder.findings)
         if broken and hasattr(node, "broken"):
             return dataclasses.replace(node, broken=True)  # type: ignore[arg-type]
         return node
 
+    def inline_ends(self) -> int:
+        """A closing brace behind a statement is reported; the statement is left out. How many there were."""
+        count = 0
+        for number, covered in enumerate(self.masked):
+            text = covered.rstrip()
+            if not text.endswith("}") or "{" in text or not text[:-1].strip(" \t}"):
+                continue
+            column = text.index("}") + 1
+            span = Span(self.file, number + self.first, column, number + self.first, column + 1)
+            self.findings.append(found("P0109", span, word="}", write="give it a line of its own"))
+            self.lines[number] = self.masked[number] = "\n".join("}" * text.count("}"))
+            self.broken = True
+            count += 1
+        return count
+
+    def beheaded(self) -> bool:
+        """Replace a first line that cannot be read by one that can, so that the other lines are read, too."""
+        match = _FIRST_WORD.match(self.masked[0])
+        word = match[1] if match else ""
+        if self.headless or word not in _BLOCKS or not self.masked[0].rstrip().endswith("{"):
+            return False
+        self.named = self.head()
+        self.headless = True
+        head = word if word in ("settings", "schema") else f'{word} "x"' if word == "test" else f"{word} x"
+        self.lines[0] = self.masked[0] = head + " {"
+        return True
+
     def head(self) -> ast.Broken | None:
         """What remains of a declaration that cannot be read: its name, so that nobody is told it does not exist."""
+        if self.headless:
+            return self.named
         match = _HEAD.match(self.lines[0])
         if not match:
             return None
@@ -249,10 +309,22 @@ class _Declaration:
             self.findings.extend(self.explain(error, index, first, end))
         self.broken = True
         if first == 0:
-            return False
+            return self.beheaded()
         for number in range(first, end):
             self.lines[number] = self.masked[number] = ""
+        self.close_text(end)
         return True
+
+    def close_text(self, index: int) -> None:
+        """A text that was opened in the line before and is closed in this one: nothing more is said of it."""
+        if not self.findings or self.findings[-1].code != "P0108" or self.findings[-1].fix:
+            return
+        if (
+            index < len(self.lines)
+            and self.masked[index].count('"') % 2
+            and self.findings[-1].span.line == index - 1 + self.first
+        ):
+            self.lines[index] = self.masked[index] = ""
 
     def opener(self, index: int) -> int:
         """The line whose brace this one closes."""
@@ -300,12 +372,17 @@ class _Declaration:
             end = len(covered.rstrip())
             line = index + self.first
             what = f"{words[0]} is missing" if len(words) == 1 else "something is missing here"
+            known = "" if len(words) == 1 else known
             return found("P0203", Span(self.file, line, end + 1, line, end + 2), write=what, known=known)
         word = self.lines[index][column - 1 : column - 1 + word_match.end()]
         line = index + self.first
         span = Span(self.file, line, column, line, column + len(word))
         first_word = not covered[: column - 1].strip()
         guess = _meant(word, words, "NAME" in expected)
+        if words == [*EXPECTED["_NL"]]:
+            return found("P0202", span, word=word, write="begin a new line here, or take it out")
+        if words == [*EXPECTED["STRING"]] and re.fullmatch(r"[\w-]+", word):
+            return found("P0108", span, write=f'write "{word}"', fix=f'"{word}"')
         glued = _glued(word, words)
         if glued:
             return found("P0208", span, write=glued, fix=glued)
@@ -338,8 +415,13 @@ def _meant(word: str, words: Sequence[str], name_fits: bool) -> str | None:
         if other in words:
             return other
     guess = did_you_mean(word.lower(), [known for known in words if known[0].isalpha() and " like " not in known])
-    if guess is None and name_fits and word != word.lower() and _NAME.fullmatch(word.lower()):
+    capital = re.fullmatch(r"[A-Z]{3}", word)  # a currency, not a name
+    if guess is None and name_fits and word != word.lower() and not capital and _NAME.fullmatch(word.lower()):
         return word.lower()
+    if EXPECTED["LANG"][0] in words and re.fullmatch(r"[A-Z]{2}", word):
+        return word.lower()
+    if EXPECTED["CURRENCY"][0] in words and re.fullmatch(r"[a-z]{3}", word):
+        return word.upper()
     return guess
 
 

@@ -69,6 +69,7 @@ class Project:
     incomplete: set[str] = field(default_factory=set)
     tables: dict[str, Table | Unreadable | None] = field(default_factory=dict)  # read once; None: there is no such file
     lists: dict[str, tuple[str, ...] | Unreadable | None] = field(default_factory=dict)
+    codes_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by the code set's name, once they are needed
 
     def table(self, path: str) -> Table | Unreadable | None:
         """A table of the project, None where there is no such file."""
@@ -223,6 +224,7 @@ class _Assembly:
         match line.kind:
             case "currency":
                 into.currencies = self.distinct(line.values)
+                self.few(into.currencies, line.span)
                 for name in line.values:
                     if name.text not in EXPONENTS:
                         self.report("P2008", name.span, name=name.text, known="the codes of ISO 4217, like EUR and CHF")
@@ -254,6 +256,11 @@ class _Assembly:
         guess = did_you_mean(name.text, known_zones())
         self.report("P1020", name.span, name=name.text, guess=f"did you mean «{guess}»?" if guess else "")
 
+    def few(self, names: tuple[str, ...], span: Span) -> None:
+        """No more channels or currencies than the engine takes."""
+        if len(names) > limits.BIT_NAMES_MAX:
+            self.report("P0304", span, size=len(names), most=limits.BIT_NAMES_MAX)
+
     def distinct(self, names: tuple[ast.Name, ...]) -> tuple[str, ...]:
         """Each once."""
         seen: dict[str, None] = {}
@@ -282,6 +289,7 @@ class _Assembly:
                         self.reserved(name, "value")
         project.consents = lists.get("consents", ())
         project.channels = lists.get("channels", ())
+        self.few(project.channels, node.span)
         project.services = lists.get("services", ())
         project.payments = lists.get("payments", ())
         for part in node.parts:

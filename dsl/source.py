@@ -6,6 +6,16 @@ import re
 from collections.abc import Sequence
 
 _HIDDEN = re.compile(r'"[^"]*(?:"|$)|#.*')
+_ODD_BLANKS = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff\v\f]")  # as word processors write them
+_QUOTED = re.compile(r'("[^"]*")')
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, whichever line ends it has; blanks of word processors are blanks, except in quotes."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not _ODD_BLANKS.search(text):
+        return lines
+    return ["".join(p if p.startswith('"') else _ODD_BLANKS.sub(" ", p) for p in _QUOTED.split(line)) for line in lines]
 
 
 def mask(line: str) -> str:

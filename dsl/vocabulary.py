@@ -197,6 +197,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "everyone": ("everywhere",),
     "everywhere": ("everyone",),
     "greater": ("more than", "at least"),
+    "contains": ("has",),
+    "except": ("but",),
     "if": ("when",),
     "max": ("at most",),
     "maximum": ("at most",),

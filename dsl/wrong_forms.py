@@ -15,8 +15,10 @@ from decimal import Decimal
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.format import amount
+from dsl.zones import known_zones
 
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "Fr.": "CHF", "zł": "PLN", "Kč": "CZK"}
+_CURRENCY_WORDS = {"euro": "EUR", "euros": "EUR", "dollar": "USD", "dollars": "USD", "franken": "CHF", "pounds": "GBP"}
 _SIGN = "|".join(re.escape(sign) for sign in _SIGNS)
 _COMPARISONS = {
     ">=": "is at least",
@@ -64,6 +66,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.66)
     if near:
         return near[0]
+    longer = [name for name in candidates if len(word) > 2 and name.startswith(word + "-")]
+    if len(longer) == 1:
+        return longer[0]
     for candidate in candidates:
         if candidate.replace("-", "") == word.replace("-", "") or candidate == word + "s" or candidate + "s" == word:
             return candidate
@@ -81,6 +86,32 @@ def _decimal_comma(place: Place) -> Iterator[Diagnostic]:
         write = amount(currency, Decimal(write)) if currency else write + ("%" if percent else "")
         span = place.span(hit.start(), hit.end())
         yield found("P0101", span, write=write, fix=write)
+
+
+def _currency_words(place: Place) -> Iterator[Diagnostic]:
+    words = "|".join(_CURRENCY_WORDS)
+    for hit in re.finditer(rf"(?<![\w.,])(\d{{1,9}}(?:[.,]\d{{1,2}})?) ?({words})\b", place.masked, re.IGNORECASE):
+        write = amount(_CURRENCY_WORDS[hit[2].lower()], Decimal(hit[1].replace(",", ".")))
+        yield found("P0102", place.span(*hit.span()), write=write, fix=write)
+    for hit in re.finditer(
+        r"(?<![\w.,-])(eur|usd|chf|gbp|Eur|Usd|Chf|Gbp) ?(\d{1,9}(?:[.,]\d{1,2})?)(?![\w,])", place.masked
+    ):
+        write = amount(hit[1].upper(), Decimal(hit[2].replace(",", ".")))
+        yield found("P0102", place.span(*hit.span()), write=write, fix=write)
+    for hit in re.finditer(r"^\s*get (\d{1,9}(?:\.\d{1,2})?) (?=off\b)", place.masked):
+        write = f"EUR {hit[1]}" if "." in hit[1] else f"{hit[1]}%, or an amount: EUR {hit[1]}.00"
+        code = "P0102" if "." in hit[1] else "P0110"
+        yield found(code, place.span(*hit.span(1)), write=write)
+    for hit in re.finditer(r"([A-Z]{3}) ?(\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?)(?![\d,])", place.masked):
+        write = amount(hit[1], Decimal(hit[2].replace(",", "")))
+        yield found("P0101", place.span(*hit.span()), write=write, fix=write)
+    for hit in re.finditer(r"([A-Z]{3}) ?(\d{1,9}),[-–—]+", place.masked):
+        write = amount(hit[1], Decimal(hit[2]))
+        yield found("P0101", place.span(*hit.span()), write=write, fix=write)
+    for hit in re.finditer(
+        r"(?<=[A-Z]{3} )[-–](?=\d)|(?<=\s)[-–](?=\d+(?:\.\d+)? ?%|[A-Z]{3} ?\d|\d+\b)", place.masked
+    ):
+        yield found("P0109", place.span(*hit.span()), word=hit[0], write="take it out: «off» takes away", fix="")
 
 
 def _currency_behind(place: Place) -> Iterator[Diagnostic]:
@@ -113,6 +144,51 @@ def _dates(place: Place) -> Iterator[Diagnostic]:
             yield found("P0103", place.span(hit.start(), hit.end()), write=write, fix=write)
 
 
+_MONTHS = "jan feb mar mär apr may mai jun jul aug sep oct okt nov dec dez".split()
+_MONTH_NUMBERS = dict(zip(_MONTHS, (1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10, 11, 12, 12), strict=True))
+
+
+def _written_dates(place: Place) -> Iterator[Diagnostic]:
+    names = "|".join(_MONTHS)
+    day_first = rf"(?P<day>\d{{1,2}})(?:\.|st|nd|rd|th)? (?P<month>{names})[a-zä]*\.?,? (?P<year>\d{{4}})\b"
+    month_first = rf"\b(?P<month>{names})[a-zä]*\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})\b"
+    for form in (day_first, month_first):
+        for hit in re.finditer(form, place.masked, re.IGNORECASE):
+            write = f"{hit['year']}-{_MONTH_NUMBERS[hit['month'].lower()]:02d}-{int(hit['day']):02d}"
+            yield found("P0103", place.span(*hit.span()), write=write, fix=write)
+    for hit in re.finditer(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?Z?(?![\w:])", place.masked):
+        write = f"{hit[1]} {hit[2]}"
+        yield found("P0103", place.span(*hit.span()), write=write, fix=write)
+
+
+def _zones(place: Place) -> Iterator[Diagnostic]:
+    hit = re.match(r"\s*(?:timezone|runs\b.* in) +([A-Za-z][\w+/-]*)\s*$", place.masked)
+    if hit and (hit[1] not in known_zones() or "/" not in hit[1]) and hit[1] != "store-time":
+        city = hit[1].lower()
+        guess = {"utc": "Etc/UTC", "gmt": "Etc/UTC", "cet": "Europe/Berlin", "mez": "Europe/Berlin"}.get(city)
+        guess = guess or next((zone for zone in sorted(known_zones()) if zone.lower().endswith("/" + city)), None)
+        guess = guess or next((zone for zone in sorted(known_zones()) if zone.lower() == city), None)
+        if guess:
+            yield found("P1020", place.span(*hit.span(1)), name=hit[1], guess=f"did you mean «{guess}»?", fix=guess)
+
+
+def _hours(place: Place) -> Iterator[Diagnostic]:
+    if not re.match(r"\s*only\b", place.masked):
+        return
+    hit = re.search(r"\b(from|between) +([\d.:]+) +(to|and|until|till) +([\d.:]+)", place.masked)
+    whole = hit and [re.fullmatch(r"(\d{1,2})(?:[.:](\d{2}))?", text) for text in (hit[2], hit[4])]
+    if hit and whole and all(whole):
+        times = [f"{int(time[1]):02d}:{time[2] or '00'}" for time in whole if time]
+        write = f"between {times[0]} and {times[1]}"
+        if write != " ".join(hit[0].split()):
+            what = "way to write hours"
+            yield found("P0106", place.span(*hit.span()), what=what, why=f"write {write}", fix=write)
+    hit = re.match(r"\s*(only(?: on)?) +between\b", place.masked)
+    if hit:
+        write = "only on Mon to Sun"
+        yield found("P0203", place.span(*hit.span(1)), write=f"the days are missing: write «{write}»", fix=write)
+
+
 def _times(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(r"(?<![\w.:])(\d):(\d{2})(?![\w:])", place.masked):
         write = f"0{hit.group()}"
@@ -141,7 +217,8 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
         block = "any" if hit.group() == "or" else "all"
         write = "open   any of { ... }" if block == "any" else "write two lines; all lines must hold"
         what = "a block" if block == "any" else "the next line"
-        same = re.search(r"([a-z-]+\.[a-z-]+) is ([\w-]+|\"[^\"]*\") +or +\1 is ([\w-]+|\"[^\"]*\") *$", place.line)
+        value = r"([\w-]+|\"[^\"]*\")"
+        same = re.search(rf"([a-z-]+\.[a-z-]+) is {value} +or +(?:(?:\1 )?is )?{value} *$", place.line)
         fix = fix_span = None
         if block == "any" and same:
             fix = f"{same[1]} is one of {same[2]}, {same[3]}"
@@ -162,6 +239,8 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
 
 
 def _signs(place: Place) -> Iterator[Diagnostic]:
+    for hit in re.finditer(r"\b(?:isn't|is in(?= *[\"(]))|(?<=^  )not(?= [a-z-]+\.)", place.masked):
+        yield found("P0105", place.span(*hit.span()), write="is one of" if hit[0] == "is in" else "is not")
     for hit in re.finditer(r">=|=>|≥|<=|=<|≤|!=|<>|≠|==|=|>|<", place.masked):
         write = _COMPARISONS[hit.group()]
         before = place.masked[: hit.start()].rstrip()
@@ -170,7 +249,8 @@ def _signs(place: Place) -> Iterator[Diagnostic]:
 
 
 def _off(place: Place) -> Iterator[Diagnostic]:
-    for hit in re.finditer(r"(?:\d ?%|[A-Z]{3} ?[\d.]+) +(of|on|from)\b", place.masked):
+    behind = r"(?:discount|Discount|Rabatt|rabatt|reduction)(?: +(?:of|off|on|from|auf))?|of|on|from|auf"
+    for hit in re.finditer(rf"(?:\d ?%|[A-Z]{{3}} ?[\d.]+) +({behind})\b", place.masked):
         if place.masked.lstrip().startswith(("get", "from", "variant")):
             yield found("P0107", place.span(*hit.span(1)), fix="off")
 
@@ -195,6 +275,18 @@ def _percent_limit(place: Place) -> Iterator[Diagnostic]:
     hit = re.match(r"\s*limit\s+(\d+(?:\.\d+)? ?%)", place.masked)
     if hit:
         yield found("P2004", place.span(*hit.span(1)))
+    hit = re.match(r"\s*limit +(max\.?|maximum|at most|up to|to)(?= +[\dA-Z])", place.masked)
+    if hit:
+        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="take it out: a limit is always the most")
+    hit = re.match(r"\s*limit +(once|one|twice|two)\b", place.masked)
+    if hit:
+        write = "1" if hit[1] in ("once", "one") else "2"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write {write}", fix=write)
+    hit = re.match(r"\s*limit\b.*?(per +(day|week|month|year))\s*$", place.masked)
+    if hit:
+        per = re.search(r"\b(per +(customer|household|store|code)|in +total)\b", place.masked)
+        write = f"«each {hit[2]}»" if per else f"«per customer each {hit[2]}» or «in total each {hit[2]}»"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write {write}")
 
 
 def _each_or_together(place: Place) -> Iterator[Diagnostic]:
@@ -212,11 +304,99 @@ def _each_or_together(place: Place) -> Iterator[Diagnostic]:
 
 
 def _any_of(place: Place) -> Iterator[Diagnostic]:
-    hit = re.match(r"\s*(for|only at)\s+([a-z][a-z0-9-]*(?:\s*,\s*[a-z][a-z0-9-]*)+)", place.masked)
+    hit = re.match(
+        r"\s*(for|only at)\s+([a-z][a-z0-9-]*(?:(?:\s*,\s*|\s+(?:or|and)\s+)[a-z][a-z0-9-]*)+)", place.masked
+    )
     if hit and hit[2] != "any":
-        listed = ", ".join(part.strip() for part in hit[2].split(","))
+        listed = ", ".join(re.split(r"\s*,\s*|\s+(?:or|and)\s+", hit[2]))
         write = f"{hit[1]} any of {listed}"
-        yield found("P0210", place.span(hit.start(1), hit.end(2)), write=write, fix=write)
+        yield found(
+            "P0210", place.span(hit.start(1), hit.end(2)), write=write, fix=None if " and " in hit[2] else write
+        )
+    hit = re.match(r"\s*for +((?:customer|store|basket)\.[a-z-]+.*\S)", place.masked)
+    if hit:
+        write = "name a segment here; a segment asks   customer.tier is gold"
+        yield found("P0202", place.span(*hit.span(1)), word=place.line[hit.start(1) : hit.end(1)], write=write)
+
+
+def _targets(place: Place) -> Iterator[Diagnostic]:
+    """What a reward takes something off."""
+    hit = re.match(
+        r"\s*get\b.*\boff +([a-z][a-z0-9-]*(?:(?:\s*,\s*|\s+and\s+)[a-z][a-z0-9-]*)+)\s*(?:each|together)?\s*$",
+        place.masked,
+    )
+    if hit and not re.search(r",\s*fewer too|\bevery\b", place.masked):
+        write = "name one set; a set may hold   any of { in ..., in ... }   with one a line"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write)
+    hit = re.match(r"\s*get\b.*\boff +(all|the)(?= +(?!basket|cheapest|dearest|fee)[a-z])", place.masked)
+    if hit:
+        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="take it out")
+    hit = re.match(r"\s*get +((?:the )?(?:cheapest|dearest)(?: one)?)(?= +(?:free|\d))", place.masked)
+    if hit and not re.match(r"the (?:cheapest|dearest)(?= +\d)", place.masked[hit.start(1) :]):
+        word = (
+            "the "
+            + hit[1].removeprefix("the ").split()[0]
+            + ("" if place.masked[hit.end(1) :].lstrip()[0].isdigit() else " 1")
+        )
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write «{word}»", fix=word)
+    hit = re.match(r"\s*get +((\d+) free)\s*$", place.masked)
+    if hit:
+        write = f"write «the cheapest {hit[2]} free»"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write, fix=f"the cheapest {hit[2]} free")
+    hit = re.match(r"\s*get +([a-z][a-z0-9-]*) (free|half price)\s*$", place.masked)
+    if hit and hit[1] != "free":
+        percent = "100%" if hit[2] == "free" else "50%"
+        fix = f"{percent} off {hit[1]}"
+        yield found("P0202", place.span(hit.start(1), hit.end(2)), word=hit[2], write=f"write «{fix}»", fix=fix)
+    hit = re.match(r"\s*get +((\d+) for (\d+)\b.*\S)", place.masked)
+    if hit:
+        free = int(hit[2][:6]) - int(hit[3][:6])
+        write = f"write two lines:   buy {hit[2]} of ...   and   get the cheapest {max(free, 1)} free"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write)
+
+
+_UNIT_WORDS = {
+    "kg": "kilo kilos kilogram kilogramm kilograms",
+    "g": "gram gramm grams",
+    "l": "liter litre liters litres",
+    "m": "meter metre meters metres",
+    "lb": "pound pounds",
+    "gal": "gallon gallons",
+}
+_UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
+
+
+def _per(place: Place) -> Iterator[Diagnostic]:
+    """A price for a piece or a measure."""
+    hit = re.search(r"(?:\bfor [A-Z]{3} ?[\d.]+|\boff) +(per +(?:(\d+) +)?([a-zA-Zü]+))", place.masked)
+    if not hit or (hit[2] in (None, "100") and hit[3] in _UNIT_WORDS):
+        return
+    unit = _UNITS.get(hit[3].lower(), hit[3])
+    write = "each" if unit not in _UNIT_WORDS and unit not in ("ml", "oz") else f"per {unit}"
+    fix = None if hit[2] else write
+    also = f" or «per 100 {unit}»" if hit[2] and write != "each" else ""
+    yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write «{write}»{also}", fix=fix)
+
+
+def _comment_signs(place: Place) -> Iterator[Diagnostic]:
+    hit = re.match(r"\s*(//|/\*|--|;|\*)", place.masked)
+    if hit:
+        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="a comment begins with   #")
+
+
+def _bare_texts(place: Place) -> Iterator[Diagnostic]:
+    """A text that was written without quotes; known by its capital or a letter that no name has."""
+    compared = r"^\s*(?:when +|given +)?(?:item|customer|store|delivery|basket)\.[a-z0-9-]+ +(?:is(?: not| under)?|has|starts with) +"
+    hit = re.match(
+        compared + r"((?!not |one |at |more |less |between |before |after |under |listed )[^\s\",{}0-9][^\",{}]*)$",
+        place.masked,
+    )
+    text = hit[1].rstrip() if hit else ""
+    if hit and text and not re.search(r"[€$£<>=]|\b(or|and|is)\b", text) and re.search(r"[^a-z0-9 .-]", text):
+        if re.fullmatch(r"[A-Z]{2}|[A-Z]{3} ?[\d.,-]+", text):
+            return
+        write = f'"{text}"'
+        yield found("P0108", place.span(hit.start(1), hit.start(1) + len(text)), write=f"write {write}", fix=write)
 
 
 def _values(place: Place) -> Iterator[Diagnostic]:
@@ -230,6 +410,8 @@ def _values(place: Place) -> Iterator[Diagnostic]:
 
 
 _DAYS = {
+    "Mon to Fri": "weekdays weekday workdays werktags",
+    "Sat, Sun": "weekend weekends Wochenende",
     "Mon": "Monday Mo Montag",
     "Tue": "Tuesday Tues Di Dienstag",
     "Wed": "Wednesday Mi Mittwoch",
@@ -238,7 +420,7 @@ _DAYS = {
     "Sat": "Saturday Sa Samstag",
     "Sun": "Sunday So Sonntag",
 }
-_SHORT = {word.lower(): day for day, words in _DAYS.items() for word in (day, *words.split())}
+_SHORT = {word.lower(): day for day, words in _DAYS.items() for word in (day, *words.split())} | {"mon": "Mon"}
 
 
 def _days(place: Place) -> Iterator[Diagnostic]:
@@ -252,7 +434,9 @@ def _days(place: Place) -> Iterator[Diagnostic]:
 
 
 def _bad_names(place: Place) -> Iterator[Diagnostic]:
-    hit = re.match(r"\s*(?:promotion|segment|products|places|group|guard|codes|sample)\s+(\S+)(?=\s|$)", place.masked)
+    hit = re.match(
+        r"\s*(?:promotion|segment|products|places|group|guard|codes|sample)\s+([^\s,]+)(?=\s|$)", place.masked
+    )
     if hit and not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", hit[1]) and not hit[1].startswith(("{", '"', "from")):
         spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", place.line[hit.start(1) : hit.end(1)])
         for umlaut, plain in (
@@ -273,10 +457,15 @@ def _bad_names(place: Place) -> Iterator[Diagnostic]:
 
 RECOGNISERS: tuple[Recogniser, ...] = (
     _quotes,  # before all that looks at signs inside them
+    _comment_signs,
     _percent_limit,
+    _currency_words,
     _currency_behind,
     _decimal_comma,
     _dates,
+    _written_dates,
+    _zones,
+    _hours,  # both hours at once, before each of them
     _times,
     _signs,
     _joined_conditions,
@@ -284,7 +473,10 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     _percent_words,
     _each_or_together,
     _any_of,
+    _targets,
+    _per,
     _values,
+    _bare_texts,
     _days,
     _bad_names,
 )

@@ -52,7 +52,33 @@ def states_of(take: int, run: int, limit: int, available: int) -> tuple[int, int
 
 
 @kernel
-def scan(c: Choices, units: int, allowed: Flags, values: Table) -> None:
+def moves(c: Choices) -> tuple[Table, Table]:
+    """By promotion and state: the state after it took one more unit (-1: its applications are used up), and at which
+    of its gains it is. Read in the innermost loop, where a division would cost ten times as much."""
+    promotions = c.take.shape[0]
+    total = 1
+    for p in range(promotions):
+        total *= c.states[p]
+    after = np.empty((promotions, total), np.int64)
+    position = np.zeros((promotions, total), np.int64)
+    for state in range(total):
+        rest = state
+        stride = 1
+        for p in range(promotions):
+            own = rest % c.states[p]
+            rest //= c.states[p]
+            if c.width[p] > 1:
+                position[p, state] = own % c.run[p]
+            if c.limit[p] >= 0 and own // c.run[p] >= c.limit[p]:
+                after[p, state] = -1
+            else:
+                after[p, state] = state + (following(c, p, own) - own) * stride
+            stride *= c.states[p]
+    return after, position
+
+
+@kernel
+def scan(c: Choices, units: int, allowed: Flags, after: Table, position: Table, values: Table) -> None:
     """values[i, state]: the most that units i.. can add; row `units` is the end: every run is whole."""
     promotions = c.take.shape[0]
     total = values.shape[1]
@@ -66,29 +92,23 @@ def scan(c: Choices, units: int, allowed: Flags, values: Table) -> None:
         values[units, state] = 0 if whole else NEVER
     for i in range(units - 1, -1, -1):
         for state in range(total):
-            best = values[i + 1, state]
-            rest = state
-            stride = 1
-            for p in range(promotions):
-                own = rest % c.states[p]
-                rest //= c.states[p]
-                if allowed[p]:
-                    value = step(c, i, p, state, own, stride, values)
-                    best = max(best, value)
-                stride *= c.states[p]
-            values[i, state] = best
+            values[i, state] = values[i + 1, state]
+        for p in range(promotions):
+            if allowed[p]:
+                for state in range(total):
+                    value = step(c, i, p, state, after, position, values)
+                    values[i, state] = max(values[i, state], value)
 
 
 @kernel
-def step(c: Choices, i: int, p: int, state: int, own: int, stride: int, values: Table) -> int:
+def step(c: Choices, i: int, p: int, state: int, after: Table, position: Table, values: Table) -> int:
     """The value of giving unit i to promotion p in a state; NEVER if it cannot be."""
-    position = own % c.run[p]
-    gain = c.gain[c.begin[p] + i * c.width[p] + (position if c.width[p] > 1 else 0)]
-    if gain == NEVER or (c.limit[p] >= 0 and own // c.run[p] >= c.limit[p]):
+    then = after[p, state]
+    if then < 0:
         return NEVER
-    after = following(c, p, own)
-    value = values[i + 1, state + (after - own) * stride]
-    return NEVER if value <= NEVER // 2 else value + gain * (1 << UNIT_BITS) - 1
+    gain = c.gain[c.begin[p] + i * c.width[p] + position[p, state]]
+    value = values[i + 1, then]
+    return NEVER if gain == NEVER or value <= NEVER // 2 else value + gain * (1 << UNIT_BITS) - 1
 
 
 @kernel
@@ -107,23 +127,17 @@ def saving_of(value: int) -> int:
 
 
 @kernel
-def walk(c: Choices, units: int, allowed: Flags, values: Table, choice: Ints) -> None:
+def walk(c: Choices, units: int, allowed: Flags, after: Table, position: Table, values: Table, choice: Ints) -> None:
     """choice[i]: the promotion that unit i serves, or -1; of equal choices the smaller name, none last."""
     promotions = c.take.shape[0]
     state = 0
     for i in range(units):
         choice[i] = -1
-        target = values[i, state]
-        rest = state
-        stride = 1
         for p in range(promotions):
-            own = rest % c.states[p]
-            rest //= c.states[p]
-            if allowed[p] and step(c, i, p, state, own, stride, values) == target:
+            if allowed[p] and step(c, i, p, state, after, position, values) == values[i, state]:
                 choice[i] = p
-                state += (following(c, p, own) - own) * stride
+                state = after[p, state]
                 break
-            stride *= c.states[p]
 
 
 @kernel
@@ -131,18 +145,16 @@ def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
     """The largest saving without caps, and one assignment that reaches it: with `fewest`, by the fewest promotions,
     then the smallest names; then by the fewest units, then the first in order."""
     promotions = c.take.shape[0]
-    total = 1
-    for p in range(promotions):
-        total *= c.states[p]
-    values = np.empty((units + 1, total), np.int64)
+    after, position = moves(c)
+    values = np.empty((units + 1, after.shape[1]), np.int64)
     allowed = np.ones(promotions, np.bool_)
-    scan(c, units, allowed, values)
+    scan(c, units, allowed, after, position, values)
     most = saving_of(values[0, 0])
     if fewest and promotions > 1:
         needed = 0  # promotions without which less is saved; bit promotions-1-p, so that more means smaller names
         for p in range(promotions):
             allowed[p] = False
-            scan(c, units, allowed, values)
+            scan(c, units, allowed, after, position, values)
             if saving_of(values[0, 0]) < most:
                 needed |= 1 << (promotions - 1 - p)
             allowed[p] = True
@@ -153,11 +165,11 @@ def best(c: Choices, units: int, fewest: bool, choice: Ints) -> int:
                     continue
                 for p in range(promotions):
                     allowed[p] = (mask >> (promotions - 1 - p)) & 1 == 1
-                scan(c, units, allowed, values)
+                scan(c, units, allowed, after, position, values)
                 found = saving_of(values[0, 0]) == most
             if found:
                 break
-    walk(c, units, allowed, values, choice)
+    walk(c, units, allowed, after, position, values, choice)
     return most
 
 

@@ -6,6 +6,7 @@ contract spells it, so that a caller can find it. Past `check` the engine relies
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -114,10 +115,23 @@ class Request:
     usage: tuple[LimitUsage, ...] = ()
 
 
+class Fault(enum.Enum):
+    """What kind of mistake it is, for programs."""
+
+    BOUNDS = "bounds"  # too large, too small, too long, too many
+    MISSING = "missing"
+    FORM = "form"  # not of the type or form that is asked for
+    UNKNOWN = "unknown"  # a name that the ruleset does not declare
+    DUPLICATE = "duplicate"
+    CONTRADICTION = "contradiction"
+    NO_PRICE = "no-price"
+
+
 class BadRequest(Exception):
     """The caller's mistake: `field` as the contract spells it ("lines[3].quantity"), `message` what to do."""
 
-    def __init__(self, field_path: str, message: str) -> None:
+    def __init__(self, field_path: str, message: str, fault: Fault | None = None) -> None:
         super().__init__(f"{field_path}: {message}")
         self.field = field_path
         self.message = message
+        self.fault = fault

@@ -23,7 +23,7 @@ from engine.assign import (
     tries,
 )
 from engine.decision import Reason
-from engine.discounts import Application, alone, available, fill_gains, in_order, settle, takes
+from engine.discounts import Application, alone, available, fewest_runs, fill_gains, in_order, settle, takes
 from engine.instructions import Apply, Mark
 from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, kernel
 from engine.layout import (
@@ -209,11 +209,8 @@ def judge_alone(
     if 0 <= budget < result.saving:
         fitting = 0
         if at(rules, R_BUY, p) and take != SINGLES:
-            while True:
-                less = alone(rules, q, p, units, left, original, cap, fitting + 1)
-                if less.saving > budget:
-                    break
-                fitting += 1
+            ordered = in_order(q, units, left, original)  # a cap above the budget changes nothing here
+            fitting = fewest_runs(rules, q, p, ordered, left, original, limit, budget + 1) - 1
         result = alone(rules, q, p, units, left, original, cap, fitting)
         if result.saving == 0:
             table[T_REASON, row] = BUDGET
@@ -296,17 +293,18 @@ def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -
             continue
         table[T_REASON, row] = BEATEN
         by = -1
+        rival = np.zeros(table.shape[1], np.bool_)
+        if per_item:
+            for k in range(offers.begin[i], offers.begin[i + 1]):
+                if taken[offers.units[k]] >= 0:
+                    rival[taken[offers.units[k]]] = True
         for attempt in range(2):
             for j in range(offers.rows.shape[0]):
                 other = offers.rows[j]
                 if table[T_REASON, other] != APPLIED:
                     continue
-                if per_item and attempt == 0:
-                    rival = False
-                    for k in range(offers.begin[i], offers.begin[i + 1]):
-                        rival = rival or taken[offers.units[k]] == other
-                    if not rival:
-                        continue
+                if per_item and attempt == 0 and not rival[other]:
+                    continue
                 if (
                     by < 0
                     or table[T_SAVING, other] > table[T_SAVING, by]

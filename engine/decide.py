@@ -8,8 +8,6 @@ module turns the request into columns and columns into a Decision.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from engine.basket import BASIS_POINTS, Request
@@ -152,25 +150,29 @@ class _Answer:
         for line, row, amount in self.state.records[: self.state.tally[0]].tolist():
             discounts[line].append(LineDiscount(self.names[row], amount))
         order = np.lexsort((-self.state.refund, -self.state.left, unit_line))
-        begin = np.searchsorted(unit_line[order], np.arange(count + 1))
-        results = []
-        for i, line in enumerate(self.resolved.lines):
-            own = order[begin[i] : begin[i + 1]]
-            net, refund = self.state.left[own], self.state.refund[own]
-            changes = np.flatnonzero(np.concatenate(([True], (np.diff(net) != 0) | (np.diff(refund) != 0), [True])))
-            shares = tuple(UnitShare(b - a, int(net[a]), int(refund[a])) for a, b in pairwise(changes.tolist()))
-            results.append(
-                LineResult(
-                    id=line.id,
-                    list=int(unit_list[own].sum()),
-                    net=int(net.sum()),
-                    refund=int(refund.sum()),
-                    tax_rate=self.resolved.tax_rates[i],
-                    discounts=tuple(discounts[i]),
-                    shares=shares,
-                )
+        units = np.stack((unit_line, self.state.left, self.state.refund))[:, order]
+        changes = np.flatnonzero((units[:, 1:] != units[:, :-1]).any(axis=0)) + 1
+        ends = [*changes.tolist(), len(order)] if count else []
+        shares: list[list[UnitShare]] = [[] for _ in range(count)]  # runs of equal units
+        first = 0
+        for last, (i, net, refund) in zip(ends, units[:, [end - 1 for end in ends]].T.tolist(), strict=True):
+            shares[i].append(UnitShare(last - first, net, refund))
+            first = last
+        begin = np.searchsorted(units[0], np.arange(count + 1))
+        sums = np.concatenate(([0], np.cumsum(unit_list[order])))[begin]
+        lists = np.diff(sums).tolist()
+        return tuple(
+            LineResult(
+                id=line.id,
+                list=lists[i],
+                net=sum(share.count * share.net for share in shares[i]),
+                refund=sum(share.count * share.refund for share in shares[i]),
+                tax_rate=self.resolved.tax_rates[i],
+                discounts=tuple(discounts[i]),
+                shares=tuple(shares[i]),
             )
-        return tuple(results)
+            for i, line in enumerate(self.resolved.lines)
+        )
 
     def fees(self) -> tuple[FeeResult, ...]:
         services = self.ruleset.schema.services

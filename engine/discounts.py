@@ -332,6 +332,49 @@ def choose_runs(
 
 
 @kernel
+def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
+    """The most that a unit saves at any position of a run; few positions differ."""
+    kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
+    most = max(0, gain(rules, q, p, u, 0, base, left))
+    if kind == _PICK:
+        return max(most, gain(rules, q, p, u, n - 1, base, left))
+    if kind == _LADDER:
+        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+            position = cell(rules, R_LADDER, 3, i, 0)
+            if position < n:
+                most = max(most, gain(rules, q, p, u, position, base, left))
+    return most
+
+
+@kernel
+def fewest_runs(
+    rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, limit: int, wanted: int
+) -> int:
+    """The smallest number of applications, of at most `limit` (-1: any), whose best saving is at least `wanted`; all
+    of them together reach it. Units come in order U.
+
+    More applications never save less, as long as all are chosen exactly or none is: so both stretches are halved."""
+    count, n = units.shape[0], at(rules, R_BUY, p)
+    most = count // n if limit < 0 else min(limit, count // n)
+    exact = min(most, STEPS_MAX // (2 * count * n) - 1)
+    low, high = 1, most
+    if exact >= 1:
+        _, saving, _ = choose_runs(rules, q, p, units, left, original, exact)
+        if saving >= wanted:
+            high = exact
+        else:
+            low = exact + 1
+    while low < high:
+        middle = (low + high) // 2
+        _, saving, _ = choose_runs(rules, q, p, units, left, original, middle)
+        if saving >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@kernel
 def dearest_runs(
     rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, limit: int, together: bool
 ) -> tuple[Ints, int, int]:
@@ -355,10 +398,7 @@ def dearest_runs(
     for i in range(count):
         u = units[i]
         base = at(q, Q_UNIT_LIST, u) if original else left[u]
-        peak = 0
-        for position in range(at(rules, R_BUY, p)):
-            peak = max(peak, gain(rules, q, p, u, position, base, left[u]))
-        most += peak
+        most += peak(rules, q, p, u, base, left[u])
         if i < runs * n:
             done += gain(rules, q, p, u, i % at(rules, R_BUY, p), base, left[u])
             if at(rules, R_KIND, p) == _PRICE_TOGETHER and (i + 1) % n == 0:
@@ -393,12 +433,8 @@ def alone(
         return settle(rules, q, p, ordered, left, original, cap)
     chosen, saving, missed = choose_runs(rules, q, p, ordered, left, original, limit)
     if cap >= 0 and saving > cap and take == RUNS:
-        runs = 1  # the smallest number of applications that reaches the cap
-        while True:
-            chosen, saving, missed = choose_runs(rules, q, p, ordered, left, original, runs)
-            if saving >= cap:
-                break
-            runs += 1
+        runs = fewest_runs(rules, q, p, ordered, left, original, limit, cap)
+        chosen, saving, missed = choose_runs(rules, q, p, ordered, left, original, runs)
         missed = 0
     result = settle(rules, q, p, chosen, left, original, cap)
     return Application(result.units, result.savings, result.runs, result.saving, result.applications, missed)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +21,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from engine.decision import SEMANTICS
 from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Scope, Target
 from engine.layout import RULES, unpack
-from engine.program import Attribute, Condition, ProductSet, Schema, Settings
+from engine.money import EXPONENTS
+from engine.program import (
+    Age,
+    All,
+    Any_,
+    Attribute,
+    Compare,
+    CompareMoney,
+    Condition,
+    Consent,
+    Has,
+    Known,
+    Member,
+    None_,
+    OneOf,
+    ProductSet,
+    Scalar,
+    Schema,
+    Settings,
+    StartsWith,
+    Type,
+    Under,
+)
 from engine.sets import Values, dynamic_sets
 
 FORMAT = 1
@@ -34,6 +57,14 @@ ALIGNMENT = 64
 HEADER = struct.Struct("<8sII")
 PART_BYTES_MAX = 2**31
 STACK_MAX = 64  # truth values on the stack of one line of conditions
+NAMES_MAX = 62  # channels, currencies: promotions hold them as bits
+NUMBER_MAX = 10**18  # of any number of a table or condition
+AMOUNT_MAX = 10**12  # of any amount; x micros of a minor unit fits int64
+BUY_MAX = 100_000  # engine.basket.PIECES_MAX
+COUNTER_MAX = 10**15  # uses of a limit or a code
+OFFSET_MAX_S = 2 * 86_400  # of a zone's clock
+# What reading bytes that are no image may raise. pydantic's ValidationError is a ValueError.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Ints = npt.NDArray[np.int64]
 DTYPES: dict[str, np.dtype[Any]] = {"i8": np.dtype("<i8"), "i1": np.dtype("i1"), "u8": np.dtype("<u8")}
@@ -152,6 +183,7 @@ class Ruleset:
         self.schema: Schema = _SCHEMA.validate_json(json.dumps(texts["schema"]))
         self.currencies = self.settings.currencies
         self.buffer: Ints = arrays["rules"]
+        _require(self.buffer.dtype == np.int64, "the rules are no integers")
         self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies)))
         self.promotions = tuple(
             PromotionInfo(
@@ -203,10 +235,18 @@ class Table:
     def __init__(self, arrays: dict[str, Any], data: Any) -> None:
         self.index: dict[str, int] = {text: i for i, text in enumerate(data["ids"])}
         self.columns: dict[tuple[str, str], Values] = {}  # by name and, for money, currency
+        _require(len(self.index) == len(data["ids"]), "a table names a row twice")
         for i, column in enumerate(data["columns"]):
-            self.columns[column["name"], column["currency"]] = Values(
-                arrays[f"values{i}"], arrays[f"known{i}"].astype(np.bool_), tuple(column["texts"])
-            )
+            numbers, known, texts = arrays[f"values{i}"], arrays[f"known{i}"].astype(np.bool_), column["texts"]
+            _require(numbers.shape == known.shape == (len(self.index),), "a column is not as long as its table")
+            _require(numbers.dtype == np.int64, "a column does not hold integers")
+            _require(all(isinstance(text, str) for text in texts), "a column's texts are none")
+            if texts:
+                _within(numbers[known], 0, len(texts), "a text of a column")
+            if column["name"] == "tax-rate":
+                _within(numbers[known], 0, 10_001, "a tax rate")
+            _within(numbers, -NUMBER_MAX, NUMBER_MAX + 1, "a number of a column")
+            self.columns[column["name"], column["currency"]] = Values(numbers, known, tuple(texts))
 
     def cell(self, row: int, name: str, currency: str = "") -> int | str | None:
         """What a row (-1: none) says of an attribute; None: nothing, or not in this currency."""
@@ -260,13 +300,15 @@ def decode_part(buffer: Any) -> tuple[dict[str, Any], Any]:
         header = json.loads(bytes(view[HEADER.size : HEADER.size + length]))
         table, data = header["arrays"], header["data"]
         rows = [(str(n), DTYPES[c], tuple(int(d) for d in shape), int(offset)) for n, c, shape, offset in table]
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise ImageRejected(f"a part's header does not read: {error!r}") from error
     start = -(-(HEADER.size + length) // ALIGNMENT) * ALIGNMENT
     arrays: dict[str, Any] = {}
     for name, dtype, shape, offset in rows:
-        count = int(np.prod(shape, dtype=np.int64))
-        if offset < 0 or min(shape, default=0) < 0 or start + offset + count * dtype.itemsize > len(view):
+        count = math.prod(shape)
+        if offset < 0 or offset % ALIGNMENT or any(not 0 <= d <= len(view) for d in shape):
+            raise ImageRejected(f"array {name} has a shape or place that no array has")
+        if start + offset + count * dtype.itemsize > len(view):
             raise ImageRejected(f"array {name} lies outside its part")
         array = np.frombuffer(view, dtype, count, start + offset).reshape(shape) if count else np.zeros(shape, dtype)
         array.flags.writeable = False
@@ -283,6 +325,7 @@ def manifest(parts: Mapping[str, bytes]) -> bytes:
     return json.dumps({"format": FORMAT, "semantics": SEMANTICS, "parts": rows}, separators=(",", ":")).encode()
 
 
+CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "limits"}  # texts of a promotion
 PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
 
 
@@ -296,7 +339,7 @@ def parts_of(manifest_bytes: bytes) -> tuple[PartRef, ...]:
                 f"this engine reads format {FORMAT}, semantics {SEMANTICS}"
             )
         refs = tuple(PartRef(str(p["name"]), str(p["digest"]), int(p["size"])) for p in value["parts"])
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise ImageRejected(f"the manifest does not read: {error!r}") from error
     if tuple(ref.name for ref in refs) != PART_NAMES or any(not 0 < ref.size <= PART_BYTES_MAX for ref in refs):
         raise ImageRejected(f"the manifest must name the parts {', '.join(PART_NAMES)}, of 1 to {PART_BYTES_MAX} bytes")
@@ -319,7 +362,7 @@ def load(manifest_bytes: bytes, parts: Mapping[str, Any]) -> Ruleset:
     try:
         ruleset = Ruleset(hashlib.sha256(manifest_bytes).hexdigest(), manifest_bytes, decoded)
         verify(ruleset)
-    except (KeyError, IndexError, TypeError, ValueError, ValidationError) as error:
+    except UNREADABLE as error:
         raise ImageRejected(f"the image does not hold together: {error!r}") from error
     return ruleset
 
@@ -337,10 +380,15 @@ def _within(array: Ints, low: int, high: int, what: str) -> None:
     _require(array.size == 0 or (array.min() >= low and array.max() < high), f"{what} is out of bounds")
 
 
+def _ascends(array: Ints) -> Any:
+    """No entry is less than the one before. Compared, not subtracted: a difference may wrap."""
+    return (array[1:] >= array[:-1]).all()
+
+
 def _ranges(begin: Ints, owners: int, rows: int, what: str) -> None:
     """begin is an ascending list of owners + 1 positions, from 0 to rows."""
     _require(begin.shape == (owners + 1,), f"{what} has the wrong length")
-    _require(begin[0] == 0 and begin[-1] == rows and (np.diff(begin) >= 0).all(), f"{what} does not ascend to its rows")
+    _require(begin[0] == 0 and begin[-1] == rows and _ascends(begin), f"{what} does not ascend to its rows")
 
 
 def verify(ruleset: Ruleset) -> None:
@@ -373,7 +421,8 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.target_kind, 0, len(Target), "target kind")
     _within(r.target[r.target_kind == Target.SET], 0, sets, "target")
     _within(r.target[r.target_kind == Target.SERVICE], 0, len(ruleset.schema.services), "service")
-    _within(r.buy, 0, 2**31, "buy")
+    _within(r.buy, 0, BUY_MAX + 1, "buy")
+    _within(r.pick_count, 0, BUY_MAX + 1, "pick_count")
     _within(r.percent, 0, 10_001, "percent")
     _within(r.amount, -1, amounts, "amount")
     needs_amount = np.isin(
@@ -390,9 +439,11 @@ def verify(ruleset: Ruleset) -> None:
     )
     _within(r.amount[needs_amount], 0, amounts, "amount of a reward")
     runs = np.isin(r.kind, [Kind.PICK, Kind.LADDER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES])
-    _within(r.buy[runs], 1, 2**31, "buy of a reward by runs")
+    _within(r.buy[runs], 1, BUY_MAX + 1, "buy of a reward by runs")
     _within(r.dimension, 0, len(DIMENSIONS), "dimension")
-    _within(r.per, 1, 2**40, "per")
+    measured = np.isin(r.kind, [Kind.AMOUNT_MEASURE, Kind.PRICE_MEASURE])
+    pers = [1_000 * factor * hundreds for _, _, factor in UNITS for hundreds in (1, 100)]
+    _require(np.isin(r.per[measured], pers).all(), "per is no unit's")
     _within(r.zone, -1, zones, "zone")
     _require(((r.window_by_zone == 0) | (r.window_by_zone == 1)).all(), "window_by_zone is out of bounds")
     _within(r.window, 0, r.windows.shape[0], "window")
@@ -411,19 +462,24 @@ def verify(ruleset: Ruleset) -> None:
     for array in (r.audience_any, r.audience_not, r.needed):
         _within(array, 0, segments, "segment")
     _within(r.excepted, 0, sets, "except")
+    _within(r.ladder[:, 0], 0, BUY_MAX, "position of a step")
+    _within(r.ladder[:, 1], 0, 10_001, "percent of a step")
     _within(r.ladder[:, 2], -1, amounts, "amount of a step")
     _within(r.limits[:, 0], 0, len(Counted), "limit")
+    _within(r.limits[:, 1], 0, COUNTER_MAX + 1, "count of a limit")
     _within(r.limits[:, 2], -1, amounts, "amount of a limit")
     _within(r.limits[r.limits[:, 0] == Counted.SAVING, 2], 0, amounts, "amount of a limit")
     _within(r.limits[:, 3], 0, len(Scope), "scope")
     _ranges(r.zone_begin, zones, r.transitions.shape[0], "zones")
     _require((np.diff(r.zone_begin) >= 1).all(), "a zone has no transitions")
-    _within(r.amounts, -1, 10**13, "amounts")
+    _within(r.transitions[:, 0], -NUMBER_MAX, NUMBER_MAX, "transitions")
+    _within(r.transitions[:, 1], -OFFSET_MAX_S, OFFSET_MAX_S + 1, "offset of a zone")
+    _within(r.amounts, -1, AMOUNT_MAX + 1, "amounts")
 
     _require(r.line_begin.shape == (promotions + 1,), "line_begin has the wrong length")
-    _require((np.diff(r.line_begin) >= 0).all() and 0 <= r.line_begin[0] and r.line_begin[-1] <= lines, "line_begin")
+    _require(_ascends(r.line_begin) and 0 <= r.line_begin[0] and r.line_begin[-1] <= lines, "line_begin")
     for begin, owners in ((r.segment_begin, segments), (r.place_begin, places)):
-        _require(begin.shape == (owners + 1,) and (np.diff(begin) >= 0).all(), "lines of segments or places")
+        _require(begin.shape == (owners + 1,) and _ascends(begin), "lines of segments or places")
         _require(0 <= begin[0] and begin[-1] <= lines, "lines of segments or places")
     _ranges(r.lines, lines, r.code.shape[0], "lines")
     _ranges(r.needed_begin, segments, r.needed.shape[0], "needed segments")
@@ -432,10 +488,13 @@ def verify(ruleset: Ruleset) -> None:
 
     _require(r.gives.shape == r.apply.shape == r.at_most.shape == r.original.shape == (groups,), "groups")
     _within(r.apply, 0, len(Apply), "apply")
+    _within(r.gives, 0, 2, "gives")
+    _within(r.at_most, 0, NUMBER_MAX, "at_most")
     _ranges(r.touch_begin, sets, r.touch.shape[0], "touch")
     _within(r.touch, 0, promotions, "touch")
     _within(r.everywhere, 0, promotions, "everywhere")
     _require(r.code_uses.shape == (len(ruleset.code_set_names),), "code uses")
+    _within(r.code_uses, -1, COUNTER_MAX + 1, "code uses")
 
     articles = len(ruleset.catalogue.index)
     _ranges(ruleset.posting_begin, articles, ruleset.posting.shape[0], "postings")
@@ -445,7 +504,128 @@ def verify(ruleset: Ruleset) -> None:
     _within(ruleset.store_zones, 0, zones, "store zone")
     _require(ruleset.code_high.shape == ruleset.code_low.shape == ruleset.code_set.shape, "codes")
     _within(ruleset.code_set, 0, len(ruleset.code_set_names), "code set")
+    for array in (ruleset.posting_begin, ruleset.posting, ruleset.marks, ruleset.store_zones, ruleset.code_set):
+        _require(array.dtype == np.int64, "an array does not hold integers")
+    _require(ruleset.code_high.dtype == ruleset.code_low.dtype == np.uint64, "codes")
     _verify_shapes(ruleset)
+    _verify_said(ruleset)
+    _verify_names(ruleset)
+    _verify_attributes(ruleset)
+
+
+def _verify_said(ruleset: Ruleset) -> None:
+    """Every amount of rewards and limits is said in the currencies in which a promotion runs."""
+    r = ruleset.rules
+
+    def said(promotions: Ints, rows: Ints, what: str) -> None:
+        for currency in range(len(ruleset.currencies)):
+            asked = (r.currencies[promotions] >> currency) & 1 == 1
+            _within(r.amounts[rows[asked], currency], 0, AMOUNT_MAX + 1, what)
+
+    everyone = np.arange(len(ruleset.promotions))
+    with_amount = everyone[r.amount >= 0]
+    said(with_amount, r.amount[with_amount], "an amount that is not said")
+    steps = r.ladder[:, 2] >= 0
+    said(np.repeat(everyone, np.diff(r.ladder_begin))[steps], r.ladder[steps, 2], "an amount that is not said")
+    limits = r.limits[:, 2] >= 0
+    said(np.repeat(everyone, np.diff(r.limit_begin))[limits], r.limits[limits, 2], "an amount that is not said")
+
+
+def _verify_names(ruleset: Ruleset) -> None:
+    """Texts and lists that decisions name things by are there, and as long as what they name."""
+    r = ruleset.rules
+    schema = ruleset.schema
+    for names in (
+        [p.name for p in ruleset.promotions],
+        ruleset.set_names,
+        ruleset.segment_names,
+        ruleset.code_set_names,
+        ruleset.zone_names,
+        ruleset.group_names,
+        list(ruleset.symbols),
+        schema.channels,
+        schema.services,
+        schema.payments,
+        ruleset.currencies,
+    ):
+        _require(all(isinstance(name, str) for name in names), "a name is no text")
+        _require(len(set(names)) == len(names), "a name stands twice")
+    _require(ruleset.currencies and all(c in EXPONENTS for c in ruleset.currencies), "a currency is none")
+    _require(max(len(ruleset.currencies), len(schema.channels)) <= NAMES_MAX, "too many channels or currencies")
+    _require(tuple(ruleset.sets) == ruleset.set_names, "the product sets and their names differ")
+    for mark, sets in ruleset.guards:
+        _require(isinstance(mark, int) and 0 < mark < 16, "a guard's mark is unknown")
+        _require(all(name in ruleset.sets for name in sets), "a guard's product set is not there")
+    _require(sum(map(len, ruleset.limit_rows.values())) == r.limits.shape[0], "the limits and their names differ")
+    lengths = zip(ruleset.clauses, np.diff(r.line_begin).tolist(), np.diff(r.limit_begin).tolist(), strict=True)
+    for clauses, lines, limits in lengths:
+        _require(set(clauses) == CLAUSES, "a promotion's clauses are not there")
+        _require(len(clauses["when"]) == lines and len(clauses["limits"]) == limits, "a promotion's clauses differ")
+
+
+def _verify_attributes(ruleset: Ruleset) -> None:
+    """Conditions ask for attributes that are declared, and what can be asked of their type."""
+    types = {name: a.type for name, a in ruleset.attributes.items()}
+    _require(len(types) == len(ruleset.schema.attributes), "an attribute is declared twice")
+    for attribute in ruleset.schema.attributes:
+        textual = attribute.type in (Type.TEXT, Type.TEXTS)
+        if attribute.default is not None:
+            _require(attribute.type is not Type.TEXTS, "a list of texts has a default")
+            _require(isinstance(attribute.default, str) == textual, "a default has another type")
+            _require(textual or abs(int(attribute.default)) <= NUMBER_MAX, "a default is out of bounds")
+    types |= dict.fromkeys(("item.sku", "customer.id", "store.id", "payment", "delivery"), Type.TEXT)
+    types |= {"item.price": Type.MONEY, "basket.lines": Type.NUMBER}
+    for slot in ruleset.slots:
+        if isinstance(slot.condition, Consent):
+            continue
+        _require(not slot.attribute.startswith("item."), "a condition of the basket asks for an article's attribute")
+        _require(slot.condition is None or isinstance(slot.condition, Under | StartsWith | Has | Age), "a slot")
+        _verify_asked(types, slot.attribute, slot.condition)
+
+    def walk(node: Condition) -> None:
+        match node:
+            case All() | Any_() | None_():
+                for part in node.of:
+                    walk(part)
+            case Member():
+                _require(node.of == "products" and node.name in ruleset.sets, "a product set is not there")
+            case Compare() | CompareMoney() | OneOf() | Known() | Under() | StartsWith() | Has():
+                _require(node.attribute.startswith("item."), "a product set asks for what is no article's")
+                _verify_asked(types, node.attribute, node)
+            case _:
+                raise ImageRejected(f"a product set cannot ask for {node.kind}")
+
+    for found in ruleset.sets.values():
+        for line in found.lines:
+            walk(line.condition)
+
+
+def _verify_asked(types: Mapping[str, Type], attribute: str, node: Condition | None) -> None:
+    """Whether a condition can be asked of an attribute."""
+    _require(attribute in types, f"the attribute {attribute} is not declared")
+    kind = types[attribute]
+    values: tuple[Scalar, ...] = ()
+    match node:
+        case Under() | StartsWith():
+            _require(kind is Type.TEXT, f"{attribute} is no text")
+        case Has():
+            _require(kind is Type.TEXTS, f"{attribute} is no list of texts")
+        case Age():
+            _require(kind is Type.DATE and 0 <= node.count <= NUMBER_MAX, f"{attribute} is no date")
+        case CompareMoney():
+            _require(kind is Type.MONEY, f"{attribute} is no amount")
+            values = tuple(abs(amount.value) * 1_000_000 for amount in node.value)
+        case Compare():
+            _require(kind is not Type.TEXT or node.op in ("eq", "ne"), f"{attribute} is a text")
+            values = (node.value,)
+        case OneOf():
+            values = node.values
+        case _:
+            return
+    if isinstance(node, Compare | OneOf):
+        _require(kind is not Type.TEXTS, f"{attribute} is a list of texts")
+        _require(all(isinstance(v, str) == (kind is Type.TEXT) for v in values), f"{attribute} has another type")
+    _require(all(isinstance(v, str) or abs(v) <= NUMBER_MAX for v in values), "a number is out of bounds")
 
 
 def _verify_shapes(ruleset: Ruleset) -> None:
@@ -453,6 +633,8 @@ def _verify_shapes(ruleset: Ruleset) -> None:
     r = ruleset.rules
     per_item = np.isin(r.apply[r.group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
     together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
+    _require(((r.kind == Kind.FREE_SERVICE) == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
+    _require((r.target[r.target_kind == Target.BASKET] == -1).all(), "the basket is no product set")
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
     _require(((r.kind == Kind.FREE_SERVICE) == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
     benefits = r.apply[r.gives == 1]
@@ -465,6 +647,11 @@ def _verify_code(ruleset: Ruleset, places: int) -> None:
     r = ruleset.rules
     slots, pool, amounts = len(ruleset.slots), r.pool.shape[0], r.amounts.shape[0]
     sets, segments = len(ruleset.set_names), len(ruleset.segment_names)
+    of_promotions = np.zeros(r.lines.shape[0] - 1, np.bool_)
+    if len(ruleset.promotions):
+        of_promotions[r.line_begin[0] : r.line_begin[-1]] = True
+    for begin in (r.segment_begin, r.place_begin):
+        of_promotions[begin[0] : begin[-1]] = False  # they are judged without a basket
     for line in range(r.lines.shape[0] - 1):
         depth = 0
         for op, a, b, c, d in r.code[r.lines[line] : r.lines[line + 1]].tolist():
@@ -477,6 +664,7 @@ def _verify_code(ruleset: Ruleset, places: int) -> None:
                 _require(op != Op.MONEY or 0 <= c < amounts, "a condition's amount is not there")
                 _require(op != Op.ONE_OF or 0 <= b <= c <= pool, "a condition's list is not there")
             elif op in (Op.WORTH, Op.COUNT, Op.MEASURE):
+                _require(of_promotions[line], "a segment or place asks for the basket")
                 _require(-1 <= a < sets and (a >= 0 or op == Op.WORTH), "a condition's product set is not there")
                 _require(op != Op.WORTH or (-1 <= b < amounts and -1 <= c < amounts and 0 <= d <= 2), "a worth")
                 _require(op != Op.MEASURE or 0 <= d < len(UNITS), "a measure")

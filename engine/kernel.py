@@ -64,24 +64,39 @@ def kernel(function: Function) -> Function:
     return cast(Function, compiled)
 
 
-def compile_kernels() -> None:
-    """Compile every kernel declared so far, or load it from the cache, callees first. Quick when done."""
+Progress = Callable[[int, int], None]  # so many kernels are done, of so many
+
+
+def compile_kernels(progress: Progress | None = None) -> None:
+    """Compile every kernel declared so far, or load it from the cache, callees first. Quick when done.
+
+    `progress` is told before each kernel."""
     if not _KERNELS:
         return
     waiting = {id(k): k for k in _KERNELS}
+    order: list[Any] = []
     _KERNELS.clear()
     while waiting:
-        _compile(next(iter(waiting.values())), waiting)
+        _after_its_callees(next(iter(waiting.values())), waiting, order)
+    for number, dispatcher in enumerate(order):
+        if progress is not None:
+            progress(number, len(order))
+        _compile(dispatcher)
 
 
-def _compile(dispatcher: Any, waiting: dict[int, Any]) -> None:
-    """Compile one kernel after those that it calls."""
+def _after_its_callees(dispatcher: Any, waiting: dict[int, Any], order: list[Any]) -> None:
+    """Put a kernel into the order, behind those that it calls."""
     waiting.pop(id(dispatcher))
     function = dispatcher.py_func
     for name in function.__code__.co_names:
         called = function.__globals__.get(name)
         if id(called) in waiting:
-            _compile(called, waiting)
+            _after_its_callees(called, waiting, order)
+    order.append(dispatcher)
+
+
+def _compile(dispatcher: Any) -> None:
+    function = dispatcher.py_func
     annotations = dict(function.__annotations__)
     result = machine_type(annotations.pop("return"), function.__module__)
     dispatcher.compile(result(*(machine_type(a, function.__module__) for a in annotations.values())))

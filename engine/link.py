@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.basket import UNITS
-from engine.image import Image, encode_part, manifest
+from engine.image import NAMES_MAX, Image, encode_part, manifest
 from engine.instructions import (
     DIMENSIONS,
     FALSE,
@@ -86,6 +86,7 @@ from engine.program import (
 from engine.sets import Evaluator, Values, dynamic_sets, int_values, text_values
 
 FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
+BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 CMPS = {"eq": Cmp.EQ, "ne": Cmp.NE, "lt": Cmp.LT, "le": Cmp.LE, "gt": Cmp.GT, "ge": Cmp.GE}
 APPLIES = {
     "all": Apply.ALL,
@@ -112,14 +113,17 @@ class LinkError(Exception):
 
 def link(programs: Iterable[Program]) -> Image:
     """The image of a ruleset. Raises LinkError for Programs that do not fit together."""
-    linker = _Linker(tuple(programs))
-    parts = {
-        "rules": linker.rules_part(),
-        "catalogue": linker.catalogue_part(),
-        "stores": linker.stores_part(),
-        "postings": linker.postings_part(),
-        "codes": linker.codes_part(),
-    }
+    try:
+        linker = _Linker(tuple(programs))
+        parts = {
+            "rules": linker.rules_part(),
+            "catalogue": linker.catalogue_part(),
+            "stores": linker.stores_part(),
+            "postings": linker.postings_part(),
+            "codes": linker.codes_part(),
+        }
+    except OverflowError as error:
+        raise LinkError(f"a number is too large: {error}") from error
     return Image(manifest(parts), {hashlib.sha256(part).hexdigest(): part for part in parts.values()})
 
 
@@ -156,7 +160,10 @@ def normalise_code(code: str) -> str:
 class _Linker:
     def __init__(self, programs: tuple[Program, ...]) -> None:
         def named(kind: type[Any]) -> dict[str, Any]:
-            found = {p.name: p for p in programs if isinstance(p, kind)}
+            all_of_kind = [p for p in programs if isinstance(p, kind)]
+            found = {p.name: p for p in all_of_kind}
+            if len(found) < len(all_of_kind):
+                raise LinkError(f"two of {kind.__name__} have one name")
             return {name: found[name] for name in sorted(found, key=str.encode)}
 
         def only(kind: type[Any], default: Any) -> Any:
@@ -176,7 +183,10 @@ class _Linker:
         self.code_sets: dict[str, CodeSet] = named(CodeSet)
         self.promotions: dict[str, Promotion] = named(Promotion)
         self.zones: dict[str, Zone] = named(Zone)
-        self.groups: list[Group] = sorted((p for p in programs if isinstance(p, Group)), key=lambda g: g.position)
+        self.groups: list[Group] = sorted(named(Group).values(), key=lambda g: g.position)
+        for names in (self.schema.channels, self.settings.currencies):
+            if len(names) > NAMES_MAX:
+                raise LinkError(f"there are {len(names)} channels or currencies; at most {NAMES_MAX} are taken")
         if self.settings.timezone not in self.zones:
             raise LinkError(f"the zone {self.settings.timezone} is missing")
 
@@ -185,7 +195,12 @@ class _Linker:
         self.segment_id = {name: i for i, name in enumerate(self.segments)}
         self.code_set_id = {name: i for i, name in enumerate(self.code_sets)}
         self.zone_id = {name: i for i, name in enumerate(self.zones)}
+        self.channel_id = {name: i for i, name in enumerate(self.schema.channels)}
         self.group_id = {g.name: i for i, g in enumerate(self.groups)}
+
+        self.attributes = {f"{a.entity}.{a.name}" for a in self.schema.attributes} | BUILT_IN
+        for name in self.sets:
+            self.check_set(name, (), set())
 
         self.rank: dict[str, int] = {}  # in the declared order of its group
         for group in self.groups:
@@ -199,6 +214,34 @@ class _Linker:
         self.slots: dict[str, tuple[int, dict[str, Any]]] = {}
         self.pool: list[int] = []
         self.code = _Lists()
+
+    def check_set(self, name: str, above: tuple[str, ...], checked: set[str]) -> None:
+        """A product set and those that it asks for: they exist, as do their attributes, and none asks for itself."""
+        if name in above:
+            raise LinkError(f"«{name}» goes in a circle: {' -> '.join((*above, name))}")
+        if name in checked:
+            return
+
+        def walk(node: Condition) -> None:
+            match node:
+                case All() | Any_() | None_():
+                    for part in node.of:
+                        walk(part)
+                case Member(of="products"):
+                    self.id(self.set_id, node.name, "product set")
+                    self.check_set(node.name, (*above, name), checked)
+                case Compare() | CompareMoney() | OneOf() | Known() | Under() | StartsWith() | Has():
+                    self.declared(node.attribute)
+                case _:
+                    raise LinkError(f"a product set cannot ask for {node.kind}")
+
+        for line in self.sets[name].lines:
+            walk(line.condition)
+        checked.add(name)
+
+    def declared(self, attribute: str) -> None:
+        if attribute not in self.attributes:
+            raise LinkError(f"there is no attribute «{attribute}»")
 
     def id(self, table: Mapping[str, int], name: str, what: str) -> int:
         if name not in table:
@@ -218,6 +261,8 @@ class _Linker:
 
     def slot(self, attribute: str, condition: Condition | None = None) -> int:
         """The slot of an attribute's value, or of the truth of a condition on it."""
+        if not isinstance(condition, Consent):
+            self.declared(attribute)
         key = attribute if condition is None else condition.model_dump_json()
         data = {"attribute": attribute, "condition": condition and condition.model_dump(mode="json")}
         return self.slots.setdefault(key, (len(self.slots), data))[0]
@@ -386,7 +431,7 @@ class _Linker:
             "window": window,
             "window_by_zone": int(by_zone),
             "zone": -1 if by_zone else self.zone_id[self.zones_name(runs.zone)],
-            "channels": sum(1 << self.schema.channels.index(c) for c in promotion.channels.names),
+            "channels": sum(1 << self.id(self.channel_id, c, "channel") for c in promotion.channels.names),
             "codes": self.id(self.code_set_id, promotion.code.codes, "code set") if promotion.code else -1,
             "currencies": self.currencies(promotion),
         }

@@ -33,6 +33,7 @@ from engine.basket import (
     BasketLine,
     Fact,
     Facts,
+    Fault,
     Request,
 )
 from engine.image import Ruleset, Slot
@@ -74,17 +75,17 @@ class Resolved(NamedTuple):
 
 def _text(value: str, field: str) -> None:
     if len(value) > TEXT_MAX:
-        raise BadRequest(field, f"has {len(value)} characters; at most {TEXT_MAX} are taken")
+        raise BadRequest(field, f"has {len(value)} characters; at most {TEXT_MAX} are taken", Fault.BOUNDS)
 
 
 def _count(values: Sequence[Any] | Facts, most: int, field: str) -> None:
     if len(values) > most:
-        raise BadRequest(field, f"has {len(values)} entries; at most {most} are taken")
+        raise BadRequest(field, f"has {len(values)} entries; at most {most} are taken", Fault.BOUNDS)
 
 
 def _between(value: int, low: int, high: int, field: str) -> None:
     if not low <= value <= high:
-        raise BadRequest(field, f"is {value}; it must be from {low} to {high}")
+        raise BadRequest(field, f"is {value}; it must be from {low} to {high}", Fault.BOUNDS)
 
 
 def _facts(facts: Facts, field: str) -> None:
@@ -129,19 +130,22 @@ def check(request: Request) -> None:
         _text(line.id, f"{field}.id")
         _text(line.article, f"{field}.article")
         if not line.id or line.id in seen:
-            raise BadRequest(f"{field}.id", f"«{line.id}» must be given and different from every other line's")
+            text = f"«{line.id}» must be given and different from every other line's"
+            raise BadRequest(f"{field}.id", text, Fault.DUPLICATE if line.id else Fault.MISSING)
         seen.add(line.id)
         if not line.article:
-            raise BadRequest(f"{field}.article", "must be given")
+            raise BadRequest(f"{field}.article", "must be given", Fault.MISSING)
         if line.unit:
             if line.unit not in UNITS:
-                raise BadRequest(f"{field}.measure_unit", f"«{line.unit}» is none of {', '.join(UNITS)}")
+                raise BadRequest(f"{field}.measure_unit", f"«{line.unit}» is none of {', '.join(UNITS)}", Fault.UNKNOWN)
             if line.quantity:
-                raise BadRequest(f"{field}.quantity", "a line has a quantity or a measure, not both")
+                raise BadRequest(
+                    f"{field}.quantity", "a line has a quantity or a measure, not both", Fault.CONTRADICTION
+                )
             _between(line.measure, 1, MEASURE_MAX, f"{field}.measure_thousandths")
         else:
             if line.measure:
-                raise BadRequest(f"{field}.measure_unit", "must be given with a measure")
+                raise BadRequest(f"{field}.measure_unit", "must be given with a measure", Fault.MISSING)
             _between(line.quantity, 1, PIECES_MAX, f"{field}.quantity")
         pieces += line.quantity or 1
         if line.price_micros is not None:
@@ -150,13 +154,13 @@ def check(request: Request) -> None:
             _between(line.tax_rate, 0, BASIS_POINTS, f"{field}.tax_rate_basis_points")
         _facts(line.attributes, f"{field}.attributes")
     if pieces > PIECES_MAX:
-        raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}")
+        raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}", Fault.BOUNDS)
     services = [fee.service for fee in request.fees]
     for i, fee in enumerate(request.fees):
         _text(fee.service, f"fees[{i}].service")
         _between(fee.amount, 0, TOTAL_MINOR_MAX, f"fees[{i}].amount_minor")
         if services.index(fee.service) != i:
-            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» has a fee already")
+            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» has a fee already", Fault.DUPLICATE)
     counters: set[tuple[str, str, str]] = set()
     for i, use in enumerate(request.usage):
         _between(use.used, 0, 10**15, f"usage[{i}].used")
@@ -164,7 +168,7 @@ def check(request: Request) -> None:
             _text(value, f"usage[{i}].{name}")
         counter = (use.promotion, use.limit, normalise_code(use.code))
         if counter in counters:
-            raise BadRequest(f"usage[{i}]", "is said twice")
+            raise BadRequest(f"usage[{i}]", "is said twice", Fault.DUPLICATE)
         counters.add(counter)
 
 
@@ -176,7 +180,7 @@ def _plain(attribute: Attribute, fact: Fact | None, currency: str, field: str) -
     if fact is None:
         return attribute.default
     if fact.type is not attribute.type:
-        raise BadRequest(field, f"is a {fact.type}; «{attribute.name}» is a {attribute.type}")
+        raise BadRequest(field, f"is a {fact.type}; «{attribute.name}» is a {attribute.type}", Fault.FORM)
     if attribute.type is Type.MONEY and fact.currency != currency:
         return None
     return fact.value
@@ -287,6 +291,7 @@ class _Articles:
         raise BadRequest(
             f"lines[{position}].unit_price_minor",
             f"must be given: the catalogue has no price in {self.request.currency} for article «{line.article}»",
+            Fault.NO_PRICE,
         )
 
     def tax_rate(self, i: int) -> int:
@@ -300,9 +305,11 @@ class _Articles:
         """For each line its product sets, ascending, and its guards' marks."""
         ruleset = self.ruleset
         own = [i for i, row in enumerate(self.rows) if row < 0 or self.lines[i].attributes]
-        begin = ruleset.posting_begin
+        rows = np.array(self.rows, np.int64)  # of an article that the catalogue does not know: -1
+        begin, end = (ruleset.posting_begin[rows + shift].tolist() for shift in (0, 1))
         sets: list[Sequence[int]] = [
-            () if row < 0 else ruleset.posting[begin[row] : begin[row + 1]].tolist() for row in self.rows
+            () if row < 0 else ruleset.posting[first:last].tolist()
+            for row, first, last in zip(self.rows, begin, end, strict=True)
         ]
         marks = [0 if row < 0 else int(ruleset.marks[row]) for row in self.rows]
         if own:
@@ -367,39 +374,45 @@ def _units(
     """Rows of UNIT_FIELDS, unordered."""
     micros = micros_per_minor(request.currency)
     rows: list[tuple[int, int, int, int, int, int, int]] = []
+    counts: list[int] = []  # how many units each row stands for
     running: dict[tuple[int, int], int] = {}
-    chunks: list[Ints] = []
     for i, (line, price, article) in enumerate(zip(lines, prices, articles, strict=True)):
         if line.unit:
             dimension, factor = UNITS[line.unit]
             amount = divide(price * line.measure, 1_000 * micros, rounding)
             rows.append((i, article, amount, line.measure, DIMENSIONS.index(dimension), factor, price))
+            counts.append(1)
         elif price % micros == 0:
-            row = np.array([[i, article, price // micros, 0, 0, 1, price]], np.int64)
-            chunks.append(np.repeat(row, line.quantity, axis=0))
+            rows.append((i, article, price // micros, 0, 0, 1, price))
+            counts.append(line.quantity)
         else:  # the article's n-th piece at this price, over all its lines
             before = running.get((article, price), 0)
             running[article, price] = before + line.quantity
             costs = [divide(price * n, micros, rounding) for n in range(before, before + line.quantity + 1)]
             rows += [(i, article, later - sooner, 0, 0, 1, price) for sooner, later in pairwise(costs)]
-    return np.concatenate([np.array(rows, np.int64).reshape(-1, 7), *chunks])
+            counts += [1] * line.quantity
+    return np.repeat(np.array(rows, np.int64).reshape(-1, 7), np.array(counts, np.int64), axis=0)
 
 
 def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     """The columns of a request that passed `check`. Raises BadRequest for what the ruleset refuses."""
     schema, settings = ruleset.schema, ruleset.settings
     if request.currency not in settings.currencies:
-        raise BadRequest("currency", f"«{request.currency}» is none of {', '.join(settings.currencies)}")
+        raise BadRequest("currency", f"«{request.currency}» is none of {', '.join(settings.currencies)}", Fault.UNKNOWN)
     if request.channel not in ruleset.channel_index:
-        raise BadRequest("channel", f"«{request.channel}» is none of {', '.join(schema.channels)}")
+        raise BadRequest("channel", f"«{request.channel}» is none of {', '.join(schema.channels)}", Fault.UNKNOWN)
     if request.delivery and schema.services and request.delivery not in schema.services:
-        raise BadRequest("delivery_service", f"«{request.delivery}» is none of {', '.join(schema.services)}")
+        raise BadRequest(
+            "delivery_service", f"«{request.delivery}» is none of {', '.join(schema.services)}", Fault.UNKNOWN
+        )
     if request.payment and schema.payments and request.payment not in schema.payments:
-        raise BadRequest("payment", f"«{request.payment}» is none of {', '.join(schema.payments)}")
+        raise BadRequest("payment", f"«{request.payment}» is none of {', '.join(schema.payments)}", Fault.UNKNOWN)
     fees = np.full(len(schema.services), -1, np.int64)
     for i, fee in enumerate(request.fees):
         if fee.service not in schema.services:
-            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(schema.services)}")
+            raise BadRequest(
+                f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(schema.services)}", Fault.UNKNOWN
+            )
         fees[schema.services.index(fee.service)] = fee.amount
 
     order = sorted(range(len(request.lines)), key=lambda i: request.lines[i].id.encode())
@@ -409,7 +422,9 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     articles = [number[line.article] for line in basket.lines]
     units = _units(basket.lines, basket.prices, articles, request, settings.rounding)
     if units[:, 2].sum() > TOTAL_MINOR_MAX or (units[:, 2] > TOTAL_MINOR_MAX).any():
-        raise BadRequest("lines", f"are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}")
+        raise BadRequest(
+            "lines", f"are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}", Fault.BOUNDS
+        )
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
 

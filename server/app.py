@@ -1,9 +1,10 @@
 """The composition root: the only module that knows every part, and the order in which they start and stop.
 
     embedded store, or the one that was named → checked, functions loaded
-    → the project is published by a process of its own, while the engine's kernels are loaded here
+    → the project is published by a process of its own, while another one compiles the engine where that is still to do
     → gRPC: health, reflection, the services → follow the Timeline → an image is warm → ready
-    → SIGTERM or SIGINT → not serving → calls in flight finish → gRPC, follower, store end → exit 0
+    → SIGTERM or SIGINT → not serving → a pause, for whoever sends calls to notice → calls in flight finish
+    → gRPC, follower, store end → exit 0
 
 Exit codes: 0 stopped as asked; 1 the project does not compile and nothing was in force before; 2 anything else that
 prevents serving, told on standard error.
@@ -14,17 +15,19 @@ Standard output has one line, once requests are answered:  ready 127.0.0.1:50051
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.metadata
 import ipaddress
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from server import kernels
 from server.activate import Machine, RulesetHolder, busy, follow
@@ -36,10 +39,16 @@ from server.settings import BadSettings, Settings
 from server.store import StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
 
+if TYPE_CHECKING:
+    from server.rulesets import RulesetServicer
+    from server.services import Gate
+
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
 RESTART_NS: Final = 10**9  # between two attempts to start the embedded store again
-FIRST_COMPILE: Final = "a minute, on a busy machine two or three"
+QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
+QUIET_MOST_S: Final = 1.0  # to wait for that
+REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
 DECISIONS: Final = "einklang.v1.DecisionService"
 RULESETS: Final = "einklang.v1.RulesetService"
 
@@ -65,7 +74,7 @@ def serve(settings: Settings, project: Path | None = None) -> int:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         code = runner.run(_guarded(settings, project))
-    if busy():  # stopped amid a first compilation: everything else has ended in order
+    if busy():  # stopped while a ruleset was loading: everything else has ended in order
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -88,7 +97,10 @@ async def _guarded(settings: Settings, project: Path | None) -> int:
         _write(sys.stderr, render(refused.diagnostics))
         say(Event.PUBLISH_REFUSED, errors=sum(found.severity == "error" for found in refused.diagnostics))
         return 1
-    except (CannotServe, BadSettings, EmbeddedStoreError, StoreError, PublishFailed, kernels.CacheUnsafe) as error:
+    except (CannotServe, BadSettings, EmbeddedStoreError, StoreError, PublishFailed) as error:
+        _write(sys.stderr, f"einklang: {error}")
+        return getattr(error, "code", 2)
+    except (kernels.CacheUnsafe, kernels.NotCompiled) as error:
         _write(sys.stderr, f"einklang: {error}")
         return getattr(error, "code", 2)
     except OSError as error:
@@ -136,7 +148,10 @@ class Node:
             publishing = None
             if self.project is not None:
                 publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
-            machine = await asyncio.to_thread(_machine, settings, self.clock)
+            prepared = await asyncio.to_thread(kernels.prepare, settings.cache_dir)
+            compiled = threading.Event()
+            compiling = await stack.enter_async_context(_task(_compile(prepared, settings, compiled)))
+            machine = await asyncio.to_thread(_machine, compiled, self.clock)
             _private(settings.data_dir)
             files = PartFiles(settings.data_dir / "parts", self.counters)
             holder = RulesetHolder(store, files, machine, self.clock, self.counters)
@@ -146,11 +161,13 @@ class Node:
             )
             waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                waiting.result()  # raises what prevents serving
-            await stopping
+            tasks = {compiling, waiting, stopping}
+            while stopping in tasks:
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # raises what prevents serving
             say(Event.DRAINING, signal=self.ending)
+            await doors.drain(self.settings)  # while the Timeline is still followed: publications wait for it
 
     async def _publish_project(self, project: Path) -> PublishResult:
         files = await asyncio.to_thread(read_project, project, self.settings.source_bytes_max)
@@ -185,6 +202,8 @@ class Node:
         await holder.ready.wait()
         active = holder.current
         assert active is not None, "ready says that something is in force"
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: searching it for garbage would only make callers wait
         await doors.open()
         self._serving = True
         _write(sys.stdout, f"ready {doors.address} entry {active.sequence} ruleset {active.digest}")
@@ -234,12 +253,13 @@ class Node:
             counters=self.counters,
         )
         rulesets = RulesetServicer(holder, self.settings, published=published)
-        names = services.register(server, decisions, rulesets, self.counters)
+        gate = services.Gate()
+        names = services.register(server, decisions, rulesets, self.counters, gate)
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         if self.settings.reflection:
             reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        doors = Doors(server, checks, names, _bind(server, self.settings.address))
+        doors = Doors(server, checks, names, _bind(server, self.settings.address), rulesets, gate)
         await doors.close()
         await server.start()
         say(Event.LISTENING, address=doors.address)
@@ -252,8 +272,7 @@ class Node:
         finally:
             if self.settings.address_file is not None:
                 self.settings.address_file.unlink(missing_ok=True)
-            await checks.enter_graceful_shutdown()
-            await server.stop(self.settings.drain_ms / 1_000 if self._serving else 0)
+            await server.stop(0)
 
 
 @dataclass(frozen=True)
@@ -264,6 +283,8 @@ class Doors:
     checks: Any
     names: tuple[str, ...]
     address: str  # as bound
+    rulesets: RulesetServicer
+    gate: Gate
 
     async def close(self) -> None:
         """Not serving, but that rulesets can be published."""
@@ -276,6 +297,18 @@ class Doors:
             await self._set(name, True)
         say(Event.SERVING, address=self.address)
 
+    async def drain(self, settings: Settings) -> None:
+        """Not serving, says the health service; then a pause in which calls are still answered; then new ones are told
+        to come again; when none comes any more (gRPC cuts off what has just arrived), those in flight finish. A
+        publication that cannot finish in time is told so."""
+        self.rulesets.stop_taking()
+        await self.checks.enter_graceful_shutdown()
+        await asyncio.sleep(settings.drain_pause_ms / 1_000)
+        self.gate.shut = True
+        await self.gate.quiet(QUIET_S, QUIET_MOST_S)
+        seconds = settings.drain_ms / 1_000
+        await asyncio.gather(self.server.stop(seconds), self.rulesets.finish(max(0.0, seconds - REFUSE_AHEAD_S)))
+
     async def _set(self, name: str, serving: bool) -> None:
         from grpc_health.v1 import health_pb2
 
@@ -283,26 +316,28 @@ class Doors:
         await self.checks.set(name, states.SERVING if serving else states.NOT_SERVING)
 
 
-def _machine(settings: Settings, clock: Clock) -> Machine:
-    """The engine, its kernel cache set before it is imported."""
-    prepared = kernels.prepare(settings.cache_dir)
+async def _compile(prepared: kernels.Prepared, settings: Settings, compiled: threading.Event) -> None:
+    """Have the kernels compiled, if they are not yet. Raises kernels.NotCompiled."""
+    if not prepared.compiled:
+        say(Event.KERNELS_COMPILE)
+        await kernels.compile_apart(settings, lambda how_far: say(Event.KERNELS_PROGRESS, how_far=how_far))
+    compiled.set()
+
+
+def _machine(compiled: threading.Event, clock: Clock) -> Machine:
+    """The engine; its kernel cache is set. Rulesets are warmed once it is compiled."""
     from engine.decide import warm
     from engine.image import ImageRejected, Ruleset, load, parts_of
 
+    began_ns = clock.monotonic_ns()
     done = False
 
     def warm_and_note(ruleset: Ruleset) -> None:
         nonlocal done
-        began_ns = clock.monotonic_ns()
-        if done or prepared.compiled:
-            warm(ruleset)
-        else:
-            say(Event.KERNELS_COMPILE, about=FIRST_COMPILE)
-            with prepared.alone():
-                warm(ruleset)
+        compiled.wait()
+        warm(ruleset)
         if not done:
             done = True
-            prepared.note_complete()
             say(Event.KERNELS_READY, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
 
     return Machine(parts_of, load, warm_and_note, ImageRejected)

@@ -18,20 +18,22 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from einklang.v1 import common_pb2 as pb
-from engine.basket import BadRequest
+from engine.basket import BadRequest, Fault
 
 DETAIL_KEY = "einklang-error-bin"
 STATUS_KEY = "grpc-status-details-bin"
 DETAIL_BYTES_MAX = 2_400  # it travels twice and in base64; clients take 8 KiB of metadata
 MESSAGE_CHARACTERS_MAX = 600
 
-_ENGINES_WORDS = (
-    ("no price", pb.ERROR_REASON_NO_PRICE),
-    ("is none of", pb.ERROR_REASON_UNKNOWN_NAME),
-    ("it must be from", pb.ERROR_REASON_OUT_OF_BOUNDS),
-    ("more than", pb.ERROR_REASON_OUT_OF_BOUNDS),
-    ("at most", pb.ERROR_REASON_OUT_OF_BOUNDS),
-)
+_FAULTS = {
+    Fault.BOUNDS: pb.ERROR_REASON_OUT_OF_BOUNDS,
+    Fault.MISSING: pb.ERROR_REASON_MISSING,
+    Fault.FORM: pb.ERROR_REASON_WRONG_FORM,
+    Fault.UNKNOWN: pb.ERROR_REASON_UNKNOWN_NAME,
+    Fault.DUPLICATE: pb.ERROR_REASON_DUPLICATE,
+    Fault.CONTRADICTION: pb.ERROR_REASON_CONTRADICTION,
+    Fault.NO_PRICE: pb.ERROR_REASON_NO_PRICE,
+}
 
 M = TypeVar("M", bound=Message)
 
@@ -87,17 +89,21 @@ class Refused(Failure, BadRequest):
         Failure.__init__(self, grpc.StatusCode.INVALID_ARGUMENT, reason, message, field=field)
         self.field = field
         self.message = message
+        self.fault = None  # the detail says it
+
+    def inside(self, field: str) -> Refused:
+        """The same, of a message that is the field of another one."""
+        Failure.inside(self, field)
+        self.field = self.detail.field
+        return self
 
 
 def as_failure(error: BadRequest, field: str | None = None) -> Failure:
     """What the engine refuses, as the caller is told it. `field`: where the contract has it, if not where it says."""
     if isinstance(error, Failure):
         return error
-    reason = next((reason for word, reason in _ENGINES_WORDS if word in error.message), pb.ERROR_REASON_UNSPECIFIED)
-    path = error.field if field is None else field
-    if not reason and path.endswith(".value"):
-        reason = pb.ERROR_REASON_WRONG_FORM  # a fact of another type than the schema declares
-    return Refused(path, error.message, reason)
+    reason = pb.ERROR_REASON_UNSPECIFIED if error.fault is None else _FAULTS[error.fault]
+    return Refused(error.field if field is None else field, error.message, reason)
 
 
 def parse(kind: type[M], data: bytes) -> M:

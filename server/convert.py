@@ -151,50 +151,62 @@ def _lines(messages: Sequence[pb.Line], currency: str) -> tuple[BasketLine, ...]
     lines: list[BasketLine] = []
     seen: dict[str, int] = {}
     pieces = 0
-    for place, line in enumerate(messages):
-        path = f"lines[{place}]"
-        _id(f"{path}.id", line.id)
+    for place, message in enumerate(messages):
+        try:
+            line = _line(message, minor_micros)
+        except Refused as refused:
+            raise refused.inside(f"lines[{place}]") from None
         if (first := seen.setdefault(line.id, place)) != place:
             text = f"the id {line.id!r} is that of lines[{first}] too; every line needs its own"
-            raise Refused(f"{path}.id", text, common.ERROR_REASON_DUPLICATE)
-        _id(f"{path}.article", line.article)
-        if line.gift_of:
-            text = "this server does not serve gifts yet; leave it out"
-            raise Refused(f"{path}.gift_of", text, common.ERROR_REASON_NOT_AVAILABLE)
-        unit = _quantity(path, line)
+            raise Refused(f"lines[{place}].id", text, common.ERROR_REASON_DUPLICATE)
         pieces += line.quantity
-        rate = _within(f"{path}.tax_rate_basis_points", line.tax_rate_basis_points, 0, RATE_MAX)
-        lines.append(
-            BasketLine(
-                id=line.id,
-                article=line.article,
-                quantity=line.quantity,
-                measure=line.measure_thousandths,
-                unit=unit,
-                price_micros=_price(path, line, minor_micros),
-                attributes=_facts(f"{path}.attributes", line.attributes, ATTRIBUTES_MAX) if line.attributes else {},
-                tax_rate=rate if line.HasField("tax_rate_basis_points") else None,
-            )
-        )
+        lines.append(line)
     _at_most("lines", pieces, basket.PIECES_MAX, "pieces over all lines")
     return tuple(lines)
 
 
-def _quantity(path: str, line: pb.Line) -> str:
+def _line(line: pb.Line, minor_micros: int) -> BasketLine:
+    """Raises Refused with the path within the line."""
+    id_, article, quantity = line.id, line.article, line.quantity
+    _id("id", id_)
+    _id("article", article)
+    if line.gift_of:
+        raise Refused(
+            "gift_of", "this server does not serve gifts yet; leave it out", common.ERROR_REASON_NOT_AVAILABLE
+        )
+    measure = line.measure_thousandths
+    unit = _quantity(line, quantity, measure)
+    rate = None
+    if line.HasField("tax_rate_basis_points"):
+        rate = _within("tax_rate_basis_points", line.tax_rate_basis_points, 0, RATE_MAX)
+    attributes = line.attributes
+    return BasketLine(
+        id_,
+        article,
+        quantity,
+        measure,
+        unit,
+        _price(line, minor_micros),
+        _facts("attributes", attributes, ATTRIBUTES_MAX) if attributes else {},
+        rate,
+    )
+
+
+def _quantity(line: pb.Line, quantity: int, measure: int) -> str:
     """The unit of measure, "" for pieces."""
-    if line.quantity and line.measure_thousandths:
+    if quantity and measure:
         text = "quantity and measure_thousandths exclude each other; say one"
-        raise Refused(f"{path}.quantity", text, common.ERROR_REASON_CONTRADICTION)
-    if line.measure_thousandths:
-        _within(f"{path}.measure_thousandths", line.measure_thousandths, 1, basket.MEASURE_MAX)
-        return _unit(f"{path}.measure_unit", line.measure_unit)
-    if not line.quantity:
+        raise Refused("quantity", text, common.ERROR_REASON_CONTRADICTION)
+    if measure:
+        _within("measure_thousandths", measure, 1, basket.MEASURE_MAX)
+        return _unit("measure_unit", line.measure_unit)
+    if not quantity:
         text = "needs a quantity of pieces, or measure_thousandths with its measure_unit"
-        raise Refused(f"{path}.quantity", text, common.ERROR_REASON_MISSING)
-    _within(f"{path}.quantity", line.quantity, 1, basket.PIECES_MAX)
+        raise Refused("quantity", text, common.ERROR_REASON_MISSING)
+    _within("quantity", quantity, 1, basket.PIECES_MAX)
     if line.measure_unit:
         text = "pieces have no unit; leave it out, or send measure_thousandths"
-        raise Refused(f"{path}.measure_unit", text, common.ERROR_REASON_CONTRADICTION)
+        raise Refused("measure_unit", text, common.ERROR_REASON_CONTRADICTION)
     return ""
 
 
@@ -208,17 +220,17 @@ def _unit(path: str, number: int) -> str:
     return unit
 
 
-def _price(path: str, line: pb.Line, minor_micros: int) -> int | None:
+def _price(line: pb.Line, minor_micros: int) -> int | None:
     """The list price in micros; None: the ruleset's."""
     micros_max = basket.PRICE_MICROS_MAX if line.measure_thousandths else basket.PIECE_MICROS_MAX
     if line.HasField("unit_price_minor"):
         if line.HasField("unit_price_micros"):
             text = "unit_price_minor and unit_price_micros exclude each other; say one"
-            raise Refused(f"{path}.unit_price_micros", text, common.ERROR_REASON_CONTRADICTION)
+            raise Refused("unit_price_micros", text, common.ERROR_REASON_CONTRADICTION)
         most = min(PRICE_MAX, micros_max // minor_micros)
-        return _within(f"{path}.unit_price_minor", line.unit_price_minor, 0, most) * minor_micros
+        return _within("unit_price_minor", line.unit_price_minor, 0, most) * minor_micros
     if line.HasField("unit_price_micros"):
-        return _within(f"{path}.unit_price_micros", line.unit_price_micros, 0, min(PRICE_MAX, micros_max))
+        return _within("unit_price_micros", line.unit_price_micros, 0, min(PRICE_MAX, micros_max))
     return None
 
 

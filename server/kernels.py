@@ -3,52 +3,85 @@
 numba's cache looks at one file's time stamp and does not see an edited callee in another file; it would run old code.
 So the directory's name is a hash of everything that compiled code depends on, and a changed engine looks elsewhere
 (docs/decisions/numba-cache.md). `prepare` must be called before any engine module that holds kernels is imported.
+
+    python -m server.kernels        compile now what is not compiled yet, about a minute once per version
+
+A server that finds nothing compiled runs this command as a child (`compile_apart`): so it hears signals at once, ends
+at once, and does not keep the memory that compiling takes.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import ctypes
 import fcntl
 import hashlib
 import os
 import platform
 import shutil
+import signal
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from server.settings import BadSettings, Settings, child_environment, load
+
 ENGINE: Final = Path(__file__).resolve().parent.parent / "engine"
 KEPT: Final = 4  # directories of earlier engines
 MARK: Final = "complete"  # a file in the directory: everything was compiled once
+FIRST: Final = "compiling the engine for this machine: once per version, about a minute"
+SOME: Final = 10  # kernels between two lines that tell of progress
+
+Tell = Callable[[str], None]  # is told, in words, how far it is
 
 
 class CacheUnsafe(Exception):
     """The cache directory cannot be trusted: whoever can write there can run code as this user."""
 
 
+class NotCompiled(Exception):
+    """The kernels could not be compiled; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where the kernels are kept. `compiled`: they are there already, so that warming takes a second, not a minute."""
+    """Where the kernels are kept."""
 
     directory: Path
-    compiled: bool
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let one process compile at a time: the others wait, and then find its work. Blocks."""
+    @property
+    def compiled(self) -> bool:
+        """Whether they are there already, so that warming takes a second, not a minute."""
+        return self._marked()
+
+    def _marked(self) -> bool:
+        return (self.directory / MARK).exists()
+
+    def ensure(self, work: Callable[[Tell], None], tell: Tell) -> bool:
+        """Have `work` done once per directory: one process at a time, the others wait and then find it done. Blocks.
+
+        Whether it was this one that did it."""
+        if self._marked():
+            return False
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell("another process compiles them: waiting for it")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if self._marked():
+                return False
+            work(tell)
+            (self.directory / MARK).touch(0o600)
+            return True
         finally:
             os.close(descriptor)
-
-    def note_complete(self) -> None:
-        """Everything has been compiled: later starts are quick."""
-        (self.directory / MARK).touch(0o600)
 
 
 def prepare(cache_dir: Path, engine: Path = ENGINE) -> Prepared:
@@ -63,7 +96,7 @@ def prepare(cache_dir: Path, engine: Path = ENGINE) -> Prepared:
     numba.config.CACHE_DIR = str(directory)  # type: ignore[attr-defined] # filled in at run time
     os.utime(directory)
     _forget_old(home, directory)
-    return Prepared(directory, (directory / MARK).exists())
+    return Prepared(directory)
 
 
 def cache_key(engine: Path = ENGINE) -> str:
@@ -109,3 +142,93 @@ def _forget_old(home: Path, current: Path) -> None:
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[KEPT:]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------------------------------------- compiling
+
+
+def compile_here(tell: Tell) -> None:
+    """Compile all kernels in this process, or load them. After `prepare`."""
+    from engine import decide  # importing it declares every kernel
+    from engine.kernel import compile_kernels
+
+    assert decide is not None
+
+    def progress(done: int, total: int) -> None:
+        if done % SOME == 0:
+            tell(f"{done} of {total} done")
+
+    compile_kernels(progress)
+
+
+async def compile_apart(settings: Settings, tell: Tell) -> None:
+    """Compile all kernels in a process of its own, which ends with this one. Raises NotCompiled."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "server.kernels",
+        "--parent",
+        str(os.getpid()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **child_environment(settings),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if os.path.isabs(path)),
+        },
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    wrong = asyncio.create_task(process.stderr.read())
+    try:
+        while line := await process.stdout.readline():
+            tell(line.decode(errors="replace").strip())
+        last = (await wrong).decode(errors="replace").strip().rpartition("\n")[2]
+        if code := await process.wait():
+            raise NotCompiled(f"the engine could not be compiled: {last or f'exit code {code}'}")
+    finally:
+        wrong.cancel()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. 0: the kernels are compiled; 2: they could not be, standard error says why."""
+    parser = argparse.ArgumentParser(
+        prog="python -m server.kernels",
+        description="Compile the engine for this machine, about a minute once per version; later starts are quick.",
+    )
+    parser.add_argument("--cache-dir", type=Path, help="where compiled kernels are kept (EINKLANG_CACHE_DIR)")
+    parser.add_argument("--parent", type=int, default=0, help="end with this process")
+    given = parser.parse_args(arguments)
+    try:
+        if given.parent:
+            _end_with_parent(given.parent)
+        prepared = prepare(load({"cache_dir": given.cache_dir}).cache_dir)
+        did = prepared.ensure(compile_here, _print)
+        _print(f"{'compiled' if did else 'compiled already'}: {prepared.directory}")
+    except KeyboardInterrupt:
+        return 130
+    except (CacheUnsafe, BadSettings, OSError) as error:
+        print(f"einklang: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        sys.exit("the process that started this one is gone")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ What can go wrong, and who is told:
 * PublishRefused    the author: the text has diagnostics; nothing was stored or scheduled
 * PublishFailed     the caller: something else; the message says what
   x TooEarly        `effective_from_us` is not far enough ahead of the store's clock
+  x StoreGone       the store cannot be reached; nothing was scheduled, publish again
   x InDoubt         the store went away while the Timeline was written: look the entry up, do not publish again
 """
 
@@ -46,6 +47,7 @@ class Finding:
     column: int
     end_line: int
     end_column: int
+    fix: str | None = None  # the text to put in place of the span
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class PublishFailed(Exception):
 
 class TooEarly(PublishFailed):
     """`effective_from_us` is not far enough ahead of the store's clock."""
+
+
+class StoreGone(PublishFailed):
+    """The store cannot be reached; nothing was scheduled, so publishing again is safe."""
 
 
 class InDoubt(PublishFailed):
@@ -217,4 +223,8 @@ async def _outcome(process: asyncio.subprocess.Process, progress: Progress | Non
     raise PublishFailed(f"the publishing process ended without an answer (exit code {await process.wait()})")
 
 
-_FAILURES: Final[Mapping[str, type[PublishFailed]]] = {"too-early": TooEarly, "in-doubt": InDoubt}
+_FAILURES: Final[Mapping[str, type[PublishFailed]]] = {
+    "too-early": TooEarly,
+    "in-doubt": InDoubt,
+    "store-gone": StoreGone,
+}

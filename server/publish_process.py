@@ -76,6 +76,8 @@ def main() -> int:
         answer, code = {"failed": str(error), "kind": "too-early"}, 2
     except stores.OutcomeUnknown as error:
         answer, code = {"failed": str(error), "kind": "in-doubt"}, 2
+    except stores.StoreUnavailable as error:
+        answer, code = {"failed": str(error), "kind": "store-gone"}, 2
     except (stores.StoreError, TimelineError, PublishFailed, BadSettings) as error:
         answer, code = {"failed": str(error), "kind": ""}, 2
     except Exception as error:  # a fault of ours: logged in full, and told in a sentence
@@ -194,6 +196,7 @@ def _compile(files: Mapping[str, bytes]) -> tuple[tuple[Any, ...], tuple[Finding
             column=found.span.column,
             end_line=found.span.end_line,
             end_column=found.span.end_column,
+            fix=found.fix.text if found.fix is not None and found.fix.span == found.span else None,
         )
         for found in compilation.diagnostics
     )

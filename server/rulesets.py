@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -78,9 +78,29 @@ class RulesetServicer:
         self._published = published
         self._clock = clock or SystemClock()
         self._busy = asyncio.Lock()
+        self._stopping = False
+        self._under_way: asyncio.Task[Any] | None = None  # the publication
+        self._ended = False  # it was ended here, not by its caller
+
+    def stop_taking(self) -> None:
+        """Refuse publications from now on; one that is under way goes on."""
+        self._stopping = True
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for the publication under way; end it after so many seconds, and tell its caller."""
+        self.stop_taking()
+        try:
+            async with asyncio.timeout(seconds), self._busy:
+                return
+        except TimeoutError:
+            if self._under_way is not None:
+                self._ended = True
+                self._under_way.cancel()
 
     async def Publish(self, requests: AsyncIterator[bytes]) -> bytes:  # noqa: N802 - the contract's name
         """A stream of PublishRequest → PublishResponse. Raises Failure, with the diagnostics of refused text."""
+        if self._stopping:
+            raise _stops("this server stops; publish again, or at another node", common.ERROR_REASON_NOT_READY)
         if self._busy.locked():
             text = "another publication is under way on this node; try again"
             raise Failure(
@@ -91,16 +111,29 @@ class RulesetServicer:
                 retry_after_ms=RETRY_AFTER_MS,
             )
         async with self._busy:
+            self._under_way = asyncio.current_task()
             try:
-                async with asyncio.timeout(UPLOAD_SECONDS_MAX):
-                    files, finish = await self._receive(requests)
-            except TimeoutError:
-                text = f"the files did not arrive within {UPLOAD_SECONDS_MAX:g} s"
-                raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_UNSPECIFIED, text) from None
-            began = self._clock.monotonic_ns()
-            response = await self._compile(files, finish)
-            response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
-            return response.SerializeToString(deterministic=True)
+                return await self._take(requests)
+            except asyncio.CancelledError:
+                if not self._ended or self._under_way is None:
+                    raise
+                self._under_way.uncancel()
+                text = "this server stopped before the publication was done: look it up in the Timeline"
+                raise _stops(text, common.ERROR_REASON_OUTCOME_UNKNOWN) from None
+            finally:
+                self._under_way = None
+
+    async def _take(self, requests: AsyncIterator[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS_MAX):
+                files, finish = await self._receive(requests)
+        except TimeoutError:
+            text = f"the files did not arrive within {UPLOAD_SECONDS_MAX:g} s"
+            raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_UNSPECIFIED, text) from None
+        began = self._clock.monotonic_ns()
+        response = await self._compile(files, finish)
+        response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
+        return response.SerializeToString(deterministic=True)
 
     async def _receive(self, requests: AsyncIterator[bytes]) -> tuple[dict[str, bytes], pb.PublishFinish]:
         files: dict[str, bytearray] = {}
@@ -261,6 +294,7 @@ def diagnostics(findings: Iterable[Finding]) -> list[common.Diagnostic]:
             end_column=finding.end_column,
             message=finding.message,
             help=finding.help,
+            fix=finding.fix,
         )
         for finding in findings
     ]
@@ -275,6 +309,11 @@ def _refused(refused: publish.PublishRefused) -> Failure:
     return Refused("", f"{place}{first.message}{more}", common.ERROR_REASON_RULESET_INVALID).with_diagnostics(found)
 
 
+def _stops(text: str, reason: common.ErrorReason.ValueType) -> Failure:
+    again = reason == common.ERROR_REASON_NOT_READY
+    return Failure(grpc.StatusCode.UNAVAILABLE, reason, text, retryable=again)
+
+
 def _failed(failed: publish.PublishFailed) -> Failure:
     text = str(failed)
     match failed:
@@ -284,6 +323,14 @@ def _failed(failed: publish.PublishFailed) -> Failure:
                 common.ERROR_REASON_TOO_EARLY,
                 text,
                 field="finish.effective_from_us",
+            )
+        case publish.StoreGone():
+            return Failure(
+                grpc.StatusCode.UNAVAILABLE,
+                common.ERROR_REASON_STORE_UNAVAILABLE,
+                text,
+                retryable=True,
+                retry_after_ms=RETRY_AFTER_MS,
             )
         case publish.InDoubt():
             return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_OUTCOME_UNKNOWN, text)

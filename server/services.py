@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
@@ -299,19 +300,47 @@ def services(decisions: object, rulesets: object) -> dict[ServiceDescriptor, obj
     }
 
 
+class Gate:
+    """Where every call comes by: counted, and once it is shut told to come again, or to another node."""
+
+    def __init__(self) -> None:
+        self.arrived = 0  # calls since the beginning
+        self.shut = False
+
+    def enter(self) -> None:
+        """A call begins. Raises Failure once the gate is shut."""
+        self.arrived += 1
+        if self.shut:
+            raise _not_ready("this server stops; try again, or another node")
+
+    async def quiet(self, interval_s: float, most_s: float) -> None:
+        """Wait until no call came for an interval; not longer than `most_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                seen = -1
+                while seen != self.arrived:
+                    seen = self.arrived
+                    await asyncio.sleep(interval_s)
+
+
 def register(
-    server: grpc.aio.Server, decisions: DecisionServicer, rulesets: RulesetServicer, counters: Counters
+    server: grpc.aio.Server,
+    decisions: DecisionServicer,
+    rulesets: RulesetServicer,
+    counters: Counters,
+    gate: Gate | None = None,
 ) -> tuple[str, ...]:
     """Add all services to the server. Gives their full names, for health and reflection."""
+    gate = gate or Gate()
     table = services(decisions, rulesets)
     for service, servicer in table.items():
-        handlers = {method.name: _handler(method, servicer, counters) for method in service.methods}
+        handlers = {method.name: _handler(method, servicer, counters, gate) for method in service.methods}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
         server.add_registered_method_handlers(service.full_name, handlers)
     return tuple(service.full_name for service in table)
 
 
-def _handler(method: MethodDescriptor, servicer: object, counters: Counters) -> grpc.RpcMethodHandler:
+def _handler(method: MethodDescriptor, servicer: object, counters: Counters, gate: Gate) -> grpc.RpcMethodHandler:
     """bytes in, bytes out. A method that answers with a stream is one that is not served yet."""
     function: Any = getattr(servicer, method.name, None)
     if method.server_streaming:
@@ -321,8 +350,8 @@ def _handler(method: MethodDescriptor, servicer: object, counters: Counters) -> 
         )
         return make(_not_served_stream(method))
     if method.client_streaming:
-        return grpc.stream_unary_rpc_method_handler(_call(method, function, counters, seconds=None))
-    return grpc.unary_unary_rpc_method_handler(_call(method, function, counters, seconds=CALL_SECONDS_MAX))
+        return grpc.stream_unary_rpc_method_handler(_call(method, function, counters, gate, seconds=None))
+    return grpc.unary_unary_rpc_method_handler(_call(method, function, counters, gate, seconds=CALL_SECONDS_MAX))
 
 
 def _not_served(method: MethodDescriptor) -> Failure:
@@ -339,13 +368,19 @@ def _not_served_stream(method: MethodDescriptor) -> Callable[[Any, grpc.aio.Serv
 
 
 def _call(
-    method: MethodDescriptor, function: Unary | Streamed | None, counters: Counters, *, seconds: float | None
+    method: MethodDescriptor,
+    function: Unary | Streamed | None,
+    counters: Counters,
+    gate: Gate,
+    *,
+    seconds: float | None,
 ) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[bytes]]:
     """The method, its errors told as the contract tells them. `seconds`: how long it may take."""
     decides = method.containing_service.name == "DecisionService"
 
     async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> bytes:
         try:
+            gate.enter()
             if function is None:
                 raise _not_served(method)
             async with asyncio.timeout(seconds):

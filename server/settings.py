@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     drain_ms: Annotated[int, Field(ge=0, le=300_000)] = Field(
         10_000, description="on SIGTERM: how long calls in flight may take to finish"
     )
+    drain_pause_ms: Annotated[int, Field(ge=0, le=300_000)] = Field(
+        200,
+        description="on SIGTERM: not serving for so long before calls are refused; twice a load balancer's interval",
+    )
     publish_timeout_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         600, description="a publish that takes longer is ended and changes nothing"
     )

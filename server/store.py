@@ -196,7 +196,10 @@ class Store:
         fresh_id, lead_us = secrets.token_hex(16), self._settings.lead_ms * 1_000
         answer = await self._call("begin", [self.keys.meta], [fresh_id, str(lead_us)])
         if len(answer) != 3 or answer[0] != b"1":
-            raise StoreUnsuitable(f"{self.keys.meta} was set up by another version of this program")
+            raise StoreUnsuitable(
+                f"{self.keys.meta} was set up by another version of this program: "
+                "start that version, or name another --data-dir or --store"
+            )
         self.store_id, self.lead_us = answer[1].decode("ascii", "replace"), _integer(answer[2], "lead_us")
 
     async def _check_fsync(self, product: str, version: tuple[int, ...]) -> None:

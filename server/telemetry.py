@@ -33,7 +33,12 @@ class Event(enum.Enum):
     STORE_REGRESSED = ("store.regressed", _ERROR, "store knows less of the Timeline than this node: {reason}")
     STORE_BAD = ("store.bad", _ERROR, "store holds what cannot be used: {reason}")
     BUILD_UNREADABLE = ("store.build-unreadable", _WARNING, "the record of build {sources} is not readable; built anew")
-    KERNELS_COMPILE = ("kernels.compile", _INFO, "compiling the engine for this machine: once, {about}")
+    KERNELS_COMPILE = (
+        "kernels.compile",
+        _INFO,
+        "compiling the engine for this machine: once per version, about a minute",
+    )
+    KERNELS_PROGRESS = ("kernels.progress", _INFO, "compiling the engine: {how_far}")
     KERNELS_READY = ("kernels.ready", _INFO, "engine is warm after {seconds:.1f} s")
     PUBLISH_STEP = ("publish.step", _INFO, "publish: {step}")
     PUBLISHED = ("publish.done", _INFO, "published {digest} as entry {sequence}")

@@ -73,7 +73,8 @@ def machine(compilation: Compilation, cache_dir: Path, tell: Callable[[str], Non
     """The engine with this project's ruleset, explaining every promotion."""
     prepared = kernels.prepare(cache_dir)
     if not prepared.compiled:
-        tell("compiling the engine for this machine: once, it takes a while")
+        tell(kernels.FIRST)
+    prepared.ensure(kernels.compile_here, lambda how_far: tell(f"compiling: {how_far}"))
     from engine.decide import decide, warm
     from engine.image import load
     from engine.link import link
@@ -82,5 +83,4 @@ def machine(compilation: Compilation, cache_dir: Path, tell: Callable[[str], Non
     parts = {digest: memoryview(data) for digest, data in image.parts.items()}
     ruleset = load(image.manifest, parts)
     warm(ruleset)
-    prepared.note_complete()
     return lambda request: decide(ruleset, request, everything=True)

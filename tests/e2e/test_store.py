@@ -14,9 +14,15 @@ import pytest
 import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import ruleset_pb2_grpc
+from server.client import detail_of
 from server.embedded import EmbeddedStore, find_binary
 from server.settings import load
+from tests.e2e.test_publish import PUBLISH_SECONDS, upload
 from tests.running import SECONDS, alive, children, project, server, short_directory, until
+
+PROMPT = 10.0  # seconds that a stop may take on a busy machine; the compilation would take a minute
 
 
 @pytest.fixture
@@ -108,10 +114,30 @@ def test_an_address_in_use_is_told(home, shop):
             assert not alive(store)
 
 
-def test_it_can_be_stopped_while_it_compiles_its_kernels(home, shop):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_stopped_while_it_compiles_its_kernels(home, shop, number):
     with server(home, shop, EINKLANG_CACHE_DIR=str(home / "cache")) as running:
-        until(lambda: "kernels.compile" in running.said(), what="the first compilation")
-        assert running.stop() == 0
+        until(lambda: "kernels.progress" in running.said(), what="the first compilation")
+        compiler, store = running.child("server.kernels"), running.child("store.conf")
+        assert running.stop(number, PROMPT) == 0
+        assert not alive(compiler)
+        assert not alive(store)
+
+
+def test_sigkill_while_it_compiles_leaves_nothing(home, shop):
+    with server(home, shop, EINKLANG_CACHE_DIR=str(home / "cache")) as running:
+        compiler, store = running.child("server.kernels"), running.child("store.conf")
+        running.stop(signal.SIGKILL)
+        until(lambda: not alive(compiler) and not alive(store), what="the end of both")
+
+
+def test_without_room_for_kernels_it_says_so(home, shop):
+    (home / "cache").mkdir(mode=0o700)
+    (home / "cache" / "kernels").write_text("not a directory")
+    with server(home, shop, EINKLANG_CACHE_DIR=str(home / "cache")) as running:
+        assert running.process.wait(SECONDS) == 2
+        assert str(home / "cache" / "kernels") in running.said()
+        assert "Traceback" not in running.said()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -279,6 +305,77 @@ def test_a_log_that_was_cut_off_is_read_up_to_there(home, shop):
         second.ready()
         assert (second.digest, second.entry) == (first.digest, 1)
         assert "publish.done" in second.said()
+
+
+def test_a_data_directory_of_another_format_is_refused(home, shop):
+    with server(home, shop) as first:
+        first.ready()
+        with store_of(home) as client:
+            (key,) = (k for k in client.keys("*") if client.type(k) == b"hash" and b"format" in client.hkeys(k))
+            client.hset(key, "format", "999")
+    with server(home, shop) as second:
+        assert second.process.wait(SECONDS) == 2
+        assert "another version of this program: start that version, or name another --data-dir" in second.said()
+        assert "Traceback" not in second.said()
+
+
+@pytest.mark.parametrize("where", ["/proc/nowhere", "/dev/null/data"])
+def test_a_data_directory_that_cannot_be_written_is_told(home, shop, where):
+    with server(home, shop, EINKLANG_DATA_DIR=where) as running:
+        assert running.process.wait(SECONDS) == 2
+        assert where in running.said()
+        assert "Traceback" not in running.said()
+
+
+@contextlib.contextmanager
+def small_disk(place, kibibytes):
+    """A file system of so many KiB."""
+    place.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={kibibytes}k,mode=700", "tmpfs", str(place)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("not run: a small file system cannot be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_leaves_the_last_good_ruleset_in_force(home, shop):
+    with small_disk(home / "data", 1024) as disk, server(home, shop) as running:
+        running.ready()
+        with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        project(shop, percent=30)
+        with grpc.insecure_channel(running.address) as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                ruleset_pb2_grpc.RulesetServiceStub(channel).Publish(upload(shop), timeout=PUBLISH_SECONDS)
+            assert reason_of(caught.value) in COME_AGAIN
+            assert health(running.address) == "SERVING"
+            (disk / "filler").unlink()
+            until(lambda: published(channel, shop), what="room on the disk, and so a publication")
+        assert running.stop() == 0
+
+
+COME_AGAIN = {common.ERROR_REASON_STORE_UNAVAILABLE, common.ERROR_REASON_OUTCOME_UNKNOWN}
+
+
+def reason_of(error):
+    """The typed reason of a call that failed."""
+    detail = detail_of(error)
+    assert detail is not None, error
+    return detail.reason
+
+
+def published(channel, directory):
+    """The sequence of its entry; 0 as long as the store is not back."""
+    try:
+        return ruleset_pb2_grpc.RulesetServiceStub(channel).Publish(upload(directory), timeout=PUBLISH_SECONDS).sequence
+    except grpc.RpcError as error:
+        reason = reason_of(error)
+    assert reason in COME_AGAIN
+    return 0
 
 
 def test_the_part_files_survive_and_are_not_fetched_again(home, shop):

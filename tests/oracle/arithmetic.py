@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Key = TypeVar("Key", str, int)
 
@@ -35,6 +35,7 @@ class Share(NamedTuple):
     article: str
     list: int
     weight: int
+    measure: int = 0  # thousandths as given; of equal units of an article the larger one goes first
 
 
 def prorate(amount: int, parties: Iterable[Share]) -> dict[int, int]:
@@ -50,13 +51,13 @@ def prorate(amount: int, parties: Iterable[Share]) -> dict[int, int]:
     by_article = _largest_remainder(amount, weights, {a: (-dearest[a], a) for a in articles})
     shares: dict[int, int] = {}
     for article, units in articles.items():
-        ties = {one.unit: (-one.list, one.unit) for one in units}
+        ties = {one.unit: (-one.list, -one.measure, one.unit) for one in units}
         shares |= _largest_remainder(by_article[article], {one.unit: one.weight for one in units}, ties)
     assert sum(shares.values()) == amount
     return shares
 
 
-def _largest_remainder(amount: int, weights: Mapping[Key, int], ties: Mapping[Key, tuple[int, Key]]) -> dict[Key, int]:
+def _largest_remainder(amount: int, weights: Mapping[Key, int], ties: Mapping[Key, tuple[Any, ...]]) -> dict[Key, int]:
     whole = sum(weights.values())
     assert 0 <= amount <= whole
     shares = {key: amount * weight // whole for key, weight in weights.items()}

@@ -299,7 +299,11 @@ def settle(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> Taking:
 
 def share(amount: int, units: Iterable[Unit], weights: dict[int, int]) -> dict[int, int]:
     """Proration over units by weights."""
-    return prorate(amount, [Share(unit.index, unit.article, unit.list, weights.get(unit.index, 0)) for unit in units])
+    parties = [
+        Share(unit.index, unit.article, unit.list, weights.get(unit.index, 0), unit.line.request.measure)
+        for unit in units
+    ]
+    return prorate(amount, parties)
 
 
 # ---------- alone ----------

@@ -1115,7 +1115,9 @@ class LineResult(_message.Message):
     to what was paid.
     """
     tax_rate_basis_points: _builtins.int
-    """The rate of the tax on it. 0: it is not taxed, or no rate is known."""
+    """The rate of the tax on it. 0: it is not taxed, or neither the request nor the
+    catalogue knows a rate.
+    """
     @_builtins.property
     def discounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineDiscount]:
         """What each promotion takes off, in the order in which they were settled; at most one
@@ -1559,7 +1561,7 @@ class TaxTotal(_message.Message):
     TAX_MINOR_FIELD_NUMBER: _builtins.int
     WITH_TAX_MINOR_FIELD_NUMBER: _builtins.int
     tax_rate_basis_points: _builtins.int
-    """The rate."""
+    """The rate. Lines without a known rate count as 0."""
     without_tax_minor: _builtins.int
     """Amount without the tax."""
     tax_minor: _builtins.int

@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from engine import decision
-from engine.basket import BadRequest, Request
+from engine.basket import BadRequest, Fault, Request
 from engine.decision import Reason
 from engine.timeline import Timeline, make_entry
 from server import services
@@ -43,14 +43,16 @@ def ruleset(letter: str) -> Any:
 def decide(ruleset: Any, request: Request, *, everything: bool = False) -> decision.Decision:
     """Three pieces of an article: one free. Everything else at its list price."""
     if request.channel == "nowhere":
-        raise BadRequest("channel", "«nowhere» is none of pos, webshop")
+        raise BadRequest("channel", "«nowhere» is none of pos, webshop", Fault.UNKNOWN)
     if request.channel == "broken":
         raise ZeroDivisionError("secret of the engine")
     lines = []
     saved = 0
     for line in sorted(request.lines, key=lambda line: line.id):
         if line.price_micros is None:
-            raise BadRequest(f"lines[{request.lines.index(line)}]", "no price, neither here nor in the catalogue")
+            raise BadRequest(
+                f"lines[{request.lines.index(line)}]", "no price, neither here nor in the catalogue", Fault.NO_PRICE
+            )
         price = line.price_micros // 10_000
         free = line.quantity // 3
         saved += free * price

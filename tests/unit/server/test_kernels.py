@@ -1,14 +1,17 @@
 """The kernel cache: an edited callee is seen, and a directory that others can write to is refused."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from server.kernels import KEPT, CacheUnsafe, cache_key, prepare
-from tests.running import ROOT
+from server.kernels import KEPT, CacheUnsafe, NotCompiled, Prepared, cache_key, compile_apart, prepare
+from server.settings import load
+from tests.running import ROOT, alive
 
 CALLEE = "from numba import njit\n\n@njit(cache=True)\ndef callee():\n    return {}\n"
 CALLER = (
@@ -21,9 +24,22 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from server.kernels import prepare
 prepared = prepare(Path(sys.argv[2]), Path(sys.argv[1]) / "engine_copy")
+before = prepared.compiled
 from engine_copy.caller import caller
-print(caller(), prepared.compiled, sum(caller.stats.cache_hits.values()))
-prepared.note_complete()
+prepared.ensure(lambda tell: caller(), print)
+print(caller(), before, sum(caller.stats.cache_hits.values()))
+"""
+TAKE_TURNS = """
+import sys
+from pathlib import Path
+from server.kernels import prepare
+prepared = prepare(Path(sys.argv[1]), Path(sys.argv[2]))
+def say(text):
+    print(text, flush=True)
+def work(tell):
+    tell("at work")
+    sys.stdin.readline()
+print(prepared.ensure(work, say))
 """
 
 
@@ -35,7 +51,7 @@ def ask(place: Path) -> list[str]:
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
     )
     return done.stdout.split()
 
@@ -88,3 +104,93 @@ def test_a_few_earlier_engines_are_kept(tmp_path, monkeypatch):
     left = {path.name for path in (tmp_path / "cache" / "kernels").iterdir()}
     assert len(left) == KEPT + 1
     assert directory.name in left
+
+
+@contextmanager
+def one_that_compiles(tmp_path):
+    """A process that compiles a stand-in until it is told a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TURNS, str(tmp_path / "cache"), str(tmp_path / "engine")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_second_waits_for_the_first_and_finds_its_work(tmp_path):
+    with one_that_compiles(tmp_path) as first, one_that_compiles(tmp_path) as second:
+        by_fd = {process.stdout.fileno(): process for process in (first, second)}
+        said = {by_fd[fd]: by_fd[fd].stdout.readline() for fd in by_fd}
+        assert sorted(said.values()) == ["another process compiles them: waiting for it\n", "at work\n"]
+        worker = next(process for process, line in said.items() if line == "at work\n")
+        other = second if worker is first else first
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+        assert worker.stdout.read() == "True\n"
+        assert other.stdout.read() == "False\n"
+
+
+def test_when_the_first_is_killed_the_second_does_the_work(tmp_path):
+    with one_that_compiles(tmp_path) as first:
+        assert first.stdout.readline() == "at work\n"
+        with one_that_compiles(tmp_path) as second:
+            assert "waiting" in second.stdout.readline()
+            first.kill()
+            assert second.stdout.readline() == "at work\n"
+            second.stdin.write("go\n")
+            second.stdin.flush()
+            assert second.stdout.read() == "True\n"
+
+
+def test_a_work_that_fails_is_done_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("server.kernels._HOLD_KERNELS", ())
+    prepared = Prepared(tmp_path)
+
+    def fail(_tell):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        prepared.ensure(fail, print)
+    assert not prepared.compiled
+    assert prepared.ensure(lambda _tell: None, print)
+    assert not prepared.ensure(fail, print)
+
+
+def test_what_prevents_compiling_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    with pytest.raises(NotCompiled, match="others can write there"):
+        asyncio.run(compile_apart(load({"cache_dir": tmp_path / "cache"}), print))
+
+
+def test_a_compilation_that_is_given_up_leaves_no_process(tmp_path, monkeypatch):
+    pids: list[int] = []
+    monkeypatch.setattr("asyncio.create_subprocess_exec", noting(pids, asyncio.create_subprocess_exec))
+
+    async def give_up():
+        task = asyncio.ensure_future(compile_apart(load({"cache_dir": tmp_path / "cache"}), print))
+        while not pids:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(give_up())
+    assert not alive(pids[0])
+
+
+def noting(pids, start):
+    """`start`, with the ids of what it starts noted."""
+
+    async def noted(*arguments, **options):
+        process = await start(*arguments, **options)
+        pids.append(process.pid)
+        return process
+
+    return noted

@@ -1,8 +1,11 @@
 """The services over real gRPC: the right answers, and errors as the contract tells them."""
 
+import asyncio
+import dataclasses
 import gzip
 import hashlib
 import threading
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -19,10 +22,12 @@ from einklang.v1 import (
 )
 from server.activate import Unusable
 from server.client import detail_of
-from server.publish import Finding, InDoubt, PublishFailed, PublishRefused, TooEarly
+from server.contract import Failure
+from server.publish import Finding, InDoubt, PublishFailed, PublishRefused, StoreGone, TooEarly
+from server.rulesets import RulesetServicer
 from server.settings import load
 from server.store import StoreUnavailable
-from tests.unit.server.stub_server import BEGIN, NOW, Holder, Served, serving
+from tests.unit.server.stub_server import BEGIN, NOW, Holder, Publisher, Served, serving
 
 TIMEOUT = 10
 
@@ -416,6 +421,7 @@ def test_a_dry_run_brings_all_diagnostics_and_is_no_error(served, rulesets):
         (TooEarly("5 s ahead at least"), "FAILED_PRECONDITION", common.ERROR_REASON_TOO_EARLY),
         (InDoubt("look it up"), "UNAVAILABLE", common.ERROR_REASON_OUTCOME_UNKNOWN),
         (PublishFailed("disk full"), "INTERNAL", common.ERROR_REASON_INTERNAL),
+        (StoreGone("gone"), "UNAVAILABLE", common.ERROR_REASON_STORE_UNAVAILABLE),
     ],
 )
 def test_what_else_can_go_wrong(served, rulesets, error, code, reason):
@@ -449,3 +455,76 @@ def test_every_message_of_the_contract_is_known_to_reflection():
         file = descriptor_pb2.FileDescriptorProto()
         pool.FindFileByName(f"einklang/v1/{name}.proto").CopyToProto(file)
         assert file.service
+
+
+# ---------------------------------------------------------------------------------------------------- the end
+
+
+async def _stream(*requests: ruleset_pb2.PublishRequest) -> AsyncIterator[bytes]:
+    for request in requests:
+        yield request.SerializeToString()
+
+
+def servicer(publisher: Publisher) -> RulesetServicer:
+    return RulesetServicer(Holder(), load(), publish_files=publisher)  # type: ignore[arg-type] # a stub
+
+
+def test_a_server_that_stops_takes_no_publication():
+    async def ask() -> None:
+        rulesets = servicer(Publisher())
+        rulesets.stop_taking()
+        with pytest.raises(Failure) as caught:
+            await rulesets.Publish(_stream(chunk("a.promo"), finish()))
+        detail = caught.value.detail
+        assert (caught.value.code, detail.reason, detail.retryable) == (
+            grpc.StatusCode.UNAVAILABLE,
+            common.ERROR_REASON_NOT_READY,
+            True,
+        )
+
+    asyncio.run(ask())
+
+
+def test_a_publication_under_way_finishes_before_the_server_stops():
+    async def ask() -> None:
+        publisher = Publisher()
+        publisher.hold = threading.Event()
+        rulesets = servicer(publisher)
+        call = asyncio.ensure_future(rulesets.Publish(_stream(chunk("a.promo"), finish())))
+        while not publisher.entered.is_set():
+            await asyncio.sleep(0)
+        stopping = asyncio.ensure_future(rulesets.finish(TIMEOUT))
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        publisher.hold.set()
+        await stopping
+        assert ruleset_pb2.PublishResponse.FromString(await call).sequence == 7
+
+    asyncio.run(ask())
+
+
+def test_a_publication_that_cannot_finish_in_time_is_told_to_look_it_up():
+    async def ask() -> None:
+        publisher = Publisher()
+        publisher.hold = threading.Event()
+        rulesets = servicer(publisher)
+        call = asyncio.ensure_future(rulesets.Publish(_stream(chunk("a.promo"), finish())))
+        while not publisher.entered.is_set():
+            await asyncio.sleep(0)
+        await rulesets.finish(0)
+        with pytest.raises(Failure) as caught:
+            await call
+        publisher.hold.set()
+        assert caught.value.code == grpc.StatusCode.UNAVAILABLE
+        assert caught.value.detail.reason == common.ERROR_REASON_OUTCOME_UNKNOWN
+        assert not caught.value.detail.retryable
+
+    asyncio.run(ask())
+
+
+def test_a_repair_travels_with_its_diagnostic(served, rulesets):
+    found = Finding("P0101", "error", "wrong", "", "a.promo", 1, 1, 1, 6, fix="50.00")
+    served.publisher.raises = PublishRefused((found, dataclasses.replace(found, line=2, fix=None)))
+    _, detail = refused(rulesets.Publish, iter([chunk("a.promo"), finish()]))
+    first, second = detail.diagnostics
+    assert (first.HasField("fix"), first.fix, second.HasField("fix")) == (True, "50.00", False)

@@ -1,0 +1,9 @@
+"""Kernels compiled or loaded once, for tests that call them by themselves."""
+
+import engine.decide  # noqa: F401 - declares them all
+from engine.kernel import compile_kernels
+
+
+def compiled() -> None:
+    """Every kernel has its one signature; NUMBA_DISABLE_JIT leaves plain Python."""
+    compile_kernels()

@@ -1,0 +1,348 @@
+"""What is not an image is rejected, whatever was done to its bytes: never another error, never a kernel astray."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import image as module
+from engine.basket import BadRequest
+from engine.decide import decide, warm
+from engine.image import (
+    PART_NAMES,
+    Image,
+    ImageRejected,
+    Rules,
+    Ruleset,
+    decode_part,
+    encode_part,
+    load,
+    manifest,
+    parts_of,
+)
+from engine.layout import RULES, pack, unpack
+from engine.link import link
+from tests.unit.engine.shops import FULL, ask, piece, programs
+
+IMAGE = link(programs(**FULL))
+PARTS = {ref.name: IMAGE.parts[ref.digest] for ref in parts_of(IMAGE.manifest)}
+BASKET = ask(piece("1", "tee", 3), piece("2", "cap", 4), piece("3", "mug"), codes=("a1",), store="berlin")
+
+
+def made(parts: dict[str, bytes]) -> Ruleset:
+    """The ruleset of these parts, with digests that fit them."""
+    return load(manifest(parts), {hashlib.sha256(part).hexdigest(): part for part in parts.values()})
+
+
+def rejected(parts: dict[str, bytes]) -> str:
+    with pytest.raises(ImageRejected) as caught:
+        made(parts)
+    return str(caught.value)
+
+
+def changed(name: str, arrays: dict[str, Any] | None = None, data: Any = None) -> dict[str, bytes]:
+    """The parts, one of them encoded anew with other arrays or data."""
+    own, own_data = decode_part(PARTS[name])
+    return PARTS | {name: encode_part(own | (arrays or {}), own_data if data is None else data)}
+
+
+def rules() -> dict[str, Any]:
+    """The fields of the rules, to be changed."""
+    arrays, texts = decode_part(PARTS["rules"])
+    fields = unpack(RULES, arrays["rules"], len(texts["settings"]["currencies"]))
+    return {name: array.copy() for name, array in fields.items()}
+
+
+def with_rules(**fields: Any) -> dict[str, bytes]:
+    return changed("rules", {"rules": pack(RULES, rules() | fields)})
+
+
+def test_it_is_taken_as_it_is():
+    ruleset = load(IMAGE.manifest, IMAGE.parts)
+    assert ruleset.digest == IMAGE.digest == hashlib.sha256(IMAGE.manifest).hexdigest()
+    assert made(PARTS).digest == ruleset.digest
+    assert len(ruleset.promotions) == len(FULL["promotions"])
+    for part in PARTS.values():
+        assert encode_part(*decode_part(part)) == part
+    assert decide(ruleset, BASKET, everything=True).totals.saving > 0
+
+
+# ---------------------------------------------------------------------------------------------------- bytes
+
+
+@pytest.mark.parametrize("name", PART_NAMES)
+def test_other_bytes_under_the_same_digest(name):
+    random = Random(name)
+    part = PARTS[name]
+    digest = hashlib.sha256(part).hexdigest()
+    for at in {0, len(part) - 1, *(random.randrange(len(part)) for _ in range(50))}:
+        flipped = bytearray(part)
+        flipped[at] ^= 1 << random.randrange(8)
+        with pytest.raises(ImageRejected):
+            load(IMAGE.manifest, {**IMAGE.parts, digest: bytes(flipped)})
+    for other in (b"", part[:-1], part + b"\0", part[64:]):
+        with pytest.raises(ImageRejected):
+            load(IMAGE.manifest, {**IMAGE.parts, digest: other})
+    with pytest.raises(ImageRejected):
+        load(IMAGE.manifest, {d: p for d, p in IMAGE.parts.items() if d != digest})
+
+
+def harmless(parts: dict[str, bytes]) -> bool:
+    """Rejected, or an image that decides or refuses as one does: no error that is no answer."""
+    try:
+        ruleset = made(parts)
+    except ImageRejected:
+        return True
+    with contextlib.suppress(BadRequest):
+        decide(ruleset, BASKET, everything=True)
+    return True
+
+
+@pytest.mark.parametrize("name", PART_NAMES)
+def test_other_bytes_with_a_fitting_digest(name):
+    random = Random(name)
+    part = PARTS[name]
+    header = int.from_bytes(part[12:16], "little") + 16
+    for _ in range(150):
+        flipped = bytearray(part)
+        flipped[random.randrange(header)] = random.choice(b'0179-"[{]},:ae\xff\0')
+        assert harmless(PARTS | {name: bytes(flipped)})
+    for length in sorted({random.randrange(len(part)) for _ in range(40)} | set(range(0, 20))):
+        assert harmless(PARTS | {name: part[:length]})
+    assert harmless(PARTS | {name: part + bytes(64)})
+
+
+def test_flipped_manifests():
+    random = Random(5)
+    for _ in range(300):
+        flipped = bytearray(IMAGE.manifest)
+        flipped[random.randrange(len(flipped))] = random.choice(b'0179-"[{]},:ae\xff\0')
+        if bytes(flipped) == IMAGE.manifest:
+            continue
+        with pytest.raises(ImageRejected):
+            load(bytes(flipped), IMAGE.parts)
+    for length in range(0, len(IMAGE.manifest), 7):
+        with pytest.raises(ImageRejected):
+            load(IMAGE.manifest[:length], IMAGE.parts)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"1", b"null", b'{"format":1}', b"\xff", b"[" * 100_000, b'{"format":1,"semantics":1,"parts":7}']
+    + [
+        b'{"format":1,"semantics":1,"parts":[{"name":"a","digest":"b","size":%b}]}' % s
+        for s in (b"1e999", b"[]", b"-1")
+    ],
+)
+def test_what_is_no_manifest(data):
+    with pytest.raises(ImageRejected):
+        load(data, IMAGE.parts)
+
+
+def test_another_format_or_meaning():
+    value = json.loads(IMAGE.manifest)
+    for other in ({"format": 2}, {"semantics": value["semantics"] + 1}, {"format": "1"}, {"semantics": None}):
+        with pytest.raises(ImageRejected, match="format"):
+            load(json.dumps(value | other).encode(), IMAGE.parts)
+    for part in PARTS.values():
+        with pytest.raises(ImageRejected, match="format 2"):
+            decode_part(part[:8] + b"\2\0\0\0" + part[12:])
+        with pytest.raises(ImageRejected, match="EINKPARX"):
+            decode_part(b"EINKPARX" + part[8:])
+
+
+def test_other_parts():
+    value = json.loads(IMAGE.manifest)
+    listed: list[Any] = value["parts"]
+    for parts in (listed[1:], listed * 2, listed[::-1], listed[:0]):
+        with pytest.raises(ImageRejected, match="must name"):
+            load(json.dumps(value | {"parts": parts}).encode(), IMAGE.parts)
+    swapped = PARTS | {"stores": PARTS["catalogue"], "catalogue": PARTS["stores"]}
+    rejected(swapped)
+
+
+def header(*rows: Any, body: int = 64) -> bytes:
+    text = json.dumps({"arrays": rows, "data": None}).encode()
+    head = module.HEADER.pack(module.MAGIC, module.FORMAT, len(text)) + text
+    return head + bytes(-len(head) % 64 + body)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["a", "i8", [9], 0],
+        ["a", "i8", [8], 64],
+        ["a", "i8", [1], -64],
+        ["a", "i8", [1], 8],
+        ["a", "i8", [-1], 0],
+        ["a", "i8", [-1, -8], 0],
+        ["a", "i8", [2**40, 2**40], 0],
+        ["a", "i8", [2**64], 0],
+        ["a", "i8", [0, 2**62], 0],
+        ["a", "i8", [1], 2**64],
+        ["a", "f8", [1], 0],
+        ["a", "i8", 1, 0],
+        ["a", "i8", [1e999], 0],
+        ["a", "i8", ["x"], 0],
+        ["a"],
+        7,
+    ],
+)
+def test_arrays_outside_their_part(row):
+    assert set(decode_part(header(["a", "i8", [8], 0]))[0]) == {"a"}
+    with pytest.raises(ImageRejected):
+        decode_part(header(row))
+
+
+def test_arrays_cannot_be_written():
+    for part in PARTS.values():
+        for array in decode_part(part)[0].values():
+            with pytest.raises(ValueError):
+                array[...] = 0
+
+
+# ---------------------------------------------------------------------------------------------------- rules
+
+# Fields whose numbers may be anything, or whose bounds depend on the row: wrong ones are harmless or rejected.
+FREE = {"rank", "pick_dearest", "channels", "currencies", "windows", "pool", "original", "slots", "code", "target"}
+FREE |= {"percent", "transitions", "per", "limits", "ladder", "at_most", "amounts", "code_uses"}
+ENTRIES = 40  # of a long field that are tried
+
+
+@pytest.mark.parametrize("field", [name for name, _, _ in RULES])
+def test_a_number_out_of_bounds(field):
+    """Entries of every field, far too low and far too high: rejected, or without consequence."""
+    found = rules()[field]
+    for at in sorted({i * max(1, found.size // ENTRIES) % max(1, found.size) for i in range(min(ENTRIES, found.size))}):
+        for number in (-(2**63), -(2**31), -2, 2**31, 2**62):
+            other = found.copy()
+            other.flat[at] = number
+            if field in FREE:
+                assert harmless(with_rules(**{field: other}))
+            else:
+                rejected(with_rules(**{field: other}))
+
+
+@pytest.mark.parametrize("field", [name for name, _, _ in RULES])
+def test_another_length(field):
+    found = rules()[field]
+    longer = np.concatenate([found, found[-1:] if len(found) else np.zeros((1, *found.shape[1:]), np.int64)])
+    assert harmless(with_rules(**{field: longer}))
+    if len(found):
+        assert harmless(with_rules(**{field: found[:-1]}))
+        assert harmless(with_rules(**{field: found[:0]}))
+
+
+def test_every_field_is_checked_by_a_name():
+    assert Rules._fields == tuple(name for name, _, _ in RULES)
+
+
+def number(name: str) -> int:
+    return sorted(FULL["promotions"]).index(name)
+
+
+def test_a_benefit_with_a_set_for_a_target():
+    """Its target would be read as a service, of which there are fewer than sets."""
+    fields = rules()
+    fields["target_kind"][number("ships")] = 0
+    fields["target"][number("ships")] = 3
+    assert "target" in rejected(with_rules(**fields))
+
+
+def test_a_segment_that_asks_for_the_basket():
+    """It is judged without one: its units are not there to be read."""
+    fields = rules()
+    line = fields["segment_begin"][0]
+    fields["code"][fields["lines"][line]] = (10, -1, 0, -1, 2)  # worth
+    assert "asks for the basket" in rejected(with_rules(**fields))
+
+
+def test_an_amount_that_is_not_said():
+    fields = rules()
+    fields["amounts"][fields["amount"][number("each")]] = -1
+    assert "not said" in rejected(with_rules(**fields))
+
+
+def test_a_step_of_more_than_all():
+    fields = rules()
+    fields["ladder"][0, 1] = 20_000
+    assert "percent of a step" in rejected(with_rules(**fields))
+
+
+def test_rules_of_other_numbers():
+    arrays, _ = decode_part(PARTS["rules"])
+    for dtype in (np.uint64, np.int8):
+        rejected(changed("rules", {"rules": arrays["rules"].astype(dtype)}))
+    rejected(changed("rules", {"rules": arrays["rules"].reshape(1, -1)}))
+
+
+# ---------------------------------------------------------------------------------------------------- texts
+
+
+def mutations(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands in a tree of JSON."""
+    found = [path] if path else []
+    if isinstance(value, dict):
+        found += [p for key in value for p in mutations(value[key], (*path, key))]
+    elif isinstance(value, list):
+        found += [p for key in range(min(3, len(value))) for p in mutations(value[key], (*path, key))]
+    return found
+
+
+def planted(value: Any, path: tuple[Any, ...], what: Any) -> Any:
+    """The tree with something else at a place; DROP takes it away."""
+    copy = json.loads(json.dumps(value))
+    holder = copy
+    for key in path[:-1]:
+        holder = holder[key]
+    if what is DROP:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = what
+    return copy
+
+
+DROP = object()
+
+
+@pytest.mark.parametrize("name", ["catalogue", "rules", "stores"])
+def test_any_other_text(name):
+    """Something else at every place of a part's texts: rejected, or an image that decides."""
+    data = decode_part(PARTS[name])[1]
+    for path in mutations(data):
+        for what in (DROP, None, 7, -1, "x", [], {}, ["x"], 2**70):
+            assert harmless(changed(name, data=planted(data, path, what)))
+
+
+def test_numbers_of_tables_are_bounded():
+    arrays, data = decode_part(PARTS["catalogue"])
+    rate = next(i for i, column in enumerate(data["columns"]) if column["name"] == "tax-rate")
+    brand = next(i for i, column in enumerate(data["columns"]) if column["name"] == "brand")
+    for column, bad in ((rate, -10_000), (rate, 10_001), (brand, 5), (brand, -1)):
+        numbers = arrays[f"values{column}"].copy()
+        numbers[arrays[f"known{column}"] == 1] = bad
+        rejected(changed("catalogue", {f"values{column}": numbers}))
+
+
+def test_postings_and_codes_are_bounded():
+    for part, field in (("postings", "begin"), ("postings", "sets"), ("codes", "sets"), ("stores", "zones")):
+        array = decode_part(PARTS[part])[0][field]
+        for number in (-1, 2**40):
+            other = array.copy()
+            other.flat[0] = number
+            rejected(changed(part, {field: other}))
+
+
+def test_a_ruleset_without_promotions_is_warm():
+    image = link(programs(promotions={}))
+    warm(load(image.manifest, image.parts))
+
+
+def test_an_image_knows_its_name():
+    assert Image(b"abc", {}).digest == hashlib.sha256(b"abc").hexdigest()

@@ -1,0 +1,103 @@
+"""Annotations become the machine's types; kernels are compiled after those that they call, once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+from numba import types
+
+from engine import kernel
+from engine.kernel import Flags, FlagTable, Ints, machine_type
+
+
+class Alike(NamedTuple):
+    a: Ints
+    b: Ints
+
+
+class Mixed(NamedTuple):
+    a: Ints
+    b: int
+    c: Flags
+
+
+INTS = types.Array(types.int64, 1, "C")
+HERE = __name__
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("int", types.int64),
+        ("bool", types.boolean),
+        ("None", types.void),
+        ("Ints", INTS),
+        ("Buffer", types.Array(types.int64, 1, "C", readonly=True)),
+        ("Table", types.Array(types.int64, 2, "C")),
+        ("Flags", types.Array(types.boolean, 1, "C")),
+        ("FlagTable", types.Array(types.boolean, 2, "C")),
+        ("tuple[int, int]", types.UniTuple(types.int64, 2)),
+        ("tuple[Ints, int]", types.Tuple([INTS, types.int64])),
+    ],
+)
+def test_annotations(annotation, expected):
+    assert machine_type(annotation, HERE) == expected
+
+
+def test_named_tuples(monkeypatch):
+    monkeypatch.setitem(sys.modules, "here", type("here", (), {"Alike": Alike, "Mixed": Mixed}))
+    assert machine_type("Alike", "here") == types.NamedUniTuple(INTS, 2, Alike)
+    mixed = types.NamedTuple([INTS, types.int64, types.Array(types.boolean, 1, "C")], Mixed)
+    assert machine_type("Mixed", "here") == mixed
+
+
+def test_an_unknown_annotation_is_refused():
+    for annotation in ("float", "str", "list[int]"):
+        with pytest.raises((AttributeError, KeyError)):
+            machine_type(annotation, "engine.kernel")
+
+
+class Dispatcher:
+    """Stands for numba's: notes what it is compiled for."""
+
+    log: ClassVar[list[tuple[str, Any]]] = []
+
+    def __init__(self, function: Any) -> None:
+        self.py_func = function
+
+    def compile(self, signature: Any) -> None:
+        self.log.append((self.py_func.__name__, signature))
+
+    def disable_compile(self) -> None:
+        self.log.append((self.py_func.__name__, "closed"))
+
+
+def lowest(x: int) -> int:
+    return x
+
+
+def middle(x: int, flags: FlagTable) -> bool:
+    return lowest(x) > 0
+
+
+def top(x: Ints) -> None:
+    middle(lowest(0), x)  # type: ignore[arg-type]
+
+
+def test_the_called_come_first(monkeypatch):
+    made = {function.__name__: Dispatcher(function) for function in (top, middle, lowest)}
+    for name, dispatcher in made.items():
+        monkeypatch.setitem(globals(), name, dispatcher)
+    monkeypatch.setattr(kernel, "_KERNELS", list(made.values()))
+    monkeypatch.setattr(Dispatcher, "log", [])
+    kernel.compile_kernels()
+    assert [name for name, what in Dispatcher.log if what != "closed"] == ["lowest", "middle", "top"]
+    assert [name for name, what in Dispatcher.log if what == "closed"] == ["lowest", "middle", "top"]
+    assert dict(what for what in Dispatcher.log if what[1] != "closed")["middle"] == types.boolean(
+        types.int64, types.Array(types.boolean, 2, "C")
+    )
+    assert kernel._KERNELS == []
+    kernel.compile_kernels()
+    assert len(Dispatcher.log) == 6
