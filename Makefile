@@ -84,5 +84,5 @@ lock: .venv/installed ## the newest versions that pyproject.toml allows, with th
 	@sed -i '1i # Written by `make lock` from pyproject.toml; installs on CPython 3.11 to 3.13, Linux x86_64 and aarch64.' $(LOCK)
 
 clean: ## remove the environment, caches and whatever was generated outside git
-	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis examples/journey/data
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis examples/journey/data .einklang/demo .einklang/shop
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

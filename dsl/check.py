@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dsl import ast
+from dsl import ast, limits
 from dsl.check_conditions import Conditions, depends_on
 from dsl.check_promotions import Promotions
 from dsl.check_tests import Tests
@@ -62,10 +62,36 @@ def _circles(findings: Findings) -> None:
 
 
 def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """One circle of each tangle, from its first name on."""
+    """One circle of each tangle, from its first name on; of a large tangle some."""
     remaining = {name: set(others) for name, others in edges.items()}
+    _drop_leaves(remaining)
+    return [circle for tangle in _tangles(remaining) for circle in _circles_of(tangle)]
+
+
+def _tangles(remaining: Mapping[str, set[str]]) -> list[dict[str, set[str]]]:
+    """What hangs together, each on its own."""
+    around: dict[str, set[str]] = {name: set(others) for name, others in remaining.items()}
+    for name, others in remaining.items():
+        for other in others:
+            around[other].add(name)
+    tangles = []
+    seen: set[str] = set()
+    for name in sorted(remaining):
+        if name in seen:
+            continue
+        seen.add(name)
+        reached = [name]
+        for member in reached:
+            new = around[member] - seen
+            seen |= new
+            reached.extend(new)
+        tangles.append({member: remaining[member] for member in reached})
+    return tangles
+
+
+def _circles_of(remaining: dict[str, set[str]]) -> list[list[str]]:
     found_circles: list[list[str]] = []
-    while True:
+    while len(found_circles) < limits.CIRCLES_MAX:
         _drop_leaves(remaining)
         if not remaining:
             return found_circles
@@ -83,6 +109,7 @@ def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
             del remaining[name]
         for others in remaining.values():
             others.difference_update(circle)
+    return found_circles
 
 
 def _drop_leaves(remaining: dict[str, set[str]]) -> None:

@@ -9,7 +9,7 @@ from dsl.diagnostics import Diagnostic, Span, found
 from dsl.findings import Findings
 from dsl.project import where
 from dsl.values import basis_points, money
-from dsl.wrong_forms import did_you_mean
+from dsl.wrong_forms import near_zone
 from dsl.zones import known_zones
 from engine.basket import PRICE_MICROS_MAX, UNITS
 
@@ -118,10 +118,9 @@ class Promotions:
     def runs(self, clause: ast.Runs) -> None:
         """From before until, in a zone that exists."""
         if clause.zone and clause.zone.text != "store-time" and clause.zone.text not in known_zones():
-            guess = did_you_mean(clause.zone.text, known_zones())
-            self.report(
-                "P1020", clause.zone.span, name=clause.zone.text, guess=f"did you mean «{guess}»?" if guess else ""
-            )
+            name, guess = clause.zone.text, near_zone(clause.zone.text)
+            say = f"did you mean «{guess}»?" if guess else ""
+            self.findings.once("P1020", name, clause.zone.span, name=name, guess=say, fix=guess)
         if clause.until is None:
             return
         begins = (clause.start.date.value, clause.start.time.seconds if clause.start.time else 0)

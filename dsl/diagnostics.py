@@ -165,7 +165,7 @@ TABLE: dict[str, Text] = {
     ),
     "P1018": _error("The file «{name}» cannot be read: {why}.", "", "{hint}"),
     "P1019": _error("«{value}» in column «{column}» does not fit: {why}.", "line {row} of {name}", "{hint}"),
-    "P1020": _error("There is no time zone «{name}».", "{guess}"),
+    "P1020": _error("There is no time zone «{name}».", "{guess}", "{others}"),
     "P1021": _error("A project has one «{what}».", "the first is {where}", "{hint}"),
     "P1022": _error("There is no type «{name}».{did}", "known: {known}"),
     # ---- types and amounts

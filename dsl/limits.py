@@ -18,6 +18,7 @@ FINDINGS_PER_FILE_MAX = 200  # of forms and lines; after them the rest of a file
 FINDINGS_MAX = 1_000  # of a project
 GUESSED_NAMES_MAX = 2_000  # among more names, «did you mean» looks only at those that begin or end alike
 GUESSES_MAX = 100  # unknown names with a «did you mean»: comparing each with all names takes its time
+CIRCLES_MAX = 20  # of one tangle of sets: each that is mended shows the next
 COUNT_MAX = 100_000  # pieces of a `buy`, uses of a limit in one basket: the engine's bound on pieces
 USES_MAX = 10**12  # a budget of uses
 BIT_NAMES_MAX = 62  # channels, currencies: the engine keeps a promotion's as bits of one number

@@ -7,6 +7,7 @@ the grammar; what none of them recognises is left to the parser's own words.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -73,6 +74,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
         if candidate.replace("-", "") == word.replace("-", "") or candidate == word + "s" or candidate + "s" == word:
             return candidate
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def near_zone(name: str) -> str | None:
+    """The time zone that may be meant."""
+    return did_you_mean(name, known_zones())
 
 
 def _decimal_comma(place: Place) -> Iterator[Diagnostic]:
@@ -239,7 +246,7 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
 
 
 def _signs(place: Place) -> Iterator[Diagnostic]:
-    for hit in re.finditer(r"\b(?:isn't|is in(?= *[\"(]))|(?<=^  )not(?= [a-z-]+\.)", place.masked):
+    for hit in re.finditer(r"\b(?:isn't|is in\b)|(?<=^  )not(?= [a-z-]+\.)", place.masked):
         yield found("P0105", place.span(*hit.span()), write="is one of" if hit[0] == "is in" else "is not")
     for hit in re.finditer(r">=|=>|≥|<=|=<|≤|!=|<>|≠|==|=|>|<", place.masked):
         write = _COMPARISONS[hit.group()]
@@ -396,7 +403,10 @@ def _bare_texts(place: Place) -> Iterator[Diagnostic]:
         if re.fullmatch(r"[A-Z]{2}|[A-Z]{3} ?[\d.,-]+", text):
             return
         write = f'"{text}"'
-        yield found("P0108", place.span(hit.start(1), hit.start(1) + len(text)), write=f"write {write}", fix=write)
+        choice = re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text)  # «Gold» may be meant as the choice «gold»
+        also = f"; a choice of the schema is   {text.lower()}" if choice else ""
+        span = place.span(hit.start(1), hit.start(1) + len(text))
+        yield found("P0108", span, write=f"write {write}{also}", fix=None if choice else write)
 
 
 def _values(place: Place) -> Iterator[Diagnostic]:

@@ -97,10 +97,7 @@ async def _guarded(settings: Settings, project: Path | None) -> int:
         _write(sys.stderr, render(refused.diagnostics))
         say(Event.PUBLISH_REFUSED, errors=sum(found.severity == "error" for found in refused.diagnostics))
         return 1
-    except (CannotServe, BadSettings, EmbeddedStoreError, StoreError, PublishFailed) as error:
-        _write(sys.stderr, f"einklang: {error}")
-        return getattr(error, "code", 2)
-    except (kernels.CacheUnsafe, kernels.NotCompiled) as error:
+    except TOLD as error:
         _write(sys.stderr, f"einklang: {error}")
         return getattr(error, "code", 2)
     except OSError as error:
@@ -273,6 +270,18 @@ class Node:
             if self.settings.address_file is not None:
                 self.settings.address_file.unlink(missing_ok=True)
             await server.stop(0)
+
+
+# What prevents serving and is told in a sentence.
+TOLD: Final = (
+    CannotServe,
+    BadSettings,
+    EmbeddedStoreError,
+    StoreError,
+    PublishFailed,
+    kernels.CacheUnsafe,
+    kernels.NotCompiled,
+)
 
 
 @dataclass(frozen=True)

@@ -209,18 +209,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.parent:
             _end_with_parent(given.parent)
         prepared = prepare(load({"cache_dir": given.cache_dir}).cache_dir)
-        did = prepared.ensure(compile_here, _print)
-        _print(f"{'compiled' if did else 'compiled already'}: {prepared.directory}")
+        did = prepared.ensure(compile_here, _say)
+        _say(f"{'compiled' if did else 'compiled already'}: {prepared.directory}")
     except KeyboardInterrupt:
         return 130
     except (CacheUnsafe, BadSettings, OSError) as error:
-        print(f"einklang: {error}", file=sys.stderr)
+        sys.stderr.write(f"einklang: {error}\n")
         return 2
     return 0
 
 
-def _print(text: str) -> None:
-    print(text, flush=True)
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _end_with_parent(parent: int) -> None:

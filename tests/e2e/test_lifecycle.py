@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
-import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from einklang.v1 import decision_pb2_grpc, ruleset_pb2, ruleset_pb2_grpc
-from tests.e2e.conftest import END_SECONDS, PROJECT, ROOT, all_ended, end, running, watching
+from tests.e2e.conftest import END_SECONDS, PROJECT, all_ended, end, running, watching
 from tests.e2e.requests import SECONDS, basket
-
-pytestmark = pytest.mark.usefixtures("server")  # it compiled the engine
 
 
 def decide(address: str):
@@ -72,32 +65,3 @@ def test_sigkill_leaves_no_process_and_the_next_start_has_what_was_in_force(tmp_
         assert after.envelope.sequence == before.envelope.sequence
         assert after.envelope.decision_digest == before.envelope.decision_digest
         assert end(again) == 0
-
-
-def test_a_project_that_does_not_compile_leaves_the_last_good_one_in_force(tmp_path):
-    with running(tmp_path / "data") as server:
-        before = decide(server.address)
-        assert end(server) == 0
-    bad = tmp_path / "bad"
-    bad.mkdir()
-    for file in PROJECT.iterdir():
-        text = file.read_text().replace("EUR 50.00", "EUR 50,00")
-        (bad / file.name).write_text(text)
-    with running(tmp_path / "data", bad) as server:
-        assert decide(server.address).envelope.decision_digest == before.envelope.decision_digest
-    first = serve(tmp_path / "other", bad)
-    assert first.returncode == 1
-    assert "P0101" in first.stderr
-
-
-def serve(data_dir: Path, project: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "server.cli", "serve", str(project), "--listen", "127.0.0.1:0"]
-    return subprocess.run(
-        [*command, "--data-dir", str(data_dir), *options],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=END_SECONDS * 4,
-    )

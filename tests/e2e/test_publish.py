@@ -18,8 +18,8 @@ PUBLISH_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def own(server, tmp_path_factory):
-    """A server of this module's own: what is published here no other test sees. (`server` compiled the engine.)"""
+def own(tmp_path_factory):
+    """A server of this module's own: what is published here no other test sees."""
     with (
         running(tmp_path_factory.mktemp("publish") / "data") as started,
         grpc.insecure_channel(started.address) as open_,

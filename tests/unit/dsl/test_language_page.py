@@ -1,6 +1,6 @@
 """docs/language.md tells the truth: every example compiles, what it prints is printed, nothing that works is missing.
 
-Fences: `promo` declarations · `promo FILE` a file of the first project · `promo promotion`, `segment`, `test` a case a line,
+Fences: `promo` declarations · `promo FILE` a file of the first project · `promo promotion` and such: a case a line,
 each completed by the frame («;» and «⏎» part the lines of one case) · `console …` what the first project prints.
 """
 

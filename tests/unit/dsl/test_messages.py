@@ -108,6 +108,9 @@ LINES = [
     ("+", "when customer.tier is gold or silver", "P0104", "or", "customer.tier is one of gold, silver"),
     ("+", 'when customer.tier is "gold"', "P2003", '"gold"', "without quotes"),
     ("+", "when customer.teir is gold", "P1004", "customer.teir", "«tier»"),
+    ("+", "when customer.tier is Gold", "P0108", "Gold", "gold"),
+    ("+", "when store.region is Süd", "P0108", "Süd", '"Süd"'),
+    ("+", "when store.region is in Nord, Ost", "P0105", "is in", "«is one of»"),
     ("+", "// ours", "P0109", "//", "#"),
 ]  # fmt: skip
 
@@ -330,3 +333,12 @@ def test_many_unknown_names_are_compared_for_a_while_only():
 def test_what_the_engine_cannot_hold_is_refused_here(text, code):
     assert limits.BIT_NAMES_MAX == NAMES_MAX
     assert code in {finding.code for finding in compile_framed(text).diagnostics}
+
+
+def test_many_circles_are_found_soon_and_one_zone_is_reported_once():
+    tangles = "".join(f"products a-{i} {{\n  in b-{i}\n}}\nproducts b-{i} {{\n  in a-{i}\n}}\n" for i in range(1_200))
+    codes = [finding.code for finding in compile_framed(tangles).diagnostics]
+    assert codes == ["P6003"] * limits.FINDINGS_MAX
+    text = OFFER.replace("2026-09-30", "2026-09-30 in Europe/Berln")
+    findings = compile_framed(text + text.replace("offer", "other")).diagnostics
+    assert [(finding.code, finding.help) for finding in findings] == [("P1020", "Reported once; 1 more line uses it.")]

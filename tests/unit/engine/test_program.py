@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from engine.program import Program, ProductSet, Promotion, Segment, address, decode, encode
+from engine.program import ProductSet, Program, Promotion, Segment, address, decode, encode
 from tests.generators import ruleset
 from tests.unit.engine.shops import FULL, programs
 

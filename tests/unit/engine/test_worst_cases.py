@@ -1,4 +1,4 @@
-"""Baskets made to be slow: what once took seconds to a minute stays within a fraction, and says what the oracle says."""
+"""Baskets made to be slow: what once took up to a minute stays within a fraction, and is what the oracle says."""
 
 from __future__ import annotations
 
