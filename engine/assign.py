@@ -25,6 +25,7 @@ STEPS_MAX = 2_000_000  # units x states x (promotions + 1): beyond, the answer i
 FEWEST_PROMOTIONS_MAX = 8  # beyond, "the fewest promotions" is not sought among equal savings
 FEWEST_STEPS_MAX = 4_000_000  # steps x 2^promotions, likewise
 TRIES_MAX = 20_000  # assignments by classes that are tried where a cap binds
+TRIES_STEPS_MAX = 2_000_000  # assignments x units, likewise
 
 
 class Choices(NamedTuple):

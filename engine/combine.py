@@ -15,6 +15,7 @@ from engine.assign import (
     SINGLES,
     STEPS_MAX,
     TRIES_MAX,
+    TRIES_STEPS_MAX,
     Choices,
     best,
     best_capped,
@@ -64,6 +65,7 @@ from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judg
 from engine.prorate import prorate
 
 SETS_MAX = 5_000  # sets of promotions that «at most N» tries
+SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, likewise
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
@@ -373,7 +375,7 @@ def apply_at_most(
         if sets > SETS_MAX:
             break
     chosen = np.zeros(count, np.bool_)
-    if sets > SETS_MAX:
+    if sets > SETS_MAX or sets * most * size(q, Q_UNIT_LINE) > SETS_STEPS_MAX:
         by_name = np.argsort(offers.rows, kind="mergesort")
         by_saving = by_name[np.argsort(-table[T_ALONE, offers.rows[by_name]], kind="mergesort")]
         hope = 0
@@ -547,7 +549,8 @@ def settle_component(
     over = above_caps(choices, table, offers, members, choice)
     if over > 0:
         classes, class_of, open_in = classify(q, units, opens, state.left, original)
-        if tries(classes, open_in) <= TRIES_MAX:
+        ways = tries(classes, open_in)
+        if ways <= TRIES_MAX and ways * count <= TRIES_STEPS_MAX:
             caps = table[T_CAP, offers.rows[members]]
             best_capped(choices, count, class_of, caps, choice)
         else:

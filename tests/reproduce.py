@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from engine.basket import BadRequest, Request
 from engine.decision import Decision
 from engine.program import Program
+from server import kernels
+from server.settings import load as settings
 from tests.generators import request, ruleset
 from tests.oracle.decide import decide as oracle
 
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("basket", type=int, help="seed of the basket")
     parser.add_argument("--programs", action="store_true", help="print the ruleset and the request too")
     options = parser.parse_args(arguments)
+    kernels.prepare(settings().cache_dir)  # before the engine is imported
     programs = ruleset(options.ruleset)
     asked = request(programs, options.basket)
     if options.programs:

@@ -18,6 +18,7 @@ SIZE_MAX = 2_000_000
 FEWEST_PROMOTIONS_MAX = 8
 FEWEST_SIZE_MAX = 4_000_000
 ASSIGNMENTS_MAX = 20_000
+ASSIGNMENTS_SIZE_MAX = 2_000_000  # assignments x units
 
 State = tuple[int, ...]  # for each promotion: units taken so far, of its run where its applications do not matter
 Assignment = tuple[int, ...]
@@ -68,7 +69,8 @@ def solve(offers: Sequence[Offer], alone: Mapping[str, Taking], left: Sequence[i
         for offer, taking in zip(offers, takings, strict=True)
         if offer.terms.cap is not None and taking.uncapped > offer.terms.cap
     ]
-    if over and component.assignments <= ASSIGNMENTS_MAX:
+    tries = component.assignments
+    if over and tries <= ASSIGNMENTS_MAX and tries * len(component.units) <= ASSIGNMENTS_SIZE_MAX:
         takings = component.takings(component.best_with_caps())
         over = []
     return Outcome({o.name: t for o, t in zip(offers, takings, strict=True) if t.applications}, sum(over))

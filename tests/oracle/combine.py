@@ -10,6 +10,7 @@ from tests.oracle.best_per_item import Outcome, best_per_item
 from tests.oracle.rewards import Offer, Taking, take
 
 SETS_MAX = 5_000
+SETS_SIZE_MAX = 2_000_000  # sets x promotions in one x units of the basket
 
 
 def combine(group: Group, offers: Sequence[Offer], alone: Mapping[str, Taking], left: Sequence[int]) -> Outcome:
@@ -69,7 +70,9 @@ def _first_per_item(offers: Sequence[Offer], left: Sequence[int]) -> dict[str, T
 
 
 def _at_most(most: int, offers: Sequence[Offer], alone: Mapping[str, Taking], left: Sequence[int]) -> Outcome:
-    if sum(comb(len(offers), size) for size in range(min(most, len(offers)) + 1)) > SETS_MAX:
+    most = min(most, len(offers))
+    sets = sum(comb(len(offers), size) for size in range(most + 1))
+    if sets > SETS_MAX or sets * most * len(left) > SETS_SIZE_MAX:
         largest = {offer.name for offer in _by_would_save(offers, alone)[:most]}
         takings = _all_of([offer for offer in offers if offer.name in largest], left)
         saved = sum(taking.saving for taking in takings.values())
