@@ -166,6 +166,7 @@ def test_spellings_of_one_limit_have_one_key(period):
 def test_other_blanks_comments_line_ends_and_orders_make_the_same_bytes(name):
     root = EXAMPLES / name
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    files.setdefault("data/catalogue.csv", b"sku\n1\n")  # the journey's is written from an installed package
     first = [encode(program) for program in compile_project(files).programs]
     assert first
     other = {}
