@@ -100,7 +100,7 @@ def prepare(cache_dir: Path, engine: Path = ENGINE) -> Prepared:
 
 
 def cache_key(engine: Path = ENGINE) -> str:
-    """A hash over the engine's sources and place, Python, numba, llvmlite, and this CPU with its features."""
+    """A hash over the engine's sources and place, Python, numba and how it is set, llvmlite, this CPU's features."""
     import llvmlite
     import llvmlite.binding as llvm
     import numba
@@ -114,6 +114,7 @@ def cache_key(engine: Path = ENGINE) -> str:
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         llvm.get_host_cpu_features().flatten(),
+        f"bounds checked {numba.config.BOUNDSCHECK}, optimised {numba.config.OPT}",  # numba does not look at these
         str(engine),  # numba files what it compiled under the path of its source
     ):
         said.update(part.encode() + b"\x00")

@@ -68,6 +68,13 @@ def test_an_edited_callee_is_seen(tmp_path):
     assert ask(tmp_path) == ["2", "False", "0"]
 
 
+def test_kernels_with_checked_bounds_are_kept_apart(tmp_path, monkeypatch):
+    """Or a run that is to check every index would load kernels that check none."""
+    plain = cache_key(tmp_path)
+    monkeypatch.setattr("numba.config.BOUNDSCHECK", 1)
+    assert cache_key(tmp_path) != plain
+
+
 def test_the_key_depends_on_every_file_and_its_name(tmp_path):
     (tmp_path / "a.py").write_text("1")
     keys = {cache_key(tmp_path)}
