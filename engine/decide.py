@@ -28,7 +28,7 @@ from engine.decision import (
 )
 from engine.image import Ruleset
 from engine.instructions import UNITS, Counted, Scope
-from engine.kernel import Ints, compile_kernels
+from engine.kernel import Table, compile_kernels
 from engine.layout import (
     T_ALONE,
     T_APPLICATIONS,
@@ -92,13 +92,14 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
 
 def warm(ruleset: Ruleset) -> None:
     """Compile or load the kernels and decide an empty basket with this ruleset, so that the next answer is quick."""
-    decide(ruleset, Request(0, ruleset.currencies[0], ruleset.schema.channels[0], ()), everything=True)
+    channel = next(iter(ruleset.schema.channels), "")
+    decide(ruleset, Request(0, ruleset.currencies[0], channel, ()), everything=True)
 
 
 class _Answer:
     """Columns → Decision."""
 
-    def __init__(self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Ints, state: State) -> None:
+    def __init__(self, ruleset: Ruleset, request: Request, resolved: Resolved, table: Table, state: State) -> None:
         self.ruleset = ruleset
         self.request = request
         self.resolved = resolved
@@ -175,10 +176,10 @@ class _Answer:
         )
 
     def fees(self) -> tuple[FeeResult, ...]:
-        services = self.ruleset.schema.services
+        granted = dict(zip(self.ruleset.schema.services, self.state.granted.tolist(), strict=True))
         results = []
         for fee in sorted(self.request.fees, key=lambda f: f.service.encode()):
-            row = int(self.state.granted[services.index(fee.service)])
+            row = granted.get(fee.service, -1)
             results.append(
                 FeeResult(fee.service, fee.amount, fee.amount if row < 0 else 0, "" if row < 0 else self.names[row])
             )

@@ -399,7 +399,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     schema, settings = ruleset.schema, ruleset.settings
     if request.currency not in settings.currencies:
         raise BadRequest("currency", f"«{request.currency}» is none of {', '.join(settings.currencies)}", Fault.UNKNOWN)
-    if request.channel not in ruleset.channel_index:
+    if schema.channels and request.channel not in schema.channels:
         raise BadRequest("channel", f"«{request.channel}» is none of {', '.join(schema.channels)}", Fault.UNKNOWN)
     if request.delivery and schema.services and request.delivery not in schema.services:
         raise BadRequest(
@@ -409,11 +409,12 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest("payment", f"«{request.payment}» is none of {', '.join(schema.payments)}", Fault.UNKNOWN)
     fees = np.full(len(schema.services), -1, np.int64)
     for i, fee in enumerate(request.fees):
-        if fee.service not in schema.services:
+        if fee.service in schema.services:
+            fees[schema.services.index(fee.service)] = fee.amount
+        elif schema.services:
             raise BadRequest(
                 f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(schema.services)}", Fault.UNKNOWN
             )
-        fees[schema.services.index(fee.service)] = fee.amount
 
     order = sorted(range(len(request.lines)), key=lambda i: request.lines[i].id.encode())
     basket = _Articles(ruleset, request, order)
@@ -448,7 +449,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "scalars": np.array(
             [
                 request.at_us,
-                ruleset.channel_index[request.channel],
+                ruleset.channel_index.get(request.channel, 0),  # no channels listed: no promotion is sold in any
                 zone,
                 bool(request.store),
                 bool(request.customer.id),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine import layout
 from engine.layout import QUESTION, RULES, SCALARS, TABLE, at, cell, pack, size, unpack, view
 from tests.unit.engine.kernels import compiled
 
@@ -64,3 +65,11 @@ def test_rows_that_do_not_come_out_even_are_refused():
 def test_names_are_unique():
     for fields in (RULES, QUESTION, SCALARS, TABLE):
         assert len({field[0] for field in fields}) == len(fields)
+
+
+def test_every_field_has_its_number_and_its_meaning():
+    """Numbers stand beside the tables, where kernels can take them for constants: the two must keep step."""
+    for prefix, fields in (("R_", RULES), ("Q_", QUESTION), ("Q_", SCALARS), ("T_", TABLE)):
+        for number, row in enumerate(fields):
+            assert getattr(layout, prefix + str(row[0]).upper()) == number
+            assert row[-1], row[0]
