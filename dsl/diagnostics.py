@@ -11,12 +11,14 @@ Every message stands in TABLE, once; every code has a page in `explain/`. A find
 from __future__ import annotations
 
 import importlib.resources
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+from dsl.phrases import Language, Phrase, Value, filled, say
+
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: dict[Severity, Phrase] = {"error": say("error"), "warning": say("warning"), "note": say("note")}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,15 +42,53 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `mark` stands beside the carets, `help` on lines of its own."""
+    """One finding: a row of TABLE, what fills its gaps, and where."""
 
     code: str
-    severity: Severity
     span: Span
-    message: str
-    mark: str = ""
-    help: str = ""
+    values: tuple[tuple[str, Value], ...] = ()
     fix: Fix | None = None
+
+    def words(self, language: Language = "en") -> Text:
+        """What it says: `mark` stands beside the carets, `help` on lines of its own."""
+        row = TABLE[self.code]
+        message, mark, help_ = (
+            filled(part, self.values, language).strip() for part in (row.message, row.mark, row.help)
+        )
+        return Text(row.severity, message, mark, help_)
+
+    @property
+    def severity(self) -> Severity:
+        """How grave it is."""
+        return TABLE[self.code].severity
+
+    @property
+    def message(self) -> str:
+        """The sentence, in English."""
+        return self.words().message
+
+    @property
+    def mark(self) -> str:
+        """The words beside the carets, in English."""
+        return self.words().mark
+
+    @property
+    def help(self) -> str:
+        """What stands below, in English."""
+        return self.words().help
+
+    def as_data(self, language: Language = "en") -> dict[str, object]:
+        """The same for programs; docs/language.md names the fields."""
+        words = self.words(language)
+        return {
+            "code": self.code,
+            "severity": words.severity,
+            "span": asdict(self.span),
+            "message": words.message,
+            "mark": words.mark,
+            "help": words.help,
+            "fix": asdict(self.fix) if self.fix else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,26 +323,15 @@ TABLE: dict[str, Text] = {
 }
 
 SHOWN_CHARACTERS_MAX = 300  # of a line beside the carets
-_NAMES = re.compile(r"[{](\w+)[}]")
 
 
 def found(
-    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: object
+    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: Value
 ) -> Diagnostic:
-    """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself."""
-    text = TABLE[code]
-    filled = {name: str(value) for name, value in values.items()}
-    blank = {name: "" for part in (text.message, text.mark, text.help) for name in _NAMES.findall(part)}
-    words = blank | filled
-    return Diagnostic(
-        code=code,
-        severity=text.severity,
-        span=span,
-        message=text.message.format(**words).strip(),
-        mark=text.mark.format(**words).strip(),
-        help=text.help.format(**words).strip(),
-        fix=None if fix is None else Fix(fix_span or span, fix),
-    )
+    """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself.
+
+    A text among the values is shown as it is: a name, a value, a word of the language. Words of ours are phrases."""
+    return Diagnostic(code, span, tuple(values.items()), None if fix is None else Fix(fix_span or span, fix))
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -310,22 +339,23 @@ def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda d: (d.span, d.code, d.message)))
 
 
-def render(finding: Diagnostic, sources: Mapping[str, str]) -> str:
+def render(finding: Diagnostic, sources: Mapping[str, str], *, language: Language = "en") -> str:
     """A finding as people read it: the sentence, the line as written with carets, what to write."""
-    head = f"{finding.severity} {finding.code}  {finding.message}"
+    words = finding.words(language)
+    head = f"{SEVERITIES[words.severity].text(language)} {finding.code}  {words.message}"
     if finding.fix:
         head = f"{head:<78} [fix]"
-    lines = [head, *_excerpt(finding, sources)]
-    lines.extend(f"   {line}" for line in finding.help.splitlines())
+    lines = [head, *_excerpt(finding, words.mark, sources)]
+    lines.extend(f"   {line}" for line in words.help.splitlines())
     return "\n".join(lines)
 
 
-def _excerpt(finding: Diagnostic, sources: Mapping[str, str]) -> list[str]:
+def _excerpt(finding: Diagnostic, mark: str, sources: Mapping[str, str]) -> list[str]:
     span = finding.span
     text = sources.get(span.file, "").split("\n")
     place = f"   {span.file}:{span.line}    "
     if not 1 <= span.line <= len(text):
-        return [place.rstrip() + (f"    {finding.mark}" if finding.mark else "")]
+        return [place.rstrip() + (f"    {mark}" if mark else "")]
     written = text[span.line - 1].rstrip("\r").replace("\t", " ")
     if len(written) > SHOWN_CHARACTERS_MAX:
         written = written[:SHOWN_CHARACTERS_MAX] + "…"
@@ -336,7 +366,7 @@ def _excerpt(finding: Diagnostic, sources: Mapping[str, str]) -> list[str]:
     if start > len(written) - indent:  # past what is shown
         start, end = len(written) - indent - 1, len(written) - indent
     carets = " " * (len(place) + start) + "^" * max(end - start, 1)
-    return [place + written.strip(), carets + (f" {finding.mark}" if finding.mark else "")]
+    return [place + written.strip(), carets + (f" {mark}" if mark else "")]
 
 
 def explanation(code: str) -> str | None:

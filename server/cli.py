@@ -101,7 +101,7 @@ def check(directory: Project = Path(), output: Output = Format.TEXT) -> None:
     files = _project(directory)
     compilation = compile_project(files)
     if output is Format.JSON:
-        _say(json.dumps({"diagnostics": [_plain(found) for found in compilation.diagnostics]}, ensure_ascii=False))
+        _say(json.dumps({"diagnostics": [found.as_data() for found in compilation.diagnostics]}, ensure_ascii=False))
     else:
         _show(compilation.diagnostics, compilation.sources)
     if _errors(compilation.diagnostics):
@@ -370,12 +370,6 @@ def _count(number: int, noun: str) -> str:
 
 def _errors(findings: Sequence[Diagnostic]) -> int:
     return sum(finding.severity == "error" for finding in findings)
-
-
-def _plain(finding: Diagnostic) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(finding)
 
 
 def _is_code(text: str) -> bool:

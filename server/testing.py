@@ -29,7 +29,7 @@ class Outcome:
     def as_data(self) -> dict[str, object]:
         """The same for programs."""
         return {
-            "diagnostics": [dataclasses.asdict(found) for found in self.compilation.diagnostics],
+            "diagnostics": [found.as_data() for found in self.compilation.diagnostics],
             "tests": [
                 {
                     "name": result.case.name,

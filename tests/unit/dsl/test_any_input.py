@@ -89,12 +89,12 @@ def mutated(chance: random.Random) -> str:
     return "\n".join(lines)
 
 
-def judged(compilation: Compilation) -> None:
+def judged(compilation: Compilation, data: bytes = b"") -> None:
     """Findings that can be shown, or Programs that can be stored."""
     for finding in compilation.diagnostics:
         shown = render(finding, compilation.sources)
         said = finding.message + finding.mark + finding.help
-        written = "".join(compilation.sources.values())
+        written = "".join(compilation.sources.values()) + data.decode(errors="replace")
         assert finding.message and all(gap in written for gap in re.findall(r"[{]\w*[}]", said)), shown
         assert not any(word in said and word not in written for word in OWN_WORDS), shown
         assert finding.span.line >= 1 and finding.span.column >= 1
@@ -160,4 +160,4 @@ def test_any_table(data, kind):
     text = (
         f'catalogue from "t.{kind}"\nstores from "t.{kind}"\nsegment a {{\n  customer.id is listed in "t.{kind}"\n}}\n'
     )
-    judged(compile_project({"any.promo": text.encode(), f"t.{kind}": data}))
+    judged(compile_project({"any.promo": text.encode(), f"t.{kind}": data}), data)

@@ -1,0 +1,63 @@
+"""Sentences that people read, in their language: an English template, the values of its gaps, and its German row.
+
+    say("did you mean «{name}»?", name="pasta").text("de")     →  Gemeint: «pasta»?
+
+English is what the code says; the German of each template stands in `german.py`. Words of the language and people's own
+names and values are the same in both: they go into gaps, as texts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, LiteralString, TypeAlias, Union
+
+from dsl.german import GERMAN
+
+Language = Literal["en", "de"]
+LANGUAGES: tuple[Language, ...] = ("en", "de")
+
+# What fills a gap. A text stands as it is, in every language; several are parted by commas; None leaves the gap empty.
+Value: TypeAlias = Union[str, int, Decimal, "Phrase", tuple[Union[str, "Phrase"], ...], None]
+
+GAPS = re.compile(r"(?<![{])[{](\w+)[}](?![}])")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence or a part of one; made by `say`."""
+
+    template: str
+    values: tuple[tuple[str, Value], ...] = ()
+
+    def text(self, language: Language = "en") -> str:
+        """In this language."""
+        return filled(self.template, self.values, language)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def say(template: LiteralString, /, **values: Value) -> Phrase:
+    """A phrase. The template is a literal, so that a test finds it and asks for its German."""
+    return Phrase(template, tuple(values.items()))
+
+
+def filled(template: str, values: tuple[tuple[str, Value], ...], language: Language) -> str:
+    """The template of this language with its gaps filled; a gap that nothing fills is left out."""
+    words = dict.fromkeys(GAPS.findall(template), "")
+    words.update((name, _shown(value, language)) for name, value in values)
+    return (GERMAN.get(template, template) if language == "de" else template).format(**words)
+
+
+def _shown(value: Value, language: Language) -> str:
+    match value:
+        case None:
+            return ""
+        case Phrase():
+            return value.text(language)
+        case tuple():
+            return ", ".join(_shown(part, language) for part in value)
+        case _:
+            return str(value)
