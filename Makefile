@@ -78,7 +78,7 @@ generate: .venv/installed ## the Python of proto/, from its .proto files
 
 lock: .venv/installed ## the newest versions that pyproject.toml allows, with their hashes
 	@echo "Resolving: about five minutes ..."
-	@$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --strip-extras --allow-unsafe \
+	@$(BIN)/pip-compile --quiet --upgrade --all-extras --generate-hashes --strip-extras --allow-unsafe --annotation-style line \
 	  --no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --output-file $(LOCK) pyproject.toml
 	@sed -i '1i # Written by `make lock` from pyproject.toml; installs on CPython 3.11 to 3.13, Linux x86_64 and aarch64.' $(LOCK)
