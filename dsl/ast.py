@@ -1,7 +1,7 @@
 """What a text says, as frozen nodes with spans: one node for each construct, nothing resolved and nothing judged.
 
-A construct that the machine cannot run yet is a `NotYet` with its code: the parser knows its form, the checker
-refuses it. `text` of a clause is the clause in its canonical spelling, whatever the spacing of the source.
+Every construct of the grammar has its node, whether the machine runs it or not: `dsl.machine` refuses what it cannot.
+`text` of a clause is the clause in its canonical spelling, whatever the spacing of the source.
 """
 
 from __future__ import annotations
@@ -89,14 +89,6 @@ class Word:
 Value = Money | Percent | Number | Date | Time | Duration | Measure | Quoted | Word
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    """A construct of the language that the machine cannot run yet; `code` is its page."""
-
-    code: str
-    span: Span
-
-
 # ---------------------------------------------------------------------------------------------------- conditions
 
 
@@ -150,6 +142,7 @@ class BasketHas:
     of: Name
     one_article: bool
     span: Span
+    articles: bool = False  # counts different articles, not pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +152,99 @@ class BasketWorth:
     of: Name | None
     basis: Literal["group", "before", "after"]
     span: Span
+    fees: bool = False  # fees are counted in
+    without_tax: bool = False
 
 
-Condition = Compare | In | Consent | Block | BasketHas | BasketWorth | NotYet
+# ---- what happened before
+
+
+@dataclass(frozen=True, slots=True)
+class EventOf:
+    """Events of a kind, by its word for many or for one: `orders of wine where orders.channel is app`."""
+
+    event: Name
+    of: Name | None
+    where: Compare | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When: in the last length, between two lengths ago as written, since a day, this day, week …, or so far."""
+
+    kind: Literal["last", "ages", "since", "calendar", "ever"]
+    lengths: tuple[Duration, ...]
+    since: Date | None
+    unit: str  # of `calendar`
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """`, then orders within 2 days`; `negated`: no such event."""
+
+    event: EventOf
+    negated: bool
+    within: Duration
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """So many events in a window, then others; `no orders …` is at most 0."""
+
+    low: int | None
+    high: int | None
+    event: EventOf
+    window: Window
+    then: tuple[Then, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SumOf:
+    """`sum of orders.total of wine in the last 12 months is at least EUR 300.00`."""
+
+    subject: Subject
+    of: Name | None
+    where: Compare | None
+    window: Window
+    op: str  # a word of dsl.vocabulary.OPERATORS
+    values: tuple[Value, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Anniversary:
+    """`near`: on the day, in this day, week, month or year (`unit`), or within a length of it."""
+
+    subject: Subject
+    near: Literal["today", "calendar", "within"]
+    unit: str
+    within: Duration | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarTo:
+    segment: Name
+    percent: Percent
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NthOrder:
+    """`this order is the 1st`; `every`: each one that this number divides."""
+
+    every: bool
+    nth: int
+    span: Span
+
+
+Condition = (
+    Compare | In | Consent | Block | BasketHas | BasketWorth | Happened | SumOf | Anniversary | SimilarTo | NthOrder
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +261,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of the settings; `values` as its kind needs them."""
+    """One line of the settings; `values` as its kind needs them: of `rounding` the way, then `piece` or `article`."""
 
     kind: Literal["currency", "timezone", "languages", "width", "rounding", "tax"]
     values: tuple[Name, ...]
@@ -186,8 +269,25 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class CashRounding:
+    """`cash rounding CHF 0.05`: what is paid in cash is a multiple of this."""
+
+    to: Money
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BasePoints:
+    """`points 1 per EUR 1.00 or CHF 1.00`."""
+
+    points: int
+    per: Money
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    lines: tuple[Setting | NotYet, ...]
+    lines: tuple[Setting | CashRounding | BasePoints, ...]
     span: Span
     broken: bool = False
 
@@ -225,41 +325,52 @@ class NameList:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """`event orders, one order { … }`: both words are known."""
+
+    many: Name
+    one: Name
+    attributes: tuple[Attribute, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
-    parts: tuple[Entity | NameList | NotYet, ...]
+    parts: tuple[Entity | Event | NameList, ...]
     span: Span
     broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table beside the rules."""
+    """A table beside the rules; `name` of a price list."""
 
-    kind: Literal["catalogue", "stores"]
+    kind: Literal["catalogue", "stores", "prices", "holidays", "costs"]
     path: Quoted
     span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Unbuilt:
-    """A whole declaration that the machine cannot run yet."""
-
-    what: NotYet
-    span: Span
+    name: Quoted | None = None
 
 
 # ---------------------------------------------------------------------------------------------------- declarations
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """The greatest age of the facts: `refresh realtime`, `refresh daily 03:00` (`at`)."""
+
+    at: Time | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class SetDecl:
-    """products, places, segment: a list of conditions that must all hold."""
+    """products, places, segment: a list of conditions that must all hold. Segments may have a `refresh` line."""
 
     kind: Literal["products", "places", "segment"]
     name: Name
     title: str
     lines: tuple[Line, ...]
-    unbuilt: tuple[NotYet, ...]
+    refresh: tuple[Refresh, ...]
     span: Span
     broken: bool = False
 
@@ -296,10 +407,20 @@ class Never:
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """`never price fashion below item.floor`."""
+
+    names: tuple[Name, ...]
+    subject: Subject
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     name: Name
     title: str
     nevers: tuple[Never, ...]
+    floors: tuple[Floor, ...]
     because: tuple[Quoted, ...]
     span: Span
     broken: bool = False
@@ -307,7 +428,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
-    kind: Literal["code", "file", "uses"]
+    kind: Literal["code", "file", "uses", "exact"]
     value: Quoted | None
     count: int
     span: Span
@@ -323,6 +444,9 @@ class Codes:
 
 
 # ---------------------------------------------------------------------------------------------------- clauses
+
+
+HOLIDAY = 7  # beside the days of the week, 0 to 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +466,10 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    days: frozenset[int]  # 0 = Monday
+    """Days, and hours of them; both bounds of the hours or none."""
+
+    days: frozenset[int]  # 0 = Monday, HOLIDAY
+    but_not: frozenset[int]
     start: Time | None
     until: Time | None
     span: Span
@@ -350,7 +477,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class OnlyOn:
-    slots: tuple[Slot | NotYet, ...]
+    slots: tuple[Slot, ...]
     text: str
     span: Span
 
@@ -390,18 +517,41 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
-class Buy:
+class Need:
+    """So many pieces of a set, or so much by measure."""
+
     count: int
+    measure: Measure | None
     of: Name
-    text: str
+    one_article: bool
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
+class Buy:
+    needs: tuple[Need, ...]
+    text: str
+    span: Span
+
+    @property
+    def count(self) -> int:
+        """Pieces of one run; a measured need is one piece."""
+        return sum(need.count if need.measure is None else 1 for need in self.needs)
+
+    @property
+    def of(self) -> Name:
+        """The first set."""
+        return self.needs[0].of
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    kind: Literal["set", "them", "basket"]
+    """What a reward is of. `tier`: what a tier counts."""
+
+    kind: Literal["set", "them", "basket", "tier"]
     name: Name | None
     span: Span
+    fees: bool = False  # the basket with its fees
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,9 +563,12 @@ class PercentOff:
 
 @dataclass(frozen=True, slots=True)
 class AmountOff:
+    """Off each piece, or once off all together, or once off each article."""
+
     amount: Money
     target: Target
     together: bool
+    per_article: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,11 +616,151 @@ class PriceTogether:
 
 
 @dataclass(frozen=True, slots=True)
+class OffCount:
+    """Off so many of a set: `off` None is free. `together`: an amount once for all of them."""
+
+    off: Percent | Money | None
+    together: bool
+    count: int
+    of: Name
+    one_article: bool
+    fewer: bool
+    count_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOfCount:
+    """`get 2 of pots for EUR 1.00 each, fewer too`."""
+
+    price: Money
+    count: int
+    of: Name
+    one_article: bool
+    fewer: bool
+    count_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OffPickOf:
+    """The cheapest or dearest so many of a set, chosen over the basket, without `buy`."""
+
+    off: Percent | Money
+    which: Literal["cheapest", "dearest"]
+    count: int
+    of: Name
+    count_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BasketPrice:
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """`get prices from list "ACME-2026"`."""
+
+    name: Quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Cashier:
+    """`get what the cashier enters, at most 30%`."""
+
+    at_most: Percent | Money
+
+
+@dataclass(frozen=True, slots=True)
 class FreeService:
     service: Name
 
 
-Reward = PercentOff | AmountOff | AmountOffMeasure | FixedPrice | Pick | Ladder | PriceTogether | FreeService | NotYet
+@dataclass(frozen=True, slots=True)
+class OffFee:
+    off: Percent | Money
+    service: Name
+
+
+@dataclass(frozen=True, slots=True)
+class FeePrice:
+    price: Money
+    service: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """So many of the set, chosen by the customer; `price` each, None: for nothing."""
+
+    count: int
+    of: Name
+    price: Money | None
+    count_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TimesPoints:
+    factor: Number
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPoints:
+    points: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NextCode:
+    codes: Name
+    valid: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """From so many pieces, so much by measure, or such a spend on."""
+
+    start: int | Measure | Money
+    reward: TierReward
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The highest tier reached counts for all; `stepwise`: each unit by the tier of its position."""
+
+    by: Literal["quantity", "spend"]
+    target: Target
+    one_article: bool
+    basis: Literal["group", "before", "after"]
+    stepwise: bool
+    tiers: tuple[Tier, ...]
+
+
+TierReward = PercentOff | AmountOff | AmountOffMeasure | FixedPrice | FixedPoints | Gift
+Reward = (
+    PercentOff
+    | AmountOff
+    | AmountOffMeasure
+    | FixedPrice
+    | Pick
+    | Ladder
+    | PriceTogether
+    | OffCount
+    | PriceOfCount
+    | OffPickOf
+    | BasketPrice
+    | PriceList
+    | Cashier
+    | FreeService
+    | OffFee
+    | FeePrice
+    | Gift
+    | TimesPoints
+    | FixedPoints
+    | NextCode
+    | Tiers
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,7 +775,7 @@ class Limit:
     measure: Literal["uses", "baskets", "saving"]
     count: int
     saving: Money | None
-    scope: str  # "basket", …, "total"
+    scope: str  # "basket", "article", …, "total"
     period: str  # as the engine names it: "ever", "each-day", "any-90-days"
     text: str
     span: Span
@@ -502,9 +795,9 @@ class Except:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """`label` and `terms`."""
+    """`label`, `terms`, `hint`: a text in a language, with {placeholders}."""
 
-    kind: Literal["label", "terms"]
+    kind: Literal["label", "terms", "hint"]
     language: Name
     text: Quoted
     span: Span
@@ -516,7 +809,106 @@ class Owner:
     span: Span
 
 
-Clause = Runs | OnlyOn | Sold | Choice | WithCode | When | Buy | Get | Limit | InGroup | Except | Label | Owner | NotYet
+@dataclass(frozen=True, slots=True)
+class WithReason:
+    """`with reason one of damaged, goodwill`."""
+
+    reasons: tuple[Name, ...]
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusive:
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NotWith:
+    names: tuple[Name, ...]
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """`advertised as price reduction`."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    kind: Literal["us", "supplier", "partner"]
+    name: Quoted | None  # of all but us
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`percent` None: the rest, or all."""
+
+    percent: Percent | None
+    payer: Payer
+
+
+@dataclass(frozen=True, slots=True)
+class Funded:
+    shares: tuple[Share, ...]
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OnReturn:
+    """`on return reprice what is kept`."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A variant with its share; `name` and `reward` None: the control group."""
+
+    name: Name | None
+    share: Percent
+    reward: Reward | None
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """In place of `get`."""
+
+    by: Literal["customer", "household", "basket"]
+    arms: tuple[Arm, ...]
+    text: str
+    span: Span
+
+
+Clause = (
+    Runs
+    | OnlyOn
+    | Sold
+    | Choice
+    | WithCode
+    | WithReason
+    | When
+    | Buy
+    | Get
+    | Variants
+    | Limit
+    | InGroup
+    | Except
+    | Exclusive
+    | NotWith
+    | Advertised
+    | Funded
+    | OnReturn
+    | Label
+    | Owner
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -573,6 +965,55 @@ class GivenUses:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """given 2 orders of plants 300 days ago worth EUR 59.90: so many alike."""
+
+    count: int
+    event: Name
+    of: Name | None
+    ago: Duration
+    worth: Money | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GivenNoEvent:
+    """given no orders: the history is known, and has none."""
+
+    event: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GivenArm:
+    """given variant ten of lapsed; `variant` None: given control of lapsed."""
+
+    variant: Name | None
+    promotion: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCashier:
+    """given cashier enters 20% off penne because damaged; `sample` None: off the basket."""
+
+    off: Percent | Money
+    sample: Name | None
+    reason: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """picks 1 x lily-seeds as gift of seed-gift."""
+
+    count: int
+    sample: Name
+    promotion: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """consent to X, code "X", used code "X", nothing known of the customer."""
 
@@ -592,13 +1033,32 @@ class GivenFee:
 class Expect:
     """An expectation; which fields matter depends on `kind`."""
 
-    kind: Literal["saves", "applies", "not", "nothing", "total", "costs", "free", "fee", "code-refused", "in", "not-in"]
-    name: Name | None
+    kind: Literal[
+        "saves",
+        "applies",
+        "not",
+        "nothing",
+        "total",
+        "costs",
+        "free",
+        "fee",
+        "code-refused",
+        "in",
+        "not-in",
+        "points",
+        "gift",
+        "code",
+        "funded",
+        "refund",
+        "hint",
+    ]
+    name: Name | None  # of what; of `hint` its text, of `funded` who pays
     money: Money | None
     count: int | None
     because: Name | None
     text: str
     span: Span
+    payer: Payer | None = None  # of `funded`
 
 
 @dataclass(frozen=True, slots=True)
@@ -613,7 +1073,21 @@ class TestChannel:
     span: Span
 
 
-TestLine = TestAt | TestChannel | GivenFact | GivenUses | Given | GivenFee | Buys | Expect | NotYet
+TestLine = (
+    TestAt
+    | TestChannel
+    | GivenFact
+    | GivenUses
+    | GivenEvent
+    | GivenNoEvent
+    | GivenArm
+    | GivenCashier
+    | Given
+    | GivenFee
+    | Buys
+    | Picks
+    | Expect
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -633,18 +1107,4 @@ class Broken:
     span: Span
 
 
-Decl = (
-    Settings
-    | Schema
-    | Source
-    | Unbuilt
-    | SetDecl
-    | Group
-    | Sequence
-    | Guard
-    | Codes
-    | Promotion
-    | Sample
-    | Test
-    | Broken
-)
+Decl = Settings | Schema | Source | SetDecl | Group | Sequence | Guard | Codes | Promotion | Sample | Test | Broken

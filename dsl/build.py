@@ -7,7 +7,6 @@ with `type`, `line` and `column`.
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, cast
@@ -47,58 +46,7 @@ _SETTINGS: dict[str, Any] = {
     "set_zone": "timezone",
     "set_languages": "languages",
     "set_width": "width",
-    "set_rounding": "rounding",
 }
-_UNBUILT_CONDITIONS = {
-    "happened": "P9001",
-    "never_happened": "P9001",
-    "sum_of": "P9001",
-    "nth_order": "P9001",
-    "anniversary": "P9002",
-    "similar_to": "P9003",
-}
-_UNBUILT_REWARDS = {
-    "percent_off_count": "P9017",
-    "percent_off_fee": "P9012",
-    "amount_off_count": "P9017",
-    "amount_off_fee": "P9012",
-    "count_free": "P9017",
-    "fixed_price_count": "P9017",
-    "basket_price": "P9018",
-    "fee_price": "P9012",
-    "price_list": "P9005",
-    "manual": "P9019",
-    "gift": "P9010",
-    "multiply_points": "P9009",
-    "fixed_points": "P9009",
-    "next_code": "P9011",
-}
-_UNBUILT_CLAUSES = {
-    "hint": "P9025",
-    "reasons": "P9019",
-    "exclusive": "P9021",
-    "not_with": "P9022",
-    "variants": "P9020",
-    "advertised": "P9026",
-    "funded": "P9023",
-    "on_return": "P9024",
-    "get_tiers": "P9013",
-}
-_UNBUILT_TEST_LINES = {
-    "t_picks": "P9010",
-    "g_event": "P9001",
-    "g_no_event": "P9001",
-    "g_variant": "P9020",
-    "g_control": "P9020",
-    "g_manual": "P9019",
-    "e_points": "P9009",
-    "e_gift": "P9010",
-    "e_code": "P9011",
-    "e_funded": "P9023",
-    "e_refund": "P9029",
-    "e_hint": "P9025",
-}
-_PLACEHOLDER = re.compile(r"[{][a-z]*[}]")
 
 
 class Builder:
@@ -164,10 +112,6 @@ class Builder:
     def report(self, code: str, span: Span, **values: object) -> None:
         """Add a finding."""
         self.findings.append(found(code, span, **values))  # type: ignore[arg-type]
-
-    def later(self, code: str, tree: Tree) -> ast.NotYet:
-        """What parses and cannot run yet."""
-        return ast.NotYet(code, self.line_span(tree))
 
     def whole(self, trees: Iterable[Tree], build: Callable[[Tree], _T]) -> tuple[_T, ...]:
         """The nodes of lines; a line with a finding is left out, so that nothing is said of it twice."""
@@ -290,13 +234,19 @@ class Builder:
 
     def d_settings(self, tree: Tree) -> ast.Settings:
         """settings { … }"""
-        lines: list[ast.Setting | ast.NotYet] = []
+        lines: list[ast.Setting | ast.CashRounding | ast.BasePoints] = []
         for line in tree.children:
+            parts = line.children
             match line.data:
                 case "set_cash_rounding":
-                    lines.append(self.later("P9008", line))
+                    lines.append(ast.CashRounding(self.money(parts[0]), self.line_span(line)))
                 case "set_points":
-                    lines.append(self.later("P9009", line))
+                    points = self.integer(parts[0])
+                    lines.append(ast.BasePoints(points, self.money(parts[1]), self.line_span(line)))
+                case "set_rounding":
+                    leaves = [parts[0], *(parts[1].children if len(parts) > 1 else ())]
+                    names = tuple(ast.Name(str(leaf), self.span(leaf)) for leaf in leaves)
+                    lines.append(ast.Setting("rounding", names, self.line_span(line)))
                 case "set_tax":
                     side = line.children[0].children[0]
                     lines.append(ast.Setting("tax", (ast.Name(str(side), self.span(side)),), self.line_span(line)))
@@ -307,7 +257,7 @@ class Builder:
 
     def d_schema(self, tree: Tree) -> ast.Schema:
         """schema { … }"""
-        parts: list[ast.Entity | ast.NameList | ast.NotYet] = []
+        parts: list[ast.Entity | ast.Event | ast.NameList] = []
         for part in tree.children:
             match part.data:
                 case "entity":
@@ -315,7 +265,10 @@ class Builder:
                     self.listed(len(attributes), self.line_span(part))
                     parts.append(ast.Entity(self.name(part.children[0]), attributes))
                 case "event":
-                    parts.append(self.later("P9001", part))
+                    many, one, *rest = part.children
+                    attributes = self.whole(rest, self.attribute)
+                    self.listed(len(attributes), self.line_span(part))
+                    parts.append(ast.Event(self.name(many), self.name(one), attributes, self.line_span(part)))
                 case kind:
                     parts.append(ast.NameList(kind, self.names(part.children[0])))
         return ast.Schema(tuple(parts), self.line_span(tree))
@@ -346,25 +299,30 @@ class Builder:
             return ast.AttributeType("list", (), str(leaf), self.span(leaf))
         return ast.AttributeType(str(leaf), (), "", self.span(leaf))
 
+    def source(self, kind: Literal["catalogue", "stores", "holidays", "costs"], tree: Tree) -> ast.Source:
+        """A table beside the rules."""
+        return ast.Source(kind, self.quoted(tree.children[0]), self.line_span(tree))
+
     def d_catalogue(self, tree: Tree) -> ast.Source:
         """catalogue from "…" """
-        return ast.Source("catalogue", self.quoted(tree.children[0]), self.line_span(tree))
+        return self.source("catalogue", tree)
 
     def d_stores(self, tree: Tree) -> ast.Source:
         """stores from "…" """
-        return ast.Source("stores", self.quoted(tree.children[0]), self.line_span(tree))
+        return self.source("stores", tree)
 
-    def d_price_list_source(self, tree: Tree) -> ast.Unbuilt:
-        """prices "…" from "…" """
-        return ast.Unbuilt(self.later("P9005", tree), self.line_span(tree))
-
-    def d_holidays(self, tree: Tree) -> ast.Unbuilt:
+    def d_holidays(self, tree: Tree) -> ast.Source:
         """holidays from "…" """
-        return ast.Unbuilt(self.later("P9006", tree), self.line_span(tree))
+        return self.source("holidays", tree)
 
-    def d_costs(self, tree: Tree) -> ast.Unbuilt:
+    def d_costs(self, tree: Tree) -> ast.Source:
         """costs from "…" """
-        return ast.Unbuilt(self.later("P9007", tree), self.line_span(tree))
+        return self.source("costs", tree)
+
+    def d_price_list_source(self, tree: Tree) -> ast.Source:
+        """prices "…" from "…" """
+        name, path = tree.children
+        return ast.Source("prices", self.quoted(path), self.line_span(tree), self.quoted(name))
 
     def titled(self, tree: Tree) -> tuple[ast.Name, str, list[Tree]]:
         """The name, the title, what follows."""
@@ -391,10 +349,15 @@ class Builder:
     def d_segment(self, tree: Tree) -> ast.SetDecl:
         """segment NAME { … }"""
         name, title, rest = self.titled(tree)
-        lines = self.whole((child for child in rest if child.data not in ("refresh", "label")), self.line)
-        unbuilt = tuple(self.later("P9004", child) for child in rest if child.data == "refresh")
+        lines = self.whole((child for child in rest if child.data != "refresh"), self.line)
+        refresh = self.whole((child for child in rest if child.data == "refresh"), self.refresh)
         self.listed(len(lines), name.span)
-        return ast.SetDecl("segment", name, title, lines, unbuilt, self.line_span(tree))
+        return ast.SetDecl("segment", name, title, lines, refresh, self.line_span(tree))
+
+    def refresh(self, tree: Tree) -> ast.Refresh:
+        """refresh realtime, refresh daily 03:00"""
+        leaf = tree.children[0]
+        return ast.Refresh(self.time(leaf) if leaf.type == "TIME" else None, self.line_span(tree))
 
     def d_group(self, tree: Tree) -> ast.Group:
         """group NAME { … }"""
@@ -425,14 +388,18 @@ class Builder:
         """guard NAME { … }"""
         name, title, rest = self.titled(tree)
         nevers = []
+        floors = []
         because = []
         for line in rest:
             if line.data == "because":
                 because.append(self.quoted(line.children[0], limits.TERMS_CHARACTERS_MAX))
+            elif line.data == "floor":
+                names, path = line.children
+                floors.append(ast.Floor(self.names(names), self.path(path), self.line_span(line)))
             else:
                 verb = " ".join(str(line.children[0].children[0]).split())
                 nevers.append(ast.Never(cast(Any, verb), self.names(line.children[1])))
-        return ast.Guard(name, title, tuple(nevers), tuple(because), self.line_span(tree))
+        return ast.Guard(name, title, tuple(nevers), tuple(floors), tuple(because), self.line_span(tree))
 
     def d_codes(self, tree: Tree) -> ast.Codes:
         """codes NAME { … }"""
@@ -447,6 +414,8 @@ class Builder:
                     lines.append(ast.CodeLine("file", self.quoted(line.children[0]), 0, span))
                 case "single_use":
                     lines.append(ast.CodeLine("uses", None, 1, span))
+                case "exact_codes":
+                    lines.append(ast.CodeLine("exact", None, 0, span))
                 case _:
                     lines.append(ast.CodeLine("uses", None, self.integer(line.children[0]), span))
         self.listed(len(lines), name.span)
@@ -485,21 +454,128 @@ class Builder:
                 return ast.Block(kind, self.block_lines(tree.children[0]), span)
             case "basket_has":
                 return self.basket_has(tree)
+            case "basket_has_articles":
+                low, high = self.amount(tree.children[0])
+                of = self.name(tree.children[1])
+                return ast.BasketHas(_decimal(low), _decimal(high), "", of, False, span, articles=True)
             case "basket_has_no":
                 return ast.BasketHas(None, Decimal(0), "", self.name(tree.children[0]), False, span)
             case "basket_worth":
                 return self.basket_worth(tree)
+            case "happened" | "never_happened":
+                return self.happened(tree)
+            case "sum_of":
+                return self.sum_of(tree)
+            case "anniversary":
+                return self.anniversary(tree)
+            case "similar_to":
+                return ast.SimilarTo(self.name(tree.children[0]), self.percent(tree.children[2]), span)
+            case "nth_order":
+                which, nth = tree.children
+                return ast.NthOrder(str(which.children[0]) == "every", self.nth(nth), self.span(nth))
             case kind:
-                return self.later(_UNBUILT_CONDITIONS[kind], tree)
+                raise AssertionError(kind)
 
     def subject(self, tree: Tree) -> ast.Subject:
         """customer.tier, payment, delivery."""
-        leaf = tree.children[0]
+        return self.path(tree.children[0])
+
+    def path(self, leaf: Tree) -> ast.Subject:
+        """An attribute by its path."""
         entity, _, name = str(leaf).partition(".")
         return ast.Subject(entity, name, self.span(leaf))
 
+    def nth(self, leaf: Tree) -> int:
+        """2nd → 2."""
+        digits = str(leaf)[:-2]
+        return int(digits) if len(digits) < 7 else limits.COUNT_MAX + 1
+
+    # ---- what happened before
+
+    def happened(self, tree: Tree) -> ast.Happened:
+        """at least 3 orders of wine in the last 30 days, then …"""
+        parts = list(tree.children)
+        low, high = self.amount(parts.pop(0)) if tree.data == "happened" else (None, 0)
+        event, window, *then = parts
+        self.listed(len(then), self.line_span(tree))
+        return ast.Happened(
+            low,
+            high,
+            self.event_of(event),
+            self.window(window),
+            tuple(self.then(part) for part in then),
+            self.line_span(tree),
+        )
+
+    def event_of(self, tree: Tree) -> ast.EventOf:
+        """orders of wine where orders.channel is app"""
+        event, *rest = tree.children
+        of, where = self.of_where(rest)
+        return ast.EventOf(self.name(event), of, where, self.span(event))
+
+    def of_where(self, parts: Iterable[Tree]) -> tuple[ast.Name | None, ast.Compare | None]:
+        """of SET where …"""
+        of: ast.Name | None = None
+        where: ast.Compare | None = None
+        for part in parts:
+            if part.data == "of_set":
+                of = self.name(part.children[0])
+            elif part.data == "where":
+                where = self.compare_to(self.path(part.children[0]), part.children[1])
+        return of, where
+
+    def window(self, tree: Tree) -> ast.Window:
+        """in the last 30 days, since 2026-01-01, this year …"""
+        span = self.line_span(tree)
+        leaves = [leaf for leaf in tree.children if getattr(leaf, "type", "") in ("DURATION", "DATE")]
+        match tree.data:
+            case "window_since":
+                return ast.Window("since", (), self.date(leaves[0]), "", span)
+            case "window_calendar":
+                return ast.Window("calendar", (), None, str(tree.children[0].children[0]), span)
+            case "window_ever":
+                return ast.Window("ever", (), None, "", span)
+            case kind:
+                lengths = tuple(self.duration(leaf) for leaf in leaves)
+                return ast.Window("ages" if kind == "window_between" else "last", lengths, None, "", span)
+
+    def then(self, tree: Tree) -> ast.Then:
+        """, then no orders within 3 days"""
+        event, within = tree.children
+        return ast.Then(self.event_of(event), tree.data == "then_no", self.duration(within), self.line_span(tree))
+
+    def sum_of(self, tree: Tree) -> ast.SumOf:
+        """sum of orders.total of wine in the last 12 months is at least EUR 300.00"""
+        path, *rest, window, comparison = tree.children
+        of, where = self.of_where(rest)
+        compared = self.compare_to(self.path(path), comparison)
+        span = self.line_span(tree)
+        return ast.SumOf(compared.subject, of, where, self.window(window), compared.op, compared.values, span)
+
+    def anniversary(self, tree: Tree) -> ast.Anniversary:
+        """anniversary of customer.birthday is within 3 days of today"""
+        path, near = tree.children
+        span = self.line_span(tree)
+        match near.data:
+            case "near_today":
+                return ast.Anniversary(self.path(path), "today", "", None, span)
+            case "near_calendar":
+                return ast.Anniversary(self.path(path), "calendar", str(near.children[0].children[0]), None, span)
+            case _:
+                return ast.Anniversary(self.path(path), "within", "", self.duration(near.children[0]), span)
+
+    def amount(self, tree: Tree) -> tuple[int | None, int | None]:
+        """at least 3, between 2 and 5 …"""
+        return _bounds(tree.data, [self.integer(leaf) for leaf in tree.children if leaf.type == "INT"])
+
+    # ---- comparisons
+
     def compare(self, subject: Tree, comparison: Tree) -> ast.Compare:
         """A subject, an operator, values."""
+        return self.compare_to(self.subject(subject), comparison)
+
+    def compare_to(self, subject: ast.Subject, comparison: Tree) -> ast.Compare:
+        """The operator and the values."""
         kind = comparison.data
         parts = list(comparison.children)
         op = _OPERATORS[kind]
@@ -507,12 +583,12 @@ class Builder:
             op += " … ago" if getattr(parts[-1], "type", "") == "AGO" else ""
             parts = parts[1:2]
         elif kind in ("isin", "notin", "has_one"):
-            return ast.Compare(self.subject(subject), op, self.values(parts[1]), self.span(parts[0]))
+            return ast.Compare(subject, op, self.values(parts[1]), self.span(parts[0]))
         elif kind in ("ge", "le", "listed"):
             parts = parts[1:]
         span = self.line_span(comparison)
         parts = [part for part in parts if getattr(part, "type", "") != "BETWEEN"]
-        return ast.Compare(self.subject(subject), op, tuple(self.value(part) for part in parts), span)
+        return ast.Compare(subject, op, tuple(self.value(part) for part in parts), span)
 
     def basket_has(self, tree: Tree) -> ast.BasketHas:
         """basket has at least 3 of shirts."""
@@ -538,12 +614,18 @@ class Builder:
         low, high = _bounds(worth.data, amounts)
         of: ast.Name | None = None
         basis: Literal["group", "before", "after"] = "group"
+        counted = {part.data for part in rest}
         for part in rest:
             if part.data == "of_set":
                 of = self.name(part.children[0])
-            else:
-                basis = cast(Literal["before", "after"], str(part.children[0]))
-        return ast.BasketWorth(low, high, of, basis, self.line_span(tree))
+            elif part.data == "basis":
+                basis = self.basis(part)
+        span = self.line_span(tree)
+        return ast.BasketWorth(low, high, of, basis, span, "with_fees" in counted, "without_tax" in counted)
+
+    def basis(self, tree: Tree) -> Literal["before", "after"]:
+        """before discounts, after discounts"""
+        return cast(Literal["before", "after"], str(tree.children[0]))
 
     # ------------------------------------------------------------------------------------------------ promotions
 
@@ -556,9 +638,6 @@ class Builder:
 
     def clause(self, tree: Tree) -> ast.Clause:
         """One line of a promotion."""
-        later = _UNBUILT_CLAUSES.get(tree.data)
-        if later:
-            return self.later(later, tree)
         return cast(ast.Clause, getattr(self, "c_" + tree.data)(tree, self.text(tree), self.line_span(tree)))
 
     def moment(self, tree: Tree) -> ast.Moment:
@@ -577,23 +656,26 @@ class Builder:
         """only on Mon to Fri between 18:00 and 20:00 or …"""
         return ast.OnlyOn(tuple(self.slot(child) for child in tree.children), text, span)
 
-    def slot(self, tree: Tree) -> ast.Slot | ast.NotYet:
+    def slot(self, tree: Tree) -> ast.Slot:
         """Days and hours."""
         lists = [child for child in tree.children if getattr(child, "data", "") == "days"]
         times = [self.time(child) for child in tree.children if getattr(child, "type", "") == "TIME"]
         leaves = [leaf for days in lists for day in days.children for leaf in day.children]
-        for leaf in leaves:
-            if str(leaf) == "holidays":
-                return ast.NotYet("P9006", self.span(leaf))
-        days = self.days(lists[0]) - (self.days(lists[1]) if len(lists) > 1 else frozenset())
+        but_not = self.days(lists[1]) if len(lists) > 1 else frozenset[int]()
         start, until = times if times else (None, None)
-        return ast.Slot(days, start, until, self.between(leaves[0], leaves[-1]))
+        return ast.Slot(self.days(lists[0]), but_not, start, until, self.between(leaves[0], leaves[-1]))
 
     def days(self, tree: Tree) -> frozenset[int]:
-        """Mon to Fri, Sun; a range may run over the weekend."""
+        """Mon to Fri, Sun, holidays; a range may run over the weekend."""
         chosen: set[int] = set()
         for day in tree.children:
-            ends = [_DAYS.index(str(leaf)) for leaf in day.children]
+            words = [str(leaf) for leaf in day.children]
+            if "holidays" in words:
+                if len(words) > 1:
+                    self.report("P0112", self.between(day.children[0], day.children[-1]), write="them one by one")
+                chosen.add(ast.HOLIDAY)
+                continue
+            ends = [_DAYS.index(word) for word in words]
             first, last = ends[0], ends[-1]
             chosen.update((first + step) % 7 for step in range((last - first) % 7 + 1))
         return frozenset(chosen)
@@ -632,17 +714,18 @@ class Builder:
         """when …"""
         return ast.When(ast.Line(self.condition(tree.children[0]), text, span), span)
 
-    def c_buy(self, tree: Tree, text: str, span: Span) -> ast.Buy | ast.NotYet:
-        """buy 3 of pasta"""
-        if len(tree.children) > 1:
-            return self.later("P9014", tree)
-        need = tree.children[0]
-        if need.data == "measure_of":
-            return self.later("P9016", tree)
-        if need.data == "count_of_one_article":
-            return self.later("P9015", tree)
-        count, of = need.children
-        return ast.Buy(self.integer(count), self.name(of), text, span)
+    def c_buy(self, tree: Tree, text: str, span: Span) -> ast.Buy:
+        """buy 3 of pasta, 2 kg of apples"""
+        self.listed(len(tree.children), span)
+        return ast.Buy(tuple(self.need(part) for part in tree.children), text, span)
+
+    def need(self, tree: Tree) -> ast.Need:
+        """3 of pasta, 2 kg of apples"""
+        amount, of = tree.children
+        if tree.data == "measure_of":
+            return ast.Need(0, self.measure(amount), self.name(of), False, self.between(amount, of))
+        one_article = tree.data == "count_of_one_article"
+        return ast.Need(self.integer(amount), None, self.name(of), one_article, self.between(amount, of))
 
     def c_get(self, tree: Tree, text: str, span: Span) -> ast.Get:
         """get …"""
@@ -656,8 +739,94 @@ class Builder:
         return ast.Target("them", None, self.line_span(tree))
 
     def basket(self, tree: Tree) -> ast.Target:
-        """The basket."""
-        return ast.Target("basket", None, self.line_span(tree))
+        """The basket, with its fees or without."""
+        fees = any(getattr(part, "data", "") == "fees" for part in tree.children)
+        return ast.Target("basket", None, self.line_span(tree), fees)
+
+    def off(self, tree: Tree) -> ast.Percent | ast.Money:
+        """A percentage or an amount."""
+        return self.percent(tree) if getattr(tree, "type", "") == "PERCENT" else self.money(tree)
+
+    def c_get_tiers(self, tree: Tree, text: str, span: Span) -> ast.Get:
+        """get by quantity of wine { … }"""
+        by, base, *rest = tree.children
+        basis: Literal["group", "before", "after"] = "group"
+        tiers = []
+        stepwise = False
+        for part in rest:
+            if part.data == "basis":
+                basis = self.basis(part)
+            elif part.data == "stepwise":
+                stepwise = True
+            else:
+                tiers.append(part)
+        self.listed(len(tiers), span)
+        name = self.name(base.children[0]) if base.children else None
+        target = ast.Target("set" if name else "basket", name, name.span if name else span)
+        measured = cast(Literal["quantity", "spend"], str(by.children[0]))
+        one_article = base.data == "t_one_article"
+        built = self.whole(tiers, self.tier)
+        return ast.Get(ast.Tiers(measured, target, one_article, basis, stepwise, built), text, span)
+
+    def tier(self, tree: Tree) -> ast.Tier:
+        """from 6 get 5% off"""
+        start, reward = tree.children
+        span = self.line_span(tree)
+        match getattr(start, "type", "money"):
+            case "INT":
+                begin: int | ast.Measure | ast.Money = self.integer(start)
+            case "MEASURE":
+                begin = self.measure(start)
+            case _:
+                begin = self.money(start)
+        return ast.Tier(begin, self.tier_reward(reward), self.text(tree), span)
+
+    def tier_reward(self, tree: Tree) -> ast.TierReward:
+        """5% off, EUR 1.00 off each, them for EUR 3.99 each, 2 gifts from bags …"""
+        parts = tree.children
+        target = ast.Target("tier", None, self.line_span(tree))
+        match tree.data:
+            case "tier_percent":
+                return ast.PercentOff(self.percent(parts[0]), target, False)
+            case "tier_amount" if getattr(parts[1], "type", "") == "PER_UNIT":
+                return ast.AmountOffMeasure(self.money(parts[0]), *self.per(parts[1]), target)
+            case "tier_amount":
+                return ast.AmountOff(self.money(parts[0]), target, str(parts[1].children[0]) == "together")
+            case "tier_price":
+                return ast.FixedPrice(self.money(parts[0]), *self.per(parts[1].children[0]), target)
+            case "fixed_points":
+                return ast.FixedPoints(self.integer(parts[0]), self.span(parts[0]))
+            case _:
+                return self.gift(tree)
+
+    def gift(self, tree: Tree) -> ast.Gift:
+        """1 gift from bags, 1 gift from bags for EUR 1.00"""
+        count, _, of, *price = tree.children
+        paid = self.money(price[0]) if price else None
+        return ast.Gift(self.integer(count), self.name(of), paid, self.span(count))
+
+    def counted(self, tree: Tree) -> tuple[int, ast.Name, bool, Span]:
+        """2 of ties, 2 of one article of ties"""
+        count, of = tree.children
+        return self.integer(count), self.name(of), tree.data == "count_of_one_article", self.span(count)
+
+    def off_count(self, tree: Tree) -> ast.OffCount:
+        """50% off 1 of ties; EUR 5.00 off 2 of ties each; 1 of ties free; all of them also «fewer too»"""
+        parts = list(tree.children)
+        fewer = getattr(parts[-1], "data", "") == "fewer"
+        off = None if tree.data == "count_free" else self.off(parts.pop(0))
+        count, of, one_article, span = self.counted(parts[0])
+        together = tree.data == "amount_off_count" and str(parts[1].children[0]) == "together"
+        return ast.OffCount(off, together, count, of, one_article, fewer, span)
+
+    def pick_of(self, tree: Tree) -> ast.OffPickOf:
+        """50% off the cheapest 2 of shoes; the cheapest 1 of shoes free"""
+        parts = list(tree.children)
+        hundred = ast.Percent(Decimal(100), self.line_span(tree))
+        off = hundred if tree.data == "pick_of_free" else self.off(parts.pop(0))
+        which, count, of = parts
+        word = cast(Literal["cheapest", "dearest"], str(which.children[0]))
+        return ast.OffPickOf(off, word, self.integer(count), self.name(of), self.span(count))
 
     def reward(self, tree: Tree) -> ast.Reward:
         """What a promotion gives."""
@@ -690,8 +859,45 @@ class Builder:
                 return ast.PriceTogether(self.money(parts[0]), len(parts) > 1)
             case "free_service":
                 return ast.FreeService(self.name(parts[0]))
+            case _:
+                return self.other_reward(tree)
+
+    def other_reward(self, tree: Tree) -> ast.Reward:
+        """Rewards of other pieces, of fees, points and gifts."""
+        parts = tree.children
+        match tree.data:
+            case "amount_off_article":
+                return ast.AmountOff(self.money(parts[0]), self.target(parts[1]), False, per_article=True)
+            case "off_pick_of" | "pick_of_free":
+                return self.pick_of(tree)
+            case "percent_off_count" | "amount_off_count" | "count_free":
+                return self.off_count(tree)
+            case "fixed_price_count":
+                count, of, one_article, span = self.counted(parts[0])
+                return ast.PriceOfCount(self.money(parts[1]), count, of, one_article, len(parts) > 2, span)
+            case "basket_price":
+                return ast.BasketPrice(self.money(parts[0]))
+            case "price_list":
+                return ast.PriceList(self.quoted(parts[0]))
+            case "manual":
+                return ast.Cashier(self.off(parts[1]))
+            case "percent_off_fee" | "amount_off_fee":
+                return ast.OffFee(self.off(parts[0]), self.name(parts[1]))
+            case "fee_price":
+                return ast.FeePrice(self.money(parts[1]), self.name(parts[0]))
+            case "gift":
+                return self.gift(tree)
+            case "multiply_points":
+                factor = ast.Number(self.decimal(parts[0], str(parts[0])), self.span(parts[0]))
+                base = parts[1]
+                target = self.target(base) if base.data == "t_set" else self.basket(base)
+                return ast.TimesPoints(factor, target)
+            case "fixed_points":
+                return ast.FixedPoints(self.integer(parts[0]), self.span(parts[0]))
+            case "next_code":
+                return ast.NextCode(self.name(parts[0]), self.duration(parts[1]))
             case kind:
-                return self.later(_UNBUILT_REWARDS[kind], tree)
+                raise AssertionError(kind)
 
     def per(self, leaf: Tree) -> tuple[str, bool]:
         """`each` → ""; `per 100 g` → "g", True."""
@@ -706,10 +912,7 @@ class Builder:
     def step(self, tree: Tree) -> ast.LadderStep:
         """20% off every 2nd."""
         off, nth = tree.children
-        value = self.percent(off) if getattr(off, "type", "") == "PERCENT" else self.money(off)
-        digits = str(nth)[:-2]
-        number = int(digits) if len(digits) < 7 else limits.COUNT_MAX + 1
-        return ast.LadderStep(number, value, self.span(nth))
+        return ast.LadderStep(self.nth(nth), self.off(off), self.span(nth))
 
     def c_limit_uses(self, tree: Tree, text: str, span: Span) -> ast.Limit:
         """limit 4 per basket"""
@@ -752,21 +955,78 @@ class Builder:
         """except partner-goods"""
         return ast.Except(self.names(tree.children[0]), span)
 
-    def c_label(self, tree: Tree, text: str, span: Span) -> ast.Label | ast.NotYet:
+    def c_label(self, tree: Tree, text: str, span: Span) -> ast.Label:
         """label de "…" """
         return self.label("label", tree, limits.TEXT_CHARACTERS_MAX, span)
 
-    def c_terms(self, tree: Tree, text: str, span: Span) -> ast.Label | ast.NotYet:
+    def c_terms(self, tree: Tree, text: str, span: Span) -> ast.Label:
         """terms de "…" """
         return self.label("terms", tree, limits.TERMS_CHARACTERS_MAX, span)
 
-    def label(self, kind: Literal["label", "terms"], tree: Tree, most: int, span: Span) -> ast.Label | ast.NotYet:
+    def c_hint(self, tree: Tree, text: str, span: Span) -> ast.Label:
+        """hint de "…" """
+        return self.label("hint", tree, limits.TEXT_CHARACTERS_MAX, span)
+
+    def label(self, kind: Literal["label", "terms", "hint"], tree: Tree, most: int, span: Span) -> ast.Label:
         """A text in a language."""
         language, text = tree.children
-        quoted = self.quoted(text, most)
-        if _PLACEHOLDER.search(quoted.text):
-            return ast.NotYet("P9027", quoted.span)
-        return ast.Label(kind, ast.Name(str(language), self.span(language)), quoted, span)
+        return ast.Label(kind, ast.Name(str(language), self.span(language)), self.quoted(text, most), span)
+
+    def c_reasons(self, tree: Tree, text: str, span: Span) -> ast.WithReason:
+        """with reason one of damaged, goodwill"""
+        return ast.WithReason(self.names(tree.children[1]), text, span)
+
+    def c_exclusive(self, tree: Tree, text: str, span: Span) -> ast.Exclusive:
+        """exclusive"""
+        return ast.Exclusive(span)
+
+    def c_not_with(self, tree: Tree, text: str, span: Span) -> ast.NotWith:
+        """not with newsletter-15, staff"""
+        return ast.NotWith(self.names(tree.children[0]), text, span)
+
+    def c_advertised(self, tree: Tree, text: str, span: Span) -> ast.Advertised:
+        """advertised as price reduction"""
+        return ast.Advertised(span)
+
+    def c_on_return(self, tree: Tree, text: str, span: Span) -> ast.OnReturn:
+        """on return reprice what is kept"""
+        return ast.OnReturn(span)
+
+    def c_funded(self, tree: Tree, text: str, span: Span) -> ast.Funded:
+        """funded 60% by supplier "Pastella", rest by us"""
+        shares = []
+        percent: ast.Percent | None = None
+        for part in tree.children:
+            if getattr(part, "type", "") == "PERCENT":
+                percent = self.percent(part)
+            else:
+                shares.append(ast.Share(percent, self.payer(part)))
+                percent = None
+        self.listed(len(shares), span)
+        return ast.Funded(tuple(shares), text, span)
+
+    def payer(self, tree: Tree) -> ast.Payer:
+        """us, supplier "Pastella", partner "Kiosk 24" """
+        if tree.data == "us":
+            return ast.Payer("us", None, self.line_span(tree))
+        word = tree.children[0]
+        kind = cast(Literal["supplier", "partner"], str(word))
+        return ast.Payer(kind, self.quoted(tree.children[1]), self.between(word, tree.children[1]))
+
+    def c_variants(self, tree: Tree, text: str, span: Span) -> ast.Variants:
+        """variants by customer { … }"""
+        by, *arms = tree.children
+        self.listed(len(arms), span)
+        subject = cast(Literal["customer", "household", "basket"], str(by.children[0]))
+        return ast.Variants(subject, self.whole(arms, self.arm), text, span)
+
+    def arm(self, tree: Tree) -> ast.Arm:
+        """variant ten 90% get 10% off fashion; control 10%"""
+        text, span = self.text(tree), self.line_span(tree)
+        if tree.data == "control":
+            return ast.Arm(None, self.percent(tree.children[0]), None, text, span)
+        name, share, reward = tree.children
+        return ast.Arm(self.name(name), self.percent(share), self.reward(reward), text, span)
 
     def c_owner(self, tree: Tree, text: str, span: Span) -> ast.Owner:
         """owner "…" """
@@ -793,8 +1053,6 @@ class Builder:
         """One line of a test."""
         span = self.line_span(tree)
         parts = tree.children
-        if tree.data in _UNBUILT_TEST_LINES:
-            return self.later(_UNBUILT_TEST_LINES[tree.data], tree)
         match tree.data:
             case "t_at":
                 return ast.TestAt(self.moment(parts[0]), span)
@@ -809,10 +1067,10 @@ class Builder:
                 per, hundreds = self.per(parts[3]) if len(parts) > 3 else (measure.unit, False)
                 return ast.Buys(0, measure, self.name(parts[1]), price, per, hundreds, span)
             case "t_expect":
-                inner = parts[0]
-                if inner.data in _UNBUILT_TEST_LINES:
-                    return ast.NotYet(_UNBUILT_TEST_LINES[inner.data], span)
-                return self.expectation(inner, self.text(tree), span)
+                return self.expectation(parts[0], self.text(tree), span)
+            case "t_picks":
+                count, sample, _, promotion = parts
+                return ast.Picks(self.integer(count), self.name(sample), self.name(promotion), span)
             case _:
                 return self.given(tree, span)
 
@@ -834,8 +1092,28 @@ class Builder:
                 return ast.Given("used-code", self.quoted(parts[0]).text, self.span(parts[0]))
             case "g_fee":
                 return ast.GivenFee(self.name(parts[0]), self.money(parts[1]), span)
+            case "g_event":
+                return self.given_event(tree, span)
+            case "g_no_event":
+                return ast.GivenNoEvent(self.name(parts[0]), span)
+            case "g_variant":
+                return ast.GivenArm(self.name(parts[0]), self.name(parts[1]), span)
+            case "g_control":
+                return ast.GivenArm(None, self.name(parts[0]), span)
+            case "g_manual":
+                off, base, reason = parts
+                sample = self.name(base.children[0]) if base.data == "t_set" else None
+                return ast.GivenCashier(self.off(off), sample, self.name(reason), span)
             case _:
                 return self.uses(tree, span)
+
+    def given_event(self, tree: Tree, span: Span) -> ast.GivenEvent:
+        """given 2 orders of plants 300 days ago worth EUR 59.90"""
+        count, event, *rest = tree.children
+        of, _ = self.of_where(part for part in rest if hasattr(part, "data"))
+        ago = next(self.duration(part) for part in rest if getattr(part, "type", "") == "DURATION")
+        worth = next((self.money(part) for part in rest if getattr(part, "data", "") == "money"), None)
+        return ast.GivenEvent(self.integer(count), self.name(event), of, ago, worth, span)
 
     def uses(self, tree: Tree, span: Span) -> ast.GivenUses:
         """given 2 uses of pasta-3-for-2 by others 12 days ago worth EUR 1.99"""
@@ -853,10 +1131,16 @@ class Builder:
         money: ast.Money | None = None
         count: int | None = None
         because: ast.Name | None = None
+        payer: ast.Payer | None = None
         for part in tree.children:
-            match getattr(part, "type", "money"):
+            match getattr(part, "type", "") or part.data:
                 case "money":
                     money = self.money(part)
+                case "third":
+                    payer = self.payer(part)
+                    name = ast.Name(payer.name.text, payer.name.span) if payer.name else None
+                case "GIFTS":
+                    pass
                 case "INT":
                     count = self.integer(part)
                 case "STRING":
@@ -866,7 +1150,11 @@ class Builder:
                     name = self.name(part)
                 case "NAME":
                     because = self.name(part)
-        return ast.Expect(kind, name, money, count, because, text, span)
+        return ast.Expect(kind, name, money, count, because, text, span, payer)
+
+
+def _decimal(number: int | None) -> Decimal | None:
+    return None if number is None else Decimal(number)
 
 
 def _bounds(kind: str, values: Sequence[_T]) -> tuple[_T | None, _T | None]:

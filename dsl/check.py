@@ -28,8 +28,6 @@ def check(project: Project) -> list[Diagnostic]:
     """Everything that is wrong with the declarations of a project."""
     findings = Findings(project)
     conditions = Conditions(findings)
-    for later in project.unbuilt:
-        findings.add(found(later.code, later.span))
     for table in (project.products, project.places, project.segments):
         for node in table.values():
             conditions.declaration(node)
@@ -180,7 +178,7 @@ def _guards(findings: Findings) -> None:
             for name in never.names:
                 if name.text not in findings.project.products:
                     findings.unknown("P1001", name, findings.project.products, "products")
-        if not guard.nevers and not guard.broken:
+        if not guard.nevers and not guard.floors and not guard.broken:
             findings.add(found("P0207", guard.span))
 
 

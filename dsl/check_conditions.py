@@ -54,8 +54,6 @@ class Conditions:
 
     def declaration(self, node: ast.SetDecl) -> None:
         """A set, places, a segment."""
-        for later in node.unbuilt:
-            self.findings.add(found(later.code, later.span))
         for line in node.lines:
             self.condition(line.condition, line, node.kind)
         if node.kind == "segment" and not node.broken:
@@ -64,8 +62,6 @@ class Conditions:
     def condition(self, condition: ast.Condition, line: ast.Line, scope: str) -> None:
         """Any condition in its scope."""
         match condition:
-            case ast.NotYet():
-                self.findings.add(found(condition.code, condition.span))
             case ast.Block():
                 for inner in condition.lines:
                     self.condition(inner.condition, inner, scope)

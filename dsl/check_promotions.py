@@ -20,6 +20,7 @@ SINGLE: dict[type, str] = {
     ast.WithCode: "with code",
     ast.Buy: "buy",
     ast.Get: "get",
+    ast.Variants: "get",
     ast.InGroup: "group",
     ast.Except: "except",
     ast.Owner: "owner",
@@ -32,6 +33,22 @@ NEEDED = {
     "group": "group ...",
 }
 PER_ITEM = ("best-per-item", "first-per-item")
+BENEFITS = (
+    ast.FreeService,
+    ast.OffFee,
+    ast.FeePrice,
+    ast.Gift,
+    ast.TimesPoints,
+    ast.FixedPoints,
+    ast.NextCode,
+)
+
+
+def is_benefit(reward: ast.Reward) -> bool:
+    """A benefit is granted beside prices; tiers are what their tiers are."""
+    if isinstance(reward, ast.Tiers):
+        return any(isinstance(tier.reward, BENEFITS) for tier in reward.tiers)
+    return isinstance(reward, BENEFITS)
 
 
 class Promotions:
@@ -56,8 +73,6 @@ class Promotions:
         self.once_each(node)
         for clause in node.clauses:
             match clause:
-                case ast.NotYet():
-                    self.report(clause.code, clause.span)
                 case ast.Runs():
                     self.runs(clause)
                 case ast.OnlyOn():
@@ -94,10 +109,6 @@ class Promotions:
         seen: dict[str, ast.Clause] = {}
         for clause in node.clauses:
             what = clause.kind if isinstance(clause, ast.Choice) else SINGLE.get(type(clause), "")
-            if isinstance(clause, ast.NotYet):
-                what = {"P9013": "get", "P9020": "get", "P9014": "buy", "P9015": "buy", "P9016": "buy"}.get(
-                    clause.code, ""
-                )
             if not what:
                 continue
             if what in seen:
@@ -134,10 +145,7 @@ class Promotions:
     def only_on(self, clause: ast.OnlyOn) -> None:
         """Slots that are not empty."""
         for slot in clause.slots:
-            if isinstance(slot, ast.NotYet):
-                self.report(slot.code, slot.span)
-                continue
-            if not slot.days:
+            if not slot.days - slot.but_not:
                 self.report("P3021", slot.span, why="«but not» takes out every day", write="name a day that remains")
             if slot.start and slot.until:
                 if slot.start.seconds == slot.until.seconds:
@@ -172,9 +180,10 @@ class Promotions:
 
     def buy(self, clause: ast.Buy) -> None:
         """At least one, of a set."""
-        self.conditions.products(clause.of)
-        if clause.count < 1:
-            self.report("P2007", clause.span, what="The number of pieces", least=1)
+        for need in clause.needs:
+            self.conditions.products(need.of)
+            if need.measure is None and need.count < 1:
+                self.report("P2007", clause.span, what="The number of pieces", least=1)
 
     # ------------------------------------------------------------------------------------------------ reward and group
 
@@ -191,17 +200,8 @@ class Promotions:
     def reward(self, node: ast.Promotion, get: ast.Get, buy: ast.Buy | None, group: ast.Group | None) -> None:
         """The reward: its amounts, its target, its group."""
         reward = get.reward
-        bought = (
-            node.broken
-            or buy is not None
-            or any(
-                isinstance(clause, ast.NotYet) and clause.code in ("P9014", "P9015", "P9016") for clause in node.clauses
-            )
-        )
+        bought = node.broken or buy is not None
         match reward:
-            case ast.NotYet():
-                self.report(reward.code, reward.span)
-                return
             case ast.PercentOff():
                 self.percent(reward.percent)
                 self.target(reward.target, get, buy, bought)
@@ -214,9 +214,6 @@ class Promotions:
                 self.target(reward.target, get, buy, bought)
             case ast.FixedPrice():
                 self.amount(reward.price, fine=bool(reward.per), free=True)
-                if reward.per and reward.target.kind == "them":
-                    self.report("P9016", get.span)
-                    return
                 self.per(reward.per, get)
                 self.target(reward.target, get, buy, bought)
             case ast.Pick():
@@ -302,7 +299,7 @@ class Promotions:
         """Price rewards or benefits, never both; per piece where the group gives each piece to one promotion."""
         words = {line.kind: line.word for line in group.lines}
         gives = words.get("gives")
-        benefit = isinstance(reward, ast.FreeService)
+        benefit = is_benefit(reward)
         if gives and benefit != (gives == "benefits"):
             other = "a benefit" if benefit else "a price reward"
             write = "choose a group that gives " + ("benefits" if benefit else "discounts")
@@ -314,7 +311,6 @@ class Promotions:
         if not reward.together:
             return
         if reward.target.kind == "them" and bought:
-            self.report("P9028", get.span)
             return
         off = get.text.partition(" off ")[0]
         name = reward.target.name.text if reward.target.name else "..."
@@ -366,9 +362,8 @@ class Promotions:
                 span = clause.text.span
                 cut = Span(span.file, span.line, span.column + 1 + settings.width, span.end_line, span.end_column - 1)
                 self.report("P5001", cut, size=size, most=settings.width)
-        later = any(isinstance(clause, ast.NotYet) and clause.code == "P9027" for clause in node.clauses)
         missing = [language for language in settings.languages if ("label", language) not in seen]
-        if missing and not node.broken and not later:
+        if missing and not node.broken:
             write = f'label {missing[0]} "..."'
             known = " and ".join(settings.languages)
             self.report(

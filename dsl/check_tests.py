@@ -89,7 +89,7 @@ class Tests:
                 self.report("P7003", node.name.span, what="when it takes place", write="at 2026-09-08 12:00")
             if not channels:
                 self.report("P7003", node.name.span, what="where it takes place", write="sold in ...")
-            if not lines_of(node, ast.Expect) and not lines_of(node, ast.NotYet):
+            if not lines_of(node, ast.Expect):
                 self.report("P7002", node.name.span)
         once: tuple[list[ast.TestAt], list[ast.TestChannel]] = (moments, channels)
         for lines in once:
@@ -101,8 +101,6 @@ class Tests:
         self.facts(node)
         for line in node.lines:
             match line:
-                case ast.NotYet():
-                    self.report(line.code, line.span)
                 case ast.Given():
                     self.given(line)
                 case ast.GivenFee():

@@ -2,6 +2,7 @@
 
 parse  → declarations      each file on its own; what cannot be read is reported and left out
 check  → findings          names, types, meaning; one finding per cause
+machine → findings         what the language has and the engine cannot run yet
 lower  → Programs          only where no finding is an error
 """
 
@@ -15,6 +16,7 @@ from dsl.cases import Case, cases
 from dsl.check import check
 from dsl.diagnostics import Diagnostic, Span, in_order
 from dsl.lower import lower
+from dsl.machine import refused
 from dsl.parse import parse
 from dsl.project import assemble
 from dsl.trails import clause_spans
@@ -49,7 +51,7 @@ def compile_project(files: Mapping[str, bytes]) -> Compilation:
     project, findings = assemble(declarations, files)
     if any(not file.text and file.findings for file in parsed):
         project.incomplete.add("file")
-    findings = [*findings, *check(project)]
+    findings = [*findings, *check(project), *refused(project)]
     diagnostics = in_order([finding for file in parsed for finding in file.findings] + findings)
     sources = {
         name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)

@@ -320,6 +320,14 @@ TABLE: dict[str, Text] = {
         "In a group that applies best, all or first it works.",
     ),
     "P9029": _later("This line of a test is"),
+    "P9030": _later("A reward on the cheapest or dearest of a set without «buy» is"),
+    "P9031": _later("Rounding per piece or per article is", "Without it each reward says how it is rounded."),
+    "P9032": _later("«never price … below» is"),
+    "P9033": _later("«exact» codes are", "Without it blanks and small letters are forgiven."),
+    "P9034": _later("Counting different articles is", "Pieces can be counted:   basket has at least 2 of wine"),
+    "P9035": _later("«with fees» and «without tax» are"),
+    "P9036": _later("«limit … per article» is"),
+    "P9037": _later("An amount off per article is", "Per piece it works:   off shirts each"),
 }
 
 SHOWN_CHARACTERS_MAX = 300  # of a line beside the carets

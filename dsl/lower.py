@@ -169,8 +169,8 @@ def _condition(project: Project, node: ast.Condition, of: str) -> p.Condition:
             return _basket_has(node)
         case ast.Compare():
             return _compare(project, node)
-        case ast.NotYet():
-            raise AssertionError(node.code)
+        case _:
+            raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
 
 
 def _basket_has(node: ast.BasketHas) -> p.Condition:
@@ -363,10 +363,10 @@ def _runs(project: Project, node: ast.Runs) -> p.Runs:
 def _only_on(node: ast.OnlyOn) -> p.OnlyOn:
     slots = []
     for slot in node.slots:
-        assert isinstance(slot, ast.Slot)
         start = slot.start.seconds if slot.start else 0
         until = slot.until.seconds if slot.until else DAY
-        slots.append(p.Slot(days=sum(1 << day for day in slot.days), start=start, until=until))
+        days = slot.days - slot.but_not
+        slots.append(p.Slot(days=sum(1 << day for day in days), start=start, until=until))
     return p.OnlyOn(slots=tuple(slots), text=node.text)
 
 
@@ -381,6 +381,7 @@ def _choice(node: ast.Choice) -> p.Choice:
 
 
 def _target(node: ast.Target) -> p.Target:
+    assert node.kind != "tier"
     return p.Target(kind=node.kind, name=node.name.text if node.name else "")
 
 
@@ -425,8 +426,8 @@ def _reward(project: Project, node: ast.Reward) -> p.Reward:
             return p.PriceTogether(price=_minor(project, node.price), singles=node.singles)
         case ast.FreeService():
             return p.FreeService(service=node.service.text)
-        case ast.NotYet():
-            raise AssertionError(node.code)
+        case _:
+            raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
 
 
 def _step(project: Project, step: ast.LadderStep) -> p.Step:

@@ -64,7 +64,11 @@ class Project:
     sequence: ast.Sequence | None = None
     catalogue: ast.Source | None = None
     stores: ast.Source | None = None
-    unbuilt: list[ast.NotYet] = field(default_factory=list)
+    events: dict[str, ast.Event] = field(default_factory=dict)  # by their word for many
+    event_words: dict[str, str] = field(default_factory=dict)  # both words → the word for many
+    sources: list[ast.Source] = field(default_factory=list)  # tables beside the rules, each once
+    price_lists: dict[str, ast.Source] = field(default_factory=dict)
+    settings_lines: tuple[ast.Setting | ast.CashRounding | ast.BasePoints, ...] = ()
     broken: dict[str, set[str]] = field(default_factory=dict)  # by keyword: names of declarations that are only known
     incomplete: set[str] = field(default_factory=set)
     tables: dict[str, Table | Unreadable | None] = field(default_factory=dict)  # read once; None: there is no such file
@@ -131,17 +135,11 @@ class _Assembly:
             case ast.Schema():
                 if self.once("schema", self.schema, node.span):
                     self.schema = node
-            case ast.Source(kind="catalogue"):
-                if self.once("catalogue", project.catalogue, node.span):
-                    project.catalogue = node
             case ast.Source():
-                if self.once("stores", project.stores, node.span):
-                    project.stores = node
+                self.source(node)
             case ast.Sequence():
                 if self.once("sequence", project.sequence, node.span):
                     project.sequence = node
-            case ast.Unbuilt():
-                project.unbuilt.append(node.what)
             case ast.SetDecl():
                 self.declare(getattr(project, _KINDS[node.kind]), node, node.name, _NOUNS[node.kind])
             case ast.Group():
@@ -162,6 +160,23 @@ class _Assembly:
                     project.broken.setdefault(node.kind, set()).add(node.name.text)
         if getattr(node, "broken", False):
             project.incomplete.add(type(node).__name__.lower())
+
+    def source(self, node: ast.Source) -> None:
+        """One catalogue, one table of stores …; price lists by name."""
+        project = self.project
+        if node.name is not None:
+            known = project.price_lists.setdefault(node.name.text, node)
+            if known is not node:
+                where_first = where(known.span, node.span)
+                self.report("P1015", node.name.span, name=node.name.text, where=where_first)
+                return
+        elif not self.once(node.kind, next((s for s in project.sources if s.kind == node.kind), None), node.span):
+            return
+        project.sources.append(node)
+        if node.kind == "catalogue":
+            project.catalogue = node
+        elif node.kind == "stores":
+            project.stores = node
 
     def once(self, what: str, first: object, span: Span) -> bool:
         """There is one of these in a project."""
@@ -202,16 +217,17 @@ class _Assembly:
     def read_settings(self, node: ast.Settings) -> None:
         """Each line once."""
         into = self.project.settings
+        self.project.settings_lines = node.lines
+        kinds = {ast.CashRounding: "cash rounding", ast.BasePoints: "points"}
         seen: set[str] = set()
         for line in node.lines:
-            if isinstance(line, ast.NotYet):
-                self.project.unbuilt.append(line)
+            kind = line.kind if isinstance(line, ast.Setting) else kinds[type(line)]
+            if kind in seen:
+                self.report("P2010", line.span, name=kind)
                 continue
-            if line.kind in seen:
-                self.report("P2010", line.span, name=line.kind)
-                continue
-            seen.add(line.kind)
-            self.setting(into, line)
+            seen.add(kind)
+            if isinstance(line, ast.Setting):
+                self.setting(into, line)
         if node.broken:
             return
         for kind, write in (("currency", "currency EUR"), ("timezone", "timezone Europe/Berlin")):
@@ -277,8 +293,8 @@ class _Assembly:
         project = self.project
         lists: dict[str, tuple[str, ...]] = {}
         for part in node.parts:
-            if isinstance(part, ast.NotYet):
-                project.unbuilt.append(part)
+            if isinstance(part, ast.Event):
+                self.event(part)
             elif isinstance(part, ast.NameList):
                 lists[part.kind] = (*lists.get(part.kind, ()), *self.distinct(part.names))
                 if part.kind == "services":
@@ -295,6 +311,16 @@ class _Assembly:
         for part in node.parts:
             if isinstance(part, ast.Entity):
                 self.entity(part)
+
+    def event(self, part: ast.Event) -> None:
+        """Both its words, each once."""
+        for word in (part.many, part.one):
+            if word.text in self.project.event_words:
+                first = self.project.events[self.project.event_words[word.text]]
+                self.report("P1015", word.span, name=word.text, where=where(first.span, word.span))
+                return
+            self.project.event_words[word.text] = part.many.text
+            self.project.events[part.many.text] = part
 
     def entity(self, part: ast.Entity) -> None:
         """The attributes of customers, articles …"""

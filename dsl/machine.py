@@ -1,0 +1,191 @@
+"""What the machine cannot run yet: each such construct is refused with its code, never accepted and ignored.
+
+The parser and the checker know the whole language; this pass alone knows how much of it the engine runs. Whoever
+teaches the engine a construct takes its line out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dsl import ast
+from dsl.clauses import first
+from dsl.diagnostics import Diagnostic, Span, found
+from dsl.project import Project
+
+PER_ITEM = ("best-per-item", "first-per-item")
+
+REWARDS: dict[type, str] = {
+    ast.OffCount: "P9017",
+    ast.PriceOfCount: "P9017",
+    ast.OffPickOf: "P9030",
+    ast.BasketPrice: "P9018",
+    ast.PriceList: "P9005",
+    ast.Cashier: "P9019",
+    ast.OffFee: "P9012",
+    ast.FeePrice: "P9012",
+    ast.Gift: "P9010",
+    ast.TimesPoints: "P9009",
+    ast.FixedPoints: "P9009",
+    ast.NextCode: "P9011",
+    ast.Tiers: "P9013",
+}
+CLAUSES: dict[type, str] = {
+    ast.WithReason: "P9019",
+    ast.Exclusive: "P9021",
+    ast.NotWith: "P9022",
+    ast.Variants: "P9020",
+    ast.Advertised: "P9026",
+    ast.Funded: "P9023",
+    ast.OnReturn: "P9024",
+}
+CONDITIONS: dict[type, str] = {
+    ast.Happened: "P9001",
+    ast.SumOf: "P9001",
+    ast.NthOrder: "P9001",
+    ast.Anniversary: "P9002",
+    ast.SimilarTo: "P9003",
+}
+SETTINGS: dict[type, str] = {ast.CashRounding: "P9008", ast.BasePoints: "P9009"}
+SOURCES = {"prices": "P9005", "holidays": "P9006", "costs": "P9007"}
+TEST_LINES: dict[type, str] = {
+    ast.Picks: "P9010",
+    ast.GivenEvent: "P9001",
+    ast.GivenNoEvent: "P9001",
+    ast.GivenArm: "P9020",
+    ast.GivenCashier: "P9019",
+}
+EXPECTATIONS = {
+    "points": "P9009",
+    "gift": "P9010",
+    "code": "P9011",
+    "funded": "P9023",
+    "refund": "P9029",
+    "hint": "P9025",
+}
+PLACEHOLDER_OPENS = "{"
+
+Refused = tuple[str, Span]
+
+
+def refused(project: Project) -> list[Diagnostic]:
+    """A finding for each construct that the machine cannot run yet."""
+    places = sorted({*_declared(project), *_promotions(project), *_tests(project)}, key=lambda place: place[::-1])
+    return [found(code, span) for code, span in places]
+
+
+def _of(table: dict[type, str], node: object, span: Span) -> Iterator[Refused]:
+    code = table.get(type(node))
+    if code:
+        yield code, span
+
+
+# ---------------------------------------------------------------------------------------------------- declarations
+
+
+def _declared(project: Project) -> Iterator[Refused]:
+    for line in project.settings_lines:
+        yield from _of(SETTINGS, line, line.span)
+        if isinstance(line, ast.Setting) and line.kind == "rounding" and len(line.values) > 1:
+            yield "P9031", line.span
+    for event in project.events.values():
+        yield "P9001", event.span
+    for source in project.sources:
+        if source.kind in SOURCES:
+            yield SOURCES[source.kind], source.span
+    for table in (project.products, project.places, project.segments):
+        for node in table.values():
+            for refresh in node.refresh:
+                yield "P9004", refresh.span
+            yield from _conditions(node.lines)
+    for guard in project.guards.values():
+        for floor in guard.floors:
+            yield "P9032", floor.span
+    for codes in project.codes.values():
+        for code_line in codes.lines:
+            if code_line.kind == "exact":
+                yield "P9033", code_line.span
+
+
+def _conditions(lines: Iterable[ast.Line]) -> Iterator[Refused]:
+    for line in lines:
+        condition = line.condition
+        yield from _of(CONDITIONS, condition, line.span)
+        match condition:
+            case ast.Block():
+                yield from _conditions(condition.lines)
+            case ast.BasketHas(articles=True):
+                yield "P9034", line.span
+            case ast.BasketWorth() if condition.fees or condition.without_tax:
+                yield "P9035", line.span
+
+
+# ---------------------------------------------------------------------------------------------------- promotions
+
+
+def _promotions(project: Project) -> Iterator[Refused]:
+    for promotion in project.promotions.values():
+        group = first(promotion, ast.InGroup)
+        declared = project.groups.get(group.name.text) if group else None
+        mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
+        for clause in promotion.clauses:
+            yield from _clause(clause, per_item=mode in PER_ITEM)
+
+
+def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
+    yield from _of(CLAUSES, clause, clause.span)
+    match clause:
+        case ast.When():
+            yield from _conditions((clause.line,))
+        case ast.OnlyOn():
+            for slot in clause.slots:
+                if ast.HOLIDAY in slot.days | slot.but_not:
+                    yield "P9006", slot.span
+        case ast.Buy():
+            yield from _buy(clause)
+        case ast.Get():
+            yield from _reward(clause.reward, clause.span, per_item=per_item)
+        case ast.Limit(scope="article"):
+            yield "P9036", clause.span
+        case ast.Label(kind="hint"):
+            yield "P9025", clause.span
+        case ast.Label() if PLACEHOLDER_OPENS in clause.text.text:
+            yield "P9027", clause.text.span
+        case _:
+            pass
+
+
+def _buy(clause: ast.Buy) -> Iterator[Refused]:
+    need = clause.needs[0]
+    if len(clause.needs) > 1:
+        yield "P9014", clause.span
+    elif need.one_article:
+        yield "P9015", clause.span
+    elif need.measure is not None:
+        yield "P9016", clause.span
+
+
+def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refused]:
+    yield from _of(REWARDS, reward, span)
+    match reward:
+        case ast.FixedPrice(target=ast.Target(kind="them")) if reward.per:
+            yield "P9016", span
+        case ast.AmountOff(per_article=True):
+            yield "P9037", span
+        case ast.PercentOff() | ast.AmountOff() if reward.target.fees:
+            yield "P9035", span
+        case ast.PercentOff(together=True) | ast.AmountOff(together=True) if reward.target.kind == "them" and per_item:
+            yield "P9028", span
+        case _:
+            pass
+
+
+# ---------------------------------------------------------------------------------------------------- tests
+
+
+def _tests(project: Project) -> Iterator[Refused]:
+    for test in project.tests.values():
+        for line in test.lines:
+            yield from _of(TEST_LINES, line, line.span)
+            if isinstance(line, ast.Expect) and line.kind in EXPECTATIONS:
+                yield EXPECTATIONS[line.kind], line.span
