@@ -17,6 +17,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -241,6 +242,7 @@ class Table:
             _require(numbers.shape == known.shape == (len(self.index),), "a column is not as long as its table")
             _require(numbers.dtype == np.int64, "a column does not hold integers")
             _require(all(isinstance(text, str) for text in texts), "a column's texts are none")
+            _require(all(a < b for a, b in pairwise(texts)), "a column's texts do not ascend")
             if texts:
                 _within(numbers[known], 0, len(texts), "a text of a column")
             if column["name"] == "tax-rate":

@@ -20,7 +20,6 @@ from engine.image import NAMES_MAX, Image, encode_part, manifest
 from engine.instructions import (
     DIMENSIONS,
     FALSE,
-    TRUE,
     Apply,
     Cmp,
     Counted,
@@ -635,7 +634,7 @@ class _Linker:
         judge = Evaluator(len(articles), column, self.sets, currencies[0], micros_per_minor(currencies[0]))
         dynamic = dynamic_sets(self.sets, self.schema.attributes, currencies)
         fixed = [name for name in self.sets if name not in dynamic]
-        member = np.array([judge.member(name) == TRUE for name in fixed], np.bool_).reshape(len(fixed), len(articles))
+        members = [judge.members(name) for name in fixed]
         marks = np.zeros(len(articles), np.int64)
         for guard in self.guards.values():
             for mark, names in (
@@ -648,11 +647,11 @@ class _Linker:
                     self.id(self.set_id, name, "product set")
                     if name not in dynamic:
                         marks |= np.where(judge.member(name) != FALSE, int(mark), 0)
-        fixed_ids = ints([self.set_id[name] for name in fixed])
-        article, which = np.nonzero(member.T)
-        begin = np.searchsorted(article, np.arange(len(articles) + 1)).astype(np.int64)
-        posting = fixed_ids[which] if len(fixed_ids) else ints([])
-        return encode_part({"begin": begin, "sets": posting.astype(np.int64), "marks": marks}, None)
+        sets = np.repeat(ints([self.set_id[name] for name in fixed]), ints([len(rows) for rows in members]))
+        article = np.concatenate([ints([]), *members])
+        order = np.argsort(article, kind="stable")  # of one article the sets stay ascending
+        begin = np.searchsorted(article[order], np.arange(len(articles) + 1)).astype(np.int64)
+        return encode_part({"begin": begin, "sets": sets[order], "marks": marks}, None)
 
     def item_values(self, attribute: str, columns: Mapping[str, Column]) -> Values:
         """An attribute of all articles of the catalogue, defaults filled in."""
