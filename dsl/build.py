@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, Unpack, cast
 
 from dsl import ast, limits
-from dsl.diagnostics import Diagnostic, Span, found
+from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.format import canonical
+from dsl.phrases import say
 from dsl.source import block_end, mask, without_comment
 
 Tree = Any  # lark.Tree | lark.Token; see the module's text
@@ -109,9 +110,9 @@ class Builder:
         if size > limits.LIST_ENTRIES_MAX:
             self.report("P0304", span, size=size, most=limits.LIST_ENTRIES_MAX)
 
-    def report(self, code: str, span: Span, **values: object) -> None:
+    def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
         """Add a finding."""
-        self.findings.append(found(code, span, **values))  # type: ignore[arg-type]
+        self.findings.append(found(code, span, **values))
 
     def whole(self, trees: Iterable[Tree], build: Callable[[Tree], _T]) -> tuple[_T, ...]:
         """The nodes of lines; a line with a finding is left out, so that nothing is said of it twice."""
@@ -129,14 +130,14 @@ class Builder:
         """A whole number within a bound."""
         text = str(leaf).lstrip("0") or "0"
         if len(text) > 15 or int(text) > most:
-            self.report("P0309", self.span(leaf), why=f"at most {most}")
+            self.report("P0309", self.span(leaf), why=say("at most {most}", most=most))
             return 1
         return int(text)
 
     def decimal(self, leaf: Tree, text: str) -> Decimal:
         """A number as written, within a bound."""
         if len(text) > 24:
-            self.report("P0309", self.span(leaf), why="at most 24 digits")
+            self.report("P0309", self.span(leaf), why=say("at most {most} digits", most=24))
             return Decimal(1)
         return Decimal(text)
 
@@ -147,7 +148,7 @@ class Builder:
             text = str(leaf)
             value = self.decimal(leaf, text[3:].strip())
             if value > limits.AMOUNT_UNITS_MAX:
-                self.report("P0309", self.span(leaf), why=f"at most {limits.AMOUNT_UNITS_MAX}")
+                self.report("P0309", self.span(leaf), why=say("at most {most}", most=limits.AMOUNT_UNITS_MAX))
                 value = Decimal(1)
             parts.append((text[:3], value, self.span(leaf)))
         return ast.Money(tuple(parts), self.between(tree.children[0], tree.children[-1]))
@@ -156,7 +157,7 @@ class Builder:
         """A percentage."""
         value = self.decimal(leaf, str(leaf)[:-1].strip())
         if value > limits.PERCENT_MAX:
-            self.report("P0309", self.span(leaf), why=f"at most {limits.PERCENT_MAX}%")
+            self.report("P0309", self.span(leaf), why=say("at most {most}%", most=limits.PERCENT_MAX))
         return ast.Percent(value, self.span(leaf))
 
     def date(self, leaf: Tree) -> ast.Date:
@@ -164,10 +165,10 @@ class Builder:
         try:
             day = datetime.date.fromisoformat(str(leaf))
             if not 1970 <= day.year < 2100:
-                self.report("P0106", self.span(leaf), what="day here", why="years are 1970 to 2099")
+                self.report("P0106", self.span(leaf), what=say("day here"), why=say("years are 1970 to 2099"))
                 day = datetime.date(2000, 1, 1)
         except ValueError:
-            self.report("P0106", self.span(leaf), what="day", why="look at a calendar")
+            self.report("P0106", self.span(leaf), what=say("day"), why=say("look at a calendar"))
             day = datetime.date(2000, 1, 1)
         return ast.Date(day, self.span(leaf))
 
@@ -175,7 +176,7 @@ class Builder:
         """A time of the day that exists."""
         hours, minutes = int(leaf[:2]), int(leaf[3:])
         if minutes > 59 or hours > 24 or (hours == 24 and minutes):
-            self.report("P0106", self.span(leaf), what="time of the day", why="from 00:00 to 24:00")
+            self.report("P0106", self.span(leaf), what=say("time of the day"), why=say("from 00:00 to 24:00"))
             hours = minutes = 0
         return ast.Time(hours * 3600 + minutes * 60, self.span(leaf))
 
@@ -184,7 +185,7 @@ class Builder:
         count, unit = str(leaf).split()
         number = 1
         if len(count) > 9 or not 1 <= int(count) <= limits.DURATION_MAX:
-            self.report("P0309", self.span(leaf), why=f"from 1 to {limits.DURATION_MAX}")
+            self.report("P0309", self.span(leaf), why=say("from 1 to {most}", most=limits.DURATION_MAX))
         else:
             number = int(count)
         singular = cast(Literal["minute", "hour", "day", "week", "month", "year"], unit.rstrip("s"))
@@ -195,7 +196,7 @@ class Builder:
         text, unit = str(leaf).split()
         value = self.decimal(leaf, text)
         if value > limits.MEASURE_MAX:
-            self.report("P0309", self.span(leaf), why=f"at most {limits.MEASURE_MAX} {unit}")
+            self.report("P0309", self.span(leaf), why=say("at most {most} {unit}", most=limits.MEASURE_MAX, unit=unit))
         return ast.Measure(value, unit, self.span(leaf))
 
     def value(self, tree: Tree) -> ast.Value:

@@ -16,6 +16,7 @@ from dsl.check_tests import Tests
 from dsl.data import Unreadable, misfit, typed_columns
 from dsl.diagnostics import Diagnostic, found
 from dsl.findings import Findings
+from dsl.phrases import say
 from dsl.project import Project, table_attributes, where
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
@@ -47,9 +48,9 @@ def check(project: Project) -> list[Diagnostic]:
 def _circles(findings: Findings) -> None:
     project = findings.project
     for what, table in (
-        ("Product sets", project.products),
-        ("Places", project.places),
-        ("Segments", project.segments),
+        (say("Product sets"), project.products),
+        (say("Places"), project.places),
+        (say("Segments"), project.segments),
     ):
         edges = {name: {n.text: n for n in depends_on(node) if n.text in table} for name, node in table.items()}
         for circle in circles({name: sorted(names) for name, names in edges.items()}):
@@ -141,7 +142,7 @@ def _groups(findings: Findings) -> None:
     for group in project.groups.values():
         _group(findings, group)
         if group.name.text not in placed and "sequence" not in project.incomplete:
-            place = f" ({where(sequence.span, group.span)})" if sequence else ""
+            place = say(" ({where})", where=where(sequence.span, group.span)) if sequence else None
             findings.add(found("P3010", group.name.span, name=group.name.text, where=place))
 
 
@@ -154,13 +155,13 @@ def _group(findings: Findings, group: ast.Group) -> None:
         seen[line.kind] = line
     for kind, write in GROUP_LINES.items():
         if kind not in seen and not group.broken:
-            what = {"gives": "gives", "apply": "applies", "prices": "counts from"}[kind]
+            what = {"gives": say("gives"), "apply": say("applies"), "prices": say("counts from")}[kind]
             findings.add(found("P3009", group.name.span, name=group.name.text, what=what, write=write))
     gives, apply, order = (seen.get(kind) for kind in ("gives", "apply", "order"))
     if gives and apply and gives.word == "benefits" and apply.word not in BENEFIT_MODES:
         findings.add(found("P3011", apply.span, word=apply.word.replace("-", " ")))
     if apply and apply.word == "at-most" and apply.count < 1:
-        findings.add(found("P2007", apply.span, what="The number", least=1))
+        findings.add(found("P2007", apply.span, what=say("The number"), least=1))
     for name in order.names if order else ():
         promotion = findings.project.promotions.get(name.text)
         if promotion is None:
@@ -193,13 +194,13 @@ def _codes(findings: Findings) -> None:
             findings.add(found("P2010", line.span, name="each code"))
         for line in uses:
             if line.count < 1:
-                findings.add(found("P2007", line.span, what="How often a code may be used", least=1))
+                findings.add(found("P2007", line.span, what=say("How often a code may be used"), least=1))
         holds = False
         for line in codes.lines:
             if line.kind == "code" and line.value is not None:
                 holds = True
                 if not line.value.text.strip():
-                    findings.add(found("P2007", line.value.span, what="A code's length", least=1))
+                    findings.add(found("P2007", line.value.span, what=say("A code's length"), least=1))
             elif line.kind == "file" and line.value is not None:
                 entries = findings.listed(line.value, ("code", "codes"))
                 holds = holds or entries is None or bool(entries)
@@ -221,31 +222,36 @@ def _table(findings: Findings, path: ast.Quoted, ids: tuple[str, ...], entity: s
         findings.no_file(path)
         return
     if isinstance(table, Unreadable):
-        findings.add(found("P1018", path.span, name=path.text, why=str(table)))
+        findings.add(found("P1018", path.span, name=path.text, why=table.why))
         return
     key = next((name for name in ids if name in table.columns), None)
     if key is None:
-        named = ", ".join(f"«{name}»" for name in list(table.columns)[:6])
-        hint = f"Its first line names the columns, one of them «{ids[0]}»; here they are {named}."[:300]
-        findings.add(found("P1018", path.span, name=path.text, why=f"it has no column «{ids[0]}»", hint=hint))
+        named = tuple(f"«{name[:40]}»" for name in list(table.columns)[:6])
+        hint = say(
+            "Its first line names the columns, one of them «{name}»; here they are {names}.", name=ids[0], names=named
+        )
+        why = say("it has no column «{name}»", name=ids[0])
+        findings.add(found("P1018", path.span, name=path.text, why=why, hint=hint))
         return
     seen: dict[str, int] = {}
     for row, cell in enumerate(table.columns[key]):
         if cell is None:
-            findings.add(misfit(table, row, key, "", "it is empty"))
+            findings.add(misfit(table, row, key, "", say("it is empty")))
             break
         if len(cell) > 256:
-            findings.add(misfit(table, row, key, cell, "it is longer than 256 characters"))
+            findings.add(misfit(table, row, key, cell, say("it is longer than {most} characters", most=256)))
             break
         if cell in seen:
             line = table.lines[seen[cell]]
-            findings.add(misfit(table, row, key, cell, f"line {line} has it too"))
+            findings.add(misfit(table, row, key, cell, say("line {line} has it too", line=line)))
             break
         seen[cell] = row
     for row, cell in enumerate(table.columns.get("time-zone", ()) if entity == "store" else ()):
         if cell is not None and cell not in known_zones():
             guess = did_you_mean(cell, known_zones())
-            why = "there is no such time zone" + (f", did you mean {guess}" if guess else "")
+            why = say("there is no such time zone")
+            if guess:
+                why = say("there is no such time zone, did you mean {name}", name=guess)
             findings.add(misfit(table, row, "time-zone", cell, why))
             break
     project = findings.project

@@ -8,8 +8,9 @@ from dsl import ast
 from dsl.clauses import headings
 from dsl.diagnostics import Diagnostic, found
 from dsl.findings import Findings
+from dsl.phrases import Phrase, did, few, say
 from dsl.project import ENTITIES, WHOSE
-from dsl.values import AttributeInfo, money, scalar, unfit
+from dsl.values import AttributeInfo, money, scalar, unfit, written
 from dsl.vocabulary import OPERATORS, TYPES
 from dsl.wrong_forms import did_you_mean
 from engine.basket import UNITS
@@ -21,12 +22,17 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "segment": ("customer",),
     "when": ("basket", "delivery", "payment", "store", "customer"),
 }
-_NOUN = {"products": "product set", "places": "set of places", "segment": "segment", "when": "promotion's «when»"}
+_NOUN = {
+    "products": say("product set"),
+    "places": say("set of places"),
+    "segment": say("segment"),
+    "when": say("promotion's «when»"),
+}
 _INSTEAD = {
-    ("segment", "basket"): "ask it in «when» of the promotion",
-    ("segment", "item"): "segments know the customer, never the basket",
-    ("when", "item"): "name a set and ask what the basket has of it",
-    ("products", "customer"): "ask it in a segment, and write «for» that segment",
+    ("segment", "basket"): say("ask it in «when» of the promotion"),
+    ("segment", "item"): say("segments know the customer, never the basket"),
+    ("when", "item"): say("name a set and ask what the basket has of it"),
+    ("products", "customer"): say("ask it in a segment, and write «for» that segment"),
 }
 
 
@@ -71,20 +77,20 @@ class Conditions:
                 self.member(condition.name, scope)
             case ast.Consent():
                 if scope in ("products", "places"):
-                    self.wrong_scope(line, scope, "a consent", "customer")
+                    self.wrong_scope(line, scope, say("a consent"), "customer")
                 elif condition.name.text not in self.project.consents:
                     self.findings.unknown("P1009", condition.name, self.project.consents, "schema")
             case ast.BasketHas() | ast.BasketWorth() if scope != "when":
-                self.wrong_scope(line, scope, "the basket", "basket")
+                self.wrong_scope(line, scope, say("the basket"), "basket")
             case ast.BasketHas():
                 self.basket_has(condition)
             case ast.BasketWorth():
                 self.basket_worth(condition)
 
-    def wrong_scope(self, line: ast.Line, scope: str, other: str, entity: str) -> None:
+    def wrong_scope(self, line: ast.Line, scope: str, other: Phrase, entity: str) -> None:
         """A question that cannot be asked here."""
-        write = _INSTEAD.get((scope, entity), "")
-        self.findings.add(found("P3012", line.span, what=_NOUN[scope], other=other, write=write))
+        advice = _INSTEAD.get((scope, entity))
+        self.findings.add(found("P3012", line.span, what=_NOUN[scope], other=other, advice=advice))
 
     def member(self, name: ast.Name, scope: str) -> None:
         """in NAME."""
@@ -116,9 +122,11 @@ class Conditions:
             self.findings.add(found("P0109", condition.span, word=condition.unit))
         for bound in (low, high):
             if condition.unit and bound is not None and (bound * 1000) % 1:
-                self.findings.add(found("P2005", condition.span, currency="A measure", digits=3, write="fewer"))
+                self.findings.add(
+                    found("P2005", condition.span, currency=say("A measure"), digits=3, write=say("fewer"))
+                )
         if low is not None and low < 1 and high is None and not condition.unit:
-            self.findings.add(found("P2007", condition.span, what="«at least»", least=1))
+            self.findings.add(found("P2007", condition.span, what=say("«at least»"), least=1))
 
     def basket_worth(self, condition: ast.BasketWorth) -> None:
         """An amount or two."""
@@ -151,20 +159,22 @@ class Conditions:
         findings = self.findings
         if subject.entity not in ENTITIES:
             guess = did_you_mean(subject.entity, ENTITIES)
-            did = f" Did you mean «{guess}»?" if guess else ""
             fix = f"{guess}.{subject.name}" if guess else None
-            findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did, fix=fix)
+            findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did(guess), fix=fix)
         elif not findings.schema_broken:
             known = sorted(
                 a.name for a in self.project.attributes.values() if a.entity == subject.entity and self.told(a)
             )
             guess = did_you_mean(subject.name, known)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            fix = f"{subject.entity}.{guess}" if guess else None
-            shown = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
-            whose = WHOSE[subject.entity]
             findings.once(
-                "P1004", subject.path, subject.span, whose=whose, name=subject.name, did=did, known=shown, fix=fix
+                "P1004",
+                subject.path,
+                subject.span,
+                whose=WHOSE[subject.entity],
+                name=subject.name,
+                did=did(guess),
+                known=few(known),
+                fix=f"{subject.entity}.{guess}" if guess else None,
             )
         return None
 
@@ -177,8 +187,8 @@ class Conditions:
         subject = node.subject
         if subject.entity in (*ENTITIES, "payment") and subject.entity not in SCOPES[scope]:
             other = subject.path
-            write = _INSTEAD.get((scope, subject.entity), "")
-            self.findings.add(found("P3012", subject.span, what=_NOUN[scope], other=other, write=write))
+            advice = _INSTEAD.get((scope, subject.entity))
+            self.findings.add(found("P3012", subject.span, what=_NOUN[scope], other=other, advice=advice))
             return
         if not subject.name:
             self.chosen(node)
@@ -219,10 +229,10 @@ class Conditions:
         op = node.op.removeprefix("is ").replace(" … ", " ") if node.op not in ("is", "is not") else node.op
         if info.kind in ("one of", "channel"):
             choices = info.choices or self.project.channels
-            can = "choose from: " + ", ".join(choices)
+            can = say("choose from: {words}", words=tuple(choices))
         else:
             fitting = [o for o, row in OPERATORS.items() if info.kind in row.types and "known" not in o]
-            can = "it has: " + ", ".join(fitting)
+            can = say("it has: {words}", words=tuple(fitting))
         self.findings.add(found("P2001", node.span, name=info.name, type=TYPES[info.kind].noun, op=op, can=can))
 
     def values(self, node: ast.Compare, info: AttributeInfo) -> None:
@@ -235,7 +245,7 @@ class Conditions:
                 return
             if node.op in ("is under", "starts with"):
                 if isinstance(value, ast.Quoted) and not value.text.strip("/"):
-                    self.findings.add(found("P2007", value.span, what="The text's length", least=1))
+                    self.findings.add(found("P2007", value.span, what=say("The text's length"), least=1))
                 return
             if info.kind == "money":
                 self.money(value, info)
@@ -246,7 +256,7 @@ class Conditions:
                     continue
                 self.findings.add(result)
             elif result in converted and node.op != "is between":
-                self.findings.add(found("P2010", value.span, name=result if isinstance(result, str) else "this value"))
+                self.findings.add(found("P2010", value.span, name=written(value)))
             else:
                 converted.append(result)
         if node.op == "is between" and len(converted) == 2 and converted[0] > converted[1]:  # type: ignore[operator]
@@ -280,7 +290,7 @@ class Conditions:
         if not isinstance(value, ast.Duration):
             self.findings.add(unfit(info, value))
         elif value.unit in ("minute", "hour"):
-            self.findings.add(found("P2013", value.span, what="date", write="write days, weeks, months or years"))
+            self.findings.add(found("P2013", value.span))
 
     def chosen(self, node: ast.Compare) -> None:
         """payment is …, delivery is …: names of the schema."""
@@ -289,9 +299,9 @@ class Conditions:
         if self.not_known(node):
             return
         if node.op not in ("is", "is not", "is one of", "is not one of", "is known", "is unknown"):
-            can = "choose from: " + ", ".join(names)
+            can = say("choose from: {words}", words=names)
             op = node.op.removeprefix("is ")
-            self.findings.add(found("P2001", node.span, name=node.subject.entity, type="choice", op=op, can=can))
+            self.findings.add(found("P2001", node.span, name=node.subject.entity, type=say("choice"), op=op, can=can))
             return
         for value in node.values:
             if not isinstance(value, ast.Word):
@@ -300,9 +310,9 @@ class Conditions:
                         "P2003",
                         value.span,
                         name=node.subject.entity,
-                        type="choice",
-                        other="something else",
-                        write="write a name of the schema",
+                        type=say("choice"),
+                        other=say("something else"),
+                        advice=say("write a name of the schema"),
                     )
                 )
             elif value.text not in names:
@@ -321,6 +331,6 @@ class Conditions:
             info = self.project.attributes.get(line.condition.subject.path)
             asks = line.condition.op not in ("is known", "is unknown")  # whether it was told is nobody's profile
             if asks and info is not None and (info.personal or info.predicted):
-                why = "personal" if info.personal else "predicted by a model"
+                why = say("personal") if info.personal else say("predicted by a model")
                 self.findings.add(found("P4010", line.condition.subject.span, name=info.name, why=why))
                 return

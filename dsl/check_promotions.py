@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from dsl import ast
 from dsl.check_conditions import Conditions
 from dsl.clauses import clauses, first, limit_key
-from dsl.diagnostics import Diagnostic, Span, found
+from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.findings import Findings
+from dsl.phrases import guessed, listed, say
 from dsl.project import where
 from dsl.values import basis_points, money
 from dsl.wrong_forms import near_zone
@@ -32,6 +35,8 @@ NEEDED = {
     "get": "get 10% off ...",
     "group": "group ...",
 }
+_WHICH = {"cheapest": say("cheapest"), "dearest": say("dearest")}
+_MEASURES = {"uses": say("uses"), "baskets": say("baskets"), "saving": say("saving")}
 PER_ITEM = ("best-per-item", "first-per-item")
 BENEFITS = (
     ast.FreeService,
@@ -64,9 +69,9 @@ class Promotions:
         for promotion in self.project.promotions.values():
             self.promotion(promotion)
 
-    def report(self, code: str, span: Span, **values: object) -> None:
+    def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
         """Add a finding."""
-        self.findings.add(found(code, span, **values))  # type: ignore[arg-type]
+        self.findings.add(found(code, span, **values))
 
     def promotion(self, node: ast.Promotion) -> None:
         """One promotion."""
@@ -113,16 +118,16 @@ class Promotions:
                 continue
             if what in seen:
                 line = seen[what].span.line
-                known = f"The first stands in line {line}."
+                known = say("The first stands in line {line}.", line=line)
                 if what == "get":
-                    known += " For two rewards write two promotions."
-                self.report("P0214", clause.span, what=what, known=known)
+                    known = say("The first stands in line {line}. For two rewards write two promotions.", line=line)
+                self.report("P0214", clause.span, word=what, known=known)
             seen.setdefault(what, clause)
         if node.broken:
             return
         for what, write in NEEDED.items():
             if what not in seen:
-                self.report("P3001", node.name.span, name=node.name.text, what=what, write=write)
+                self.report("P3001", node.name.span, name=node.name.text, word=what, write=write)
 
     # ------------------------------------------------------------------------------------------------ when, where, who
 
@@ -130,15 +135,14 @@ class Promotions:
         """From before until, in a zone that exists."""
         if clause.zone and clause.zone.text != "store-time" and clause.zone.text not in known_zones():
             name, guess = clause.zone.text, near_zone(clause.zone.text)
-            say = f"did you mean «{guess}»?" if guess else ""
-            self.findings.once("P1020", name, clause.zone.span, name=name, guess=say, fix=guess)
+            self.findings.once("P1020", name, clause.zone.span, name=name, guess=guessed(guess), fix=guess)
         if clause.until is None:
             return
         begins = (clause.start.date.value, clause.start.time.seconds if clause.start.time else 0)
         until = clause.until
         ends = (until.date.value, until.time.seconds if until.time else 86_400)
         if ends <= begins:
-            self.report("P2011", until.date.span, begins=f"on {clause.start.date.value}")
+            self.report("P2011", until.date.span, begins=say("on {day}", day=str(clause.start.date.value)))
         elif until.time and until.time.seconds == 23 * 3600 + 59 * 60:
             self.report("P3015", until.time.span)
 
@@ -146,12 +150,14 @@ class Promotions:
         """Slots that are not empty."""
         for slot in clause.slots:
             if not slot.days - slot.but_not:
-                self.report("P3021", slot.span, why="«but not» takes out every day", write="name a day that remains")
+                self.report("P3021", slot.span, why=say("«but not» takes out every day"), advice=say("name a day that remains"))
             if slot.start and slot.until:
                 if slot.start.seconds == slot.until.seconds:
-                    self.report("P2011", slot.until.span, begins="at the same time")
+                    self.report("P2011", slot.until.span, begins=say("at the same time"))
                 elif slot.start.seconds == 86_400:
-                    self.report("P2011", slot.start.span, begins="at the end of the day, which is the next day's 00:00")
+                    self.report(
+                        "P2011", slot.start.span, begins=say("at the end of the day, which is the next day's 00:00")
+                    )
                 elif slot.until.seconds == 23 * 3600 + 59 * 60:
                     self.report("P3015", slot.until.span)
 
@@ -162,8 +168,8 @@ class Promotions:
                 self.findings.unknown("P1008", name, self.project.channels, "schema")
         self.findings.twice(clause.names or ())
         if clause.names is None and not self.project.channels and not self.findings.schema_broken:
-            write = "channels stores, webshop   to the schema"
-            self.findings.once("P3016", "channels", clause.span, what="channels", write=write)
+            write = say("channels stores, webshop   to the schema")
+            self.findings.once("P3016", "channels", clause.span, what=say("«channels»"), write=write)
         out = {name.text for name in clause.but_not}
         if clause.names is None and out and out >= set(self.project.channels):
             self.report("P3018", clause.span)
@@ -183,7 +189,7 @@ class Promotions:
         for need in clause.needs:
             self.conditions.products(need.of)
             if need.measure is None and need.count < 1:
-                self.report("P2007", clause.span, what="The number of pieces", least=1)
+                self.report("P2007", clause.span, what=say("The number of pieces"), least=1)
 
     # ------------------------------------------------------------------------------------------------ reward and group
 
@@ -244,9 +250,11 @@ class Promotions:
         if isinstance(converted, Diagnostic):
             self.findings.add(converted)
         elif fine and any(part.value > PRICE_MICROS_MAX for part in converted):
-            self.report("P0309", amount.span, why=f"at most {PRICE_MICROS_MAX // 1_000_000} for one unit")
+            self.report(
+                "P0309", amount.span, why=say("at most {most} for one unit", most=PRICE_MICROS_MAX // 1_000_000)
+            )
         elif not free and any(part.value == 0 for part in converted):
-            self.report("P2007", amount.span, what="The amount", least="the smallest coin")
+            self.report("P2007", amount.span, what=say("The amount"), least=say("the smallest coin"))
 
     def per(self, unit: str, get: ast.Get) -> None:
         """A unit that the engine measures."""
@@ -266,16 +274,16 @@ class Promotions:
     def needs_buy(self, word: str, get: ast.Get, bought: bool) -> None:
         """Bought pieces need a «buy»."""
         if not bought:
-            self.report("P3006", get.span, word=word, write="add:   buy 3 of ...")
+            self.report("P3006", get.span, word=word, advice=say("add:   buy 3 of ..."))
 
     def pick(self, node: ast.Promotion, reward: ast.Pick, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
         """Some of the bought pieces, not more than there are."""
         self.percent(reward.percent)
         self.needs_buy(f"the {reward.which} {reward.count}", get, bought)
         if reward.count < 1:
-            self.report("P2007", reward.count_span, what="The number of pieces", least=1)
+            self.report("P2007", reward.count_span, what=say("The number of pieces"), least=1)
         elif buy is not None and reward.count > buy.count:
-            what = f"The {reward.which} {reward.count}"
+            what = say("The {which} {count}", which=_WHICH[reward.which], count=reward.count)
             self.report("P3008", reward.count_span, what=what, count=buy.count, most=buy.count)
         elif buy is not None and reward.count == buy.count and reward.percent.value == 100:
             self.report("P3007", reward.count_span, name=node.name.text, count=buy.count)
@@ -293,7 +301,9 @@ class Promotions:
                 self.report("P2010", step.span, name=f"every {step.nth}.")
             seen.add(step.nth)
             if buy is not None and step.nth > buy.count:
-                self.report("P3008", step.span, what=f"Number {step.nth}", count=buy.count, most=buy.count)
+                self.report(
+                    "P3008", step.span, what=say("Number {count}", count=step.nth), count=buy.count, most=buy.count
+                )
 
     def fits(self, node: ast.Promotion, reward: ast.Reward, get: ast.Get, group: ast.Group, bought: bool) -> None:
         """Price rewards or benefits, never both; per piece where the group gives each piece to one promotion."""
@@ -301,10 +311,10 @@ class Promotions:
         gives = words.get("gives")
         benefit = is_benefit(reward)
         if gives and benefit != (gives == "benefits"):
-            other = "a benefit" if benefit else "a price reward"
-            write = "choose a group that gives " + ("benefits" if benefit else "discounts")
+            other = say("a benefit") if benefit else say("a price reward")
+            advice = say("choose a group that gives {what}", what="benefits" if benefit else "discounts")
             place = where(group.span, get.span)
-            self.report("P3004", get.span, group=group.name.text, gives=gives, other=other, write=write, where=place)
+            self.report("P3004", get.span, group=group.name.text, gives=gives, other=other, advice=advice, where=place)
             return
         if words.get("apply") not in PER_ITEM or not isinstance(reward, ast.PercentOff | ast.AmountOff):
             return
@@ -324,17 +334,20 @@ class Promotions:
         if clause.saving is not None:
             self.amount(clause.saving)
         elif clause.count < 1:
-            self.report("P2007", clause.span, what="A limit", least=1)
+            self.report("P2007", clause.span, what=say("A limit"), least=1)
         if clause.scope == "basket" and clause.period != "ever":
             self.report(
-                "P3021", clause.span, why="a basket has no period", write="take the period out, or write «per customer»"
+                "P3021",
+                clause.span,
+                why=say("a basket has no period"),
+                advice=say("take the period out, or write «per customer»"),
             )
         if clause.scope == "basket" and clause.measure == "baskets":
             self.report(
                 "P3021",
                 clause.span,
-                why="a basket is one basket",
-                write="write a number of times:   limit 1 per basket",
+                why=say("a basket is one basket"),
+                advice=say("write a number of times:   limit 1 per basket"),
             )
         if clause.scope == "code" and first(node, ast.WithCode) is None and not node.broken:
             self.report("P3013", clause.span)
@@ -345,7 +358,8 @@ class Promotions:
         for clause in clauses(node, ast.Limit):
             key = limit_key(clause)
             if key in seen:
-                self.report("P3020", clause.span, what=f"{clause.measure} per {clause.scope}", line=seen[key].span.line)
+                what = say("{measure} per {scope}", measure=_MEASURES[clause.measure], scope=clause.scope)
+                self.report("P3020", clause.span, what=what, line=seen[key].span.line)
             seen.setdefault(key, clause)
 
     def texts(self, node: ast.Promotion) -> None:
@@ -365,7 +379,7 @@ class Promotions:
         missing = [language for language in settings.languages if ("label", language) not in seen]
         if missing and not node.broken:
             write = f'label {missing[0]} "..."'
-            known = " and ".join(settings.languages)
+            known = listed(settings.languages)
             self.report(
-                "P5002", node.name.span, name=node.name.text, languages=", ".join(missing), write=write, known=known
+                "P5002", node.name.span, name=node.name.text, languages=tuple(missing), write=write, known=known
             )

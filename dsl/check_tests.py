@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Unpack
+
 from dsl import ast
 from dsl.clauses import article_of, clauses, counts, currency_of, lines_of, price_of
 from dsl.data import Table
-from dsl.diagnostics import Diagnostic, Span, found
+from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.findings import Findings
+from dsl.phrases import TAKE_OUT, did, few, say
 from dsl.project import ENTITIES, WHOSE
 from dsl.values import AttributeInfo, exponent_of, money, scalar, unfit
 from dsl.vocabulary import REASONS
@@ -30,9 +34,9 @@ class Tests:
         for test in self.project.tests.values():
             self.test(test)
 
-    def report(self, code: str, span: Span, **values: object) -> None:
+    def report(self, code: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """Add a finding."""
-        self.findings.add(found(code, span, **values))  # type: ignore[arg-type]
+        self.findings.add(found(code, span, fix=fix, **values))
 
     # ------------------------------------------------------------------------------------------------ samples
 
@@ -59,11 +63,16 @@ class Tests:
         if not self.findings.schema_broken:
             known = sorted({a.name for a in self.project.attributes.values() if a.entity == "item"} | set(_OF_SAMPLES))
             guess = did_you_mean(name.text, known)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            shown = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
-            path = f"item.{name.text}"
-            whose = WHOSE["item"]
-            self.findings.once("P1004", path, name.span, whose=whose, name=name.text, did=did, known=shown, fix=guess)
+            self.findings.once(
+                "P1004",
+                f"item.{name.text}",
+                name.span,
+                whose=WHOSE["item"],
+                name=name.text,
+                did=did(guess),
+                known=few(known),
+                fix=guess,
+            )
         return None
 
     def fact(self, info: AttributeInfo, value: ast.Value) -> None:
@@ -86,9 +95,9 @@ class Tests:
         channels = lines_of(node, ast.TestChannel)
         if not node.broken:
             if not moments:
-                self.report("P7003", node.name.span, what="when it takes place", write="at 2026-09-08 12:00")
+                self.report("P7003", node.name.span, what=say("when it takes place"), write="at 2026-09-08 12:00")
             if not channels:
-                self.report("P7003", node.name.span, what="where it takes place", write="sold in ...")
+                self.report("P7003", node.name.span, what=say("where it takes place"), write="sold in ...")
             if not lines_of(node, ast.Expect):
                 self.report("P7002", node.name.span)
         once: tuple[list[ast.TestAt], list[ast.TestChannel]] = (moments, channels)
@@ -129,7 +138,7 @@ class Tests:
                     self.fact(info, line.value)
                 if subject.path == "basket.lines":
                     self.report(
-                        "P7008", line.span, why="«basket.lines» is counted from what is bought", write="take it out"
+                        "P7008", line.span, why=say("«basket.lines» is counted from what is bought"), advice=TAKE_OUT
                     )
             else:
                 repeatable = False
@@ -142,7 +151,10 @@ class Tests:
         """Of customer, basket, store or delivery."""
         if subject.entity == "item":
             self.report(
-                "P7008", subject.span, why="articles are told by samples", write="write a sample and what it «buys»"
+                "P7008",
+                subject.span,
+                why=say("articles are told by samples"),
+                advice=say("write a sample and what it «buys»"),
             )
             return None
         info = self.project.attributes.get(subject.path)
@@ -150,16 +162,18 @@ class Tests:
             return info
         if subject.entity not in ENTITIES:
             guess = did_you_mean(subject.entity, ENTITIES)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            self.findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did)
+            self.findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did(guess))
         elif not self.findings.schema_broken:
             known = sorted(a.name for a in self.project.attributes.values() if a.entity == subject.entity)
             guess = did_you_mean(subject.name, known)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            shown = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
-            whose = WHOSE[subject.entity]
             self.findings.once(
-                "P1004", subject.path, subject.span, whose=whose, name=subject.name, did=did, known=shown
+                "P1004",
+                subject.path,
+                subject.span,
+                whose=WHOSE[subject.entity],
+                name=subject.name,
+                did=did(guess),
+                known=few(known),
             )
         return None
 
@@ -172,16 +186,21 @@ class Tests:
                 name = ast.Name(line.value.text, line.value.span)
                 self.findings.unknown("P1011" if payment else "P1010", name, names, "schema")
         elif line.value is not None:
-            write = "write a name of the schema"
-            what = line.subject.entity
-            self.report("P2003", line.value.span, name=what, type="choice", other="something else", write=write)
+            self.report(
+                "P2003",
+                line.value.span,
+                name=line.subject.entity,
+                type=say("choice"),
+                other=say("something else"),
+                advice=say("write a name of the schema"),
+            )
 
     def given(self, line: ast.Given) -> None:
         """Consents are those of the schema; codes may be any."""
         if line.kind == "consent" and line.name not in self.project.consents:
             self.findings.unknown("P1009", ast.Name(line.name, line.span), self.project.consents, "schema")
         if line.kind in ("code", "used-code") and not line.name.strip():
-            self.report("P2007", line.span, what="A code's length", least=1)
+            self.report("P2007", line.span, what=say("A code's length"), least=1)
 
     def uses(self, line: ast.GivenUses, node: ast.Test) -> None:
         """Uses of a promotion that counts them."""
@@ -225,13 +244,19 @@ class Tests:
         """A sample, a quantity, a price in the test's currency."""
         sample = self.project.samples.get(line.sample.text)
         if line.measure is None and line.count < 1:
-            self.report("P2007", line.span, what="The number of pieces", least=1)
+            self.report("P2007", line.span, what=say("The number of pieces"), least=1)
         if line.measure is not None:
             if line.measure.value <= 0 or -exponent_of(line.measure.value) > 3:
-                self.report("P2007", line.measure.span, what="A measure", least=0.001, write="with at most 3 decimals")
+                self.report(
+                    "P2007",
+                    line.measure.span,
+                    what=say("A measure"),
+                    least=Decimal("0.001"),
+                    advice=say("with at most 3 decimals"),
+                )
             if line.per != line.measure.unit:
-                why = f"the price is per {line.per}, and {line.measure.unit} is bought"
-                self.report("P7008", line.span, why=why, write="write both in one unit")
+                why = say("the price is per {per}, and {unit} is bought", per=line.per, unit=line.measure.unit)
+                self.report("P7008", line.span, why=why, advice=say("write both in one unit"))
         if line.price is not None:
             converted = money(line.price, self.project.settings.currencies, scale="micros")
             if isinstance(converted, Diagnostic):
@@ -264,9 +289,8 @@ class Tests:
             self.amount(line.money, node)
         if line.because is not None and line.because.text not in REASONS:
             guess = did_you_mean(line.because.text, REASONS)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            known = ", ".join(REASONS)
-            self.report("P7001", line.because.span, name=line.because.text, did=did, known=known, fix=guess)
+            name = line.because.text
+            self.report("P7001", line.because.span, name=name, did=did(guess), known=tuple(REASONS), fix=guess)
         if line.name is None:
             return
         match line.kind:
@@ -280,7 +304,9 @@ class Tests:
             case "costs":
                 if line.name.text not in {buys.sample.text for buys in lines_of(node, ast.Buys)}:
                     if line.name.text in self.project.samples:
-                        self.report("P7008", line.name.span, why="it buys no such sample", write="add a «buys» line")
+                        self.report(
+                            "P7008", line.name.span, why=say("it buys no such sample"), advice=say("add a «buys» line")
+                        )
                     else:
                         self.findings.unknown("P1013", line.name, self.project.samples, "sample")
             case _:

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
+from dsl.phrases import Phrase, say
 from dsl.values import EPOCH, MACHINE_TYPES, AttributeInfo
 from engine.basket import PIECE_MICROS_MAX
 from engine.money import EXPONENTS
@@ -34,14 +35,22 @@ class Table:
 class Unreadable(Exception):
     """Why a file is no table, in people's words."""
 
+    def __init__(self, why: Phrase) -> None:
+        super().__init__(str(why))
+        self.why = why
+
 
 def read_table(file: str, data: bytes) -> Table:
     """A CSV or Parquet file with a line of column names. Raises Unreadable."""
     if len(data) > limits.DATA_BYTES_MAX:
-        raise Unreadable(f"it has {len(data)} bytes, at most {limits.DATA_BYTES_MAX} are read")
+        raise Unreadable(
+            say("it has {size} bytes, at most {most} are read", size=len(data), most=limits.DATA_BYTES_MAX)
+        )
     table = _parquet(file, data) if file.endswith(".parquet") else _csv(file, data)
     if table.rows > limits.TABLE_ROWS_MAX:
-        raise Unreadable(f"it has {table.rows} rows, at most {limits.TABLE_ROWS_MAX} are read")
+        raise Unreadable(
+            say("it has {size} rows, at most {most} are read", size=table.rows, most=limits.TABLE_ROWS_MAX)
+        )
     return table
 
 
@@ -58,13 +67,16 @@ def read_list(file: str, data: bytes, headings: Sequence[str]) -> tuple[str, ...
         if cells and (cells[0] or "").strip().lower() in headings:
             cells = cells[1:]
         elif any(len(row) > 1 and any(row[1:]) for _, row in rows):
-            raise Unreadable(f"a list of several columns begins with the name of its first: {', '.join(headings)}")
+            names = tuple(headings)
+            raise Unreadable(say("a list of several columns begins with the name of its first: {names}", names=names))
     entries = tuple(dict.fromkeys(cell.strip() for cell in cells if cell and cell.strip()))
     if len(entries) > limits.LISTED_ENTRIES_MAX:
-        raise Unreadable(f"it has {len(entries)} entries, at most {limits.LISTED_ENTRIES_MAX} are read")
+        most = limits.LISTED_ENTRIES_MAX
+        raise Unreadable(say("it has {size} entries, at most {most} are read", size=len(entries), most=most))
     long = next((entry for entry in entries if len(entry) > limits.TEXT_CHARACTERS_MAX), None)
     if long is not None:
-        raise Unreadable(f"«{long[:20]}…» is longer than {limits.TEXT_CHARACTERS_MAX} characters")
+        most = limits.TEXT_CHARACTERS_MAX
+        raise Unreadable(say("«{entry}…» is longer than {most} characters", entry=long[:20], most=most))
     return entries
 
 
@@ -75,9 +87,9 @@ def _rows(data: bytes) -> list[tuple[int, list[str]]]:
     except UnicodeDecodeError:
         text = "\0"
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise Unreadable("it is a workbook; save the sheet as CSV in UTF-8")
+        raise Unreadable(say("it is a workbook; save the sheet as CSV in UTF-8"))
     if "\0" in text:
-        raise Unreadable("it is not text in UTF-8")
+        raise Unreadable(say("it is not text in UTF-8"))
     first = text.partition("\n")[0]
     delimiter = ";" if first.count(";") > first.count(",") else "\t" if "\t" in first and "," not in first else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -88,8 +100,8 @@ def _rows(data: bytes) -> list[tuple[int, list[str]]]:
             rows.append((begin, row))
             begin = reader.line_num + 1
     except csv.Error as error:
-        why = "a cell is too long" if "larger" in str(error) else "quotes do not fit together"
-        raise Unreadable(f"from line {begin} on {why}") from None
+        why = say("a cell is too long") if "larger" in str(error) else say("quotes do not fit together")
+        raise Unreadable(say("from line {line} on {why}", line=begin, why=why)) from None
     return rows
 
 
@@ -97,7 +109,7 @@ def _csv(file: str, data: bytes) -> Table:
     rows = _rows(data)
     heading = rows[0][1] if rows else []
     if not any(cell.strip() for cell in heading):
-        raise Unreadable("its first line has no names of columns")
+        raise Unreadable(say("its first line has no names of columns"))
     names = [column_name(cell) for cell in heading]
     _unique(names)
     width = len(names)
@@ -107,7 +119,10 @@ def _csv(file: str, data: bytes) -> Table:
         if not any(row):
             continue
         if len(row) != width:
-            raise Unreadable(f"line {number} has {len(row)} cells, the first line has {width}")
+            cells = say(
+                "line {line} has {count} cells, the first line has {first}", line=number, count=len(row), first=width
+            )
+            raise Unreadable(cells)
         lines.append(number)
         for name, cell in zip(names, row, strict=True):
             columns[name].append(cell.strip() or None)
@@ -127,7 +142,7 @@ def _parquet(file: str, data: bytes) -> Table:
             for name, column in zip(names, table.columns, strict=True)
         }
     except (pyarrow.ArrowException, OSError, ValueError, TypeError):
-        raise Unreadable("it is no Parquet file that can be read") from None
+        raise Unreadable(say("it is no Parquet file that can be read")) from None
     return Table(file, columns, table.num_rows, range(1, table.num_rows + 1))
 
 
@@ -152,7 +167,7 @@ def _cell(value: object) -> str | None:
 def _unique(names: Sequence[str]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise Unreadable(f"the column «{twice}» stands there twice")
+        raise Unreadable(say("the column «{name}» stands there twice", name=twice))
 
 
 def column_name(text: str) -> str:
@@ -171,26 +186,30 @@ _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 class _Misfit(Exception):
     """Why a cell does not fit."""
 
+    def __init__(self, why: Phrase) -> None:
+        super().__init__(str(why))
+        self.why = why
+
 
 def _decimal(text: str) -> Decimal:
     if not _NUMBER.fullmatch(text) or abs(Decimal(text)) > 10**12:
-        raise _Misfit("numbers are written with a point" if "," in text else "it is no number")
+        raise _Misfit(say("numbers are written with a point") if "," in text else say("it is no number"))
     return Decimal(text)
 
 
 def _scaled(text: str, scale: int, least: int = 0) -> int:
     value = _decimal(text) * scale
     if value != value.to_integral_value():
-        raise _Misfit("it has too many decimals")
+        raise _Misfit(say("it has too many decimals"))
     if value < least:
-        raise _Misfit("it is negative")
+        raise _Misfit(say("it is negative"))
     return int(value)
 
 
 def _yes_no(text: str) -> int:
     known = {"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}
     if text.lower() not in known:
-        raise _Misfit("it is neither yes nor no")
+        raise _Misfit(say("it is neither yes nor no"))
     return known[text.lower()]
 
 
@@ -198,7 +217,7 @@ def _date(text: str) -> int:
     try:
         return (datetime.date.fromisoformat(text) - EPOCH).days
     except ValueError:
-        raise _Misfit("it is no date like 2026-09-17") from None
+        raise _Misfit(say("it is no date like 2026-09-17")) from None
 
 
 def _percent(text: str) -> int:
@@ -207,7 +226,7 @@ def _percent(text: str) -> int:
 
 def _text(text: str) -> str:
     if len(text) > limits.TEXT_CHARACTERS_MAX:
-        raise _Misfit(f"it is longer than {limits.TEXT_CHARACTERS_MAX} characters")
+        raise _Misfit(say("it is longer than {most} characters", most=limits.TEXT_CHARACTERS_MAX))
     return text
 
 
@@ -216,7 +235,7 @@ def _choice(choices: Sequence[str]) -> CellReader:
 
     def read(text: str) -> str:
         if text not in known:
-            raise _Misfit("choose from: " + ", ".join(choices))
+            raise _Misfit(say("choose from: {words}", words=tuple(choices)))
         return text
 
     return read
@@ -224,7 +243,7 @@ def _choice(choices: Sequence[str]) -> CellReader:
 
 def _score(text: str) -> int:
     if text not in ("1", "2", "3", "4", "5"):
-        raise _Misfit("a score is 1 to 5")
+        raise _Misfit(say("a score is 1 to 5"))
     return int(text) * 1_000_000
 
 
@@ -233,14 +252,14 @@ def _price(currency: str) -> CellReader:
         plain = text.removeprefix(currency).strip()
         micros = _scaled(plain, 1_000_000)
         if micros > PIECE_MICROS_MAX:
-            raise _Misfit("no price is that high")
+            raise _Misfit(say("no price is that high"))
         return micros
 
     return read
 
 
 def _no_list(text: str) -> str:
-    raise _Misfit("lists of texts cannot stand in a table")
+    raise _Misfit(say("lists of texts cannot stand in a table"))
 
 
 def _reader(info: AttributeInfo, channels: Sequence[str], currency: str) -> CellReader:
@@ -277,8 +296,16 @@ def typed_columns(
         info = attributes.get(name)
         currency = code.upper() if code else (currencies[0] if currencies else "")
         if info is not None and info.kind == "money" and (code in _NO_CODES or (name, currency) in seen):
-            again = f"«{seen[name, currency]}» has the same" if (name, currency) in seen else "it names no currency"
-            why = f"its column «{written}»: {again}, write «{name} {currencies[0] if currencies else 'EUR'}»"
+            write = f"{name} {currencies[0] if currencies else 'EUR'}"
+            why = say("its column «{column}»: it names no currency, write «{write}»", column=written, write=write)
+            if (name, currency) in seen:
+                other = seen[name, currency]
+                why = say(
+                    "its column «{column}»: «{other}» has the same, write «{write}»",
+                    column=written,
+                    other=other,
+                    write=write,
+                )
             findings.append(found("P1018", Span(table.file, 1, 1, 1, 2), name=table.file, why=why))
             continue
         if info is None or (code and (info.kind != "money" or currency not in EXPONENTS)):
@@ -293,7 +320,7 @@ def typed_columns(
             try:
                 values[row] = read(cell)
             except _Misfit as why:
-                bad = bad or misfit(table, row, written, cell, str(why))
+                bad = bad or misfit(table, row, written, cell, why.why)
         if bad is not None:
             findings.append(bad)
         machine = MACHINE_TYPES[info.kind]
@@ -308,7 +335,7 @@ def typed_columns(
     return tuple(sorted(columns, key=lambda column: (column.name, column.currency))), findings
 
 
-def misfit(table: Table, row: int, column: str, value: str, why: str) -> Diagnostic:
+def misfit(table: Table, row: int, column: str, value: str, why: Phrase) -> Diagnostic:
     """A cell that does not fit its column."""
     line = table.lines[row]
     span = Span(table.file, line, 1, line, 2)

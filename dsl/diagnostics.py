@@ -13,7 +13,8 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from decimal import Decimal
+from typing import Literal, TypedDict, Unpack, cast
 
 from dsl.phrases import Language, Phrase, Value, filled, say
 
@@ -91,9 +92,51 @@ class Diagnostic:
         }
 
 
+class Gaps(TypedDict, total=False):
+    """What rows leave open. Texts stand as they are in every language: names, values, words of the language, lines to
+    write. What is ours to say, and to translate, is a phrase."""
+
+    advice: Phrase | None  # what to do, where it is more than a line to write
+    begins: Phrase
+    can: Phrase | None
+    circle: str
+    column: str
+    count: int
+    currency: str | Phrase
+    did: Phrase | None  # « Did you mean …?», after a sentence
+    digits: int | Phrase
+    first: str
+    gives: str
+    group: str
+    guess: Phrase | None  # «did you mean …?», on its own
+    hint: Phrase | None
+    known: Phrase | tuple[str | Phrase, ...] | None  # what would fit here
+    language: str
+    languages: tuple[str, ...]
+    least: int | Decimal | Phrase
+    line: int
+    more: Phrase | None
+    most: int
+    name: str
+    op: str
+    other: str | Phrase
+    others: Phrase | None  # how many other lines have the same cause
+    row: int
+    set: str
+    size: int
+    type: Phrase
+    value: str
+    what: Phrase
+    where: Phrase | None
+    whose: Phrase
+    why: Phrase
+    word: str
+    write: str | Phrase  # a line or a part of one, as it should be written
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A row of TABLE: the sentence, the words beside the carets, the help. `{names}` are filled in by `found`."""
+    """A row of TABLE: the sentence, the words beside the carets, the help. Its gaps are those of `Gaps`."""
 
     severity: Severity
     message: str
@@ -124,22 +167,22 @@ TABLE: dict[str, Text] = {
     "P0103": _error("Dates are year-month-day.", "write {write}"),
     "P0104": _error(
         "One condition a line; «{word}» is {what}.",
-        "{write}",
+        "{advice}",
         "{more}",
     ),
     "P0105": _error("Comparisons are written in words.", "write «{write}»"),
     "P0106": _error("There is no such {what}.", "{why}"),
     "P0107": _error("A reward is taken «off» something.", "write «off»"),
-    "P0108": _error('Texts stand between straight quotes, "like this", on one line.', "{write}"),
-    "P0109": _error("«{word}» has no meaning here.", "{write}"),
+    "P0108": _error('Texts stand between straight quotes, "like this", on one line.', "{advice}"),
+    "P0109": _error("«{word}» has no meaning here.", "{advice}"),
     "P0110": _error("A percentage is a number and the sign %.", "write {write}"),
     "P0111": _error("Several values are «{word}».", "write:   {write}"),
     "P0112": _error("Days are Mon, Tue, Wed, Thu, Fri, Sat, Sun; several in a row are «Mon to Fri».", "write {write}"),
     # ---- lines, words and braces
-    "P0201": _error("«{word}» is not a {what} line.{guess}", "{write}", "{known}"),
-    "P0202": _error("«{word}» does not fit here.{guess}", "{write}", "{known}"),
-    "P0203": _error("This line breaks off.", "{write}", "{known}"),
-    "P0204": _error("«{word}» begins nothing that can stand in a file.{guess}", "{write}", "{known}"),
+    "P0201": _error("«{word}» is not {what} line.{did}", "{advice}", "{known}"),
+    "P0202": _error("«{word}» does not fit here.{did}", "{advice}", "{known}"),
+    "P0203": _error("This line breaks off.", "{advice}", "{known}"),
+    "P0204": _error("«{word}» begins nothing that can stand in a file.{did}", "{advice}", "{known}"),
     "P0205": _error("This block is never closed.", "its   }}   is missing"),
     "P0206": _error("This   }}   closes nothing.", "take it out, or look for a missing   {{   above"),
     "P0207": _error("There is nothing in this block.", "write at least one line, or take the block out"),
@@ -155,7 +198,7 @@ TABLE: dict[str, Text] = {
     ),
     "P0211": _error("«is not known» would compare with a value called «known».", "write «is unknown»"),
     "P0213": _error("Names are small letters, digits and single hyphens, a letter first.", "write «{write}»"),
-    "P0214": _error("A promotion has one «{what}» line, and this is the second.", "take one out", "{known}"),
+    "P0214": _error("A promotion has one «{word}» line, and this is the second.", "take one out", "{known}"),
     # ---- sizes
     "P0301": _error(
         "This file is too large: {size} bytes; a file may have {most}.",
@@ -206,34 +249,34 @@ TABLE: dict[str, Text] = {
     "P1018": _error("The file «{name}» cannot be read: {why}.", "", "{hint}"),
     "P1019": _error("«{value}» in column «{column}» does not fit: {why}.", "line {row} of {name}", "{hint}"),
     "P1020": _error("There is no time zone «{name}».", "{guess}", "{others}"),
-    "P1021": _error("A project has one «{what}».", "the first is {where}", "{hint}"),
+    "P1021": _error("A project has one «{word}».", "the first is {where}", "{hint}"),
     "P1022": _error("There is no type «{name}».{did}", "known: {known}"),
     # ---- types and amounts
     "P2001": _error("«{name}» is a {type}, so it has no «{op}».", "{can}"),
     "P2002": _error("«{name}» is never «{value}».", "{guess}", "choose from: {known}"),
-    "P2003": _error("«{name}» is a {type}; this is {other}.", "{write}"),
+    "P2003": _error("«{name}» is a {type}; this is {other}.", "{advice}"),
     "P2004": _error(
         "A percentage cannot limit a promotion.", "a limit is a number of times (2) or an amount (EUR 60.00)"
     ),
     "P2005": _error("{currency} has {digits} decimals.", "write {write}"),
-    "P2006": _error("A percentage is more than 0 and at most 100, with at most two decimals.", "{write}"),
-    "P2007": _error("{what} must be at least {least}.", "{write}"),
+    "P2006": _error("A percentage is more than 0 and at most 100, with at most two decimals.", "{advice}"),
+    "P2007": _error("{what} must be at least {least}.", "{advice}"),
     "P2008": _error("«{name}» is not a currency of this project.", "the settings have: {known}"),
     "P2009": _error("The first bound is above the second.", "write the smaller one first"),
     "P2010": _error("«{name}» stands here twice.", "take one out"),
     "P2011": _error("This ends before it begins.", "it begins {begins}"),
-    "P2012": _error("«{value}» cannot be the default: {why}.", "{write}"),
-    "P2013": _error("A {what} has no hours and minutes to compare.", "{write}"),
+    "P2012": _error("«{value}» cannot be the default: {why}.", "{advice}"),
+    "P2013": _error("A date has no hours and minutes to compare.", "write days, weeks, months or years"),
     "P2014": _error("Both bounds need amounts in the same currencies."),
     # ---- meaning
-    "P3001": _error("The promotion «{name}» has no «{what}» line.", "add:   {write}"),
-    "P3004": _error("«{group}» gives {gives}; this is {other}.", "{write}", "The group is declared in {where}."),
+    "P3001": _error("The promotion «{name}» has no «{word}» line.", "add:   {write}"),
+    "P3004": _error("«{group}» gives {gives}; this is {other}.", "{advice}", "The group is declared in {where}."),
     "P3005": _error(
         "«{group}» gives each piece to one promotion, so it cannot share a reward over many.",
         "write:   {write}",
         "Or move the promotion to a group that applies best, all or first per basket.",
     ),
-    "P3006": _error("«{word}» are the pieces of a «buy» line, and there is none.", "{write}"),
+    "P3006": _error("«{word}» are the pieces of a «buy» line, and there is none.", "{advice}"),
     "P3007": _warning("«{name}» gives everything away.", "{count} of {count} are free"),
     "P3008": _error("{what} of {count} bought pieces: there are not so many.", "at most {most}"),
     "P3009": _error("The group «{name}» does not say what it {what}.", "add:   {write}"),
@@ -245,7 +288,7 @@ TABLE: dict[str, Text] = {
         "apply all, first or at most 1 per basket",
         "Benefits are granted, their savings are never compared.",
     ),
-    "P3012": _error("A {what} cannot ask about {other}.", "{write}"),
+    "P3012": _error("A {what} cannot ask about {other}.", "{advice}"),
     "P3013": _error(
         "«per code» counts uses of codes, and this promotion has no «with code from».", "add:   with code from ..."
     ),
@@ -255,13 +298,13 @@ TABLE: dict[str, Text] = {
         "Without «buy», say what the basket must hold:   when basket has at least {count} of {set}",
     ),
     "P3015": _warning("The last minute is left out: times end just before the moment.", "write the date alone"),
-    "P3016": _error("The project has no «{what}».", "add:   {write}"),
+    "P3016": _error("The project has no {what}.", "add:   {write}"),
     "P3017": _error(
         "«{name}» is not in the group «{group}»; only its own promotions have an order in it.", "take it out"
     ),
     "P3018": _error("This promotion is sold nowhere.", "«but not» takes out every channel"),
     "P3020": _error("Two limits count the same: {what}.", "take one out", "The other stands in line {line}."),
-    "P3021": _error("This limit counts nothing: {why}.", "{write}"),
+    "P3021": _error("This limit counts nothing: {why}.", "{advice}"),
     "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),
     # ---- law and texts
     "P4010": _warning(
@@ -284,7 +327,7 @@ TABLE: dict[str, Text] = {
     "P7007": _error(
         "The promotion «{name}» has no limit that counts this.", "add a limit past the basket, or take the line out"
     ),
-    "P7008": _error("A test must be fit for the engine: {why}.", "{write}"),
+    "P7008": _error("A test must be fit for the engine: {why}.", "{advice}"),
     # ---- not built yet
     "P9001": _later("Events are"),
     "P9002": _later("Anniversaries are"),
@@ -334,12 +377,13 @@ SHOWN_CHARACTERS_MAX = 300  # of a line beside the carets
 
 
 def found(
-    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: Value
+    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: Unpack[Gaps]
 ) -> Diagnostic:
     """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself.
 
     A text among the values is shown as it is: a name, a value, a word of the language. Words of ours are phrases."""
-    return Diagnostic(code, span, tuple(values.items()), None if fix is None else Fix(fix_span or span, fix))
+    filling = cast("tuple[tuple[str, Value], ...]", tuple(values.items()))
+    return Diagnostic(code, span, filling, None if fix is None else Fix(fix_span or span, fix))
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Unpack
 
 from dsl import ast, limits
 from dsl.data import Unreadable
-from dsl.diagnostics import Diagnostic, Span, found
+from dsl.diagnostics import Diagnostic, Gaps, Span, found
+from dsl.phrases import guessed, say
 from dsl.project import Project
 from dsl.vocabulary import SYNONYMS
 from dsl.wrong_forms import did_you_mean
 
 _SAID = {  # words that people take for names
-    ("P1001", "basket"): "write «the basket»",
-    ("P1001", "everything"): "declare it:   products everything { item.sku is known }",
-    ("P1001", "all"): "declare it:   products everything { item.sku is known }",
+    ("P1001", "basket"): say("write «the basket»"),
+    ("P1001", "everything"): say("declare it:   products everything {{ item.sku is known }}"),
+    ("P1001", "all"): say("declare it:   products everything {{ item.sku is known }}"),
 }
 
 
@@ -24,7 +26,7 @@ class Findings:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._found: list[Diagnostic] = []
-        self._unknown: dict[tuple[str, str], list[tuple[Span, dict[str, object]]]] = {}
+        self._unknown: dict[tuple[str, str], list[tuple[Span, str | None, Gaps]]] = {}
 
     def add(self, finding: Diagnostic) -> None:
         """One more."""
@@ -43,12 +45,12 @@ class Findings:
         guess = next(meant, None)
         if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
             guess = did_you_mean(name.text, known)
-        say = f"did you mean «{guess}»?" if guess else _SAID.get((code, name.text), "")
-        self.once(code, name.text, name.span, name=name.text, guess=say, fix=guess)
+        said = guessed(guess) or _SAID.get((code, name.text))
+        self.once(code, name.text, name.span, name=name.text, guess=said, fix=guess)
 
-    def once(self, code: str, key: str, span: Span, **values: object) -> None:
+    def once(self, code: str, key: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """A finding whose cause is one, wherever it shows."""
-        self._unknown.setdefault((code, key), []).append((span, values))
+        self._unknown.setdefault((code, key), []).append((span, fix, values))
 
     def twice(self, names: Iterable[ast.Name]) -> None:
         """Each name of a list once."""
@@ -70,25 +72,25 @@ class Findings:
             self.no_file(path)
             return None
         if isinstance(entries, Unreadable):
-            self.add(found("P1018", path.span, name=path.text, why=str(entries)))
+            self.add(found("P1018", path.span, name=path.text, why=entries.why))
             return None
         return entries
 
     def no_file(self, path: ast.Quoted) -> None:
         """A file that is not there."""
         guess = did_you_mean(path.text, self.project.files)
-        say = f"did you mean «{guess}»?" if guess else ""
-        self.once("P1014", path.text, path.span, name=path.text, guess=say)
+        self.once("P1014", path.text, path.span, name=path.text, guess=guessed(guess))
 
     def all(self) -> list[Diagnostic]:
         """Everything found."""
         result = list(self._found)
         for (code, _), places in self._unknown.items():
             places.sort(key=lambda place: place[0])
-            span, values = places[0]
+            span, fix, values = places[0]
             more = len(places) - 1
-            others = ""
             if more:
-                others = f"Reported once; {more} more {'line uses' if more == 1 else 'lines use'} it."
-            result.append(found(code, span, others=others, **values))  # type: ignore[arg-type]
+                one = say("Reported once; 1 more line uses it.")
+                several = say("Reported once; {count} more lines use it.", count=more)
+                values = {**values, "others": one if more == 1 else several}
+            result.append(found(code, span, fix=fix, **values))
         return result

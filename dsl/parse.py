@@ -19,6 +19,7 @@ import lark
 from dsl import ast, limits
 from dsl.build import Builder
 from dsl.diagnostics import Diagnostic, Span, found
+from dsl.phrases import TAKE_OUT, Phrase, did, say, to_write
 from dsl.source import block_end, lines_of, mask, statement
 from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, SYNONYMS
 from dsl.wrong_forms import Place, did_you_mean, recognise
@@ -28,6 +29,29 @@ _OPENS = re.compile(r"(settings|schema|products|places|segment|group|guard|codes
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FIRST_WORD = re.compile(r"\s*([^\s{}]+)")
 _HEAD = re.compile(r"\s*([a-z]+)\s+(?:([a-z][a-z0-9]*(?:-[a-z0-9]+)*)|\"([^\"]*)\")")
+
+
+_SIGNS = {
+    ",": say("a comma"),
+    ":": say("a colon"),
+    "{": say("an opening brace"),
+    "}": say("a closing brace"),
+}
+_PLACES = {  # where a line stands: «is not … line»
+    "settings": say("a settings"),
+    "schema": say("a schema"),
+    "attributes": say("an attributes"),
+    "event": say("an event"),
+    "products": say("a product set"),
+    "places": say("a places"),
+    "segment": say("a segment"),
+    "group": say("a group"),
+    "guard": say("a guard"),
+    "codes": say("a code set"),
+    "promotion": say("a promotion"),
+    "sample": say("a sample"),
+    "test": say("a test"),
+}
 
 
 class _Words:
@@ -100,7 +124,7 @@ class _File:
         if line.startswith("{"):
             column = self.masked[index].index("{") + 1
             span = Span(self.file, index + 1, column, index + 1, column + 1)
-            known = "A file holds declarations, like   promotion NAME {   with one line for each clause."
+            known = say("A file holds declarations, like   promotion NAME {{   with one line for each clause.")
             self.findings.append(found("P0204", span, word="{", known=known))
             return self.block_after(index)
         if line.startswith("}"):
@@ -232,7 +256,7 @@ class _Declaration:
                 continue
             column = text.index("}") + 1
             span = Span(self.file, number + self.first, column, number + self.first, column + 1)
-            self.findings.append(found("P0109", span, word="}", write="give it a line of its own"))
+            self.findings.append(found("P0109", span, word="}", advice=say("give it a line of its own")))
             self.lines[number] = self.masked[number] = "\n".join("}" * text.count("}"))
             self.broken = True
             count += 1
@@ -273,12 +297,12 @@ class _Declaration:
         span = Span(self.file, self.first, match.start(1) + 1, self.first, match.end(1) + 1)
         self.broken = True
         if guess is None:
-            known = "A file holds: " + ", ".join(sorted(DECLARATIONS)) + "."
+            known = say("A file holds: {words}.", words=tuple(sorted(DECLARATIONS)))
             clause = word in CLAUSES
-            write = "this line belongs into a promotion" if clause else ""
-            self.findings.append(found("P0204", span, word=word, write=write, known="" if clause else known))
+            advice = say("this line belongs into a promotion") if clause else None
+            self.findings.append(found("P0204", span, word=word, advice=advice, known=None if clause else known))
             return False
-        self.findings.append(found("P0204", span, word=word, guess=f" Did you mean «{guess}»?", fix=guess))
+        self.findings.append(found("P0204", span, word=word, did=did(guess), fix=guess))
         for kind in (self.lines, self.masked):
             kind[0] = kind[0][: match.start(1)] + guess + kind[0][match.end(1) :]
         return True
@@ -296,7 +320,7 @@ class _Declaration:
         if closing and comma > 0 and self.masked[comma].rstrip().endswith(","):
             end = len(self.masked[comma].rstrip())
             span = Span(self.file, comma + self.first, end, comma + self.first, end + 1)
-            self.findings.append(found("P0203", span, write="the list goes on after a comma; take it out"))
+            self.findings.append(found("P0203", span, advice=say("the list goes on after a comma; take it out")))
             first, end = statement(self.masked, comma)[0], comma + 1
         elif closing:
             opened = self.opener(index)
@@ -355,15 +379,16 @@ class _Declaration:
     def unfit(self, error: lark.UnexpectedInput, index: int) -> Diagnostic:
         """The word that does not fit, with what would."""
         expected = _expected(error)
-        words = sorted({word for name in expected for word in EXPECTED.get(name, ())} | _keywords(expected))
-        words = [
-            {",": "a comma", ":": "a colon", "{": "an opening brace", "}": "a closing brace"}.get(w, w) for w in words
-        ]
+        fitting = sorted({word for name in expected for word in EXPECTED.get(name, ())} | _keywords(expected), key=str)
+        shown = [_SIGNS.get(str(word), word) for word in fitting]
+        words = [str(word) for word in shown]
         column = getattr(error, "column", 1) or 1
         covered = self.masked[index]
         rest = covered[column - 1 :]
         word_match = re.match(r"[^\s,{}]+|[,{}]", rest)
-        known = "Possible here: " + ", ".join(words[:12]) + (", ..." if len(words) > 12 else "") if words else ""
+        known = (
+            say("Possible here: {words}", words=(*shown[:12], *(["..."] if len(words) > 12 else ()))) if words else None
+        )
         if (
             not word_match
             or _line_of(error) - 1 != index
@@ -371,31 +396,30 @@ class _Declaration:
         ):
             end = len(covered.rstrip())
             line = index + self.first
-            what = f"{words[0]} is missing" if len(words) == 1 else "something is missing here"
-            known = "" if len(words) == 1 else known
-            return found("P0203", Span(self.file, line, end + 1, line, end + 2), write=what, known=known)
+            one = len(words) == 1
+            what = say("{word} is missing", word=shown[0]) if one else say("something is missing here")
+            known = None if one else known
+            return found("P0203", Span(self.file, line, end + 1, line, end + 2), advice=what, known=known)
         word = self.lines[index][column - 1 : column - 1 + word_match.end()]
         line = index + self.first
         span = Span(self.file, line, column, line, column + len(word))
         first_word = not covered[: column - 1].strip()
         guess = _meant(word, words, "NAME" in expected)
-        if words == [*EXPECTED["_NL"]]:
-            return found("P0202", span, word=word, write="begin a new line here, or take it out")
-        if words == [*EXPECTED["STRING"]] and re.fullmatch(r"[\w-]+", word):
-            return found("P0108", span, write=f'write "{word}"', fix=f'"{word}"')
+        if words == _said("_NL"):
+            return found("P0202", span, word=word, advice=say("begin a new line here, or take it out"))
+        if words == _said("STRING") and re.fullmatch(r"[\w-]+", word):
+            return found("P0108", span, advice=to_write(f'"{word}"'), fix=f'"{word}"')
         glued = _glued(word, words)
         if glued:
             return found("P0208", span, write=glued, fix=glued)
-        asks = f" Did you mean «{guess}»?" if guess else ""
         if first_word:
-            return found(
-                "P0201", span, word=word, what=self.place(index), guess=asks, known="" if guess else known, fix=guess
-            )
+            what = self.place(index)
+            return found("P0201", span, word=word, what=what, did=did(guess), known=None if guess else known, fix=guess)
         if len(word) == 1 and not word.isalnum() and word not in ",{}()":
-            return found("P0109", span, word=word, write="take it out")
-        return found("P0202", span, word=word, guess=asks, known="" if guess else known, fix=guess)
+            return found("P0109", span, word=word, advice=TAKE_OUT)
+        return found("P0202", span, word=word, did=did(guess), known=None if guess else known, fix=guess)
 
-    def place(self, index: int) -> str:
+    def place(self, index: int) -> Phrase:
         """What the innermost block around a line is called."""
         depth = 0
         for number in range(index - 1, -1, -1):
@@ -404,9 +428,9 @@ class _Declaration:
                 head = self.masked[number].split("{")[0].split()
                 words = head[:1] if head else []
                 if head[:1] == ["when"] or head[:2] in (["any", "of"], ["all", "of"], ["none", "of"]):
-                    return "condition"
-                return {"products": "product set", "codes": "code set"}.get(words[0], words[0]) if words else "rule"
-        return "file"
+                    return say("a condition")
+                return _PLACES.get(words[0], say("such a")) if words else say("a rule")
+        return say("a file")
 
 
 def _meant(word: str, words: Sequence[str], name_fits: bool) -> str | None:
@@ -418,11 +442,16 @@ def _meant(word: str, words: Sequence[str], name_fits: bool) -> str | None:
     capital = re.fullmatch(r"[A-Z]{3}", word)  # a currency, not a name
     if guess is None and name_fits and word != word.lower() and not capital and _NAME.fullmatch(word.lower()):
         return word.lower()
-    if EXPECTED["LANG"][0] in words and re.fullmatch(r"[A-Z]{2}", word):
+    if _said("LANG")[0] in words and re.fullmatch(r"[A-Z]{2}", word):
         return word.lower()
-    if EXPECTED["CURRENCY"][0] in words and re.fullmatch(r"[a-z]{3}", word):
+    if _said("CURRENCY")[0] in words and re.fullmatch(r"[a-z]{3}", word):
         return word.upper()
     return guess
+
+
+def _said(terminal: str) -> list[str]:
+    """What a terminal is called."""
+    return [str(word) for word in EXPECTED[terminal]]
 
 
 def _line_of(error: lark.UnexpectedInput) -> int:
@@ -464,5 +493,5 @@ def _all_words() -> frozenset[str]:
     return frozenset(
         word
         for value in (*_literals().values(), *(w for ws in EXPECTED.values() for w in ws))
-        for word in value.split()
+        for word in str(value).split()
     )

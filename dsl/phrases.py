@@ -9,6 +9,7 @@ names and values are the same in both: they go into gaps, as texts.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, LiteralString, TypeAlias, Union
@@ -61,3 +62,41 @@ def _shown(value: Value, language: Language) -> str:
             return ", ".join(_shown(part, language) for part in value)
         case _:
             return str(value)
+
+
+# ---------------------------------------------------------------------------------------------------- said often
+
+
+def did(guess: str | None) -> Phrase | None:
+    """« Did you mean …?», after a sentence, where something is near."""
+    return say(" Did you mean «{name}»?", name=guess) if guess else None
+
+
+def guessed(guess: str | None) -> Phrase | None:
+    """«did you mean …?», on its own, where something is near."""
+    return say("did you mean «{name}»?", name=guess) if guess else None
+
+
+def to_write(words: str) -> Phrase:
+    """«write …»."""
+    return say("write {words}", words=words)
+
+
+def in_quotes(words: str) -> Phrase:
+    """«write …», the words in «»."""
+    return say("write «{words}»", words=words)
+
+
+TAKE_OUT = say("take it out")
+
+
+def few(words: Sequence[str], most: int = 6) -> tuple[str, ...]:
+    """The first of many."""
+    return (*words[:most], "...") if len(words) > most else tuple(words)
+
+
+def listed(words: Sequence[str]) -> Phrase:
+    """a, b and c."""
+    if len(words) == 1:
+        return say("{last}", last=words[0])
+    return say("{first} and {last}", first=tuple(words[:-1]), last=words[-1])

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from dsl import ast, limits
 from dsl.data import Table, Unreadable, read_list, read_table
-from dsl.diagnostics import Diagnostic, Span, found
+from dsl.diagnostics import Diagnostic, Gaps, Span, found
+from dsl.phrases import TAKE_OUT, Phrase, did, guessed, say
 from dsl.values import AttributeInfo, scalar
 from dsl.vocabulary import RESERVED, TYPES
 from dsl.wrong_forms import did_you_mean
@@ -21,11 +22,11 @@ from engine.money import EXPONENTS, ROUNDINGS
 ENTITIES = ("customer", "item", "basket", "store", "delivery")
 IDS = ("customer.id", "item.sku", "store.id")  # the id itself, whether the schema lists it or not
 WHOSE = {
-    "customer": "Customers have",
-    "item": "Articles have",
-    "basket": "Baskets have",
-    "store": "Stores have",
-    "delivery": "Deliveries have",
+    "customer": say("Customers have"),
+    "item": say("Articles have"),
+    "basket": say("Baskets have"),
+    "store": say("Stores have"),
+    "delivery": say("Deliveries have"),
 }
 
 
@@ -102,6 +103,15 @@ class Project:
 
 _KINDS = {"products": "products", "places": "places", "segment": "segments"}
 _NOUNS = {"products": "product set", "places": "places", "segment": "segment"}
+NOUNS = {
+    "product set": say("product set"),
+    "service": say("service"),
+    "segment": say("segment"),
+    "places": say("set of places"),
+    "value": say("value"),
+    "promotion": say("promotion"),
+    "sample": say("sample"),
+}
 _D = TypeVar("_D")
 
 
@@ -122,8 +132,8 @@ class _Assembly:
         self.settings: ast.Settings | None = None
         self.schema: ast.Schema | None = None
 
-    def report(self, code: str, span: Span, **values: object) -> None:
-        self.findings.append(found(code, span, **values))  # type: ignore[arg-type]
+    def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
+        self.findings.append(found(code, span, **values))
 
     def add(self, node: ast.Decl) -> None:
         """One declaration."""
@@ -182,7 +192,7 @@ class _Assembly:
         """There is one of these in a project."""
         if first is None:
             return True
-        self.report("P1021", span, what=what, where=where(getattr(first, "span"), span))  # noqa: B009 - any node
+        self.report("P1021", span, word=what, where=where(getattr(first, "span"), span))  # noqa: B009 - any node
         return False
 
     def declare(self, table: dict[str, _D], node: _D, name: ast.Name, noun: str) -> None:
@@ -197,7 +207,7 @@ class _Assembly:
     def reserved(self, name: ast.Name, noun: str) -> None:
         words = RESERVED.get(noun, frozenset())
         if name.text in words:
-            self.report("P1016", name.span, name=name.text, what=noun, known=", ".join(sorted(words)))
+            self.report("P1016", name.span, name=name.text, what=NOUNS[noun], known=tuple(sorted(words)))
 
     # ------------------------------------------------------------------------------------------------ settings
 
@@ -206,7 +216,9 @@ class _Assembly:
         if self.settings is not None:
             self.read_settings(self.settings)
         elif "settings" not in self.project.incomplete:
-            self.report("P3016", nowhere, what="settings", write="settings { … } with currency and timezone")
+            self.report(
+                "P3016", nowhere, what=say("«settings»"), write=say("settings {{ … }} with currency and timezone")
+            )
         if self.schema is not None:
             self.read_schema(self.schema)
         for path in IDS:
@@ -232,7 +244,7 @@ class _Assembly:
             return
         for kind, write in (("currency", "currency EUR"), ("timezone", "timezone Europe/Berlin")):
             if kind not in seen:
-                self.report("P3016", node.span, what=f"{kind}» in its «settings", write=write)
+                self.report("P3016", node.span, what=say("«{word}» in its «settings»", word=kind), write=write)
 
     def setting(self, into: SettingsInfo, line: ast.Setting) -> None:
         """One line."""
@@ -243,7 +255,9 @@ class _Assembly:
                 self.few(into.currencies, line.span)
                 for name in line.values:
                     if name.text not in EXPONENTS:
-                        self.report("P2008", name.span, name=name.text, known="the codes of ISO 4217, like EUR and CHF")
+                        self.report(
+                            "P2008", name.span, name=name.text, known=say("the codes of ISO 4217, like EUR and CHF")
+                        )
             case "timezone":
                 into.timezone = first.text
                 if first.text not in known_zones():
@@ -254,23 +268,26 @@ class _Assembly:
             case "width":
                 width = int(first.text) if len(first.text) < 6 else 0
                 if not 10 <= width <= 200:
-                    self.report("P2007", first.span, what="A receipt's width", least=10, write="and at most 200")
+                    self.report(
+                        "P2007", first.span, what=say("A receipt's width"), least=10, advice=say("and at most 200")
+                    )
                 else:
                     into.width = width
             case "rounding":
                 into.rounding = first.text
                 if first.text not in ROUNDINGS:
                     guess = did_you_mean(first.text, ROUNDINGS)
-                    say = f"did you mean «{guess}»?" if guess else ""
-                    known = ", ".join(ROUNDINGS)
-                    self.report("P2002", first.span, name="rounding", value=first.text, guess=say, known=known)
+                    known = tuple(ROUNDINGS)
+                    self.report(
+                        "P2002", first.span, name="rounding", value=first.text, guess=guessed(guess), known=known
+                    )
             case "tax":
                 into.include_tax = first.text == "include"
 
     def zone_unknown(self, name: ast.Name) -> None:
         """A zone that the table of zones lacks."""
         guess = did_you_mean(name.text, known_zones())
-        self.report("P1020", name.span, name=name.text, guess=f"did you mean «{guess}»?" if guess else "")
+        self.report("P1020", name.span, name=name.text, guess=guessed(guess))
 
     def few(self, names: tuple[str, ...], span: Span) -> None:
         """No more channels or currencies than the engine takes."""
@@ -326,7 +343,7 @@ class _Assembly:
         """The attributes of customers, articles …"""
         if part.name.text not in ENTITIES:
             guess = did_you_mean(part.name.text, ENTITIES)
-            self.report("P1005", part.name.span, name=part.name.text, did=f" Did you mean «{guess}»?" if guess else "")
+            self.report("P1005", part.name.span, name=part.name.text, did=did(guess))
             return
         for attribute in part.attributes:
             info = self.attribute(part.name.text, attribute)
@@ -347,8 +364,7 @@ class _Assembly:
         if kind not in TYPES:
             named = f"list of {written.of}" if kind == "list" else kind
             guess = did_you_mean(named, TYPES)
-            did = f" Did you mean «{guess}»?" if guess else ""
-            self.report("P1022", written.span, name=named, did=did, known=", ".join(TYPES))
+            self.report("P1022", written.span, name=named, did=did(guess), known=tuple(TYPES))
             self.project.incomplete.add("schema")
             return None
         for choice in written.choices:
@@ -356,7 +372,15 @@ class _Assembly:
         choices = self.distinct(written.choices)
         path = f"{entity}.{node.name.text}"
         if path in IDS and kind != "text":
-            self.report("P2003", written.span, name=path, type="text, the id itself", other=f"«{kind}»", write="text")
+            type_ = say("text, the id itself")
+            self.report(
+                "P2003",
+                written.span,
+                name=path,
+                type=type_,
+                other=f"«{kind}»",
+                advice=say("write {words}", words="text"),
+            )
         info = AttributeInfo(
             entity, node.name.text, kind, choices, node.personal, node.predicted, node.default, node.name.span
         )
@@ -367,17 +391,19 @@ class _Assembly:
     def default(self, info: AttributeInfo, value: ast.Value, path: str) -> None:
         """A default is a value of its type."""
         if info.kind in ("money", "list of text") or path in IDS:
-            what = "an id" if path in IDS else f"a {TYPES[info.kind].noun}"
-            self.report("P2012", value.span, value="default", why=f"{what} has none", write="take it out")
+            why = say("a {type} has none", type=TYPES[info.kind].noun) if path not in IDS else say("an id has none")
+            self.report("P2012", value.span, value="default", why=why, advice=TAKE_OUT)
             return
         fitting = scalar(info, value, self.project.channels)
         if isinstance(fitting, Diagnostic):
             self.findings.append(fitting)
 
 
-def where(first: Span, other: Span) -> str:
+def where(first: Span, other: Span) -> Phrase:
     """Where something stands, seen from elsewhere."""
-    return f"in line {first.line}" if first.file == other.file else f"{first.file}:{first.line}"
+    if first.file == other.file:
+        return say("in line {line}", line=first.line)
+    return say("{file}:{line}", file=first.file, line=first.line)
 
 
 def table_attributes(project: Project, entity: str) -> dict[str, AttributeInfo]:

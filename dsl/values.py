@@ -11,6 +11,7 @@ from typing import Literal
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.format import amount, number
+from dsl.phrases import Phrase, guessed, say, to_write
 from dsl.vocabulary import TYPES
 from dsl.wrong_forms import did_you_mean
 from engine.money import EXPONENTS
@@ -69,16 +70,14 @@ def money(
     amounts: dict[str, Amount] = {}
     for currency, units, span in value.parts:
         if currency not in EXPONENTS or (currencies and currency not in currencies):
-            return found("P2008", span, name=currency, known=", ".join(currencies) or "none")
+            return found("P2008", span, name=currency, known=tuple(currencies) or say("none"))
         if currency in amounts:
             return found("P2010", span, name=currency)
         digits = EXPONENTS[currency] if scale == "minor" else 6
         if -exponent_of(units) > digits:
             rounded = units.quantize(Decimal(1).scaleb(-digits))
-            many = f"{digits} decimals" if digits else "no"
-            return found(
-                "P2005", span, currency=currency, digits=many.split(maxsplit=1)[0], write=amount(currency, rounded)
-            )
+            write = amount(currency, rounded)
+            return found("P2005", span, currency=currency, digits=digits or say("no"), write=write)
         scaled = units.scaleb(digits)
         amounts[currency] = Amount(currency=currency, value=int(scaled))
     return tuple(amounts[currency] for currency in sorted(amounts))
@@ -93,7 +92,7 @@ def exponent_of(value: Decimal) -> int:
 def basis_points(percent: ast.Percent) -> int | Diagnostic:
     """Of a reward: more than 0, at most 100%."""
     if not 0 < percent.value <= 100 or -exponent_of(percent.value) > 2:
-        return found("P2006", percent.span, write="from 0.01% to 100%")
+        return found("P2006", percent.span, advice=say("from 0.01% to 100%"))
     return int(percent.value * 100)
 
 
@@ -105,9 +104,8 @@ def scalar(info: AttributeInfo, value: ast.Value, channels: Sequence[str]) -> in
             if word in choices:
                 return word
             guess = did_you_mean(word, choices)
-            say = f"did you mean «{guess}»?" if guess else ""
             return found(
-                "P2002", value.span, name=info.name, value=word, guess=say, known=", ".join(choices), fix=guess
+                "P2002", value.span, name=info.name, value=word, guess=guessed(guess), known=tuple(choices), fix=guess
             )
         case (("text" | "category" | "store" | "list of text"), ast.Quoted(text=text)):
             return text
@@ -115,7 +113,7 @@ def scalar(info: AttributeInfo, value: ast.Value, channels: Sequence[str]) -> in
             return _number(info, decimal, value.span)
         case "percent", ast.Percent(value=decimal):
             if -exponent_of(decimal) > 2:
-                return found("P2006", value.span, write="from 0.01% to 100%")
+                return found("P2006", value.span, advice=say("from 0.01% to 100%"))
             return int(decimal * 100)
         case "yes-no", ast.Word(text="yes" | "no"):
             return int(value.text == "yes")
@@ -131,40 +129,61 @@ def scalar(info: AttributeInfo, value: ast.Value, channels: Sequence[str]) -> in
 
 def _number(info: AttributeInfo, decimal: Decimal, span: Span) -> int | Diagnostic:
     if info.kind == "score-1-to-5" and not (1 <= decimal <= 5 and exponent_of(decimal) >= 0):
-        return found("P2003", span, name=info.name, type="score from 1 to 5", other=number(decimal))
+        return found("P2003", span, name=info.name, type=say("score from 1 to 5"), other=number(decimal))
     if -exponent_of(decimal) > 6 or decimal > 10**12:
-        return found("P2003", span, name=info.name, type="number with at most 6 decimals", other=number(decimal))
+        return found("P2003", span, name=info.name, type=say("number with at most 6 decimals"), other=number(decimal))
     return int(decimal * MILLION)
 
 
 def unfit(info: AttributeInfo, value: ast.Value) -> Diagnostic:
     """The finding for a value of another type."""
     row = TYPES[info.kind]
-    write = f"write {row.literal}"
+    advice = say("write {literal}", literal=row.literal)
     fix = None
     if isinstance(value, ast.Word) and info.kind in ("text", "category", "store", "list of text"):
         fix = f'"{value.text}"'
-        write = f"write {fix}"
+        advice = to_write(fix)
     elif isinstance(value, ast.Quoted) and (value.text in info.choices or value.text in ("yes", "no")):
         fix = value.text
-        write = f"write {fix} without quotes"
+        advice = say("write {words} without quotes", words=fix)
     elif isinstance(value, ast.Number) and info.kind in ("text", "category", "store", "list of text"):
         fix = f'"{number(value.value)}"'
-        write = f"write {fix}"
-    return found("P2003", value.span, name=info.name, type=row.noun, other=described(value), write=write, fix=fix)
+        advice = to_write(fix)
+    return found("P2003", value.span, name=info.name, type=row.noun, other=described(value), advice=advice, fix=fix)
 
 
-def described(value: ast.Value) -> str:
+def written(value: ast.Value) -> str:
+    """A literal, short, as it may stand in a text."""
+    match value:
+        case ast.Money():
+            return " or ".join(amount(currency, units) for currency, units, _ in value.parts)
+        case ast.Percent():
+            return f"{number(value.value)}%"
+        case ast.Number():
+            return number(value.value)
+        case ast.Duration():
+            return f"{value.count} {value.unit}s"
+        case ast.Measure():
+            return f"{number(value.value)} {value.unit}"
+        case ast.Time():
+            return f"{value.seconds // 3600:02d}:{value.seconds // 60 % 60:02d}"
+        case ast.Date():
+            return str(value.value)
+        case _:
+            return value.text
+
+
+def described(value: ast.Value) -> Phrase:
     """What a literal is, in a word."""
-    names: dict[type, str] = {
-        ast.Money: "an amount",
-        ast.Percent: "a percentage",
-        ast.Number: "a number",
-        ast.Date: "a date",
-        ast.Time: "a time",
-        ast.Duration: "a length of time",
-        ast.Measure: "a measure",
-        ast.Quoted: "a text",
-        ast.Word: "a word",
+    names: dict[type, Phrase] = {
+        ast.Money: say("an amount"),
+        ast.Percent: say("a percentage"),
+        ast.Number: say("a number"),
+        ast.Date: say("a date"),
+        ast.Time: say("a time"),
+        ast.Duration: say("a length of time"),
+        ast.Measure: say("a measure"),
+        ast.Quoted: say("a text"),
+        ast.Word: say("a word"),
     }
     return names[type(value)]

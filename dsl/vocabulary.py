@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dsl.phrases import Phrase, say
 from engine.decision import Reason
 
 
@@ -71,27 +72,29 @@ CLAUSES: dict[str, Row] = {
 class TypeRow:
     """A type of attributes. `noun` as messages call it, `literal` as its values are written."""
 
-    noun: str
+    noun: Phrase
     doc: str
-    literal: str
+    literal: Phrase
     example: str
 
 
 TYPES: dict[str, TypeRow] = {
-    "text": TypeRow("text", "any text", 'a text: "Pastella"', "brand: text"),
-    "number": TypeRow("number", "a number, whole or with a point", "a number: 4", "age-limit: number"),
-    "percent": TypeRow("percentage", "a percentage", "a percentage: 30%", "churn-risk: percent"),
-    "yes-no": TypeRow("yes or no", "yes or no", "yes or no", "price-bound: yes-no"),
-    "date": TypeRow("date", "a day", "a date: 2026-09-17", "first-seen: date"),
-    "money": TypeRow("money amount", "an amount in a currency", "an amount: EUR 5.00", "price: money"),
-    "one of": TypeRow("choice", "one of the words listed", "one of its words", "tier: one of silver, gold"),
-    "list of text": TypeRow("list", "several texts", 'texts: "roses", "herbs"', "interests: list of text"),
-    "category": TypeRow("category", "a path in the assortment", 'a path: "Food/Pasta"', "category: category"),
-    "country": TypeRow("country", "a country, two capital letters", "a country: DE", "country: country"),
-    "language": TypeRow("language", "a language, two small letters", "a language: de", "language: language"),
-    "store": TypeRow("store", "the id of a store", 'a store: "0042"', "home-store: store"),
-    "channel": TypeRow("channel", "one of the schema's channels", "a channel: webshop", "channel: channel"),
-    "score-1-to-5": TypeRow("score", "a whole number from 1 to 5", "a score from 1 to 5", "recency: score-1-to-5"),
+    "text": TypeRow(say("text"), "any text", say('a text: "Pastella"'), "brand: text"),
+    "number": TypeRow(say("number"), "a number, whole or with a point", say("a number: 4"), "age-limit: number"),
+    "percent": TypeRow(say("percentage"), "a percentage", say("a percentage: 30%"), "churn-risk: percent"),
+    "yes-no": TypeRow(say("yes or no"), "yes or no", say("yes or no"), "price-bound: yes-no"),
+    "date": TypeRow(say("date"), "a day", say("a date: 2026-09-17"), "first-seen: date"),
+    "money": TypeRow(say("money amount"), "an amount in a currency", say("an amount: EUR 5.00"), "price: money"),
+    "one of": TypeRow(say("choice"), "one of the words listed", say("one of its words"), "tier: one of silver, gold"),
+    "list of text": TypeRow(say("list"), "several texts", say('texts: "roses", "herbs"'), "interests: list of text"),
+    "category": TypeRow(say("category"), "a path in the assortment", say('a path: "Food/Pasta"'), "category: category"),
+    "country": TypeRow(say("country"), "a country, two capital letters", say("a country: DE"), "country: country"),
+    "language": TypeRow(say("language"), "a language, two small letters", say("a language: de"), "language: language"),
+    "store": TypeRow(say("store"), "the id of a store", say('a store: "0042"'), "home-store: store"),
+    "channel": TypeRow(say("channel"), "one of the schema's channels", say("a channel: webshop"), "channel: channel"),
+    "score-1-to-5": TypeRow(
+        say("score"), "a whole number from 1 to 5", say("a score from 1 to 5"), "recency: score-1-to-5"
+    ),
 }
 
 # ---------------------------------------------------------------------------------------------------- operators
@@ -216,7 +219,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 
 # What a place in a line can hold, where it is no keyword: the grammar's terminals in people's words.
-EXPECTED: dict[str, tuple[str, ...]] = {
+EXPECTED: dict[str, tuple[str | Phrase, ...]] = {
     "AT_LEAST": ("at least",),
     "AT_MOST": ("at most",),
     "ONE_OF": ("one of",),
@@ -230,22 +233,22 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "SHIP_FREE": ("ship free",),
     "GIFTS": ("gifts",),
     "USES": ("uses",),
-    "MONEY": ("an amount like EUR 5.00",),
-    "PERCENT": ("a percentage like 10%",),
-    "DURATION": ("a time like 30 days",),
-    "MEASURE": ("a measure like 2.5 kg",),
-    "DATE": ("a date like 2026-09-17",),
-    "TIME": ("a time like 18:00",),
-    "NTH": ("a place like 2nd",),
-    "DECIMAL": ("a number",),
-    "INT": ("a number",),
-    "CURRENCY": ("a currency like EUR",),
-    "COUNTRY": ("a country like DE",),
-    "LANG": ("a language like de",),
-    "DAY": ("a day like Mon",),
-    "ZONE": ("a time zone like Europe/Berlin", "store-time"),
-    "PATH": ("an attribute like customer.tier",),
-    "NAME": ("a name",),
-    "STRING": ('a text like "Pasta"',),
-    "_NL": ("the end of the line",),
+    "MONEY": (say("an amount like EUR 5.00"),),
+    "PERCENT": (say("a percentage like 10%"),),
+    "DURATION": (say("a time like 30 days"),),
+    "MEASURE": (say("a measure like 2.5 kg"),),
+    "DATE": (say("a date like 2026-09-17"),),
+    "TIME": (say("a time like 18:00"),),
+    "NTH": (say("a place like 2nd"),),
+    "DECIMAL": (say("a number"),),
+    "INT": (say("a number"),),
+    "CURRENCY": (say("a currency like EUR"),),
+    "COUNTRY": (say("a country like DE"),),
+    "LANG": (say("a language like de"),),
+    "DAY": (say("a day like Mon"),),
+    "ZONE": (say("a time zone like Europe/Berlin"), "store-time"),
+    "PATH": (say("an attribute like customer.tier"),),
+    "NAME": (say("a name"),),
+    "STRING": (say('a text like "Pasta"'),),
+    "_NL": (say("the end of the line"),),
 }

@@ -16,6 +16,7 @@ from decimal import Decimal
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.format import amount
+from dsl.phrases import TAKE_OUT, Phrase, guessed, in_quotes, say, to_write
 from dsl.zones import known_zones
 
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "Fr.": "CHF", "zł": "PLN", "Kč": "CZK"}
@@ -106,9 +107,11 @@ def _currency_words(place: Place) -> Iterator[Diagnostic]:
         write = amount(hit[1].upper(), Decimal(hit[2].replace(",", ".")))
         yield found("P0102", place.span(*hit.span()), write=write, fix=write)
     for hit in re.finditer(r"^\s*get (\d{1,9}(?:\.\d{1,2})?) (?=off\b)", place.masked):
-        write = f"EUR {hit[1]}" if "." in hit[1] else f"{hit[1]}%, or an amount: EUR {hit[1]}.00"
-        code = "P0102" if "." in hit[1] else "P0110"
-        yield found(code, place.span(*hit.span(1)), write=write)
+        if "." in hit[1]:
+            yield found("P0102", place.span(*hit.span(1)), write=f"EUR {hit[1]}")
+        else:
+            both = say("{percent}, or an amount: {amount}", percent=f"{hit[1]}%", amount=f"EUR {hit[1]}.00")
+            yield found("P0110", place.span(*hit.span(1)), write=both)
     for hit in re.finditer(r"([A-Z]{3}) ?(\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?)(?![\d,])", place.masked):
         write = amount(hit[1], Decimal(hit[2].replace(",", "")))
         yield found("P0101", place.span(*hit.span()), write=write, fix=write)
@@ -118,7 +121,7 @@ def _currency_words(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(
         r"(?<=[A-Z]{3} )[-–](?=\d)|(?<=\s)[-–](?=\d+(?:\.\d+)? ?%|[A-Z]{3} ?\d|\d+\b)", place.masked
     ):
-        yield found("P0109", place.span(*hit.span()), word=hit[0], write="take it out: «off» takes away", fix="")
+        yield found("P0109", place.span(*hit.span()), word=hit[0], advice=say("take it out: «off» takes away"), fix="")
 
 
 def _currency_behind(place: Place) -> Iterator[Diagnostic]:
@@ -140,10 +143,10 @@ def _dates(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(
         r"(?<![\w.])(?:(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})/(\d{1,2})/(\d{1,2}))(?![\w.])", place.masked
     ):
-        write = "it like 2026-09-17"
+        shown: Phrase | str = say("it like 2026-09-17")
         if hit.group(4):
-            write = f"{hit.group(4)}-{int(hit.group(5)):02d}-{int(hit.group(6)):02d}"
-        yield found("P0103", place.span(hit.start(), hit.end()), write=write)
+            shown = f"{hit.group(4)}-{int(hit.group(5)):02d}-{int(hit.group(6)):02d}"
+        yield found("P0103", place.span(hit.start(), hit.end()), write=shown)
     for hit in re.finditer(r"(?<![\w.:-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\w-])", place.masked):
         year_, month_, day_ = hit.groups()
         write = f"{year_}-{int(month_):02d}-{int(day_):02d}"
@@ -176,7 +179,7 @@ def _zones(place: Place) -> Iterator[Diagnostic]:
         guess = guess or next((zone for zone in sorted(known_zones()) if zone.lower().endswith("/" + city)), None)
         guess = guess or next((zone for zone in sorted(known_zones()) if zone.lower() == city), None)
         if guess:
-            yield found("P1020", place.span(*hit.span(1)), name=hit[1], guess=f"did you mean «{guess}»?", fix=guess)
+            yield found("P1020", place.span(*hit.span(1)), name=hit[1], guess=guessed(guess), fix=guess)
 
 
 def _hours(place: Place) -> Iterator[Diagnostic]:
@@ -188,26 +191,29 @@ def _hours(place: Place) -> Iterator[Diagnostic]:
         times = [f"{int(time[1]):02d}:{time[2] or '00'}" for time in whole if time]
         write = f"between {times[0]} and {times[1]}"
         if write != " ".join(hit[0].split()):
-            what = "way to write hours"
-            yield found("P0106", place.span(*hit.span()), what=what, why=f"write {write}", fix=write)
+            what = say("way to write hours")
+            yield found("P0106", place.span(*hit.span()), what=what, why=to_write(write), fix=write)
     hit = re.match(r"\s*(only(?: on)?) +between\b", place.masked)
     if hit:
         write = "only on Mon to Sun"
-        yield found("P0203", place.span(*hit.span(1)), write=f"the days are missing: write «{write}»", fix=write)
+        yield found(
+            "P0203",
+            place.span(*hit.span(1)),
+            advice=say("the days are missing: write «{write}»", write=write),
+            fix=write,
+        )
 
 
 def _times(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(r"(?<![\w.:])(\d):(\d{2})(?![\w:])", place.masked):
         write = f"0{hit.group()}"
-        yield found(
-            "P0106", place.span(hit.start(), hit.end()), what="way to write a time", why=f"write {write}", fix=write
-        )
+        what = say("way to write a time")
+        yield found("P0106", place.span(hit.start(), hit.end()), what=what, why=to_write(write), fix=write)
     for hit in re.finditer(r"(?<![\w.:])(\d{1,2})(?::(\d{2}))? ?(Uhr|am|pm|AM|PM)\b", place.masked):
         hour = int(hit.group(1)) % 24 + (12 if hit.group(3).lower() == "pm" and int(hit.group(1)) < 12 else 0)
         write = f"{hour:02d}:{hit.group(2) or '00'}"
-        yield found(
-            "P0106", place.span(hit.start(), hit.end()), what="way to write a time", why=f"write {write}", fix=write
-        )
+        what = say("way to write a time")
+        yield found("P0106", place.span(hit.start(), hit.end()), what=what, why=to_write(write), fix=write)
 
 
 def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
@@ -222,22 +228,24 @@ def _joined_conditions(place: Place) -> Iterator[Diagnostic]:
         if hit.group() == "or" and re.search(r"[A-Z]{3} ?[0-9.]+ +$", before):
             continue
         block = "any" if hit.group() == "or" else "all"
-        write = "open   any of { ... }" if block == "any" else "write two lines; all lines must hold"
-        what = "a block" if block == "any" else "the next line"
+        advice = say("open   any of {{ ... }}") if block == "any" else say("write two lines; all lines must hold")
+        what = say("a block") if block == "any" else say("the next line")
         value = r"([\w-]+|\"[^\"]*\")"
         same = re.search(rf"([a-z-]+\.[a-z-]+) is {value} +or +(?:(?:\1 )?is )?{value} *$", place.line)
         fix = fix_span = None
         if block == "any" and same:
             fix = f"{same[1]} is one of {same[2]}, {same[3]}"
-            write = f"write:   {fix}"
+            advice = say("write:   {words}", words=fix)
             fix_span = place.span(same.start(), same.end())
-        more = "For different attributes open   any of { ... }   with one condition a line." if block == "any" else ""
+        more = None
+        if block == "any":
+            more = say("For different attributes open   any of {{ ... }}   with one condition a line.")
         yield found(
             "P0104",
             place.span(*hit.span()),
             word=hit.group(),
             what=what,
-            write=write,
+            advice=advice,
             more=more,
             fix=fix,
             fix_span=fix_span,
@@ -271,11 +279,11 @@ def _percent_words(place: Place) -> Iterator[Diagnostic]:
 def _quotes(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(r"[“„”«»‘’'`][^“„”«»‘’'`]*[“„”«»‘’'`]", place.masked):
         write = f'"{hit.group()[1:-1]}"'
-        yield found("P0108", place.span(*hit.span()), write=f"write {write}", fix=write)
+        yield found("P0108", place.span(*hit.span()), advice=to_write(write), fix=write)
         return
     if place.masked.count('"') % 2:
         start = place.masked.rindex('"')
-        yield found("P0108", place.span(start, len(place.line.rstrip())), write='the closing " is missing')
+        yield found("P0108", place.span(start, len(place.line.rstrip())), advice=say('the closing " is missing'))
 
 
 def _percent_limit(place: Place) -> Iterator[Diagnostic]:
@@ -284,16 +292,19 @@ def _percent_limit(place: Place) -> Iterator[Diagnostic]:
         yield found("P2004", place.span(*hit.span(1)))
     hit = re.match(r"\s*limit +(max\.?|maximum|at most|up to|to)(?= +[\dA-Z])", place.masked)
     if hit:
-        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="take it out: a limit is always the most")
+        yield found(
+            "P0109", place.span(*hit.span(1)), word=hit[1], advice=say("take it out: a limit is always the most")
+        )
     hit = re.match(r"\s*limit +(once|one|twice|two)\b", place.masked)
     if hit:
         write = "1" if hit[1] in ("once", "one") else "2"
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write {write}", fix=write)
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=to_write(write), fix=write)
     hit = re.match(r"\s*limit\b.*?(per +(day|week|month|year))\s*$", place.masked)
     if hit:
         per = re.search(r"\b(per +(customer|household|store|code)|in +total)\b", place.masked)
-        write = f"«each {hit[2]}»" if per else f"«per customer each {hit[2]}» or «in total each {hit[2]}»"
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write {write}")
+        each = in_quotes(f"each {hit[2]}")
+        either = say("write «per customer each {period}» or «in total each {period}»", period=hit[2])
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=each if per else either)
 
 
 def _each_or_together(place: Place) -> Iterator[Diagnostic]:
@@ -302,12 +313,14 @@ def _each_or_together(place: Place) -> Iterator[Diagnostic]:
         place.masked,
     )
     if hit and hit[1] != "per":
-        write = f"«off {hit[1]} each» or «off {hit[1]} together»"
+        write = say("«off {name} each» or «off {name} together»", name=hit[1])
         yield found("P0209", place.span(*hit.span(1)), write=write)
     hit = re.match(r"\s*get\s+(?:them|[a-z][a-z0-9-]*)\s+for\s+([A-Z]{3} ?\d+(?:\.\d+)?)\s*$", place.masked)
     if hit:
-        bundle = f" or «get them together for {hit[1]}»" if " them " in hit[0] else ""
-        yield found("P0209", place.span(*hit.span(1)), write=f"«{hit[1]} each»{bundle}")
+        write = say("«{amount} each»", amount=hit[1])
+        if " them " in hit[0]:
+            write = say("«{amount} each» or «get them together for {amount}»", amount=hit[1])
+        yield found("P0209", place.span(*hit.span(1)), write=write)
 
 
 def _any_of(place: Place) -> Iterator[Diagnostic]:
@@ -322,8 +335,8 @@ def _any_of(place: Place) -> Iterator[Diagnostic]:
         )
     hit = re.match(r"\s*for +((?:customer|store|basket)\.[a-z-]+.*\S)", place.masked)
     if hit:
-        write = "name a segment here; a segment asks   customer.tier is gold"
-        yield found("P0202", place.span(*hit.span(1)), word=place.line[hit.start(1) : hit.end(1)], write=write)
+        advice = say("name a segment here; a segment asks   customer.tier is gold")
+        yield found("P0202", place.span(*hit.span(1)), word=place.line[hit.start(1) : hit.end(1)], advice=advice)
 
 
 def _targets(place: Place) -> Iterator[Diagnostic]:
@@ -333,11 +346,11 @@ def _targets(place: Place) -> Iterator[Diagnostic]:
         place.masked,
     )
     if hit and not re.search(r",\s*fewer too|\bevery\b", place.masked):
-        write = "name one set; a set may hold   any of { in ..., in ... }   with one a line"
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write)
+        advice = say("name one set; a set may hold   any of {{ in ..., in ... }}   with one a line")
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=advice)
     hit = re.match(r"\s*get\b.*\boff +(all|the)(?= +(?!basket|cheapest|dearest|fee)[a-z])", place.masked)
     if hit:
-        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="take it out")
+        yield found("P0109", place.span(*hit.span(1)), word=hit[1], advice=TAKE_OUT)
     hit = re.match(r"\s*get +((?:the )?(?:cheapest|dearest)(?: one)?)(?= +(?:free|\d))", place.masked)
     if hit and not re.match(r"the (?:cheapest|dearest)(?= +\d)", place.masked[hit.start(1) :]):
         word = (
@@ -345,21 +358,22 @@ def _targets(place: Place) -> Iterator[Diagnostic]:
             + hit[1].removeprefix("the ").split()[0]
             + ("" if place.masked[hit.end(1) :].lstrip()[0].isdigit() else " 1")
         )
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write «{word}»", fix=word)
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=in_quotes(word), fix=word)
     hit = re.match(r"\s*get +((\d+) free)\s*$", place.masked)
     if hit:
-        write = f"write «the cheapest {hit[2]} free»"
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write, fix=f"the cheapest {hit[2]} free")
+        fix = f"the cheapest {hit[2]} free"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=in_quotes(fix), fix=fix)
     hit = re.match(r"\s*get +([a-z][a-z0-9-]*) (free|half price)\s*$", place.masked)
     if hit and hit[1] != "free":
         percent = "100%" if hit[2] == "free" else "50%"
         fix = f"{percent} off {hit[1]}"
-        yield found("P0202", place.span(hit.start(1), hit.end(2)), word=hit[2], write=f"write «{fix}»", fix=fix)
+        yield found("P0202", place.span(hit.start(1), hit.end(2)), word=hit[2], advice=in_quotes(fix), fix=fix)
     hit = re.match(r"\s*get +((\d+) for (\d+)\b.*\S)", place.masked)
     if hit:
         free = int(hit[2][:6]) - int(hit[3][:6])
-        write = f"write two lines:   buy {hit[2]} of ...   and   get the cheapest {max(free, 1)} free"
-        yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=write)
+        first, second = f"buy {hit[2]} of ...", f"get the cheapest {max(free, 1)} free"
+        advice = say("write two lines:   {first}   and   {second}", first=first, second=second)
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=advice)
 
 
 _UNIT_WORDS = {
@@ -381,14 +395,16 @@ def _per(place: Place) -> Iterator[Diagnostic]:
     unit = _UNITS.get(hit[3].lower(), hit[3])
     write = "each" if unit not in _UNIT_WORDS and unit not in ("ml", "oz") else f"per {unit}"
     fix = None if hit[2] else write
-    also = f" or «per 100 {unit}»" if hit[2] and write != "each" else ""
-    yield found("P0202", place.span(*hit.span(1)), word=hit[1], write=f"write «{write}»{also}", fix=fix)
+    advice = in_quotes(write)
+    if hit[2] and write != "each":
+        advice = say("write «per {unit}» or «per 100 {unit}»", unit=unit)
+    yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=advice, fix=fix)
 
 
 def _comment_signs(place: Place) -> Iterator[Diagnostic]:
     hit = re.match(r"\s*(//|/\*|--|;|\*)", place.masked)
     if hit:
-        yield found("P0109", place.span(*hit.span(1)), word=hit[1], write="a comment begins with   #")
+        yield found("P0109", place.span(*hit.span(1)), word=hit[1], advice=say("a comment begins with   #"))
 
 
 def _bare_texts(place: Place) -> Iterator[Diagnostic]:
@@ -404,9 +420,11 @@ def _bare_texts(place: Place) -> Iterator[Diagnostic]:
             return
         write = f'"{text}"'
         choice = re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text)  # «Gold» may be meant as the choice «gold»
-        also = f"; a choice of the schema is   {text.lower()}" if choice else ""
+        advice = to_write(write)
+        if choice:
+            advice = say("write {words}; a choice of the schema is   {word}", words=write, word=text.lower())
         span = place.span(hit.start(1), hit.start(1) + len(text))
-        yield found("P0108", span, write=f"write {write}{also}", fix=None if choice else write)
+        yield found("P0108", span, advice=advice, fix=None if choice else write)
 
 
 def _values(place: Place) -> Iterator[Diagnostic]:
