@@ -220,7 +220,7 @@ class Conditions:
         value = node.values[0] if node.values else None
         if node.op == "is not" and isinstance(value, ast.Word) and value.text in ("known", "unknown"):
             write = "is unknown" if value.text == "known" else "is known"
-            self.findings.add(found("P0211", node.span, write=write, fix=write))
+            self.findings.add(found("P0211", node.span, word=value.text, write=write, fix=write))
             return True
         return False
 

@@ -150,7 +150,9 @@ class Promotions:
         """Slots that are not empty."""
         for slot in clause.slots:
             if not slot.days - slot.but_not:
-                self.report("P3021", slot.span, why=say("«but not» takes out every day"), advice=say("name a day that remains"))
+                self.report(
+                    "P3021", slot.span, why=say("«but not» takes out every day"), advice=say("name a day that remains")
+                )
             if slot.start and slot.until:
                 if slot.start.seconds == slot.until.seconds:
                     self.report("P2011", slot.until.span, begins=say("at the same time"))

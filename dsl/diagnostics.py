@@ -196,7 +196,7 @@ TABLE: dict[str, Text] = {
         "write «{write}»",
         "For those that are in both, write a segment or places with two lines.",
     ),
-    "P0211": _error("«is not known» would compare with a value called «known».", "write «is unknown»"),
+    "P0211": _error("«is not {word}» would compare with a value called «{word}».", "write «{write}»"),
     "P0213": _error("Names are small letters, digits and single hyphens, a letter first.", "write «{write}»"),
     "P0214": _error("A promotion has one «{word}» line, and this is the second.", "take one out", "{known}"),
     # ---- sizes

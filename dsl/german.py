@@ -6,8 +6,8 @@ Short and impersonal, as a German colleague would say it; words of the language 
 from __future__ import annotations
 
 GERMAN: dict[str, str] = {
-    "": "",
     "error": "Fehler",
     "warning": "Warnung",
     "note": "Hinweis",
+    "did you mean «{name}»?": "gemeint: «{name}»?",
 }

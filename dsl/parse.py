@@ -163,7 +163,7 @@ class _File:
         if word not in DECLARATIONS or "{" in head or below == len(self.lines) or self.masked[below].strip() != "{":
             return False
         span = Span(self.file, index + 1, len(head) + 1, index + 1, len(head) + 2)
-        self.findings.append(found("P0203", span, write="the   {   belongs at the end of this line"))
+        self.findings.append(found("P0203", span, advice=say("the   {{   belongs at the end of this line")))
         self.lines[index] = self.lines[index][: len(head)] + " {"
         self.masked[index] = head + " {"
         self.lines[below] = self.masked[below] = ""
