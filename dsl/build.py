@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeVar, Unpack, cast
 
 from dsl import ast, limits
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
-from dsl.format import canonical
 from dsl.phrases import say
 from dsl.source import block_end, mask, without_comment
+from dsl.spelling import canonical
 
 Tree = Any  # lark.Tree | lark.Token; see the module's text
 

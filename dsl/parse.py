@@ -12,6 +12,7 @@ import importlib.resources
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import lark
@@ -66,12 +67,52 @@ class _Words:
 
 
 @functools.cache
-def parser(strict: bool = False) -> lark.Lark:
-    """The parser of grammar.lark; `strict` proves that it has no conflict and no two terminals that collide."""
+def parser(strict: bool = False, *, places: bool = True) -> lark.Lark:
+    """The parser of grammar.lark; `strict` proves that it has no conflict and no two terminals that collide.
+
+    Without places it is a quarter faster."""
     grammar = importlib.resources.files("dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
     return lark.Lark(
-        grammar, parser="lalr", lexer="contextual", postlex=_Words(), propagate_positions=True, strict=strict
+        grammar, parser="lalr", lexer="contextual", postlex=_Words(), propagate_positions=places, strict=strict
     )
+
+
+def shape(text: str) -> object:
+    """What a text says, to be compared with another: without places, comments, spellings, order of clauses.
+
+    None where its form has errors."""
+    try:
+        return _shape(parser(places=False).parse(text + "\n"))
+    except (lark.UnexpectedInput, RecursionError):
+        return None
+
+
+def _shape(tree: Any) -> tuple[object, ...]:
+    kind = getattr(tree, "type", None)
+    if kind is not None:
+        return _literal(kind, str(tree))
+    parts = [_shape(child) for child in tree.children]
+    if tree.data == "promotion":
+        parts.sort(key=lambda part: str(part[0]))  # stable: several of one kind keep their order
+    return tree.data, *parts
+
+
+def _literal(kind: str, text: str) -> tuple[object, ...]:
+    """The value of a leaf, however it is written."""
+    match kind:
+        case "STRING":
+            return kind, text
+        case "MONEY":
+            return kind, text[:3], Decimal(text[3:].strip())
+        case "PERCENT":
+            return kind, Decimal(text[:-1].strip())
+        case "MEASURE":
+            value, unit = text.split()
+            return kind, Decimal(value), unit
+        case "INT" | "DECIMAL":
+            return "number", Decimal(text)
+        case _:
+            return kind, *text.split()
 
 
 @dataclass(frozen=True, slots=True)

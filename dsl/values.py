@@ -10,8 +10,8 @@ from typing import Literal
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Span, found
-from dsl.format import amount, number
 from dsl.phrases import Phrase, guessed, say, to_write
+from dsl.spelling import amount, number
 from dsl.vocabulary import TYPES
 from dsl.wrong_forms import did_you_mean
 from engine.money import EXPONENTS

@@ -15,8 +15,8 @@ from decimal import Decimal
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
-from dsl.format import amount
 from dsl.phrases import TAKE_OUT, Phrase, guessed, in_quotes, say, to_write
+from dsl.spelling import amount
 from dsl.zones import known_zones
 
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "Fr.": "CHF", "zł": "PLN", "Kč": "CZK"}

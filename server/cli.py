@@ -7,6 +7,7 @@ not with NO_COLOR.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from enum import StrEnum
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
     from dsl.diagnostics import Diagnostic
     from server.client import CallFailed
+    from server.formatting import Formatted
 
 FINE: Final = 0
 FINDINGS: Final = 1
 USAGE: Final = 64
+STDIN: Final = "<stdin>"
 ADDRESS: Final = "127.0.0.1:50051"
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green", "FAIL": "red"}
@@ -145,6 +148,50 @@ def run_tests(
             words = line.split(maxsplit=1)
             _say(line, _COLOURS.get(words[0], "") if words else "")
     if outcome.failed or not outcome.compilation.ok:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command(
+    "fmt",
+    epilog=_examples(
+        "einklang fmt",
+        "einklang fmt --check --diff promotions",
+        "einklang fmt - < summer.promo",
+    ),
+)
+def fmt(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Files, or directories of .promo files; - reads stdin."),
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; end with 1 if a file is not formatted.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+) -> None:
+    """Write rules in their one layout: spacing, amounts, empty lines, the order of a promotion's clauses.
+
+    Comments stay with what they stand beside, and what a text says never changes: both are compared before anything is
+    written. A file whose form has errors is left as it is and named.
+    """
+    from server import formatting
+
+    wanted = paths or [Path()]
+    if wanted == [Path("-")]:
+        results = [formatting.formatted(STDIN, sys.stdin.buffer.read())]
+        if not (check_only or diff):
+            sys.stdout.buffer.write(results[0].after.encode())
+            sys.stdout.buffer.flush()
+    else:
+        results = []
+        try:
+            for result in formatting.format_files(formatting.files_of(wanted)):
+                changes = result.state == "reformatted"
+                results.append(formatting.write(result) if changes and not (check_only or diff) else result)
+        except formatting.NoFiles as error:
+            _usage(str(error))
+    _show_formatted(results, pending=check_only or diff, diff=diff)
+    if any(result.state == "left" or (check_only and result.state == "reformatted") for result in results):
         raise typer.Exit(FINDINGS)
 
 
@@ -362,6 +409,25 @@ def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
     counted = _count(errors, "error") if errors else "no errors"
     also = f", {_count(others, 'warning')}" if others else ""
     _say(f"{_count(len(sources), 'file')} read: {counted}{also}", "red" if errors else "green")
+
+
+def _show_formatted(results: Sequence[Formatted], *, pending: bool, diff: bool) -> None:
+    """What became of files; on stderr where stdout has text."""
+    from dsl.diagnostics import render
+    from server.formatting import difference, summary
+
+    for result in results:
+        if result.state == "left":
+            _say(f"{result.path}: left as it is: {result.why}", "red", to=sys.stderr)
+            for finding in result.findings:
+                _say(render(finding, {result.path: result.before}) + "\n", to=sys.stderr)
+        elif result.state == "reformatted" and diff:
+            for sign, lines in itertools.groupby(difference(result).rstrip("\n").split("\n"), lambda line: line[:1]):
+                _say("\n".join(lines), {"+": "green", "-": "red", "@": "cyan"}.get(sign, ""))
+        elif result.state == "reformatted" and result.path != STDIN:
+            _say(f"{'would reformat' if pending else 'reformatted'} {result.path}", to=sys.stderr)
+    if results[0].path != STDIN:
+        _say(summary(results, pending=pending), to=sys.stderr)
 
 
 def _count(number: int, noun: str) -> str:
