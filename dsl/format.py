@@ -127,8 +127,8 @@ def _read(text: str) -> _Statement:
         comment = raw[len(code) :].rstrip()
         spelt = words(code)
         if not spelt:
-            if comment or (waiting and waiting[-1]) or not waiting:
-                waiting.append(comment)
+            if comment or (waiting[-1] if waiting else open_blocks[-1].inside):
+                waiting.append(comment)  # no empty line below another, or below an opening brace
             continue
         block = open_blocks[-1]
         if spelt == ["}"]:

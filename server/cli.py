@@ -179,7 +179,7 @@ def fmt(
     wanted = paths or [Path()]
     if wanted == [Path("-")]:
         results = [formatting.formatted(STDIN, sys.stdin.buffer.read())]
-        if not (check_only or diff):
+        if not (check_only or diff or results[0].state == "left"):
             sys.stdout.buffer.write(results[0].after.encode())
             sys.stdout.buffer.flush()
     else:
@@ -422,12 +422,20 @@ def _show_formatted(results: Sequence[Formatted], *, pending: bool, diff: bool) 
             for finding in result.findings:
                 _say(render(finding, {result.path: result.before}) + "\n", to=sys.stderr)
         elif result.state == "reformatted" and diff:
-            for sign, lines in itertools.groupby(difference(result).rstrip("\n").split("\n"), lambda line: line[:1]):
-                _say("\n".join(lines), {"+": "green", "-": "red", "@": "cyan"}.get(sign, ""))
+            _say_diff(difference(result))
         elif result.state == "reformatted" and result.path != STDIN:
             _say(f"{'would reformat' if pending else 'reformatted'} {result.path}", to=sys.stderr)
     if results[0].path != STDIN:
         _say(summary(results, pending=pending), to=sys.stderr)
+
+
+def _say_diff(text: str) -> None:
+    """A diff: in colour for people, byte for byte for programs that apply it."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    for sign, lines in itertools.groupby(text.rstrip("\n").split("\n"), lambda line: line[:1]):
+        _say("\n".join(lines), {"+": "green", "-": "red", "@": "cyan"}.get(sign, ""))
 
 
 def _count(number: int, noun: str) -> str:
