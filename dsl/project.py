@@ -76,6 +76,18 @@ class Project:
     lists: dict[str, tuple[str, ...] | Unreadable | None] = field(default_factory=dict)
     codes_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by the code set's name, once they are needed
 
+    def named(self) -> tuple[Mapping[str, ast.Decl], ...]:
+        """What has a meaning that can be said, promotions first."""
+        return (
+            self.promotions,
+            self.segments,
+            self.products,
+            self.places,
+            self.groups,
+            self.guards,
+            self.codes,
+        )
+
     def table(self, path: str) -> Table | Unreadable | None:
         """A table of the project, None where there is no such file."""
         if path not in self.tables:

@@ -5,7 +5,7 @@ sentence(project, "pasta-3-for-2", "de")    # "Von 7. bis 12. September 2026, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from dsl.project import Project
@@ -19,13 +19,14 @@ LANGUAGES = ("en", "de")
 def sentence(project: Project, name: str, language: str = "en") -> str | None:
     """What the declaration of this name means; None: there is none. Of several kinds promotions come first."""
     speaker: Speaker = German(project) if language == "de" else English(project)
-    tables: tuple[tuple[Mapping[str, Any], Callable[[Any], str]], ...] = (
-        (project.promotions, speaker.promotion),
-        (project.segments, speaker.members),
-        (project.products, speaker.members),
-        (project.places, speaker.members),
-        (project.groups, speaker.group),
-        (project.guards, speaker.guard),
-        (project.codes, speaker.codes),
+    say: tuple[Callable[[Any], str], ...] = (
+        speaker.promotion,
+        speaker.members,
+        speaker.members,
+        speaker.members,
+        speaker.group,
+        speaker.guard,
+        speaker.codes,
     )
-    return next((say(table[name]) for table, say in tables if name in table), None)
+    tables = zip(project.named(), say, strict=True)
+    return next((speak(table[name]) for table, speak in tables if name in table), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +31,7 @@ USAGE: Final = 64
 STDIN: Final = "<stdin>"
 ADDRESS: Final = "127.0.0.1:50051"
 
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green", "FAIL": "red"}
 
 
@@ -43,6 +45,13 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Spoken(StrEnum):
+    """In which language a command speaks."""
+
+    EN = "en"
+    DE = "de"
 
 
 class _Group(TyperGroup):
@@ -76,6 +85,7 @@ Project = Annotated[
 Output = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 Address = Annotated[str, typer.Option("--address", "-a", metavar="HOST:PORT", help="The server to ask.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long an answer may take.")]
+Language = Annotated[Spoken, typer.Option("--lang", help="In which language to answer.")]
 Basket = Annotated[str, typer.Argument(metavar="BASKET.json", help="A DecideRequest as protobuf JSON; - reads stdin.")]
 
 
@@ -240,14 +250,18 @@ def decide(
 
 @app.command(
     epilog=_examples(
+        "einklang explain pasta-3-for-2 --lang de",
         "einklang explain P0101",
-        "einklang explain basket.json",
         "einklang explain basket.json -p pasta-3-for-2",
     ),
 )
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="BASKET.json|CODE", help="A basket as for decide, or the code of a finding.")
+        str,
+        typer.Argument(
+            metavar="NAME|CODE|BASKET.json",
+            help="A promotion, segment, set, group or guard; the code of a finding; or a basket as for decide.",
+        ),
     ],
     promotions: Annotated[
         list[str] | None, typer.Option("-p", "--promotion", metavar="NAME", help="Only this one; may repeat.")
@@ -255,14 +269,19 @@ def explain(
     address: Address = ADDRESS,
     timeout: Timeout = 5.0,
     output: Output = Format.TEXT,
+    project: Annotated[Path, typer.Option("--project", metavar="DIR", help="Where the name is declared.")] = Path(),
+    language: Language = Spoken.EN,
 ) -> None:
-    """Say why: of every promotion for a basket, or what a finding's code means.
+    """Say what a promotion means, why a basket got what it got, or what a finding's code means.
 
-    For a basket a server is asked; each promotion shows its reason, and the line that does not hold or what is
-    missing. For a code the page with a failing and a repaired example is shown; no server is needed.
+    A name of the project is said as a sentence. For a code the page with a failing and a repaired example is shown.
+    For a basket a server is asked; each promotion shows its reason, and the line that does not hold or what is missing.
     """
     if _is_code(what):
         _explain_code(what)
+        return
+    if what != "-" and not Path(what).exists() and _NAME.fullmatch(what):
+        _explain_name(what, project, language)
         return
     from einklang.v1 import decision_pb2, decision_pb2_grpc
     from server import client, receipt
@@ -448,6 +467,25 @@ def _errors(findings: Sequence[Diagnostic]) -> int:
 
 def _is_code(text: str) -> bool:
     return len(text) == 5 and text[0] in "Pp" and text[1:].isdigit()
+
+
+def _explain_name(name: str, directory: Path, language: Spoken) -> None:
+    """A declaration as sentences. Ends with 64 where there is none of this name."""
+    from dsl.parse import parse
+    from dsl.project import assemble
+    from dsl.sentence import sentence
+    from dsl.wrong_forms import did_you_mean
+
+    files = _project(directory)
+    rules = [parse(path, data) for path, data in sorted(files.items()) if path.endswith(".promo")]
+    project, _ = assemble([node for file in rules for node in file.declarations], files)
+    text = sentence(project, name, language)
+    if text is None:
+        known = {name for table in project.named() for name in table}
+        guess = did_you_mean(name, known)
+        hint = f" Did you mean «{guess}»?" if guess else ""
+        _usage(f"nothing of the project in {directory.resolve()} is called «{name}».{hint}")
+    _say(text)
 
 
 def _explain_code(code: str) -> None:

@@ -1,6 +1,7 @@
 """Declarations said in sentences: what `einklang explain NAME` and editors show."""
 
 import re
+from typing import get_args
 
 import pytest
 
@@ -229,14 +230,16 @@ def test_every_reward_and_condition_is_said():
             heard.add((language, text))
     assert len(heard) == len(LANGUAGES) * (len(rewards) + len(others))  # each says something of its own
     classes = {type(reward) for text in rewards for reward in _rewards(text)}
-    assert classes == set(ast.Reward.__args__)
+    assert classes == set(get_args(ast.Reward))
     asked = {type(node) for condition in conditions for node in _conditions(condition)}
-    assert asked == set(ast.Condition.__args__)
+    assert asked == set(get_args(ast.Condition))
 
 
-def _rewards(text: str):
-    return [clause.reward for clause in project(f"promotion p {{\n  get {text}\n}}\n").promotions["p"].clauses]
+def _rewards(text: str) -> list[ast.Reward]:
+    clauses = project(f"promotion p {{\n  get {text}\n}}\n").promotions["p"].clauses
+    return [clause.reward for clause in clauses if isinstance(clause, ast.Get)]
 
 
-def _conditions(text: str):
-    return [clause.line.condition for clause in project(f"promotion p {{\n  when {text}\n}}\n").promotions["p"].clauses]
+def _conditions(text: str) -> list[ast.Condition]:
+    clauses = project(f"promotion p {{\n  when {text}\n}}\n").promotions["p"].clauses
+    return [clause.line.condition for clause in clauses if isinstance(clause, ast.When)]
