@@ -8,7 +8,7 @@ from typing import assert_never
 
 from dsl import ast
 from dsl.clauses import choice, first
-from dsl.format import number
+from dsl.spelling import number
 from dsl.speaker import Speaker
 
 _MONTHS = (
@@ -269,9 +269,8 @@ class German(Speaker):
         apply, prices = lines.get("apply"), lines.get("prices")
         if apply is None:
             return ""
-        mode = _MODES.get(
-            apply.word, f"gelten höchstens {apply.count} Aktionen je Warenkorb, die zusammen am meisten sparen"
-        )
+        several = f"gelten höchstens {apply.count} Aktionen je Warenkorb, die zusammen am meisten sparen"
+        mode = _MODES.get(apply.word, _MODES["best"] if apply.count == 1 else several)
         from_ = ", gerechnet von dem, was frühere Gruppen übrig ließen" if prices and prices.word == "reduced" else ""
         return f"In ihrer Gruppe {self.called(group.name, 'groups')} {mode}{from_}"
 

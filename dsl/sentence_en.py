@@ -8,7 +8,7 @@ from typing import assert_never
 
 from dsl import ast
 from dsl.clauses import choice, first
-from dsl.format import number
+from dsl.spelling import number
 from dsl.speaker import Speaker
 
 _MONTHS = (
@@ -241,7 +241,8 @@ class English(Speaker):
         apply, prices = lines.get("apply"), lines.get("prices")
         if apply is None:
             return ""
-        mode = _MODES.get(apply.word, f"at most {apply.count} apply in a basket, those that together save most")
+        several = f"at most {apply.count} apply in a basket, those that together save most"
+        mode = _MODES.get(apply.word, _MODES["best"] if apply.count == 1 else several)
         from_ = ", counted from what earlier groups left" if prices and prices.word == "reduced" else ""
         return f"In its group {self.called(group.name, 'groups')} {mode}{from_}"
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from dsl import ast
 from dsl.clauses import choice, clauses, first
-from dsl.format import number
+from dsl.spelling import number
 from dsl.project import Project
 from engine.money import EXPONENTS
 

@@ -257,3 +257,13 @@ def test_the_serving_path_loads_no_parser():
         timeout=60,
     )
     assert got.stdout == "[]\n"
+
+
+def test_explain_says_what_a_name_means():
+    shop = str(ROOT / "examples" / "shop")
+    english = run("explain", "pasta-3-for-2", "--project", shop)
+    german = run("explain", "pasta-3-for-2", "--project", shop, "--lang", "de")
+    assert (english.exit_code, german.exit_code) == (0, 0)
+    assert "gets the cheapest of them free" in english.output and "bekommt das günstigste davon gratis" in german.output
+    unknown = run("explain", "pasta3-for-2", "--project", shop)
+    assert unknown.exit_code == 64 and "Did you mean «pasta-3-for-2»?" in unknown.output
