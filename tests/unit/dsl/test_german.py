@@ -13,13 +13,20 @@ from collections.abc import Iterator
 import pytest
 
 import dsl
-from dsl.diagnostics import TABLE
+from dsl.compiler import Compilation
+from dsl.diagnostics import SEVERITIES, TABLE, render
 from dsl.german import GERMAN
 from dsl.parse import parser
-from dsl.phrases import GAPS, Phrase, say
+from dsl.phrases import GAPS, Phrase, Value, say
+from dsl.project import ENTITIES
 from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, OPERATORS, REASONS, TYPES
+from dsl.zones import known_zones
+from tests.unit.dsl.frame import DATA, compile_framed
+from tests.unit.dsl.test_explain import FENCE
+from tests.unit.dsl.test_messages import LINES, replaced
 
 ROOM = pathlib.Path(dsl.__file__).parent
+OTHER_WORDS = {*ENTITIES, "payment", *re.findall(r"\w+", " ".join(known_zones()))}
 REPORTS = ("found", "report", "once", "unknown")  # functions that make findings; a code is their first argument
 NOT_GAPS = {"fix", "fix_span"}
 
@@ -106,16 +113,30 @@ def misused(tree: ast.Module) -> Iterator[str]:
                     yield f"line {call.lineno}: {keyword.arg}={text!r} is ours to say: use say()"
 
 
+def test_every_sentence_has_a_german_row():
+    assert {str(phrase) for phrase in SEVERITIES.values()} <= TEMPLATES
+    missing = sorted(TEMPLATES - set(GERMAN))
+    assert not missing, "add rows to dsl/german.py for:\n" + "\n".join(map(repr, missing))
+
+
 def test_no_german_row_is_left_over():
-    assert not set(GERMAN) - TEMPLATES - {""}
+    left = sorted(set(GERMAN) - TEMPLATES)
+    assert not left, "take out of dsl/german.py:\n" + "\n".join(map(repr, left))
 
 
-@pytest.mark.parametrize("template", sorted(GERMAN))
-def test_a_german_row_has_the_same_gaps(template):
-    german = GERMAN[template]
-    assert sorted(set(GAPS.findall(german))) == sorted(set(GAPS.findall(template)))
-    assert bool(german) == bool(template)
-    german.format(**dict.fromkeys(GAPS.findall(german), ""))  # braces of examples are doubled
+def test_a_german_row_has_the_same_gaps():
+    for template, german in GERMAN.items():
+        assert set(GAPS.findall(german)) == set(GAPS.findall(template)), template
+        assert german.strip(), template
+        german.format(**dict.fromkeys(GAPS.findall(german), ""))  # braces of examples are doubled
+
+
+def test_words_of_the_language_stay_as_they_are():
+    """What stands in «» is the same in both."""
+    for template, german in GERMAN.items():
+        for quoted in re.findall("«([^»]*)»", template):
+            if not foreign(quoted):
+                assert quoted in german, template
 
 
 def test_every_call_fills_gaps_that_there_are_with_phrases():
@@ -152,3 +173,55 @@ def test_expected_words_are_phrases_or_words_of_the_language():
     for words in EXPECTED.values():
         for word in words:
             assert isinstance(word, Phrase) or not foreign(word), word
+
+
+# ---------------------------------------------------------------------------------------------------- as it is shown
+
+
+def texts(value: Value) -> Iterator[str]:
+    """What a finding shows as it is, in every language."""
+    match value:
+        case str(text):
+            yield text
+        case tuple():
+            for part in value:
+                yield from texts(part)
+        case Phrase(values=values):
+            for _, inner in values:
+                yield from texts(inner)
+
+
+def reported() -> Iterator[tuple[str, str, Compilation]]:
+    """All examples of findings that the tests have: where, what stands in their tables, what came of them."""
+    for path in sorted((ROOM / "explain").glob("*.md")):
+        blocks = FENCE.findall(path.read_text(encoding="utf-8"))
+        files = {name: text.encode() for kind, name, text in blocks if kind == "csv"}
+        for kind, name, text in blocks:
+            if (kind, name) == ("promo", "reported"):
+                yield path.stem, "".join(data.decode() for data in files.values()), compile_framed(text, files)
+    for word, line, *_ in LINES:
+        yield line, "", compile_framed(replaced(word, line))
+
+
+def test_only_what_the_author_wrote_and_the_language_stand_as_they_are():
+    """An English word of ours that reaches a finding as a text would be English in every language."""
+    known = WORDS_OF_THE_LANGUAGE | OTHER_WORDS
+    for where, tables, compilation in reported():
+        written = tables + "\n".join(compilation.sources.values()) + "\n".join(DATA) + "example promo shop frame"
+        written += "\n".join(data.decode("utf-8", "replace") for data in DATA.values())
+        for finding in compilation.diagnostics:
+            for _, value in finding.values:
+                for text in texts(value):
+                    strange = {word for word in foreign(text) if word not in known and word not in written}
+                    assert not strange, f"{where}: {text!r} in {finding.code} is ours to say: use say()"
+
+
+def test_german_says_as_much_as_english():
+    """German leaves nothing out."""
+    for where, _, compilation in reported():
+        for finding in compilation.diagnostics:
+            english, german = finding.words(), finding.words("de")
+            assert bool(english.mark) == bool(german.mark) and bool(english.help) == bool(german.help), where
+            assert english.message != german.message, (where, english.message)
+            shown = render(finding, compilation.sources, language="de").splitlines()
+            assert shown[0].startswith(f"{SEVERITIES[finding.severity].text('de')} {finding.code}  ")
