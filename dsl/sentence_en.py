@@ -8,8 +8,8 @@ from typing import assert_never
 
 from dsl import ast
 from dsl.clauses import choice, first
-from dsl.spelling import number
 from dsl.speaker import Speaker
+from dsl.spelling import number
 
 _MONTHS = (
     "January",

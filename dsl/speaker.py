@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from dsl import ast
 from dsl.clauses import choice, clauses, first
-from dsl.spelling import number
 from dsl.project import Project
+from dsl.spelling import number
 from engine.money import EXPONENTS
 
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
