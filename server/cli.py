@@ -270,7 +270,9 @@ def explain(
     timeout: Timeout = 5.0,
     output: Output = Format.TEXT,
     project: Annotated[Path, typer.Option("--project", metavar="DIR", help="Where the name is declared.")] = Path(),
-    language: Language = Spoken.EN,
+    language: Annotated[
+        Spoken | None, typer.Option("--lang", help="In which language to answer; else the ruleset's, or English.")
+    ] = None,
 ) -> None:
     """Say what a promotion means, why a basket got what it got, or what a finding's code means.
 
@@ -281,14 +283,14 @@ def explain(
         _explain_code(what)
         return
     if what != "-" and not Path(what).exists() and _NAME.fullmatch(what):
-        _explain_name(what, project, language)
+        _explain_name(what, project, language or Spoken.EN)
         return
     from einklang.v1 import decision_pb2, decision_pb2_grpc
     from server import client, receipt
 
     try:
         request = client.read_basket(_text(what), decision_pb2.DecideRequest)
-        asked = client.request_of(request, promotions or [])
+        asked = client.request_of(request, promotions or [], language)
         with client.channel(address) as connection:
             stub = decision_pb2_grpc.DecisionServiceStub(connection)
             response = client.call(stub.Explain, asked, address=address, timeout_s=timeout)

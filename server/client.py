@@ -120,6 +120,8 @@ def reason_word(reason: common.Reason.ValueType) -> str:
     return common.Reason.Name(reason).removeprefix("REASON_").lower().replace("_", "-")
 
 
-def request_of(basket: decision_pb2.DecideRequest, promotions: list[str]) -> decision_pb2.ExplainRequest:
-    """The question why, for one basket. `promotions` empty: all."""
-    return decision_pb2.ExplainRequest(request=basket, promotions=promotions)
+def request_of(
+    basket: decision_pb2.DecideRequest, promotions: list[str], language: str | None = None
+) -> decision_pb2.ExplainRequest:
+    """The question why, for one basket. `promotions` empty: all; `language` None: the ruleset's."""
+    return decision_pb2.ExplainRequest(request=basket, promotions=promotions, language=language or "")

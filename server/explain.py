@@ -1,12 +1,12 @@
-"""Why a promotion applied or did not, as one English sentence. Pure: results in, text out.
+"""Why a promotion applied or did not, as one sentence in English or German. Pure: results in, text out.
 
 A sentence is a courtesy for people; programs read the typed fields beside it (reason, clause, missing, beaten_by).
-The table `_SENTENCES` has one row for every Reason, and a test insists on it.
+The table SPEECH has one row for every Reason in every language, and a test insists on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.decision import CodeVerdict, Decision, Missing, PromotionResult, Reason, Verdict
@@ -38,128 +38,225 @@ def measure(thousandths: int, unit: str) -> str:
     return f"{whole}{f'.{part:03d}'.rstrip('0') if part else ''} {unit}"
 
 
-def explain(result: PromotionResult, decision: Decision, names: Names | None = None) -> str:
-    """One sentence for one promotion of a Decision, without a full stop: "EUR 12.40 more of «Mode» and it applies"."""
-    sentence = _SENTENCES[result.reason](result, decision, names or Names())
-    return sentence + _usage(result)
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The sentences of one language. `reasons`: where no line is to blame, and where one is, {0} being the line."""
+
+    reasons: Mapping[Reason, tuple[str, str]]
+    times: str
+    saves: str
+    with_code: str
+    amount: str
+    measure: str
+    piece: str
+    pieces: str
+    of: str
+    beaten_by: str
+    saves_more: str
+    stands_aside: str
+    no_amount: str
+    judged: str
+    codes: Mapping[str, str]
+    comma: bool  # decimals after a comma, the sign of the currency behind
+
+    def money(self, minor: int, currency: str) -> str:
+        """An amount as the language writes it."""
+        plain = money(minor, currency)
+        if not self.comma:
+            return plain
+        minus = "-" if plain.startswith("-") else ""
+        digits = plain.removeprefix("-").removeprefix(currency).strip().replace(".", ",")
+        return f"{minus}{digits} {_SIGNS.get(currency, currency)}"
+
+    def measured(self, thousandths: int, unit: str) -> str:
+        """A measure as the language writes it."""
+        plain = measure(thousandths, unit)
+        return plain.replace(".", ",") if self.comma else plain
 
 
-def explain_code(verdict: CodeVerdict) -> str:
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+
+
+def explain(result: PromotionResult, decision: Decision, names: Names | None = None, language: str = "en") -> str:
+    """One sentence for one promotion of a Decision, without a full stop: "EUR 12.40 more of «Mode» and it applies".
+
+    A language that nobody taught it is answered in English."""
+    return _Sentence(SPEECH.get(language, SPEECH["en"]), result, decision, names or Names()).text()
+
+
+def explain_code(verdict: CodeVerdict, language: str = "en") -> str:
     """One sentence for an entered code: what became of it."""
+    words = SPEECH.get(language, SPEECH["en"]).codes
     match verdict.verdict:
         case Verdict.APPLIED:
-            return f"used by {verdict.promotion}" if verdict.promotion else "used"
+            return words["used by"].format(verdict.promotion) if verdict.promotion else words["used"]
         case Verdict.NOT_APPLIED if verdict.promotion:
-            return f"belongs to {verdict.promotion}, which did not apply"
+            return words["belongs to"].format(verdict.promotion)
         case Verdict.NOT_APPLIED:
-            return "not used"
+            return words["not used"]
         case Verdict.UNKNOWN:
-            return "not a code of any promotion"
+            return words["unknown"]
         case Verdict.USED:
-            return "used as often as it may be"
+            return words["used up"]
 
 
 # ---------------------------------------------------------------------------------------------------- the sentences
 
 
-def _applied(result: PromotionResult, decision: Decision, _names: Names) -> str:
-    times = "" if result.applications <= 1 else f" {result.applications} times"
-    saves = f", saves {money(result.saving, decision.currency)}" if result.saving else ""
-    code = f", with the code {result.code}" if result.code else ""
-    return f"applied{times}{saves}{code}"
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    speech: Speech
+    result: PromotionResult
+    decision: Decision
+    names: Names
+
+    def text(self) -> str:
+        match self.result.reason:
+            case Reason.APPLIED:
+                said = self.applied()
+            case Reason.BEATEN if self.result.beaten_by:
+                said = self.beaten()
+            case Reason.EXCLUSIVE if self.result.beaten_by:
+                said = self.speech.stands_aside.format(self.result.beaten_by)
+            case Reason.CONDITION | Reason.QUANTITY if self.result.missing is not None:
+                said = self.missing(self.result.missing)
+            case Reason.CURRENCY:
+                no_amount = self.speech.no_amount.format(self.decision.currency)
+                said = f"{no_amount}: {self.result.clause}" if self.result.clause else no_amount
+            case reason:
+                bare, with_line = self.speech.reasons[reason]
+                said = with_line.format(self.result.clause) if self.result.clause else bare
+        judged = self.result.usage_as_given and self.result.reason in _LIMITS_MATTER
+        return said + (self.speech.judged if judged else "")
+
+    def applied(self) -> str:
+        speech, result = self.speech, self.result
+        bare, _ = speech.reasons[Reason.APPLIED]
+        times = "" if result.applications <= 1 else speech.times.format(result.applications)
+        saves = speech.saves.format(speech.money(result.saving, self.decision.currency)) if result.saving else ""
+        code = speech.with_code.format(result.code) if result.code else ""
+        return f"{bare}{times}{saves}{code}"
+
+    def missing(self, missing: Missing) -> str:
+        speech = self.speech
+        of = speech.of.format(self.names.of(missing.products)) if missing.products else ""
+        match missing.kind:
+            case "amount":
+                return speech.amount.format(speech.money(missing.value, self.decision.currency), of)
+            case "measure":
+                return speech.measure.format(speech.measured(missing.value, missing.unit), of)
+            case _:
+                return (speech.piece if missing.value == 1 else speech.pieces).format(missing.value, of)
+
+    def beaten(self) -> str:
+        result = self.result
+        winner = next((other for other in self.decision.promotions if other.name == result.beaten_by), None)
+        more = winner.saving - result.would_save if winner is not None and result.would_save else 0
+        by = self.speech.saves_more.format(self.speech.money(more, self.decision.currency)) if more > 0 else ""
+        return self.speech.beaten_by.format(result.beaten_by) + by
 
 
-def _missing(result: PromotionResult, decision: Decision, names: Names) -> str:
-    assert result.missing is not None
-    return f"{_quantity(result.missing, decision.currency, names)} and it applies"
-
-
-def _quantity(missing: Missing, currency: str, names: Names) -> str:
-    of = f" of {names.of(missing.products)}" if missing.products else ""
-    if missing.kind == "amount":
-        return f"{money(missing.value, currency)} more{of}"
-    if missing.kind == "measure":
-        return f"{measure(missing.value, missing.unit)} more{of}"
-    pieces = "piece" if missing.value == 1 else "pieces"
-    return f"{missing.value} more {pieces}{of}" if of else f"{missing.value} more {pieces}"
-
-
-def _condition(result: PromotionResult, decision: Decision, names: Names) -> str:
-    if result.missing is not None:
-        return _missing(result, decision, names)
-    return f"does not hold: {result.clause}" if result.clause else "a condition does not hold"
-
-
-def _too_few(result: PromotionResult, decision: Decision, names: Names) -> str:
-    if result.missing is not None:
-        return _missing(result, decision, names)
-    return f"not enough pieces: {result.clause}" if result.clause else "not enough pieces"
-
-
-def _beaten(result: PromotionResult, decision: Decision, _names: Names) -> str:
-    if not result.beaten_by:
-        return "other promotions save more"
-    winner = next((other for other in decision.promotions if other.name == result.beaten_by), None)
-    more = winner.saving - result.would_save if winner is not None and result.would_save else 0
-    which = f", which saves {money(more, decision.currency)} more" if more > 0 else ""
-    return f"beaten by {result.beaten_by}{which}"
-
-
-def _exclusive(result: PromotionResult, _decision: Decision, _names: Names) -> str:
-    by = result.beaten_by
-    return f"stands aside for {by}, with which it is never combined" if by else "stands aside for an exclusive one"
-
-
-def _currency(result: PromotionResult, decision: Decision, _names: Names) -> str:
-    return f"has no amount in {decision.currency}" + (f": {result.clause}" if result.clause else "")
-
-
-def _plain(text: str) -> Callable[[PromotionResult, Decision, Names], str]:
+def _line(text: str) -> tuple[str, str]:
     """The text, followed by the line as the author wrote it."""
-
-    def sentence(result: PromotionResult, _decision: Decision, _names: Names) -> str:
-        return f"{text}: {result.clause}" if result.clause else text
-
-    return sentence
+    return text, text + ": {0}"
 
 
-def _line(otherwise: str) -> Callable[[PromotionResult, Decision, Names], str]:
-    """The line as the author wrote it says it all: "runs from 2026-09-07 until 2026-09-12"."""
-
-    def sentence(result: PromotionResult, _decision: Decision, _names: Names) -> str:
-        return result.clause or otherwise
-
-    return sentence
-
-
-_SENTENCES: dict[Reason, Callable[[PromotionResult, Decision, Names], str]] = {
-    Reason.APPLIED: _applied,
-    Reason.SCHEDULE: _line("does not run at this instant"),
-    Reason.CHANNEL: _plain("not in this channel"),
-    Reason.PLACE: _plain("not at this store"),
-    Reason.AUDIENCE: _plain("not for this customer"),
-    Reason.CONSENT: _plain("the customer has not consented"),
-    Reason.CODE_MISSING: _plain("needs a code"),
-    Reason.CODE_USED: _plain("the code is used up"),
-    Reason.QUANTITY: _too_few,
-    Reason.CONDITION: _condition,
-    Reason.LIMIT: _plain("the limit is reached"),
-    Reason.BUDGET: _plain("the budget is used up"),
-    Reason.BEATEN: _beaten,
-    Reason.EXCLUSIVE: _exclusive,
-    Reason.GUARD: _plain("a guard keeps these articles out"),
-    Reason.CONTROL_GROUP: _plain("the customer is in the control group"),
-    Reason.PAUSED: _plain("paused"),
-    Reason.UNKNOWN_FACT: _plain("a fact that it asks for is not known"),
-    Reason.CURRENCY: _currency,
-    Reason.UNAVAILABLE: _plain("cannot be judged at present"),
-    Reason.NO_SAVING: _plain("would save nothing"),
+SPEECH: dict[str, Speech] = {
+    "en": Speech(
+        reasons={
+            Reason.APPLIED: _line("applied"),
+            Reason.SCHEDULE: ("does not run at this instant", "{0}"),  # the line says it all
+            Reason.CHANNEL: _line("not in this channel"),
+            Reason.PLACE: _line("not at this store"),
+            Reason.AUDIENCE: _line("not for this customer"),
+            Reason.CONSENT: _line("the customer has not consented"),
+            Reason.CODE_MISSING: _line("needs a code"),
+            Reason.CODE_USED: _line("the code is used up"),
+            Reason.QUANTITY: _line("not enough pieces"),
+            Reason.CONDITION: ("a condition does not hold", "does not hold: {0}"),
+            Reason.LIMIT: _line("the limit is reached"),
+            Reason.BUDGET: _line("the budget is used up"),
+            Reason.BEATEN: ("other promotions save more",) * 2,
+            Reason.EXCLUSIVE: ("stands aside for an exclusive one",) * 2,
+            Reason.GUARD: _line("a guard keeps these articles out"),
+            Reason.CONTROL_GROUP: _line("the customer is in the control group"),
+            Reason.PAUSED: _line("paused"),
+            Reason.UNKNOWN_FACT: _line("a fact that it asks for is not known"),
+            Reason.CURRENCY: _line("has no amount in this currency"),
+            Reason.UNAVAILABLE: _line("cannot be judged at present"),
+            Reason.NO_SAVING: _line("would save nothing"),
+        },
+        times=" {0} times",
+        saves=", saves {0}",
+        with_code=", with the code {0}",
+        amount="{0} more{1} and it applies",
+        measure="{0} more{1} and it applies",
+        piece="{0} more piece{1} and it applies",
+        pieces="{0} more pieces{1} and it applies",
+        of=" of {0}",
+        beaten_by="beaten by {0}",
+        saves_more=", which saves {0} more",
+        stands_aside="stands aside for {0}, with which it is never combined",
+        no_amount="has no amount in {0}",
+        judged=" (limits judged from the usage that the request gave)",
+        codes={
+            "used by": "used by {0}",
+            "used": "used",
+            "belongs to": "belongs to {0}, which did not apply",
+            "not used": "not used",
+            "unknown": "not a code of any promotion",
+            "used up": "used as often as it may be",
+        },
+        comma=False,
+    ),
+    "de": Speech(
+        reasons={
+            Reason.APPLIED: _line("angewendet"),
+            Reason.SCHEDULE: ("läuft zu diesem Zeitpunkt nicht", "{0}"),
+            Reason.CHANNEL: _line("nicht in diesem Kanal"),
+            Reason.PLACE: _line("nicht in dieser Filiale"),
+            Reason.AUDIENCE: _line("nicht für diese Kundin oder diesen Kunden"),
+            Reason.CONSENT: _line("die Einwilligung fehlt"),
+            Reason.CODE_MISSING: _line("ein Code fehlt"),
+            Reason.CODE_USED: _line("der Code ist verbraucht"),
+            Reason.QUANTITY: _line("nicht genug Stück"),
+            Reason.CONDITION: ("eine Bedingung ist nicht erfüllt", "nicht erfüllt: {0}"),
+            Reason.LIMIT: _line("die Grenze ist erreicht"),
+            Reason.BUDGET: _line("das Budget ist verbraucht"),
+            Reason.BEATEN: ("andere Aktionen sparen mehr",) * 2,
+            Reason.EXCLUSIVE: ("verdrängt durch eine Aktion, die allein gilt",) * 2,
+            Reason.GUARD: _line("eine Sperre nimmt diese Artikel aus"),
+            Reason.CONTROL_GROUP: _line("in der Kontrollgruppe"),
+            Reason.PAUSED: _line("angehalten"),
+            Reason.UNKNOWN_FACT: _line("nicht bekannt, wonach sie fragt"),
+            Reason.CURRENCY: _line("hat keinen Betrag in dieser Währung"),
+            Reason.UNAVAILABLE: _line("ist zurzeit nicht zu beurteilen"),
+            Reason.NO_SAVING: _line("würde nichts sparen"),
+        },
+        times=", {0}-mal",
+        saves=", spart {0}",
+        with_code=", mit dem Code {0}",
+        amount="es fehlen {0}{1}",
+        measure="es fehlen {0}{1}",
+        piece="es fehlt {0} Stück{1}",
+        pieces="es fehlen {0} Stück{1}",
+        of=" aus {0}",
+        beaten_by="verdrängt durch {0}",
+        saves_more=", das {0} mehr spart",
+        stands_aside="verdrängt durch {0}, neben dem sie nie gilt",
+        no_amount="hat keinen Betrag in {0}",
+        judged=" (Grenzen nach den Angaben der Anfrage beurteilt)",
+        codes={
+            "used by": "genutzt von {0}",
+            "used": "genutzt",
+            "belongs to": "gehört zu {0}, das nicht galt",
+            "not used": "nicht genutzt",
+            "unknown": "kein Code einer Aktion",
+            "used up": "so oft genutzt wie erlaubt",
+        },
+        comma=True,
+    ),
 }
 
 
 _LIMITS_MATTER = {Reason.APPLIED, Reason.LIMIT, Reason.BUDGET, Reason.BEATEN, Reason.EXCLUSIVE}
-
-
-def _usage(result: PromotionResult) -> str:
-    judged = result.usage_as_given and result.reason in _LIMITS_MATTER
-    return " (limits judged from the usage that the request gave)" if judged else ""

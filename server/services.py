@@ -115,7 +115,8 @@ class DecisionServicer:
             raise failure.inside("request") if within else failure from None
         wanted = _wanted(message.promotions, asked.ruleset)
         decided = asked.decision_bytes(answer)
-        response = decision_pb2.ExplainResponse(explanations=_explanations(everything, asked, wanted))
+        language = message.language or next(iter(asked.ruleset.settings.languages), "en")
+        response = decision_pb2.ExplainResponse(explanations=_explanations(everything, asked, wanted, language))
         envelope = self._envelope(asked, decided, answer.promotions)
         return _field(1, decided) + _field(2, envelope) + response.SerializeToString(deterministic=True)
 
@@ -254,8 +255,11 @@ def _wanted(promotions: Sequence[str], ruleset: Ruleset) -> set[str]:
     return set(promotions)
 
 
-def _explanations(everything: decision.Decision, asked: _Asked, wanted: set[str]) -> Iterator[decision_pb2.Explanation]:
-    """One for each promotion, by name. `wanted` empty: all."""
+def _explanations(
+    everything: decision.Decision, asked: _Asked, wanted: set[str], language: str
+) -> Iterator[decision_pb2.Explanation]:
+    """One for each promotion, by name. `wanted` empty: all. `language`: BCP 47, of which the first part counts."""
+    spoken = language.partition("-")[0].lower()
     names = explain.Names(asked.ruleset.product_titles)
     for result, message in zip(everything.promotions, asked.decision_message(everything).promotions, strict=True):
         if wanted and result.name not in wanted:
@@ -264,7 +268,7 @@ def _explanations(everything: decision.Decision, asked: _Asked, wanted: set[str]
             promotion=result.name,
             title=asked.promotions[result.name].title,
             reason=message.reason,
-            sentence=answers.cut(explain.explain(result, everything, names)),
+            sentence=answers.cut(explain.explain(result, everything, names, spoken)),
             missing=message.missing,
             result=message,
         )

@@ -36,7 +36,7 @@ def ruleset(letter: str) -> Any:
         digest=letter * 64,
         promotions=(other, promotion),
         product_titles={"fashion": "Mode"},
-        settings=SimpleNamespace(prices_include_tax=True),
+        settings=SimpleNamespace(prices_include_tax=True, languages=("en", "de")),
     )
 
 

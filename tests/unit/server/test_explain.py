@@ -102,3 +102,28 @@ def test_every_verdict_has_a_sentence(verdict):
 )
 def test_money_has_its_currencys_digits(minor, currency, text):
     assert explain.money(minor, currency) == text
+
+
+def test_german_sentences():
+    winner = PromotionResult("x", Reason.APPLIED, applications=3, saving=199)
+    loser = result(Reason.BEATEN, beaten_by="x", would_save=100)
+    decision = decided(winner, loser)
+    assert explain.explain(winner, decision, language="de") == "angewendet, 3-mal, spart 1,99 €"
+    assert explain.explain(loser, decision, language="de") == "verdrängt durch x, das 0,99 € mehr spart"
+    missing = result(Reason.CONDITION, missing=Missing("amount", 124_000, "", "fashion"))
+    assert explain.explain(missing, decided(missing), NAMES, "de") == "es fehlen 1240,00 € aus «Mode»"
+    weighed = result(Reason.QUANTITY, missing=Missing("measure", 250, "kg", "bananas"))
+    assert explain.explain(weighed, decided(weighed), NAMES, "de") == "es fehlen 0,25 kg aus «bananas»"
+    assert explain.explain(winner, decided(winner, currency="CHF"), language="de").endswith("spart 1,99 CHF")
+
+
+def test_an_unknown_language_is_answered_in_english():
+    late = result(Reason.SCHEDULE)
+    assert explain.explain(late, decided(late), language="fr") == explain.explain(late, decided(late))
+
+
+def test_every_language_has_a_sentence_for_every_reason_and_says_it_in_its_own_words():
+    for speech in explain.SPEECH.values():
+        assert set(speech.reasons) == set(Reason)
+    english, german = (explain.SPEECH[language].reasons for language in ("en", "de"))
+    assert not [reason for reason in Reason if english[reason][0] == german[reason][0]]

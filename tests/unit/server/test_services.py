@@ -248,6 +248,15 @@ def test_explain_of_some_promotions(decisions):
     assert detail.field == "request"
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [("", "applied"), ("de", "angewendet, spart 1,29 €"), ("de-AT", "angewendet"), ("fr", "applied")],
+)
+def test_explain_speaks_the_language_asked_for(decisions, language, says):
+    asked = decision_pb2.ExplainRequest(request=basket(), promotions=["pasta"], language=language)
+    assert decisions.Explain(asked, timeout=TIMEOUT).explanations[0].sentence.startswith(says)
+
+
 # ---------------------------------------------------------------------------------------------------- not yet
 
 SERVED = {"Decide", "Explain", "Publish", "GetTimeline"}
