@@ -4,23 +4,30 @@ parse  → declarations      each file on its own; what cannot be read is report
 check  → findings          names, types, meaning; one finding per cause
 machine → findings         what the language has and the engine cannot run yet
 lower  → Programs          only where no finding is an error
+
+`check_project` adds the analysis of the ruleset as a whole (dsl/analysis/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from dsl import limits
+from dsl.analysis.claims import Example
+from dsl.analysis.report import analyse
 from dsl.cases import Case, cases
 from dsl.check import check
 from dsl.diagnostics import Diagnostic, Span, in_order
 from dsl.lower import lower
 from dsl.machine import refused
 from dsl.parse import parse
-from dsl.project import assemble
+from dsl.project import Project, assemble
 from dsl.trails import clause_spans
 from engine.program import Program
+
+LATER: Final = "P9"  # codes of what is not built yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class Compilation:
     tests: tuple[Case, ...]
     spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[tuple[str, str, Example], ...] = ()  # of `check_project`: (code, name of the declaration, basket)
 
     @property
     def ok(self) -> bool:
@@ -46,6 +54,23 @@ def compile_project(files: Mapping[str, bytes]) -> Compilation:
     """Compile all files of a project, named by their path from its directory: .promo files, and the tables they name.
 
     Pure: the same files give the same result, in whatever order they come. Never raises for what a file holds."""
+    return _compiled(*_read(files))
+
+
+def check_project(files: Mapping[str, bytes]) -> Compilation:
+    """Compile a project and say what is wrong with it as a whole: what contradicts itself, never wins, gives all away.
+
+    A ruleset is analysed once every line of it is right, whether the machine can run all of it yet or not."""
+    project, diagnostics, sources = _read(files)
+    if any(finding.severity == "error" and not finding.code.startswith(LATER) for finding in diagnostics):
+        return _compiled(project, diagnostics, sources)
+    analysis = analyse(project)
+    compiled = _compiled(project, in_order((*diagnostics, *analysis.diagnostics)), sources)
+    return replace(compiled, examples=analysis.examples)
+
+
+def _read(files: Mapping[str, bytes]) -> tuple[Project, tuple[Diagnostic, ...], dict[str, str]]:
+    """The project, all findings about its lines, and its texts."""
     parsed = [parse(name, files[name]) for name in sorted(files) if name.endswith(".promo")]
     declarations = [node for file in parsed for node in file.declarations]
     project, findings = assemble(declarations, files)
@@ -56,6 +81,10 @@ def compile_project(files: Mapping[str, bytes]) -> Compilation:
     sources = {
         name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)
     }
+    return project, diagnostics, sources
+
+
+def _compiled(project: Project, diagnostics: tuple[Diagnostic, ...], sources: dict[str, str]) -> Compilation:
     if any(finding.severity == "error" for finding in diagnostics):
         return Compilation((), worst_first(diagnostics), (), {}, sources)
     return Compilation(

@@ -97,7 +97,7 @@ class Gaps(TypedDict, total=False):
     write. What is ours to say, and to translate, is a phrase."""
 
     advice: Phrase | None  # what to do, where it is more than a line to write
-    begins: Phrase
+    begins: str | Phrase
     can: Phrase | None
     circle: str
     column: str
@@ -105,6 +105,7 @@ class Gaps(TypedDict, total=False):
     currency: str | Phrase
     did: Phrase | None  # « Did you mean …?», after a sentence
     digits: int | Phrase
+    ends: str
     first: str
     gives: str
     group: str
@@ -115,6 +116,7 @@ class Gaps(TypedDict, total=False):
     languages: tuple[str, ...]
     least: int | Decimal | Phrase
     line: int
+    lines: str  # other lines of the cause, as they are written
     more: Phrase | None
     most: int
     name: str
@@ -150,6 +152,10 @@ def _error(message: str, mark: str = "", help: str = "") -> Text:  # noqa: A002 
 
 def _warning(message: str, mark: str = "", help: str = "") -> Text:  # noqa: A002 - as above
     return Text("warning", message, mark, help)
+
+
+def _note(message: str, mark: str = "", help: str = "") -> Text:  # noqa: A002 - as above
+    return Text("note", message, mark, help)
 
 
 def _later(what: str, help: str = "") -> Text:  # noqa: A002 - as above
@@ -270,6 +276,7 @@ TABLE: dict[str, Text] = {
     "P2014": _error("Both bounds need amounts in the same currencies."),
     # ---- meaning
     "P3001": _error("The promotion «{name}» has no «{word}» line.", "add:   {write}"),
+    "P3002": _error("Nobody can ever be in «{name}».", "{why}", "{lines}"),
     "P3004": _error("«{group}» gives {gives}; this is {other}.", "{advice}", "The group is declared in {where}."),
     "P3005": _error(
         "«{group}» gives each piece to one promotion, so it cannot share a reward over many.",
@@ -306,6 +313,22 @@ TABLE: dict[str, Text] = {
     "P3020": _error("Two limits count the same: {what}.", "take one out", "The other stands in line {line}."),
     "P3021": _error("This limit counts nothing: {why}.", "{advice}"),
     "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),
+    "P3101": _error("No article can ever be in «{name}».", "{why}", "{lines}"),
+    "P3102": _error("No store can ever be in «{name}».", "{why}", "{lines}"),
+    "P3105": _error("«{name}» can never apply.", "{why}", "{lines}"),
+    "P3107": _warning(
+        "{known} never comes while this runs, from {begins} to {ends}.", "take it out, or let it run longer"
+    ),
+    "P3108": _warning(
+        "On the clock of {name} {value} is no moment of its own.",
+        "it {what} {where}",
+        "The clock is changed there: {why}.",
+    ),
+    "P3109": _note(
+        "On {begins} {value} {what} on the clock of {name}.",
+        "one of these times falls into that hour",
+        "A time that is skipped never comes; one that comes twice counts twice.",
+    ),
     # ---- law and texts
     "P4010": _warning(
         "«{name}» is {why}; a segment that asks for it needs consent.",
@@ -316,6 +339,11 @@ TABLE: dict[str, Text] = {
     "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
     "P5003": _error("«{name}» has two labels in {language}.", "take one out"),
     # ---- the ruleset as a whole
+    "P6001": _warning(
+        "«{name}» never wins.",
+        "in group {group} «{word}», «{other}» {why}{where}",
+        "Move it to another group, or end one of them.",
+    ),
     "P6003": _error("{what} go in a circle: {circle}", "remove one of these lines"),
     # ---- tests
     "P7001": _error("«{name}» is no reason.{did}", "known: {known}"),

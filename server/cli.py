@@ -109,10 +109,10 @@ def check(directory: Project = Path(), output: Output = Format.TEXT) -> None:
     Each finding shows the line as written, what is wrong, and what to write instead; `einklang explain P0101` tells
     more about its code. Nothing is stored and nothing takes force.
     """
-    from dsl.compiler import compile_project
+    from dsl.compiler import check_project
 
     files = _project(directory)
-    compilation = compile_project(files)
+    compilation = check_project(files)
     if output is Format.JSON:
         _say(json.dumps({"diagnostics": [found.as_data() for found in compilation.diagnostics]}, ensure_ascii=False))
     else:

@@ -6,7 +6,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from dsl.compiler import Compilation, compile_project
+from dsl.compiler import Compilation, check_project, compile_project
 from dsl.source import block_end, mask
 
 _HERE = pathlib.Path(__file__).parent / "frame"
@@ -50,3 +50,8 @@ def framed(example: str, files: Mapping[str, bytes] | None = None) -> dict[str, 
 def compile_framed(example: str, files: Mapping[str, bytes] | None = None) -> Compilation:
     """The example in its frame, compiled."""
     return compile_project(framed(example, files))
+
+
+def check_framed(example: str, files: Mapping[str, bytes] | None = None) -> Compilation:
+    """The same, and analysed as a whole."""
+    return check_project(framed(example, files))

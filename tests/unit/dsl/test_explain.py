@@ -11,7 +11,7 @@ import dsl
 from dsl import limits
 from dsl.compiler import compile_project
 from dsl.diagnostics import TABLE, explanation
-from tests.unit.dsl.frame import compile_framed, framed
+from tests.unit.dsl.frame import check_framed, compile_framed, framed
 
 ROOM = pathlib.Path(dsl.__file__).parent
 FENCE = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,7 +32,7 @@ def pages() -> list[str]:
 
 def test_every_code_is_explained_and_emitted():
     emitted = set()
-    for path in ROOM.glob("*.py"):
+    for path in ROOM.rglob("*.py"):
         if path.name != "diagnostics.py":
             emitted.update(re.findall(r'"(P[0-9]{4})"', path.read_text(encoding="utf-8")))
     assert set(TABLE) == set(pages()) == emitted
@@ -50,9 +50,9 @@ def test_the_page_tells_the_truth(code):
         findings = compile_project({"example.promo": TOO_LARGE[code]}).diagnostics
         assert code in {finding.code for finding in findings}
         return
-    findings = compile_framed(examples["reported"], files).diagnostics
+    findings = check_framed(examples["reported"], files).diagnostics
     assert {finding.code for finding in findings} == {code}
-    assert compile_framed(examples["repaired"], files).diagnostics == ()
+    assert check_framed(examples["repaired"], files).diagnostics == ()
 
 
 def test_fixes_mend_their_examples():

@@ -1,0 +1,131 @@
+"""All analyses of a project, in one call: what is proven, placed in the text, each with a basket that shows it.
+
+never_applies  contradictions: segments nobody can be in, sets that hold nothing, promotions that exclude themselves
+never_wins     promotions that another one of their group beats on every basket
+clock          weekdays that never come, moments that a clock skips or shows twice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dsl import ast
+from dsl.analysis import clock, never_applies, never_wins
+from dsl.analysis.claims import Claim, Example
+from dsl.analysis.programs import BETWEEN, programs_of
+from dsl.analysis.ruleset import Rules
+from dsl.analysis.worlds import Worlds
+from dsl.clauses import choice, clauses, first
+from dsl.diagnostics import Diagnostic, Span, found, in_order
+from dsl.machine import refused
+from dsl.project import Project
+from engine import program as p
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was found; `examples`: baskets that show it, by (code, name of the declaration)."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    examples: tuple[tuple[str, str, Example], ...] = ()
+
+
+def analyse(project: Project) -> Analysis:
+    """Everything that is wrong with a ruleset as a whole. Of a project that is checked and has no errors, but for what
+    the machine cannot run yet."""
+    later = refused(project)
+    programs = programs_of(project, later)
+    between = any(finding.code in BETWEEN for finding in later)
+    claims = list(of_programs(programs, bounds=_bounds(project), alone=not between))
+    places = _Places(project)
+    findings = [places.finding(claim) for claim in claims]
+    examples = [(claim.code, claim.name, claim.example) for claim in claims if claim.example is not None]
+    return Analysis(in_order(findings), tuple(examples))
+
+
+def of_programs(
+    programs: tuple[p.Program, ...], *, bounds: dict[str, tuple[int, int]] | None = None, alone: bool = True
+) -> Iterator[Claim]:
+    """What is claimed of a ruleset. `alone`: no promotion bears on those of other groups."""
+    rules = Rules(programs, bounds or {})
+    worlds = Worlds(rules)
+    dead = set()
+    for claim in never_applies.claims(rules, worlds):
+        if claim.kind == "promotion":
+            dead.add(claim.name)
+        yield claim
+    if alone:
+        yield from never_wins.claims(rules, worlds, frozenset(dead))
+    yield from (claim for claim in clock.claims(rules) if claim.name not in dead)
+
+
+def _bounds(project: Project) -> dict[str, tuple[int, int]]:
+    """What numbers an attribute can be by its type."""
+    scores = (info for info in project.attributes.values() if info.kind == "score-1-to-5")
+    return {info.path: (1_000_000, 5_000_000) for info in scores}
+
+
+# ---------------------------------------------------------------------------------------------------- places
+
+
+class _Places:
+    """Where the parts of declarations stand, and what they say."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def finding(self, claim: Claim) -> Diagnostic:
+        """The claim in the text."""
+        span, _ = self.place(claim, claim.part)
+        lines = [self.place(claim, part) for part in claim.also]
+        shown = "\n".join(f"{where.file}:{where.line}    {text}" for where, text in lines)
+        words = claim.words.copy()
+        words["lines"] = shown
+        return found(claim.code, span, **words)
+
+    def place(self, claim: Claim, part: str) -> tuple[Span, str]:
+        """The span of a part and its text."""
+        what, _, number = part.partition(" ")
+        match claim.kind:
+            case "promotion":
+                return self._clause(self.project.promotions[claim.name], part)
+            case "codes":
+                codes = self.project.codes[claim.name]
+                return (codes.lines[int(number)].span, "") if what == "line" else (codes.name.span, claim.name)
+        tables = {"segment": self.project.segments, "products": self.project.products, "places": self.project.places}
+        node = tables[claim.kind][claim.name]
+        if what == "line":
+            line = node.lines[int(number)]
+            return line.span, line.text
+        return node.name.span, claim.name
+
+    def _clause(self, node: ast.Promotion, part: str) -> tuple[Span, str]:
+        what, _, number = part.rpartition(" ")
+        if what == "when":
+            line = clauses(node, ast.When)[int(number)]
+            return line.span, f"when {line.line.text}"
+        if what == "limit":
+            limit = clauses(node, ast.Limit)[int(number)]
+            return limit.span, limit.text
+        single = _SINGLE.get(part)
+        clause = single(node) if single else None
+        if clause is None:
+            return node.name.span, node.name.text
+        if isinstance(clause, ast.Except):
+            return clause.span, "except " + ", ".join(name.text for name in clause.names)
+        return clause.span, getattr(clause, "text", part)
+
+
+_SINGLE: dict[str, Callable[[ast.Promotion], ast.Clause | None]] = {
+    "runs": lambda node: first(node, ast.Runs),
+    "only on": lambda node: first(node, ast.OnlyOn),
+    "sold": lambda node: first(node, ast.Sold),
+    "for": lambda node: choice(node, "for"),
+    "only at": lambda node: choice(node, "only at"),
+    "code": lambda node: first(node, ast.WithCode),
+    "buy": lambda node: first(node, ast.Buy),
+    "get": lambda node: first(node, ast.Get),
+    "except": lambda node: first(node, ast.Except),
+    "advertised": lambda node: first(node, ast.Advertised),
+}
