@@ -24,7 +24,7 @@ from dsl.lower import lower
 from dsl.machine import refused
 from dsl.parse import parse
 from dsl.project import Project, assemble
-from dsl.trails import clause_spans
+from dsl.trails import Clause, clause_spans, clauses
 from engine.program import Program
 
 LATER: Final = "P9"  # codes of what is not built yet
@@ -34,13 +34,14 @@ LATER: Final = "P9"  # codes of what is not built yet
 class Compilation:
     """What came of a project. With an error among the diagnostics there are no programs and no tests.
 
-    `spans`: where the clauses of declarations stand, by (name of the declaration, canonical text of the clause).
+    `clauses`: the lines that a decision can turn on; `spans`: where they stand, by (name of the declaration, text).
     `sources`: the texts, for `dsl.diagnostics.render`."""
 
     programs: tuple[Program, ...]
     diagnostics: tuple[Diagnostic, ...]
     tests: tuple[Case, ...]
     spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
+    clauses: tuple[Clause, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     examples: tuple[tuple[str, str, Example], ...] = ()  # of `check_project`: (code, name of the declaration, basket)
 
@@ -86,9 +87,15 @@ def _read(files: Mapping[str, bytes]) -> tuple[Project, tuple[Diagnostic, ...], 
 
 def _compiled(project: Project, diagnostics: tuple[Diagnostic, ...], sources: dict[str, str]) -> Compilation:
     if any(finding.severity == "error" for finding in diagnostics):
-        return Compilation((), worst_first(diagnostics), (), {}, sources)
+        return Compilation((), worst_first(diagnostics), (), sources=sources)
+    trails = clauses(project)
     return Compilation(
-        lower(project), diagnostics[: limits.FINDINGS_MAX], cases(project), clause_spans(project), sources
+        programs=lower(project),
+        diagnostics=diagnostics[: limits.FINDINGS_MAX],
+        tests=cases(project),
+        spans=clause_spans(trails),
+        clauses=trails,
+        sources=sources,
     )
 
 

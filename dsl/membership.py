@@ -60,11 +60,11 @@ class Members:
         if customer.id:
             facts["id"] = Fact(Type.TEXT, customer.id)
         day = _EPOCH + datetime.timedelta(days=local_seconds(self.zone, at_us // 1_000_000) // 86_400)
-        asked = _Asked(self.segments, facts, customer.consents, day)
+        asked = Asked(self.segments, facts, customer.consents, day)
         return asked.member(segment)
 
 
-class _Asked:
+class Asked:
     def __init__(
         self,
         segments: Mapping[str, Segment],
@@ -79,19 +79,19 @@ class _Asked:
 
     def member(self, name: str) -> bool:
         """All lines hold."""
-        return _all(self.truth(line.condition) for line in self.segments[name].lines) is True
+        return all_of(self.truth(line.condition) for line in self.segments[name].lines) is True
 
     def truth(self, condition: Condition) -> Truth:
         """True, False, or None: unknown."""
         match condition:
             case All(of=parts):
-                return _all(self.truth(part) for part in parts)
+                return all_of(self.truth(part) for part in parts)
             case Any_(of=parts):
-                return _not(_all(_not(self.truth(part)) for part in parts))
+                return negated(all_of(negated(self.truth(part)) for part in parts))
             case None_(of=parts):
-                return _all(_not(self.truth(part)) for part in parts)
-            case Member(name=name, negated=negated):
-                return self.member(name) != negated
+                return all_of(negated(self.truth(part)) for part in parts)
+            case Member(name=name, negated=without):
+                return self.member(name) != without
             case Consent(name=name):
                 return None if self.consents is None else name in self.consents
             case Known(attribute=attribute, known=known):
@@ -130,7 +130,8 @@ class _Asked:
                 return value < edge if op == "more" else value > edge
 
 
-def _all(truths: Iterable[Truth]) -> Truth:
+def all_of(truths: Iterable[Truth]) -> Truth:
+    """Kleene and."""
     known: Truth = True
     for truth in truths:
         if truth is False:
@@ -139,7 +140,8 @@ def _all(truths: Iterable[Truth]) -> Truth:
     return known
 
 
-def _not(truth: Truth) -> Truth:
+def negated(truth: Truth) -> Truth:
+    """Kleene not."""
     return None if truth is None else not truth
 
 

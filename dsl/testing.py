@@ -1,24 +1,38 @@
 """Runs test blocks: each case is decided by whatever `decide` is handed in, and compared with what the author expects.
 
 compilation = compile_project(files)
-results = run(compilation, decide)              # decide(request) -> Decision that explains every promotion
-print(report(results))
+results = run(compilation, decide)              # decide(request, everything=…) -> Decision
+print(report(results))                          # dsl/report.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dsl.cases import Case, Expectation
 from dsl.compiler import Compilation
 from dsl.diagnostics import Span
-from dsl.membership import Members
+from dsl.phrases import Language, Phrase, say
+from dsl.situation import Ruleset, Situation
+from dsl.trace import Trace, minor, word
+from dsl.trails import Clause
 from engine.basket import BadRequest, Request
-from engine.decision import Decision, PromotionResult, Reason
-from engine.money import exponent
+from engine.decision import Decision, PromotionResult, Reason, Totals
 
-Decide = Callable[[Request], Decision]
+ABOUT_PROMOTIONS = ("saves", "applies", "not")
+ABOUT_SEGMENTS = ("in", "not-in")
+LINES_SHOWN = 12  # of a basket, beside a wrong saving
+FEW = 200  # promotions: all are reported within a tenth of the time that the basket takes
+_UNDECIDED = Decision("", "", True, 0, (), (), (), (), (), (), Totals(0, 0, 0, 0, 0, 0))  # of segments alone
+
+
+class Decide(Protocol):
+    """The engine, or what stands in for it."""
+
+    def __call__(self, request: Request, *, everything: bool) -> Decision:
+        """The Decision; with `everything` it reports all promotions, else those that touch the basket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +47,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a test."""
+    """What became of a test. `decision`: None where it asks for segments alone, or could not be decided."""
 
     case: Case
     failures: tuple[Failure, ...]
+    decision: Decision | None = None
+    touching: frozenset[str] = frozenset()  # the promotions that touch the basket, where an expectation is about it
+    elapsed_ns: int = 0  # of deciding; 0: not measured
 
     @property
     def ok(self) -> bool:
@@ -44,73 +61,210 @@ class Result:
         return not self.failures
 
 
-def run(compilation: Compilation, decide: Decide) -> tuple[Result, ...]:
-    """All tests of a project, by file and line."""
-    members = Members(compilation.programs)
-    return tuple(run_case(case, decide, members, compilation.spans) for case in compilation.tests)
+def run(
+    compilation: Compilation,
+    decide: Decide,
+    *,
+    clock_ns: Callable[[], int] = lambda: 0,
+    wanted: Callable[[Case], bool] = lambda _: True,
+) -> tuple[Result, ...]:
+    """The wanted tests of a project, by file and line. `clock_ns` only measures."""
+    judge = Judge(compilation, decide, clock_ns)
+    return tuple(judge.result(case) for case in compilation.tests if wanted(case))
 
 
-def run_case(case: Case, decide: Decide, members: Members, spans: Mapping[tuple[str, str], Span]) -> Result:
-    """One test. Segments are judged without deciding."""
-    failures = []
-    judged = [expectation for expectation in case.expectations if expectation.kind not in ("in", "not-in")]
-    for expectation in case.expectations:
-        if expectation.kind in ("in", "not-in"):
-            inside = members.holds(expectation.name, case.request.customer, case.request.at_us)
-            if inside != (expectation.kind == "in"):
-                but = f"the customer is {'' if inside else 'not '}in {expectation.name}"
-                failures.append(Failure(expectation.text, but, (), expectation.span))
-    if judged:
+class Judge:
+    """Runs tests of one project."""
+
+    def __init__(
+        self,
+        compilation: Compilation,
+        decide: Decide,
+        clock_ns: Callable[[], int] = lambda: 0,
+        language: Language = "en",
+    ) -> None:
+        self.language = language
+        self.ruleset = Ruleset(compilation.programs)
+        self.clauses = by_owner(compilation.clauses)
+        self.decide = decide
+        self.clock_ns = clock_ns
+
+    def result(self, case: Case, *, everything: bool = False) -> Result:
+        """One test. Segments are judged without deciding. `everything`: the decision reports all promotions."""
+        began = self.clock_ns()
         try:
-            decision = decide(case.request)
+            decision, touching = self.decided(case, everything)
         except BadRequest as refused:
-            but = f"the basket cannot be decided: {refused}"
-            failures.append(Failure(judged[0].text, but, (), judged[0].span))
-        else:
-            judge = _Judge(case, decision, spans)
-            failures.extend(failure for expectation in judged for failure in judge.failures(expectation))
-    return Result(case, tuple(sorted(failures, key=lambda failure: failure.span)))
+            failures = list(self.segments(case))
+            judged = [expectation for expectation in case.expectations if expectation.kind not in ABOUT_SEGMENTS]
+            if judged:
+                failures.append(
+                    Failure(
+                        judged[0].text,
+                        self.text(say("the basket cannot be decided: {why}", why=str(refused))),
+                        (),
+                        judged[0].span,
+                    )
+                )
+            return Result(case, _sorted(failures), elapsed_ns=self.clock_ns() - began)
+        failures = list(self.segments(case))
+        elapsed = self.clock_ns() - began
+        if decision is not None:
+            failures += _Judged(self.trace(case, decision, touching)).failures()
+        return Result(case, _sorted(failures), decision, touching, elapsed)
+
+    def text(self, said: Phrase) -> str:
+        """In the language of this report."""
+        return said.text(self.language)
+
+    def trace(self, case: Case, decision: Decision, touching: frozenset[str]) -> Trace:
+        """Why it came out so."""
+        return Trace(case, decision, self.ruleset, self.clauses, touching, self.language)
+
+    def decided(self, case: Case, everything: bool) -> tuple[Decision | None, frozenset[str]]:
+        """The decision, and the promotions that touch the basket, where they matter.
+
+        Deciding is what a test costs, so it is done once where that does: a report of all promotions is as quick as
+        one of those that touch the basket while there are few."""
+        kinds = {expectation.kind for expectation in case.expectations}
+        if not everything and kinds <= set(ABOUT_SEGMENTS):
+            return None, frozenset()
+        general = not kinds <= {*ABOUT_SEGMENTS, *ABOUT_PROMOTIONS}
+        if not everything and not general and len(self.ruleset.promotions) <= FEW:
+            return self.decide(case.request, everything=True), frozenset()
+        decision = self.decide(case.request, everything=False)
+        touching = frozenset(result.name for result in decision.promotions)
+        if everything or not named(case) <= touching:
+            decision = self.decide(case.request, everything=True)
+        return decision, touching
+
+    def segments(self, case: Case) -> Iterator[Failure]:
+        """Expectations about segments that are not met."""
+        situation: Situation | None = None
+        for expectation in case.expectations:
+            if expectation.kind not in ABOUT_SEGMENTS:
+                continue
+            situation = situation or Situation(self.ruleset, case.request)
+            inside = situation.member(expectation.name)
+            if inside != (expectation.kind == "in"):
+                trace = Trace(case, _UNDECIDED, self.ruleset, self.clauses, language=self.language)
+                because = trace.segment(self.ruleset.segments[expectation.name])
+                segment = expectation.name
+                came = say("the customer is in {segment}", segment=segment)
+                but = came if inside else say("the customer is not in {segment}", segment=segment)
+                yield Failure(expectation.text, self.text(but), because, expectation.span)
 
 
-class _Judge:
-    def __init__(self, case: Case, decision: Decision, spans: Mapping[tuple[str, str], Span]) -> None:
-        self.case = case
-        self.decision = decision
-        self.spans = spans
-        self.promotions = {result.name: result for result in decision.promotions}
+def named(case: Case) -> frozenset[str]:
+    """The promotions that a test names."""
+    return frozenset(expectation.name for expectation in case.expectations if expectation.kind in ABOUT_PROMOTIONS)
 
-    def failures(self, expectation: Expectation) -> Iterable[Failure]:
-        """None, or the one."""
-        result = self.promotions.get(expectation.name, PromotionResult(expectation.name, Reason.CONDITION))
-        but = self.but(expectation, result)
-        if but is not None:
-            about_promotion = expectation.kind in ("saves", "applies", "not")
-            because = self.because(result, expectation) if about_promotion else self.applied()
-            yield Failure(expectation.text, but, because, expectation.span)
 
-    def but(self, expectation: Expectation, result: PromotionResult) -> str | None:
+def times_applied(result: PromotionResult) -> Phrase:
+    """How often."""
+    if result.applications == 1:
+        return say("it applied 1 time")
+    return say("it applied {count} times", count=result.applications)
+
+
+def by_owner(clauses: Iterable[Clause]) -> Mapping[str, Sequence[Clause]]:
+    """The clauses of each declaration."""
+    found: dict[str, list[Clause]] = {}
+    for clause in clauses:
+        found.setdefault(clause.owner, []).append(clause)
+    return found
+
+
+def _sorted(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    return tuple(sorted(failures, key=lambda failure: failure.span))
+
+
+class _Judged:
+    """The expectations of a test against its decision."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.decision = trace.decision
+
+    def failures(self) -> Iterator[Failure]:
+        """One for each expectation that is not met."""
+        for expectation in self.trace.case.expectations:
+            if expectation.kind in ABOUT_SEGMENTS:
+                continue
+            result = self.trace.promotions.get(expectation.name, PromotionResult(expectation.name, Reason.CONDITION))
+            but = self.but(expectation, result)
+            if but is not None:
+                because = self.because(expectation, result)
+                yield Failure(expectation.text, self.trace.text(but), because, expectation.span)
+
+    def because(self, expectation: Expectation, result: PromotionResult) -> tuple[str, ...]:
+        """The lines that decided; of amounts, where the cents went."""
+        match expectation.kind:
+            case "saves" if result.reason is Reason.APPLIED:
+                return (*self.trace.of(result), *self.trace.shares(self.reduced_by(result.name)))
+            case "saves" | "applies" | "not":
+                return self.trace.of(result, expectation.because)
+            case "total":
+                return self.trace.shares(others=True)
+            case "costs":
+                return self.trace.shares(expectation.lines)
+            case "free" | "fee" | "code-refused":
+                about = [r for r in self.decision.promotions if self.concerns(r.name, expectation)]
+                return tuple(line for r in about for line in (self.trace.text(self.outcome(r)), *self.trace.of(r)))
+            case _:
+                return self.trace.applied()
+
+    def reduced_by(self, promotion: str) -> tuple[str, ...]:
+        """The lines that a promotion makes cheaper; () = all, where they are few."""
+        lines = self.decision.lines
+        if len(lines) <= LINES_SHOWN:
+            return ()
+        return tuple(line.id for line in lines if any(given.promotion == promotion for given in line.discounts))
+
+    def concerns(self, name: str, expectation: Expectation) -> bool:
+        """Does a promotion bear on this service, or this code?"""
+        promotion = self.trace.ruleset.promotions[name]
+        if expectation.kind == "code-refused":
+            verdicts = [verdict for verdict in self.decision.codes if verdict.code == expectation.name]
+            return any(verdict.promotion == name for verdict in verdicts)
+        return getattr(promotion.reward, "service", None) == expectation.name
+
+    def outcome(self, result: PromotionResult) -> Phrase:
+        """What a promotion did, by its name."""
+        if result.reason is Reason.APPLIED:
+            return say("{promotion} applied", promotion=result.name)
+        return say("{promotion} does not apply because {reason}", promotion=result.name, reason=word(result.reason))
+
+    # ------------------------------------------------------------------------------------------------ what came
+
+    def but(self, expectation: Expectation, result: PromotionResult) -> Phrase | None:
         """What came instead; None where the expectation is met."""
         decision, amount = self.decision, expectation.amount
         match expectation.kind:
             case "saves":
-                return None if result.saving == amount and result.reason is Reason.APPLIED else self.outcome(result)
+                return None if result.saving == amount and result.reason is Reason.APPLIED else self.came(result)
             case "applies":
                 applied = result.reason is Reason.APPLIED
                 met = applied and expectation.count in (None, result.applications)
-                return None if met else self.outcome(result, times=applied)
+                return None if met else self.came(result, times=applied)
             case "not":
                 met = result.reason is not Reason.APPLIED and expectation.because in (None, result.reason)
-                return None if met else self.outcome(result)
+                return None if met else self.came(result)
             case "nothing":
                 names = [r.name for r in decision.promotions if r.reason is Reason.APPLIED]
-                return f"{', '.join(names)} applied" if names else None
+                return say("{names} applied", names=", ".join(names)) if names else None
             case "total":
-                return self.amount("the total is", decision.totals.net, amount)
+                came = say("the total is {amount}", amount=self.money(decision.totals.net))
+                return None if decision.totals.net == amount else came
             case "costs":
                 net = sum(line.net for line in decision.lines if line.id in expectation.lines)
-                return self.amount("it costs", net, amount)
+                return None if net == amount else say("it costs {amount}", amount=self.money(net))
             case "free":
-                return None if expectation.name in decision.services else f"{expectation.name} is not free"
+                return (
+                    None
+                    if expectation.name in decision.services
+                    else say("{service} is not free", service=expectation.name)
+                )
             case "fee":
                 return self.fee(expectation.name, amount)
             case "code-refused":
@@ -118,86 +272,38 @@ class _Judge:
             case kind:
                 raise AssertionError(kind)
 
-    def amount(self, words: str, came: int, expected: int | None) -> str | None:
-        """An amount other than expected."""
-        return None if came == expected else f"{words} {self.money(came)}"
-
-    def fee(self, service: str, expected: int | None) -> str | None:
+    def fee(self, service: str, expected: int | None) -> Phrase | None:
         """The fee of a service after promotions."""
         fee = next((fee.net for fee in self.decision.fees if fee.service == service), None)
         if fee is None and service in self.decision.services:
             fee = 0
-        return "the basket has no such fee" if fee is None else self.amount("it is", fee, expected)
+        if fee is None:
+            return say("the basket has no such fee")
+        return None if fee == expected else say("it is {amount}", amount=self.money(fee))
 
-    def code(self, expectation: Expectation) -> str | None:
+    def code(self, expectation: Expectation) -> Phrase | None:
         """A code that was refused, for this reason."""
         verdict = next((v for v in self.decision.codes if v.code == expectation.name), None)
         if verdict is None:
-            return "the code was not entered"
+            return say("the code was not entered")
         reason = verdict.reason
         if reason is None and verdict.verdict.name == "USED":
             reason = Reason.CODE_USED
         if reason is expectation.because and verdict.verdict.name != "APPLIED":
             return None
-        word = verdict.verdict.name.lower().replace("_", " ")
-        return f"the code is {word}" + (f" because {_word(reason)}" if reason else "")
+        came = verdict.verdict.name.lower().replace("_", " ")
+        if reason is None:
+            return say("the code is {verdict}", verdict=came)
+        return say("the code is {verdict} because {reason}", verdict=came, reason=word(reason))
 
-    def outcome(self, result: PromotionResult, *, times: bool = False) -> str:
-        """What a promotion did."""
+    def came(self, result: PromotionResult, *, times: bool = False) -> Phrase:
+        """What a promotion did instead."""
         if result.reason is not Reason.APPLIED:
-            return f"it does not apply because {_word(result.reason)}"
+            return say("it does not apply because {reason}", reason=word(result.reason))
         if times:
-            return f"it applied {result.applications} time{'' if result.applications == 1 else 's'}"
-        return f"it saved {self.money(result.saving)}"
+            return times_applied(result)
+        return say("it saved {amount}", amount=self.money(result.saving))
 
-    def because(self, result: PromotionResult, expectation: Expectation) -> tuple[str, ...]:
-        """The line that decided, and when the test takes place where that matters."""
-        lines = []
-        clause = result.clause
-        schedule = result.reason is Reason.SCHEDULE or expectation.because is Reason.SCHEDULE
-        if not clause and schedule:
-            clause = next((text for name, text in self.spans if name == result.name and text.startswith("runs ")), "")
-        if clause:
-            span = self.spans.get((result.name, clause))
-            lines.append(f"{clause}    ({span.file}:{span.line})" if span else clause)
-        if schedule:
-            lines.append(f"the test is on {self.case.moment}")
-        if result.reason is Reason.BEATEN and result.beaten_by:
-            lines.append(f"{result.beaten_by} saves more")
-        return tuple(lines)
-
-    def applied(self) -> tuple[str, ...]:
-        """What applied, for expectations about the whole."""
-        applied = [r for r in self.decision.promotions if r.reason is Reason.APPLIED]
-        return tuple(f"{result.name} saved {self.money(result.saving)}" for result in applied)
-
-    def money(self, minor: int) -> str:
+    def money(self, amount: int) -> str:
         """EUR 1.99."""
-        digits = exponent(self.decision.currency)
-        return f"{self.decision.currency} {minor / 10**digits:.{digits}f}"
-
-
-def _word(reason: Reason) -> str:
-    return reason.name.lower().replace("_", "-")
-
-
-def report(results: Iterable[Result]) -> str:
-    """The results as people read them, file by file."""
-    lines: list[str] = []
-    file = ""
-    counts = {True: 0, False: 0}
-    for result in results:
-        case = result.case
-        counts[result.ok] += 1
-        if case.span.file != file:
-            file = case.span.file
-            lines.append(file)
-        place = "" if result.ok else f"    {file.rpartition('/')[2]}:{case.span.line}"
-        lines.append(f"  {'ok  ' if result.ok else 'FAIL'}  {case.name}{place}")
-        for failure in result.failures:
-            lines.append(f"        expected   {failure.expected}")
-            lines.append(f"        but        {failure.but}")
-            for number, line in enumerate(failure.because):
-                lines.append(f"        {'because' if number == 0 else '       '}    {line}")
-    lines.append(f"{counts[True]} passed, {counts[False]} failed.")
-    return "\n".join(lines)
+        return minor(amount, self.decision.currency)

@@ -2,32 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from dsl import ast
 from dsl.diagnostics import Span
 from dsl.project import Project
 
 
-def clause_spans(project: Project) -> Mapping[tuple[str, str], Span]:
-    """By (name of the promotion, set or segment, canonical text of the clause)."""
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One line of a declaration, as canonical text. `keyword` says what kind: "runs", "when", "line" of a set."""
+
+    owner: str  # the declaration's name
+    of: str  # "promotion", "group", "guard", "products", "places", "segment"
+    keyword: str
+    text: str
+    span: Span
+
+
+def clauses(project: Project) -> tuple[Clause, ...]:
+    """The lines that a decision can turn on, by file and line."""
+    return tuple(sorted(_clauses(project), key=lambda clause: clause.span))
+
+
+def clause_spans(found: Iterable[Clause]) -> Mapping[tuple[str, str], Span]:
+    """By (name of the promotion, set or segment, canonical text of the clause); of two equal ones the first."""
     spans: dict[tuple[str, str], Span] = {}
-    for name, text, span in _clauses(project):
-        spans.setdefault((name, text), span)
+    for clause in found:
+        spans.setdefault((clause.owner, clause.text), clause.span)
     return spans
 
 
-def _clauses(project: Project) -> Iterator[tuple[str, str, Span]]:
+def _clauses(project: Project) -> Iterator[Clause]:
     for promotion in project.promotions.values():
-        name = promotion.name.text
         for clause in promotion.clauses:
-            if isinstance(clause, ast.When):
-                yield name, clause.line.text, clause.span
-            elif isinstance(
-                clause, ast.Runs | ast.OnlyOn | ast.Sold | ast.Choice | ast.WithCode | ast.Buy | ast.Get | ast.Limit
-            ):
-                yield name, clause.text, clause.span
+            keyword, text = _promotion_clause(clause)
+            if keyword:
+                yield Clause(promotion.name.text, "promotion", keyword, text, clause.span)
+    for group in project.groups.values():
+        for told in group.lines:
+            if told.kind == "apply":
+                most = f" {told.count} per basket" if told.word == "at-most" else ""
+                text = f"apply {told.word.replace('-', ' ')}{most}"
+                yield Clause(group.name.text, "group", "apply", text, told.span)
+    for guard in project.guards.values():
+        for never in guard.nevers:
+            text = f"never {never.verb} {', '.join(name.text for name in never.names)}"
+            yield Clause(guard.name.text, "guard", never.verb, text, never.names[0].span)
     for table in (project.products, project.places, project.segments):
         for node in table.values():
             for line in node.lines:
-                yield node.name.text, line.text, line.span
+                yield Clause(node.name.text, node.kind, "line", line.text, line.span)
+
+
+def _promotion_clause(clause: ast.Clause) -> tuple[str, str]:
+    match clause:
+        case ast.When():
+            return "when", clause.line.text
+        case ast.Runs():
+            return "runs", clause.text
+        case ast.OnlyOn():
+            return "only on", clause.text
+        case ast.Sold():
+            return "sold", clause.text
+        case ast.Choice():
+            return clause.kind, clause.text
+        case ast.WithCode():
+            return "with code", clause.text
+        case ast.Buy():
+            return "buy", clause.text
+        case ast.Get():
+            return "get", clause.text
+        case ast.Limit():
+            return "limit", clause.text
+        case ast.InGroup():
+            return "group", f"group {clause.name.text}"
+        case ast.Except():
+            return "except", f"except {', '.join(name.text for name in clause.names)}"
+        case _:
+            return "", ""

@@ -54,6 +54,14 @@ class Spoken(StrEnum):
     DE = "de"
 
 
+class TestFormat(StrEnum):
+    """How `test` answers."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
 class _Group(TyperGroup):
     """A wrong command line ends with 64, so that scripts can tell it from findings."""
 
@@ -126,37 +134,70 @@ def check(directory: Project = Path(), output: Output = Format.TEXT) -> None:
     epilog=_examples(
         "einklang test examples/shop",
         "einklang test examples/shop -k pasta",
+        'einklang test examples/shop --trace "over after Saturday"',
+        "einklang test examples/shop --cov --cov-min 80",
+        "einklang test . --format github --junit results.xml",
     ),
 )
 def run_tests(
     directory: Project = Path(),
     keyword: Annotated[str, typer.Option("-k", metavar="TEXT", help="Only tests with this in their name.")] = "",
-    output: Output = Format.TEXT,
+    trace: Annotated[
+        str, typer.Option("--trace", metavar="NAME", help="Tell every promotion's verdict in this one test.")
+    ] = "",
+    cov: Annotated[bool, typer.Option("--cov", help="List every line that no test made decisive.")] = False,
+    cov_min: Annotated[
+        int | None,
+        typer.Option("--cov-min", min=0, max=100, metavar="PERCENT", help="End with 1 below this share of lines."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML, for CI.")] = None,
+    output: Annotated[
+        TestFormat, typer.Option("--format", help="For people, for programs, or as notes in a pull request.")
+    ] = TestFormat.TEXT,
+    language: Language = Spoken.EN,
 ) -> None:
     """Run the tests that stand beside the rules, on the engine that serves.
 
-    A failing test shows what was expected, what came instead, and because of which line.
+    A failing test shows what was expected, what came instead, and because of which line; of amounts, where the cents
+    went. The last line names the lines of the rules that no test turned on.
     """
-    from dsl.testing import report
+    from server import testing
     from server.kernels import CacheUnsafe
     from server.settings import BadSettings, load
-    from server.testing import run
 
     files = _project(directory)
     try:
-        outcome = run(files, keyword, cache_dir=load().cache_dir, tell=lambda text: _say(text, to=sys.stderr))
-    except (BadSettings, CacheUnsafe) as error:
+        outcome = testing.run(
+            files,
+            keyword,
+            cache_dir=load().cache_dir,
+            tell=lambda text: _say(text, to=sys.stderr),
+            trace=trace,
+            cover=cov or cov_min is not None,
+            language=language.value,
+        )
+    except (BadSettings, CacheUnsafe, testing.NoSuchTest) as error:
         _usage(str(error))
-    if output is Format.JSON:
+    if keyword and outcome.compilation.ok and not outcome.results:
+        _usage(f"no test has «{keyword}» in its name")
+    if junit is not None:
+        try:
+            junit.write_bytes(testing.junit(outcome))
+        except OSError as error:
+            _usage(f"{junit}: cannot be written: {error.strerror}")
+    if output is TestFormat.JSON:
         _say(json.dumps(outcome.as_data(), ensure_ascii=False))
     elif not outcome.compilation.ok:
         _show(outcome.compilation.diagnostics, outcome.compilation.sources)
-    elif keyword and not outcome.results:
-        _usage(f"no test has «{keyword}» in its name")
     else:
-        for line in report(outcome.results).splitlines():
+        for line in testing.text(outcome, full_coverage=cov).splitlines():
             words = line.split(maxsplit=1)
             _say(line, _COLOURS.get(words[0], "") if words else "")
+    if output is TestFormat.GITHUB and (said := testing.github(outcome, directory.as_posix())):
+        _say(said)
+    if cov_min is not None and outcome.coverage is not None and outcome.coverage.percent < cov_min:
+        _say(f"einklang: {outcome.coverage.percent}% of the lines are decisive, --cov-min asks for {cov_min}%", "red")
+        raise typer.Exit(FINDINGS)
     if outcome.failed or not outcome.compilation.ok:
         raise typer.Exit(FINDINGS)
 

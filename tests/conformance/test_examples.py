@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dsl.compiler import compile_project
-from dsl.testing import report, run
+from dsl.report import report
+from dsl.testing import run
 from tests.reproduce import engine_of, oracle_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,6 +24,6 @@ def test_an_example_passes_its_own_tests(name, tests, judge):
     compilation = compile_project(files)
     assert compilation.ok, compilation.diagnostics
     decide = engine_of(compilation.programs)[1] if judge == "engine" else oracle_of(compilation.programs)
-    results = run(compilation, lambda request: decide(request, everything=True))
+    results = run(compilation, decide)
     assert len(results) >= tests
     assert not [result for result in results if result.failures], report(results)

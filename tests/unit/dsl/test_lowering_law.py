@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pathlib
 import re
+from functools import partial
 
 import pytest
 
 from dsl.compiler import Compilation, compile_project
 from dsl.diagnostics import render
-from dsl.testing import report, run
+from dsl.report import report
+from dsl.testing import run
 from engine.program import Promotion, encode
 from tests.oracle.decide import decide as oracle
 from tests.unit.dsl.frame import compile_framed, framed
@@ -42,7 +44,7 @@ def verdict(text: str, *lines: str, at: str = "2026-09-08 12:00", buys: str = "1
 
 
 def failed(compilation: Compilation) -> str:
-    results = run(compilation, lambda request: oracle(compilation.programs, request, everything=True))
+    results = run(compilation, partial(oracle, compilation.programs))
     return "" if all(result.ok for result in results) else report(results)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import pathlib
+import re
+from functools import partial
 
 import pytest
 
@@ -11,7 +14,8 @@ from dsl import ast
 from dsl.cases import in_period
 from dsl.compiler import compile_project
 from dsl.diagnostics import Span
-from dsl.testing import report, run
+from dsl.report import report, trace_text
+from dsl.testing import Judge, run
 from engine.basket import BadRequest, BasketLine, Customer, Fact, Fee, LimitUsage, Request
 from engine.decision import Decision
 from engine.program import Type
@@ -43,16 +47,13 @@ def outcome(*lines: str, at: str = "2026-09-08 12:00") -> str:
     compilation = compile_framed(case(*lines, at=at))
     assert compilation.ok, compilation.diagnostics
 
-    def decide(request: Request) -> Decision:
-        return oracle(compilation.programs, request, everything=True)
-
-    return report(run(compilation, decide))
+    return report(run(compilation, partial(oracle, compilation.programs)))
 
 
 def test_the_shop_passes_its_own_tests():
     files = {path.relative_to(SHOP).as_posix(): path.read_bytes() for path in SHOP.rglob("*") if path.is_file()}
     compilation = compile_project(files)
-    results = run(compilation, lambda request: oracle(compilation.programs, request, everything=True))
+    results = run(compilation, partial(oracle, compilation.programs))
     assert len(results) > 40
     assert all(result.ok for result in results), report(results)
 
@@ -119,13 +120,128 @@ def test_a_used_code_counts_for_its_set():
 def test_a_failure_says_what_came_and_why():
     assert outcome("buys 3 x penne", "expect pasta-3-for-2 applies", at="2026-09-13 12:00").split("\n") == [
         "example.promo",
-        "  FAIL  it    example.promo:13",
+        "  FAIL  it  example.promo:13",
         "        expected   pasta-3-for-2 applies",
         "        but        it does not apply because schedule",
         "        because    runs from 2026-09-07 until 2026-09-12    (example.promo:2)",
         "                   the test is on Sunday 2026-09-13 12:00 Europe/Berlin",
         "0 passed, 1 failed.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "because"),
+    [
+        (
+            ("buys 2 x penne", "expect pasta-3-for-2 applies"),
+            ["buy 3 of pasta    (example.promo:5)", "1 piece more of «Pasta» is missing"],
+        ),
+        (
+            ("buys 3 x penne", "given 4 uses of pasta-3-for-2 2 days ago", "expect pasta-3-for-2 applies"),
+            ["limit 4 per customer in any 30 days    (example.promo:7)", "used before: 4 of 4"],
+        ),
+        (
+            (
+                "buys 3 x penne",
+                "given 9 uses of pasta-3-for-2 by others worth EUR 99.00",
+                "expect pasta-3-for-2 applies",
+            ),
+            ["limit EUR 100.00 in total    (example.promo:8)", "saved before: EUR 99.00 of EUR 100.00"],
+        ),
+        (
+            ("buys 3 x penne", "given nothing known of the customer", "expect pasta-3-for-2 applies"),
+            ["limit 4 per customer in any 30 days    (example.promo:7)", "customer.id is not known"],
+        ),
+        (
+            ("buys 2 x penne", "buys 1 x penne for EUR 1.50 each", "expect pasta-3-for-2 saves EUR 2.00"),
+            [
+                "buy 3 of pasta    (example.promo:5)",
+                "get the cheapest 1 free    (example.promo:6)",
+                "2 x penne  EUR 4.00                           EUR 4.00",
+                "1 x penne  EUR 1.50  pasta-3-for-2 -EUR 1.50  EUR 0.00",
+                "in all     EUR 5.50  -EUR 1.50                EUR 4.00",
+            ],
+        ),
+        (
+            ("buys 3 x penne", "expect total EUR 6.00"),
+            [
+                "3 x penne  EUR 6.00  pasta-3-for-2 -EUR 2.00  EUR 4.00",
+                "in all     EUR 6.00  -EUR 2.00                EUR 4.00",
+            ],
+        ),
+        (
+            ("buys 1.5 kg of penne for EUR 2.00 per kg", "expect total EUR 6.00"),
+            [
+                "1.5 kg of penne  EUR 3.00    EUR 3.00",
+                "in all           EUR 3.00    EUR 3.00",
+                "pasta-3-for-2 does not apply because quantity (2 pieces more of «Pasta»)",
+            ],
+        ),
+        (
+            ("buys 1 x penne", "expect in gold-members"),
+            ["gold-members: customer.tier is gold    (frame.promo:1)", "customer.tier is none"],
+        ),
+        (
+            ("buys 3 x penne", "expect spring-coupon applies"),
+            ["with code from spring    (frame.promo:1)", "the test enters no code"],
+        ),
+    ],
+)
+def test_a_failure_names_the_lines_that_decided(lines, because):
+    text = outcome(*lines)
+    said = text.partition("        because    ")[2].split("\n")[: len(because)]
+    assert [re.sub(r"frame.promo:\d+", "frame.promo:1", line.strip()) for line in said] == because, text
+
+
+def test_a_failure_says_who_saved_more_and_by_how_much():
+    better = OFFER.replace("pasta-3-for-2", "pasta-2-for-1").replace("buy 3", "buy 2")
+    compilation = compile_framed(better + case("buys 6 x penne", "expect pasta-3-for-2 applies"))
+    text = report(run(compilation, partial(oracle, compilation.programs)))
+    assert "because    group item-deals    (example.promo:21)" in text
+    assert "apply best per item    (frame.promo:" in text
+    assert "pasta-2-for-1 saves EUR 2.00 more" in text
+
+
+def test_an_unknown_fact_is_named():
+    rules = OFFER.replace("for everyone", "for any of gold-members, employees").replace(
+        "buy 3 of pasta\n", "when delivery.country is DE\n  buy 3 of pasta\n"
+    )
+    test = case("buys 3 x penne", "expect pasta-3-for-2 applies").removeprefix(OFFER)
+    compilation = compile_framed(rules + test)
+    text = report(run(compilation, partial(oracle, compilation.programs)))
+    assert "because    for any of gold-members, employees    (example.promo:4)" in text
+    assert "customer.kind is not known" in text
+    compilation = compile_framed(rules + test.replace("  buys", "  given customer.tier is gold\n  buys"))
+    text = report(run(compilation, partial(oracle, compilation.programs)))
+    assert "when delivery.country is DE    (example.promo:5)" in text
+    assert "delivery.country is not known" in text
+
+
+def test_the_trace_tells_every_verdict_of_a_test_that_passes():
+    compilation = compile_framed(case("buys 3 x penne", "expect pasta-3-for-2 saves EUR 2.00"))
+    judge = Judge(compilation, partial(oracle, compilation.programs))
+    result = judge.result(compilation.tests[0], everything=True)
+    assert result.ok and result.decision is not None
+    lines = trace_text(judge.trace(result.case, result.decision, result.touching)).split("\n")
+    assert lines[0] == "the test is on Tuesday 2026-09-08 12:00 Europe/Berlin"
+    assert lines[3] == "pasta-3-for-2  applied       it applied 1 time, it saved EUR 2.00"
+    assert lines[6].startswith("spring-coupon  code-missing  with code from spring    (frame.promo:")
+    assert lines[-2:] == [
+        "3 x penne  EUR 6.00  pasta-3-for-2 -EUR 2.00  EUR 4.00",
+        "in all     EUR 6.00  -EUR 2.00                EUR 4.00",
+    ]
+
+
+def test_the_time_stands_beside_each_test():
+    ticks = itertools.count(0, 1_230_000)
+    compilation = compile_framed(case("buys 3 x penne", "expect pasta-3-for-2 saves EUR 2.00"))
+    results = run(compilation, partial(oracle, compilation.programs), clock_ns=lambda: next(ticks))
+    assert report(results).split("\n")[1] == "  ok    it     1.2 ms"
+
+
+def test_only_the_wanted_tests_run():
+    compilation = compile_framed(case("buys 3 x penne", "expect nothing applies"))
+    assert run(compilation, partial(oracle, compilation.programs), wanted=lambda case: case.name == "other") == ()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +267,7 @@ def test_each_expectation_can_fail(expectation, but):
 def test_a_basket_that_cannot_be_decided_fails_its_test():
     compilation = compile_framed(case("buys 1 x penne", "expect nothing applies"))
 
-    def refuse(request: Request) -> Decision:
+    def refuse(request: Request, *, everything: bool) -> Decision:
         raise BadRequest("lines[0].quantity", "too many")
 
     assert "the basket cannot be decided: lines[0].quantity: too many" in report(run(compilation, refuse))

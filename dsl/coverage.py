@@ -1,0 +1,247 @@
+"""Which lines of the rules a test ever turned on. docs/tools.md says when a line is decisive; this decides it.
+
+A line counts in a test only where an expectation would notice: of the promotions that the test names, and, where it
+asks for an amount or for nothing to apply, of those that touch its basket; of the segments that it names, or that
+decide about one of these promotions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dsl.situation import Ruleset, Situation
+from dsl.testing import ABOUT_PROMOTIONS, ABOUT_SEGMENTS, Result, by_owner, named
+from dsl.trace import bound_of, guard_lines, used_before
+from dsl.trails import Clause
+from engine.decision import PromotionResult, Reason
+from engine.program import (
+    All,
+    Any_,
+    Condition,
+    Count,
+    FreeService,
+    Limit,
+    Measured,
+    Member,
+    None_,
+    Program,
+    Promotion,
+    Worth,
+)
+
+BEFORE_AUDIENCE = (Reason.SCHEDULE, Reason.CHANNEL, Reason.PLACE)
+JUDGED = (  # the basket was looked at
+    Reason.APPLIED,
+    Reason.QUANTITY,
+    Reason.CONDITION,
+    Reason.BUDGET,
+    Reason.BEATEN,
+    Reason.GUARD,
+    Reason.NO_SAVING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The lines that can decide, and those that never did."""
+
+    lines: tuple[Clause, ...]
+    never: tuple[Clause, ...]
+
+    @property
+    def decisive(self) -> int:
+        """How many lines some test made decisive."""
+        return len(self.lines) - len(self.never)
+
+    @property
+    def percent(self) -> int:
+        """The same as a share, rounded down: 100 only where it is all."""
+        return 100 * self.decisive // len(self.lines) if self.lines else 100
+
+
+def coverage(programs: Iterable[Program], clauses: Sequence[Clause], results: Iterable[Result]) -> Coverage:
+    """Of a project's clauses, after its tests ran."""
+    seen = _Seen(Ruleset(programs), clauses)
+    for result in results:
+        seen.add(result)
+    lines = tuple(clause for clause in clauses if seen.can_decide(clause))
+    return Coverage(lines, tuple(clause for clause in lines if clause not in seen.decisive))
+
+
+class _Seen:
+    def __init__(self, ruleset: Ruleset, clauses: Sequence[Clause]) -> None:
+        self.ruleset = ruleset
+        self.clauses = by_owner(clauses)
+        self.decisive: set[Clause] = set()
+        self.members: dict[str, int] = {}  # promotions of each group
+        for promotion in ruleset.promotions.values():
+            self.members[promotion.group] = self.members.get(promotion.group, 0) + 1
+
+    def can_decide(self, clause: Clause) -> bool:
+        """«for everyone», «sold everywhere» and a group of one promotion never say no."""
+        match clause.of, clause.keyword:
+            case "promotion", "sold":
+                return clause.text != "sold everywhere"
+            case "promotion", "for":
+                return clause.text != "for everyone"
+            case "promotion", "group":
+                return False  # how the group chooses stands in its own line
+            case "group", _:
+                return self.members.get(clause.owner, 0) > 1 and self.ruleset.groups[clause.owner].apply != "all"
+            case "promotion" | "segment", _:
+                return True
+            case "guard", verb:
+                return verb != "reward"  # nothing that runs today gives points or gifts
+            case _:
+                return False
+
+    # ------------------------------------------------------------------------------------------------ one test
+
+    def add(self, result: Result) -> None:
+        """What one test made decisive."""
+        situation = Situation(self.ruleset, result.case.request)
+        segments = {e.name for e in result.case.expectations if e.kind in ABOUT_SEGMENTS}
+        if result.decision is not None:
+            watched = self.watched(result)
+            for found in result.decision.promotions:
+                if found.name in watched:
+                    self.promotion(found, situation)
+                    if found.reason not in BEFORE_AUDIENCE:
+                        audience = self.ruleset.promotions[found.name].audience
+                        segments |= {*audience.any_of, *audience.but_not}
+        for segment in self.reached(segments):
+            self.segment(segment, situation)
+
+    def watched(self, result: Result) -> frozenset[str]:
+        """The promotions of which an expectation would notice a change."""
+        kinds = {expectation.kind for expectation in result.case.expectations}
+        general = kinds - {*ABOUT_PROMOTIONS, *ABOUT_SEGMENTS}
+        return named(result.case) | (result.touching if general else frozenset())
+
+    def reached(self, segments: Iterable[str]) -> Iterator[str]:
+        """The segments, and those that they ask for."""
+        queue, done = sorted(segments), set[str]()
+        while queue:
+            name = queue.pop()
+            if name in done:
+                continue
+            done.add(name)
+            yield name
+            for line in self.ruleset.segments[name].lines:
+                queue.extend(_members(line.condition))
+
+    # ------------------------------------------------------------------------------------------------ promotions
+
+    def promotion(self, result: PromotionResult, situation: Situation) -> None:
+        """The clauses that decided about one promotion."""
+        promotion = self.ruleset.promotions[result.name]
+        for clause in self.clauses.get(result.name, ()):
+            if clause.text == result.clause:
+                self.decisive.add(clause)
+        if result.reason is Reason.QUANTITY:
+            self.mark(result.name, "buy")
+        if result.reason is Reason.BEATEN:
+            self.mark(promotion.group, "apply")
+        if result.reason is Reason.APPLIED:
+            if result.saving or isinstance(promotion.reward, FreeService):
+                self.mark(result.name, "get")
+            for limit in promotion.limits:
+                if stopped(limit, promotion, result, situation):
+                    self.mark(result.name, "limit", limit.text)
+        if result.reason in JUDGED:
+            self.kept_out(promotion, situation)
+
+    def mark(self, owner: str, keyword: str, text: str = "") -> None:
+        """A clause was decisive."""
+        for clause in self.clauses.get(owner, ()):
+            if clause.keyword == keyword and text in ("", clause.text):
+                self.decisive.add(clause)
+
+    def kept_out(self, promotion: Promotion, situation: Situation) -> None:
+        """`except` and guards, where they kept an article of the basket out."""
+        sets = _sets(promotion)
+        thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
+        counts = bool(thresholds or promotion.buy)
+        verbs = {"discount": not isinstance(promotion.reward, FreeService), "count": counts}
+        verbs["ship free"] = isinstance(promotion.reward, FreeService)
+        if not promotion.except_ and not self.ruleset.guards:
+            return
+        for line in situation.request.lines:
+            asked = situation.of_line(line)
+            if sets and not any(asked.in_set(name) for name in sets):
+                continue
+            if any(asked.in_set(name) for name in promotion.except_):
+                self.mark(promotion.name, "except")
+            self.guards(verbs, asked)
+
+    def guards(self, verbs: Mapping[str, bool], asked: Situation) -> None:
+        """The guards that kept one article out."""
+        for guard in self.ruleset.guards:
+            for verb, names in guard_lines(guard):
+                if not verbs.get(verb):
+                    continue
+                held = {name for name in names if asked.in_set(name)}
+                for clause in self.clauses.get(guard.name, ()) if held else ():
+                    said = clause.text.removeprefix(f"never {verb} ").split(", ")
+                    if clause.keyword == verb and held & set(said):
+                        self.decisive.add(clause)
+
+    # ------------------------------------------------------------------------------------------------ segments
+
+    def segment(self, name: str, situation: Situation) -> None:
+        """The lines of a segment without which the customer's membership would be another."""
+        lines = self.ruleset.segments[name].lines
+        holding = [situation.truth(line.condition) is True for line in lines]
+        if holding.count(False) != 1:
+            return  # all hold: each could go; several fail: none alone decides
+        self.mark(name, "line", lines[holding.index(False)].text)
+
+
+def stopped(limit: Limit, promotion: Promotion, result: PromotionResult, situation: Situation) -> bool:
+    """The promotion would have applied once more, or saved more, but for this limit."""
+    request = situation.request
+    used = used_before(request, promotion.name, limit)
+    if limit.measure == "saving":
+        bound = bound_of(limit, request.currency)
+        return bound is not None and result.saving == bound - used
+    if limit.measure == "baskets" or promotion.buy is None or result.applications != limit.count - used:
+        return False
+    units = sum(line.quantity or 1 for line in request.lines if situation.of_line(line).in_set(promotion.buy.of))
+    return units >= promotion.buy.count * (result.applications + 1)
+
+
+def _sets(promotion: Promotion) -> tuple[str, ...]:
+    """The sets of the reward, the `buy` and the thresholds; () = all articles."""
+    if promotion.buy is not None:
+        names = [promotion.buy.of]
+    else:
+        target = getattr(promotion.reward, "target", None)
+        if target is None or target.kind == "basket":
+            return ()
+        names = [target.name]
+    for line in promotion.when:
+        names += [condition.of for condition in _thresholds(line.condition) if condition.of]
+    return tuple(names)
+
+
+def _thresholds(condition: Condition) -> Iterator[Worth | Count | Measured]:
+    match condition:
+        case All() | Any_() | None_():
+            for part in condition.of:
+                yield from _thresholds(part)
+        case Worth() | Count() | Measured():
+            yield condition
+        case _:
+            pass
+
+
+def _members(condition: Condition) -> Iterator[str]:
+    match condition:
+        case All() | Any_() | None_():
+            for part in condition.of:
+                yield from _members(part)
+        case Member(of="segment"):
+            yield condition.name
+        case _:
+            pass

@@ -1,0 +1,241 @@
+"""What a request says, asked in one place: the facts behind a condition, which of them are unknown, who is in a set.
+
+The engine decides; this tells the author of a test why, in the words of the text. From Programs and facts alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from dsl.membership import Asked, Truth, all_of, negated
+from dsl.zones import local_seconds
+from engine.basket import BasketLine, Fact, Request
+from engine.program import (
+    All,
+    Any_,
+    Catalogue,
+    Condition,
+    Consent,
+    Count,
+    Group,
+    Guard,
+    Line,
+    Measured,
+    Member,
+    None_,
+    Place,
+    ProductSet,
+    Program,
+    Promotion,
+    Schema,
+    Segment,
+    Settings,
+    Stores,
+    Type,
+    Worth,
+)
+
+_EPOCH = datetime.date(1970, 1, 1)
+_THRESHOLDS = (Worth, Count, Measured)
+
+
+class Ruleset:
+    """The Programs of a project by kind and name."""
+
+    def __init__(self, programs: Iterable[Program]) -> None:
+        self.segments: dict[str, Segment] = {}
+        self.places: dict[str, Place] = {}
+        self.products: dict[str, ProductSet] = {}
+        self.promotions: dict[str, Promotion] = {}
+        self.groups: dict[str, Group] = {}
+        self.guards: list[Guard] = []
+        self.defaults: dict[str, Fact] = {}  # by path
+        self.zone = "UTC"
+        self.catalogue = _Table()
+        self.stores = _Table()
+        for program in programs:
+            match program:
+                case Segment():
+                    self.segments[program.name] = program
+                case Place():
+                    self.places[program.name] = program
+                case ProductSet():
+                    self.products[program.name] = program
+                case Promotion():
+                    self.promotions[program.name] = program
+                case Group():
+                    self.groups[program.name] = program
+                case Guard():
+                    self.guards.append(program)
+                case Settings():
+                    self.zone = program.timezone
+                case Catalogue():
+                    self.catalogue = _Table(program)
+                case Stores():
+                    self.stores = _Table(program)
+                case Schema():
+                    for attribute in program.attributes:
+                        if attribute.default is not None:
+                            path = f"{attribute.entity}.{attribute.name}"
+                            self.defaults[path] = Fact(attribute.type, attribute.default)
+                case _:
+                    pass
+
+
+class _Table:
+    """A catalogue or the stores, by id."""
+
+    def __init__(self, program: Catalogue | Stores | None = None) -> None:
+        self.program = program
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The row of each id."""
+        ids: tuple[str, ...] = ()
+        if isinstance(self.program, Catalogue):
+            ids = self.program.articles
+        elif self.program is not None:
+            ids = self.program.ids
+        return {name: row for row, name in enumerate(ids)}
+
+    def fact(self, key: str, name: str, currency: str) -> Fact | None:
+        """A cell; money only in the basket's currency."""
+        row = self.rows.get(key)
+        if self.program is None or row is None:
+            return None
+        for column in self.program.columns:
+            if column.name == name and (not column.currency or column.currency == currency):
+                value = column.values[row]
+                if value is not None:
+                    return Fact(column.type, value, column.currency)
+        return None
+
+
+class Situation(Asked):
+    """One request. With `line`: the questions about articles are about this line's."""
+
+    def __init__(self, ruleset: Ruleset, request: Request, line: BasketLine | None = None) -> None:
+        day = _EPOCH + datetime.timedelta(days=local_seconds(ruleset.zone, request.at_us // 1_000_000) // 86_400)
+        super().__init__(ruleset.segments, {}, request.customer.consents, day)
+        self.ruleset = ruleset
+        self.request = request
+        self.line = line
+        self.sets: dict[str, Truth] = {}
+
+    def of_line(self, line: BasketLine) -> Situation:
+        """The same, asked about an article."""
+        return Situation(self.ruleset, self.request, line)
+
+    def without(self, segment: str, reduced: tuple[Line, ...]) -> bool:
+        """Would the customer be in a segment that had these lines?"""
+        program = self.ruleset.segments[segment].model_copy(update={"lines": reduced})
+        asked = Situation(self.ruleset, self.request)
+        asked.segments = ChainMap({segment: program}, self.ruleset.segments)
+        return asked.member(segment)
+
+    # ------------------------------------------------------------------------------------------------ facts
+
+    def fact(self, attribute: str) -> Fact | None:
+        """Any attribute, by its path; None: unknown."""
+        request = self.request
+        match attribute:
+            case "payment":
+                return _text(request.payment)
+            case "delivery":
+                return _text(request.delivery)
+            case "customer.id":
+                return _text(request.customer.id)
+            case "store.id":
+                return _text(request.store)
+            case "item.sku":
+                return _text(self.line.article if self.line else "")
+            case "item.price":
+                return self.price()
+            case "basket.lines":
+                return Fact(Type.NUMBER, len({line.article for line in request.lines}) * 1_000_000)
+        entity, _, name = attribute.partition(".")
+        default = self.ruleset.defaults.get(attribute)
+        match entity:
+            case "customer":
+                return request.customer.attributes.get(name, default if request.customer.id else None)
+            case "store":
+                known = self.ruleset.stores.fact(request.store, name, request.currency)
+                return known or request.store_attributes.get(name, default if request.store else None)
+            case "delivery":
+                return request.delivery_attributes.get(name, default)
+            case "basket":
+                return request.basket_attributes.get(name, default)
+            case _:
+                if self.line is None:
+                    return None
+                known = self.ruleset.catalogue.fact(self.line.article, name, request.currency)
+                return known or self.line.attributes.get(name, default)
+
+    def price(self) -> Fact | None:
+        """The list price of the line."""
+        if self.line is None:
+            return None
+        if self.line.price_micros is not None:
+            return Fact(Type.MONEY, self.line.price_micros, self.request.currency)
+        return self.ruleset.catalogue.fact(self.line.article, "price", self.request.currency)
+
+    # ------------------------------------------------------------------------------------------------ conditions
+
+    def truth(self, condition: Condition) -> Truth:
+        """True, False, or None: unknown. Thresholds are the engine's: unknown here."""
+        match condition:
+            case Member(of="products"):
+                truth = self.in_set(condition.name)
+                return negated(truth) if condition.negated else truth
+            case Member(of="place"):
+                truth = self.at_place(condition.name)
+                return negated(truth) if condition.negated else truth
+            case Worth() | Count() | Measured():
+                return None
+        return super().truth(condition)
+
+    def in_set(self, name: str) -> Truth:
+        """Is the article in a product set?"""
+        if name not in self.sets:
+            self.sets[name] = all_of(self.truth(line.condition) for line in self.ruleset.products[name].lines)
+        return self.sets[name]
+
+    def at_place(self, name: str) -> Truth:
+        """Is the store one of these?"""
+        return all_of(self.truth(line.condition) for line in self.ruleset.places[name].lines)
+
+    def unknown(self, condition: Condition) -> Iterator[str]:
+        """The facts for want of which a condition cannot be judged, as the language names them."""
+        if isinstance(condition, _THRESHOLDS) or self.truth(condition) is not None:
+            return
+        match condition:
+            case All() | Any_() | None_():
+                for part in condition.of:
+                    yield from self.unknown(part)
+            case Member(of="place"):
+                for line in self.ruleset.places[condition.name].lines:
+                    yield from self.unknown(line.condition)
+            case Member():
+                return
+            case Consent():
+                yield f"consent to {condition.name}"
+            case _:
+                yield condition.attribute
+
+    def asked(self, condition: Condition) -> Iterator[str]:
+        """The attributes that a condition looks at itself, each as often as it does."""
+        match condition:
+            case All() | Any_() | None_():
+                for part in condition.of:
+                    yield from self.asked(part)
+            case Member() | Consent() | Worth() | Count() | Measured():
+                return
+            case _:
+                yield condition.attribute
+
+
+def _text(value: str) -> Fact | None:
+    return Fact(Type.TEXT, value) if value else None
