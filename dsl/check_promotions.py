@@ -288,7 +288,8 @@ class Promotions:
             what = say("The {which} {count}", which=_WHICH[reward.which], count=reward.count)
             self.report("P3008", reward.count_span, what=what, count=buy.count, most=buy.count)
         elif buy is not None and reward.count == buy.count and reward.percent.value == 100:
-            self.report("P3007", reward.count_span, name=node.name.text, count=buy.count)
+            why = say("{count} of {count} are free", count=buy.count)
+            self.report("P3007", reward.count_span, name=node.name.text, why=why)
 
     def ladder(self, reward: ast.Ladder, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
         """Positions within the bought pieces, each once."""

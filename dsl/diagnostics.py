@@ -284,7 +284,7 @@ TABLE: dict[str, Text] = {
         "Or move the promotion to a group that applies best, all or first per basket.",
     ),
     "P3006": _error("«{word}» are the pieces of a «buy» line, and there is none.", "{advice}"),
-    "P3007": _warning("«{name}» gives everything away.", "{count} of {count} are free"),
+    "P3007": _warning("«{name}» gives everything away.", "{why}"),
     "P3008": _error("{what} of {count} bought pieces: there are not so many.", "at most {most}"),
     "P3009": _error("The group «{name}» does not say what it {what}.", "add:   {write}"),
     "P3010": _error(
@@ -315,7 +315,10 @@ TABLE: dict[str, Text] = {
     "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),
     "P3101": _error("No article can ever be in «{name}».", "{why}", "{lines}"),
     "P3102": _error("No store can ever be in «{name}».", "{why}", "{lines}"),
+    "P3103": _warning("None of the {count} articles of the catalogue is in «{name}».", "nothing is reached by it"),
+    "P3104": _warning("None of the {count} stores is in «{name}».", "nothing is reached by it"),
     "P3105": _error("«{name}» can never apply.", "{why}", "{lines}"),
+    "P3106": _warning("This promotion is in none of the {count} stores.", "no store is left"),
     "P3107": _warning(
         "{known} never comes while this runs, from {begins} to {ends}.", "take it out, or let it run longer"
     ),
@@ -330,6 +333,24 @@ TABLE: dict[str, Text] = {
         "A time that is skipped never comes; one that comes twice counts twice.",
     ),
     # ---- law and texts
+    "P4001": _note("{count} of {most} articles in {where} stay at full price.", "{why}", "{hint}"),
+    "P4002": _warning("All {count} articles in {where} stay at full price.", "{why}"),
+    "P4003": _error(
+        "{what} may not be advertised for {name}{more}.",
+        "to {ends} it is -{size}%",
+        "Lowest price of the 30 days before: {value} (on {begins}).\nPAngV § 11: change the price or the label, or drop the line if nothing is advertised.",
+    ),
+    "P4005": _note("«except {name}» is not needed.", "{why}"),
+    "P4006": _warning(
+        "{count} of {most} articles with known costs are sold below cost by «{name}».",
+        "worst: {other}, {value} a piece below cost",
+        "Costs are without tax; prices that include tax are compared without it.",
+    ),
+    "P4007": _note(
+        "The prices of the 30 days before «{name}» are not known.",
+        "{why}",
+        "Whoever advertises a reduction has to be able to show them (PAngV § 11).",
+    ),
     "P4010": _warning(
         "«{name}» is {why}; a segment that asks for it needs consent.",
         "add:   consent to profiling",
@@ -338,13 +359,20 @@ TABLE: dict[str, Text] = {
     "P5001": _error("This receipt text is {size} characters; tills print {most}.", "cut here"),
     "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
     "P5003": _error("«{name}» has two labels in {language}.", "take one out"),
+    "P5101": _warning("«{name}» has «{word}» in one language, but not in {languages}.", "add:   {write}"),
     # ---- the ruleset as a whole
     "P6001": _warning(
         "«{name}» never wins.",
         "in group {group} «{word}», «{other}» {why}{where}",
         "Move it to another group, or end one of them.",
     ),
+    "P6002": _note(
+        "Discounts of «{other}» may take the basket below {value}.",
+        "counted in what group {group} leaves",
+        "Write   before discounts   to count list prices, or   after discounts   to say that it is meant.",
+    ),
     "P6003": _error("{what} go in a circle: {circle}", "remove one of these lines"),
+    "P6004": _warning("The code «{value}»{more} stands in «{name}» and in «{other}».", "{why}"),
     # ---- tests
     "P7001": _error("«{name}» is no reason.{did}", "known: {known}"),
     "P7002": _error("This test expects nothing.", "add a line:   expect ..."),

@@ -467,10 +467,11 @@ def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
         _say(head, _COLOURS.get(finding.severity, ""))
         _say("\n".join([*rest, ""]))
     errors = _errors(findings)
-    others = len(findings) - errors
-    counted = _count(errors, "error") if errors else "no errors"
-    also = f", {_count(others, 'warning')}" if others else ""
-    _say(f"{_count(len(sources), 'file')} read: {counted}{also}", "red" if errors else "green")
+    counted = [_count(errors, "error") if errors else "no errors"]
+    for severity in ("warning", "note"):
+        number = sum(finding.severity == severity for finding in findings)
+        counted += [_count(number, severity)] if number else []
+    _say(f"{_count(len(sources), 'file')} read: {', '.join(counted)}", "red" if errors else "green")
 
 
 def _show_formatted(results: Sequence[Formatted], *, pending: bool, diff: bool) -> None:

@@ -97,6 +97,11 @@ def _days_that_never_come(rules: Rules, promotion: p.Promotion) -> Iterator[Clai
         yield claim("P3107", "promotion", promotion.name, "only on", known=several(missing), begins=begins, ends=ends)
 
 
+def plain_day(number: int) -> str:
+    """A date by its number since 1970."""
+    return (_EPOCH + datetime.timedelta(days=number)).isoformat()
+
+
 def day(local: int) -> str:
     """The date and weekday of a local moment."""
     date = _EPOCH + datetime.timedelta(days=local // DAY)

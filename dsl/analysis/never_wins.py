@@ -290,7 +290,7 @@ class _Comparison:
         scopes = scopes_of(self.rules, loser)
         if not {scope.currency for scope in scopes} <= {s.currency for s in scopes_of(self.rules, winner)}:
             return False
-        if winner.when and winner.except_ != loser.except_ and any(_counts(line.condition) for line in winner.when):
+        if winner.when and winner.except_ != loser.except_ and any(counts(line.condition) for line in winner.when):
             return False
         parts = parts_of(self.rules, self.worlds, loser)
         given = [pair for part in parts for pair in part.pairs]
@@ -316,11 +316,11 @@ def _doubts(promotion: p.Promotion) -> Iterator[list[Pair]]:
         yield [(line.condition, Want.NOT_TRUE)]
 
 
-def _counts(condition: p.Condition) -> bool:
+def counts(condition: p.Condition) -> bool:
     """Does it ask what the basket holds?"""
     match condition:
         case p.All() | p.Any_() | p.None_():
-            return any(_counts(part) for part in condition.of)
+            return any(counts(part) for part in condition.of)
         case p.Worth() | p.Count() | p.Measured():
             return True
     return False

@@ -2,7 +2,14 @@
 
 never_applies  contradictions: segments nobody can be in, sets that hold nothing, promotions that exclude themselves
 never_wins     promotions that another one of their group beats on every basket
+thresholds     thresholds that earlier discounts undo
+tables         sets and places without an article or a store of the tables beside the rules
+guarded        what guards keep out of promotions
+free, costs    promotions that give all away, or sell below cost
+codes          codes in several sets
 clock          weekdays that never come, moments that a clock skips or shows twice
+advertised     price reductions against the prices of the 30 days before
+texts          texts that some languages lack
 """
 
 from __future__ import annotations
@@ -11,7 +18,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dsl import ast
-from dsl.analysis import clock, never_applies, never_wins
+from dsl.analysis import (
+    advertised,
+    clock,
+    codes,
+    costs,
+    free,
+    guarded,
+    money_tables,
+    never_applies,
+    never_wins,
+    tables,
+    texts,
+    thresholds,
+)
 from dsl.analysis.claims import Claim, Example
 from dsl.analysis.programs import BETWEEN, programs_of
 from dsl.analysis.ruleset import Rules
@@ -20,7 +40,6 @@ from dsl.clauses import choice, clauses, first
 from dsl.diagnostics import Diagnostic, Span, found, in_order
 from dsl.machine import refused
 from dsl.project import Project
-from engine import program as p
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +56,31 @@ def analyse(project: Project) -> Analysis:
     later = refused(project)
     programs = programs_of(project, later)
     between = any(finding.code in BETWEEN for finding in later)
-    claims = list(of_programs(programs, bounds=_bounds(project), alone=not between))
+    rules = Rules(programs, _bounds(project))
+    claims = list(of_rules(rules, alone=not between))
+    dead = frozenset(claim.name for claim in claims if claim.code == "P3105")
+    claims += costs.claims(rules, money_tables.costs(project, rules.currency), dead)
+    prices = money_tables.history(project, rules.currency)
+    claims += advertised.claims(rules, project.promotions, prices, dead)
     places = _Places(project)
-    findings = [places.finding(claim) for claim in claims]
+    findings = [*(places.finding(claim) for claim in claims), *texts.findings(project)]
     examples = [(claim.code, claim.name, claim.example) for claim in claims if claim.example is not None]
     return Analysis(in_order(findings), tuple(examples))
 
 
-def of_programs(
-    programs: tuple[p.Program, ...], *, bounds: dict[str, tuple[int, int]] | None = None, alone: bool = True
-) -> Iterator[Claim]:
-    """What is claimed of a ruleset. `alone`: no promotion bears on those of other groups."""
-    rules = Rules(programs, bounds or {})
+def of_rules(rules: Rules, *, alone: bool = True) -> Iterator[Claim]:
+    """What is claimed of a ruleset by its Programs. `alone`: no promotion bears on those of other groups."""
     worlds = Worlds(rules)
-    dead = set()
-    for claim in never_applies.claims(rules, worlds):
-        if claim.kind == "promotion":
-            dead.add(claim.name)
-        yield claim
+    contradictions = list(never_applies.claims(rules, worlds))
+    yield from contradictions
+    dead = frozenset(claim.name for claim in contradictions if claim.kind == "promotion")
+    yield from tables.claims(rules, frozenset((claim.kind, claim.name) for claim in contradictions))
     if alone:
-        yield from never_wins.claims(rules, worlds, frozenset(dead))
+        yield from never_wins.claims(rules, worlds, dead)
+    yield from thresholds.claims(rules, worlds, dead)
+    yield from guarded.claims(rules, worlds, dead)
+    yield from free.claims(rules, dead)
+    yield from codes.claims(rules)
     yield from (claim for claim in clock.claims(rules) if claim.name not in dead)
 
 

@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from dsl.analysis.claims import Claim
-from dsl.analysis.report import of_programs
+from dsl.analysis.report import of_rules
+from dsl.analysis.ruleset import Rules
 from engine import program as p
 from engine.basket import Request
 from engine.decision import Decision, Reason
@@ -58,7 +59,7 @@ def _twin(random: Random, promotion: Promotion) -> Promotion:
 
 def claimed(seed: int) -> tuple[tuple[Program, ...], list[Claim]]:
     programs = with_twins(ruleset(seed), seed)
-    return programs, list(of_programs(programs))
+    return programs, list(of_rules(Rules(programs)))
 
 
 def asked(programs: Sequence[Program], seed: int, count: int) -> Iterator[tuple[int, Request]]:
