@@ -267,7 +267,7 @@ class _Declaration:
                     return self.head()
                 dropped += 1
                 if max(len(self.findings), dropped) >= limits.FINDINGS_PER_DECLARATION_MAX:
-                    last = self.findings[-1].span
+                    last = self.findings[-1].span if self.findings else self.whole(0)  # missing braces say nothing
                     self.findings.append(found("P0307", last))
                     return self.head()
                 continue
@@ -510,13 +510,14 @@ def _expected(error: lark.UnexpectedInput) -> set[str]:
 
 
 @functools.cache
-def _literals() -> dict[str, str]:
+def literals() -> dict[str, str]:
+    """The grammar's keywords and signs by the names of their terminals."""
     return {t.name: t.pattern.value for t in parser().terminals if t.pattern.type == "str"}
 
 
 def _keywords(names: Iterable[str]) -> set[str]:
-    literals = _literals()
-    return {literals[name] for name in names if name in literals}
+    known = literals()
+    return {known[name] for name in names if name in known}
 
 
 def _glued(word: str, words: Sequence[str]) -> str | None:
@@ -533,6 +534,6 @@ def _glued(word: str, words: Sequence[str]) -> str | None:
 def _all_words() -> frozenset[str]:
     return frozenset(
         word
-        for value in (*_literals().values(), *(w for ws in EXPECTED.values() for w in ws))
+        for value in (*literals().values(), *(w for ws in EXPECTED.values() for w in ws))
         for word in str(value).split()
     )

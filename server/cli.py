@@ -246,6 +246,22 @@ def fmt(
         raise typer.Exit(FINDINGS)
 
 
+@app.command(epilog=_examples("einklang lsp"))
+def lsp() -> None:
+    """Answer an editor over standard input and output, in the Language Server Protocol.
+
+    Findings while typing, quick fixes, completion, hover, definition, rename, layout, running tests. The editor starts
+    it, not you: docs/editor.md says how to set up each.
+    """
+    try:
+        from server.lsp import serve
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        _usage("the language server needs the extra lsp: pip install 'einklang[lsp]'")
+    serve()
+
+
 # ---------------------------------------------------------------------------------------------------- a server
 
 
