@@ -2,121 +2,57 @@
 
 from __future__ import annotations
 
-import pathlib
 import random
-import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl.compiler import Compilation, compile_project
-from dsl.diagnostics import render
-from engine.program import encode
-from tests.unit.dsl.frame import DATA, FRAME
+from dsl.compiler import compile_project
+from tests import any_text
+from tests.any_text import SIGNS, judged
 
-ROOT = pathlib.Path(__file__).parents[3]
-SHOP = ROOT / "examples" / "shop"
-EVERY_CONSTRUCT = (pathlib.Path(__file__).parent / "texts" / "every-construct.promo").read_text(encoding="utf-8")
-OWN_WORDS = ("Token", "LBRACE", "RBRACE", "__ANON", "Traceback", "_NL", "lark", "NoneType", "dsl.")
-SEEDS = 1_200
+WORDS = any_text.words()
+SEEDS = 4_000
+LONG = 1_000_000
 
 
-def declarations() -> list[str]:
-    """Pieces of text to mutate: the frame, the shop, every construct."""
-    pieces = [text for _, _, text in FRAME]
-    for path in sorted(SHOP.rglob("*.promo")):
-        pieces += path.read_text(encoding="utf-8").split("\n\n")
-    return pieces + EVERY_CONSTRUCT.split("\n\n")
+def report(counts: Counter[str], failures: list[str]) -> None:
+    """Fail with the seeds."""
+    assert not failures, (
+        f"{len(failures)} of {sum(counts.values())} inputs; `python -m tests.any_text SEED SEED+1` repeats one:\n"
+        + "".join(failures[:5])
+    )
 
 
-PIECES = declarations()
-WORDS = sorted({word for piece in PIECES for word in piece.split()})
-SIGNS = [
-    "{",
-    "}",
-    ",",
-    '"',
-    "#",
-    "%",
-    "€",
-    ">=",
-    "50,00",
-    "10 €",
-    "01.09.2026",
-    "\t",
-    "\x00",
-    "ß",
-    "\u2028",
-    "0",
-    "99999999999999999999",
-]
+@pytest.mark.parametrize("part", range(8))
+def test_generated_inputs_give_findings_or_programs(part):
+    counts, failures = any_text.block(part * SEEDS // 8, (part + 1) * SEEDS // 8)
+    report(counts, failures)
+    assert sum(counts.values()) == SEEDS // 8
 
 
-def mutated(chance: random.Random) -> str:
-    """A few declarations with a few accidents."""
-    lines = "\n\n".join(chance.sample(PIECES, chance.randint(1, 4))).split("\n")
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(lines))
-        line = lines[at]
-        match chance.randrange(9):
-            case 0:
-                del lines[at : at + chance.randint(1, 3)]
-            case 1:
-                lines.insert(at, chance.choice(lines))
-            case 2:
-                lines[at] = line[: chance.randint(0, len(line))]
-            case 3:
-                cut = chance.randint(0, len(line))
-                lines[at] = line[:cut] + chance.choice(SIGNS) + line[cut:]
-            case 4:
-                words = line.split(" ")
-                words[chance.randrange(len(words))] = chance.choice(WORDS)
-                lines[at] = " ".join(words)
-            case 5:
-                words = line.split(" ")
-                chance.shuffle(words)
-                lines[at] = " ".join(words)
-            case 6:
-                cut = chance.randint(0, max(len(line) - 1, 0))
-                lines[at] = line[:cut] + line[cut + 1 :]
-            case 7:
-                lines[at] = line + chance.choice(WORDS)
-            case _:
-                other = chance.randrange(len(lines))
-                lines[at], lines[other] = lines[other], lines[at]
-        lines = lines or [""]
-    return "\n".join(lines)
+@pytest.mark.long
+def test_a_million_generated_inputs_give_findings_or_programs():
+    total: Counter[str] = Counter()
+    failed: list[str] = []
+    for counts, failures in any_text.run(0, LONG):
+        total += counts
+        failed += failures
+    report(total, failed)
+    assert sum(total.values()) == LONG and total["programs"] > 0
 
 
-def judged(compilation: Compilation, data: bytes = b"") -> None:
-    """Findings that can be shown, or Programs that can be stored."""
-    for finding in compilation.diagnostics:
-        shown = render(finding, compilation.sources)
-        said = finding.message + finding.mark + finding.help
-        written = "".join(compilation.sources.values()) + data.decode(errors="replace")
-        assert finding.message and all(gap in written for gap in re.findall(r"[{]\w*[}]", said)), shown
-        assert not any(word in said and word not in written for word in OWN_WORDS), shown
-        assert finding.span.line >= 1 and finding.span.column >= 1
-        assert (finding.span.end_line, finding.span.end_column) > (finding.span.line, finding.span.column), shown
-    if compilation.ok:
-        assert all(encode(program) for program in compilation.programs)
-    else:
-        assert compilation.programs == () and compilation.tests == ()
-
-
-@pytest.mark.parametrize("block", range(6))
-def test_mutated_texts_give_findings_or_programs(block):
-    base = "\n\n".join(text for _, _, text in FRAME)
-    for seed in range(block * SEEDS // 6, (block + 1) * SEEDS // 6):
-        chance = random.Random(seed)
-        files = {**DATA, "mutated.promo": mutated(chance).encode("utf-8", "replace")}
-        if chance.random() < 0.5:
-            files["frame.promo"] = base.encode()
-        try:
-            judged(compile_project(files))
-        except Exception as error:  # noqa: BLE001 - whatever it is, its seed is the report
-            pytest.fail(f"seed {seed}: {error!r}\n{files['mutated.promo'].decode()}")
+def test_inputs_reach_the_whole_grammar():
+    """The derivations use every rule and every word of the grammar."""
+    known = any_text.grammar()
+    reached: set[tuple[str, tuple[str, ...]]] = set()
+    for seed in range(6_000):
+        any_text.derived(random.Random(seed), reached=reached)
+    rules = {(origin, expansion) for origin, expansions in known.rules.items() for expansion in expansions}
+    below = {rule for rule in rules if not rule[0].startswith(("start", "__start"))}
+    assert len(below - reached) < len(below) // 100, sorted(below - reached)[:20]
 
 
 HOSTILE = {
