@@ -59,10 +59,10 @@ checks: .venv/installed
 	$(call check,generated code,python,proto/generate.py --check)
 
 test: checks ## format, lint, types, import contracts, generated code, then every test that fits its budget (tests/README.md)
-	$(call check,tests,pytest,$(PYTEST) -m 'not long')
+	$(call check,tests,pytest,$(PYTEST))
 
 test-long: checks ## the same, with the long forms of the tests
-	$(call check,tests in their long form,pytest,$(PYTEST))
+	$(call check,tests in their long form,pytest,$(PYTEST) -m '')
 
 kernels: .venv/installed ## compile the engine for this machine now: about a minute, once per version
 	@$(BIN)/python -m server.kernels
