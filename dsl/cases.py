@@ -21,12 +21,12 @@ from dsl.clauses import (
     price_of,
 )
 from dsl.diagnostics import Diagnostic, Span
-from dsl.membership import back
 from dsl.project import Project
 from dsl.values import MACHINE_TYPES, AttributeInfo, scalar
 from dsl.vocabulary import REASONS
 from dsl.zones import utc_seconds
 from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.calendar import shifted
 from engine.decision import Reason
 from engine.money import exponent
 from engine.program import Type
@@ -256,7 +256,7 @@ def in_period(period: str, day: datetime.date, ago: ast.Duration | None) -> bool
     count, _, unit = rest.partition("-")
     singular = unit.removesuffix("s")
     if singular not in ("minute", "hour"):
-        return then > back(day, int(count), singular)
+        return then > shifted(day, -int(count), singular)
     if ago is None:
         return True
     return ago.unit in ("minute", "hour") and _minutes(ago.count, ago.unit) < _minutes(int(count), singular)
@@ -264,7 +264,7 @@ def in_period(period: str, day: datetime.date, ago: ast.Duration | None) -> bool
 
 def _before(day: datetime.date, ago: ast.Duration | None) -> datetime.date:
     """The day of what happened so long ago; hours and minutes stay on their day."""
-    return day if ago is None or ago.unit in ("minute", "hour") else back(day, ago.count, ago.unit)
+    return day if ago is None or ago.unit in ("minute", "hour") else shifted(day, -ago.count, ago.unit)
 
 
 def _minutes(count: int, unit: str) -> int:

@@ -64,6 +64,13 @@ GERMAN: dict[str, str] = {
     "{winner} applied first": "{winner} galt zuerst",
     "other promotions of the group save more": "andere Aktionen der Gruppe sparen mehr",
     "it stands aside for {winner}": "sie tritt zurück vor {winner}",
+    "what happened before is not known: give events, or none": (
+        "was vorher geschah, ist nicht bekannt: Ereignisse angeben, oder keine"
+    ),
+    "{name}: {count} of them": "{name}: {count} davon",
+    "{name}: from {low} to {high} of them": "{name}: {low} bis {high} davon",
+    "the sum is {amount}": "die Summe ist {amount}",
+    "this order is number {number}": "diese Bestellung ist die Nummer {number}",
     "{article} is in «{set}»": "{article} ist in «{set}»",
     "the test is calculated in {currency}": "der Test rechnet in {currency}",
     "nothing was left to save": "es war nichts mehr zu sparen",

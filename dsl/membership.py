@@ -1,6 +1,7 @@
-"""Who is in a segment: what `expect in gold-members` asks. From Programs and facts alone, three-valued (Kleene).
+"""Whether conditions hold, from Programs and facts alone, three-valued (Kleene): None stands for unknown.
 
-None stands for unknown. Audiences of promotions are decided by the engine; this answers for segments that none uses.
+What happened before and the age of facts are judged by the engine's own code (dsl/situation.py); audiences of
+promotions are decided by the engine.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 
-from dsl.zones import local_seconds
-from engine.basket import Customer, Fact
+from engine.basket import Fact
+from engine.calendar import EPOCH, shifted
 from engine.money import micros_per_minor
 from engine.program import (
     Age,
@@ -24,47 +25,17 @@ from engine.program import (
     Member,
     None_,
     OneOf,
-    Program,
-    Schema,
     Segment,
-    Settings,
     StartsWith,
-    Type,
     Under,
 )
 
 Truth = bool | None
-_EPOCH = datetime.date(1970, 1, 1)
-
-
-class Members:
-    """The segments of a ruleset, asked for one customer at one instant."""
-
-    def __init__(self, programs: Iterable[Program]) -> None:
-        self.segments: dict[str, Segment] = {}
-        self.defaults: dict[str, Fact] = {}
-        self.zone = "UTC"
-        for program in programs:
-            if isinstance(program, Segment):
-                self.segments[program.name] = program
-            elif isinstance(program, Settings):
-                self.zone = program.timezone
-            elif isinstance(program, Schema):
-                for attribute in program.attributes:
-                    if attribute.entity == "customer" and attribute.default is not None:
-                        self.defaults[attribute.name] = Fact(attribute.type, attribute.default)
-
-    def holds(self, segment: str, customer: Customer, at_us: int) -> bool:
-        """Segments are closed: unknown is not a member."""
-        facts: dict[str, Fact] = {**(self.defaults if customer.id else {}), **customer.attributes}
-        if customer.id:
-            facts["id"] = Fact(Type.TEXT, customer.id)
-        day = _EPOCH + datetime.timedelta(days=local_seconds(self.zone, at_us // 1_000_000) // 86_400)
-        asked = Asked(self.segments, facts, customer.consents, day)
-        return asked.member(segment)
 
 
 class Asked:
+    """Segments, asked for one customer on one day."""
+
     def __init__(
         self,
         segments: Mapping[str, Segment],
@@ -126,7 +97,7 @@ class Asked:
                 return isinstance(value, tuple) and not set(value).isdisjoint(values)
             case Age(op=op, count=count, unit=unit):
                 assert isinstance(value, int)
-                edge = (back(self.day, count, unit) - _EPOCH).days
+                edge = (shifted(self.day, -count, unit) - EPOCH).days
                 return value < edge if op == "more" else value > edge
 
 
@@ -150,15 +121,3 @@ def _compare(op: str, value: object, constant: int | str) -> bool:
         return (value == constant) == (op == "eq")
     assert isinstance(value, int) and isinstance(constant, int)
     return {"lt": value < constant, "le": value <= constant, "gt": value > constant, "ge": value >= constant}[op]
-
-
-def back(day: datetime.date, count: int, unit: str) -> datetime.date:
-    """So many calendar units before a day; months and years clamp, and nothing lies before the year 1."""
-    if unit in ("day", "week"):
-        return datetime.date.fromordinal(max(day.toordinal() - count * (7 if unit == "week" else 1), 1))
-    months = day.year * 12 + day.month - 1 - count * (12 if unit == "year" else 1)
-    if months < 12:
-        return datetime.date.min
-    year, month = divmod(months, 12)
-    last = (datetime.date(year + month // 11, (month + 1) % 12 + 1, 1) - datetime.timedelta(days=1)).day
-    return datetime.date(year, month + 1, min(day.day, last))

@@ -10,30 +10,39 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
+import numpy as np
+
 from dsl.membership import Asked, Truth, all_of, negated
-from dsl.zones import local_seconds
+from dsl.zones import zone
 from engine.basket import BasketLine, Fact, Request
+from engine.history import Clock, History, Ints, comes_round, fresh
 from engine.program import (
     All,
+    Anniversary,
     Any_,
+    Attribute,
     Catalogue,
     Condition,
     Consent,
     Count,
     Group,
     Guard,
+    Happened,
     Line,
     Measured,
     Member,
     None_,
+    NthOrder,
     Place,
     ProductSet,
     Program,
     Promotion,
+    Refresh,
     Schema,
     Segment,
     Settings,
     Stores,
+    SumOf,
     Type,
     Worth,
 )
@@ -43,17 +52,19 @@ _THRESHOLDS = (Worth, Count, Measured)
 
 
 class Ruleset:
-    """The Programs of a project by kind and name."""
+    """The Programs of a project by kind and name: what the engine's history is judged by, too."""
 
     def __init__(self, programs: Iterable[Program]) -> None:
         self.segments: dict[str, Segment] = {}
         self.places: dict[str, Place] = {}
-        self.products: dict[str, ProductSet] = {}
+        self.sets: dict[str, ProductSet] = {}
         self.promotions: dict[str, Promotion] = {}
         self.groups: dict[str, Group] = {}
         self.guards: list[Guard] = []
         self.defaults: dict[str, Fact] = {}  # by path
         self.zone = "UTC"
+        self.schema = Schema(attributes=())
+        self.attributes: dict[str, Attribute] = {}
         self.catalogue = _Table()
         self.stores = _Table()
         for program in programs:
@@ -63,7 +74,7 @@ class Ruleset:
                 case Place():
                     self.places[program.name] = program
                 case ProductSet():
-                    self.products[program.name] = program
+                    self.sets[program.name] = program
                 case Promotion():
                     self.promotions[program.name] = program
                 case Group():
@@ -77,12 +88,27 @@ class Ruleset:
                 case Stores():
                     self.stores = _Table(program)
                 case Schema():
+                    self.schema = program
                     for attribute in program.attributes:
+                        path = f"{attribute.entity}.{attribute.name}"
+                        self.attributes[path] = attribute
                         if attribute.default is not None:
-                            path = f"{attribute.entity}.{attribute.name}"
                             self.defaults[path] = Fact(attribute.type, attribute.default)
                 case _:
                     pass
+
+    @cached_property
+    def clock(self) -> Clock:
+        """What the settings' zone shows."""
+        table = zone(self.zone)
+        instants, offsets = (np.array(column, np.int64) for column in (table.instants, table.offsets))
+
+        def local(at_us: Ints) -> Ints:
+            seconds = at_us // 1_000_000
+            shown: Ints = seconds + offsets[np.maximum(0, np.searchsorted(instants, seconds, "right") - 1)]
+            return shown
+
+        return local
 
 
 class _Table:
@@ -92,7 +118,7 @@ class _Table:
         self.program = program
 
     @cached_property
-    def rows(self) -> Mapping[str, int]:
+    def index(self) -> Mapping[str, int]:
         """The row of each id."""
         ids: tuple[str, ...] = ()
         if isinstance(self.program, Catalogue):
@@ -103,14 +129,19 @@ class _Table:
 
     def fact(self, key: str, name: str, currency: str) -> Fact | None:
         """A cell; money only in the basket's currency."""
-        row = self.rows.get(key)
-        if self.program is None or row is None:
-            return None
-        for column in self.program.columns:
+        row = self.index.get(key, -1)
+        for column in self.program.columns if self.program is not None and row >= 0 else ():
             if column.name == name and (not column.currency or column.currency == currency):
                 value = column.values[row]
                 if value is not None:
                     return Fact(column.type, value, column.currency)
+        return None
+
+    def cell(self, row: int, name: str, currency: str = "") -> int | str | None:
+        """The same, by the row (-1: none)."""
+        for column in self.program.columns if self.program is not None and row >= 0 else ():
+            if column.name == name and column.currency == currency:
+                return column.values[row]
         return None
 
 
@@ -118,7 +149,7 @@ class Situation(Asked):
     """One request. With `line`: the questions about articles are about this line's."""
 
     def __init__(self, ruleset: Ruleset, request: Request, line: BasketLine | None = None) -> None:
-        day = _EPOCH + datetime.timedelta(days=local_seconds(ruleset.zone, request.at_us // 1_000_000) // 86_400)
+        day = _EPOCH + datetime.timedelta(days=int(ruleset.clock(np.array([request.at_us], np.int64))[0]) // 86_400)
         super().__init__(ruleset.segments, {}, request.customer.consents, day)
         self.ruleset = ruleset
         self.request = request
@@ -195,12 +226,36 @@ class Situation(Asked):
                 return negated(truth) if condition.negated else truth
             case Worth() | Count() | Measured():
                 return None
+            case Happened():
+                return self.history.happened(condition)
+            case SumOf():
+                return self.history.sum_of(condition)
+            case NthOrder():
+                return self.history.nth_order(condition)
+            case Anniversary():
+                fact = self.fact(condition.attribute)
+                return comes_round(condition, fact.value, self.day) if fact and isinstance(fact.value, int) else None
         return super().truth(condition)
+
+    @cached_property
+    def history(self) -> History:
+        """What happened before."""
+        request = self.request
+        return History(self.ruleset, request.customer.events, request.at_us, request.currency, self.ruleset.clock)
+
+    def member(self, name: str) -> bool:
+        """All lines hold, and the facts are young enough."""
+        refresh = self.segments[name].refresh
+        return (refresh is None or self.young(refresh)) and super().member(name)
+
+    def young(self, refresh: Refresh) -> bool:
+        """Are the facts of the customer young enough?"""
+        return fresh(refresh, self.request.customer.facts_as_of_us, self.request.at_us, self.ruleset.clock)
 
     def in_set(self, name: str) -> Truth:
         """Is the article in a product set?"""
         if name not in self.sets:
-            self.sets[name] = all_of(self.truth(line.condition) for line in self.ruleset.products[name].lines)
+            self.sets[name] = all_of(self.truth(line.condition) for line in self.ruleset.sets[name].lines)
         return self.sets[name]
 
     def at_place(self, name: str) -> Truth:
@@ -222,8 +277,19 @@ class Situation(Asked):
                 return
             case Consent():
                 yield f"consent to {condition.name}"
+            case Happened() | SumOf() | NthOrder() | Refresh():
+                return
             case _:
                 yield condition.attribute
+
+    def past(self, condition: Condition) -> Iterator[Happened | SumOf | NthOrder]:
+        """What a condition asks of what happened before."""
+        match condition:
+            case All() | Any_() | None_():
+                for part in condition.of:
+                    yield from self.past(part)
+            case Happened() | SumOf() | NthOrder():
+                yield condition
 
     def asked(self, condition: Condition) -> Iterator[str]:
         """The attributes that a condition looks at itself, each as often as it does."""
@@ -231,7 +297,7 @@ class Situation(Asked):
             case All() | Any_() | None_():
                 for part in condition.of:
                     yield from self.asked(part)
-            case Member() | Consent() | Worth() | Count() | Measured():
+            case Member() | Consent() | Worth() | Count() | Measured() | Happened() | SumOf() | NthOrder() | Refresh():
                 return
             case _:
                 yield condition.attribute

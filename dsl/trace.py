@@ -16,7 +16,20 @@ from dsl.trails import Clause
 from engine.basket import Fact, Request
 from engine.decision import Decision, LineResult, Missing, PromotionResult, Reason
 from engine.money import exponent
-from engine.program import Choice, FreeService, Guard, Limit, Line, Promotion, Segment, Type
+from engine.program import (
+    Choice,
+    CompareMoney,
+    FreeService,
+    Guard,
+    Happened,
+    Limit,
+    Line,
+    NthOrder,
+    Promotion,
+    Segment,
+    SumOf,
+    Type,
+)
 
 # Which clauses speak where a reason was expected and the promotion applied, or where the decision names no line.
 SPEAKS: Mapping[Reason, tuple[str, ...]] = {
@@ -213,8 +226,32 @@ class Trace:
                 if fact is None
                 else say("{attribute} is {value}", attribute=attribute, value=fact_text(fact))
             )
+        for condition in self.situation.past(line.condition):
+            yield self.happened(condition)
         for attribute in self.situation.unknown(line.condition):
             yield say("{attribute} is not known", attribute=attribute)
+
+    def happened(self, condition: Happened | SumOf | NthOrder) -> Phrase:
+        """What came of a question about the past."""
+        history = self.situation.history
+        if not history.known:
+            return say("what happened before is not known: give events, or none")
+        match condition:
+            case Happened():
+                counted = history.count(condition)
+                name = condition.events.event
+                if counted is None or counted[0] == counted[1]:
+                    return say("{name}: {count} of them", name=name, count=counted[0] if counted else "?")
+                return say("{name}: from {low} to {high} of them", name=name, low=counted[0], high=counted[1])
+            case SumOf():
+                total, money = history.total(condition), isinstance(condition.holds[0], CompareMoney)
+                if total is None:
+                    return say("{attribute} is not known", attribute=condition.attribute)
+                scaled = Decimal(total).scaleb(-6)
+                shown = money_text(self.request.currency, scaled) if money else number(scaled)
+                return say("the sum is {amount}", amount=shown)
+            case NthOrder():
+                return say("this order is number {number}", number=history.number(condition))
 
     def condition(self, promotion: Promotion, result: PromotionResult) -> Iterator[Said]:
         """What is missing; else the facts of the line."""
@@ -236,7 +273,7 @@ class Trace:
             quantity = say("1 piece") if missing.value == 1 else say("{count} pieces", count=missing.value)
         if not missing.products:
             return say("{quantity} more", quantity=quantity)
-        known = self.ruleset.products.get(missing.products)
+        known = self.ruleset.sets.get(missing.products)
         return say(
             "{quantity} more of «{set}»", quantity=quantity, set=(known.title if known else "") or missing.products
         )
@@ -292,18 +329,17 @@ class Trace:
 
     def unknown(self, promotion: Promotion, result: PromotionResult) -> Iterator[Said]:
         """The facts for want of which nothing can be said."""
-        named: list[str] = []
+        lines: list[Line] = []
         if result.clause == promotion.audience.text:
-            for name in promotion.audience.any_of:
-                for line in self.ruleset.segments[name].lines:
-                    named += self.situation.unknown(line.condition)
+            lines += [line for name in promotion.audience.any_of for line in self.ruleset.segments[name].lines]
         elif promotion.places is not None and result.clause == promotion.places.text:
-            for name in (*promotion.places.any_of, *promotion.places.but_not):
-                for line in self.ruleset.places[name].lines:
-                    named += self.situation.unknown(line.condition)
-        for line in promotion.when:
-            if line.text == result.clause:
-                named += self.situation.unknown(line.condition)
+            names = (*promotion.places.any_of, *promotion.places.but_not)
+            lines += [line for name in names for line in self.ruleset.places[name].lines]
+        lines += [line for line in promotion.when if line.text == result.clause]
+        named = [name for line in lines for name in self.situation.unknown(line.condition)]
+        for asked in (asked for line in lines for asked in self.situation.past(line.condition)):
+            if self.situation.truth(asked) is None:
+                yield self.happened(asked)
         for limit in promotion.limits:
             if limit.text == result.clause:
                 named.append({"store": "store.id"}.get(limit.scope, "customer.id"))

@@ -24,6 +24,8 @@ CODES_MAX = 50
 FEES_MAX = 20
 FACTS_MAX = 256  # attributes of one entity or line
 USAGE_MAX = 1_000
+EVENTS_MAX = 1_000  # of a customer: three orders a week for six years
+EVENT_ITEMS_MAX = 10_000  # articles over all of them: judging an article costs what judging a line costs
 TEXT_MAX = 256  # characters of any text of a request
 AT_MIN_US = 0  # 1970
 AT_MAX_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
@@ -74,6 +76,37 @@ class Fee:
 
 
 @dataclass(frozen=True, slots=True)
+class EventItem:
+    """One article of an event. `amount`: what was paid for it in all, in minor units of the event's currency."""
+
+    article: str
+    amount: int | None = None
+    attributes: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a customer did. What it was worth in all is its attribute `total`.
+
+    Without `items` it is not known which articles it was about."""
+
+    type: str  # as the schema names one: "order"
+    at_us: int
+    attributes: Facts = field(default_factory=dict)
+    items: tuple[EventItem, ...] = ()
+    currency: str = ""  # of the items' amounts
+    id: str = ""  # the same event, said twice, counts once; "": it has no name
+
+
+@dataclass(frozen=True, slots=True)
+class EventHistory:
+    """All events of every declared type since an instant; 0: since the beginning."""
+
+    events: tuple[Event, ...] = ()
+    complete_since_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """The subject of limits and the facts of segments. `consents` None: not known which were given."""
 
@@ -81,6 +114,8 @@ class Customer:
     household: str = ""
     attributes: Facts = field(default_factory=dict)
     consents: frozenset[str] | None = None
+    events: EventHistory | None = None  # None: not known what happened before
+    facts_as_of_us: int = 0  # when all of this was read; 0: for this request
 
 
 @dataclass(frozen=True, slots=True)

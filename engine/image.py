@@ -31,24 +31,34 @@ from engine.money import EXPONENTS
 from engine.program import (
     Age,
     All,
+    Anniversary,
     Any_,
     Attribute,
     Compare,
     CompareMoney,
     Condition,
     Consent,
+    EventAttribute,
+    EventOf,
+    Happened,
     Has,
+    InTheLast,
     Known,
+    Length,
     Member,
     None_,
+    NthOrder,
     OneOf,
     ProductSet,
+    Refresh,
     Scalar,
     Schema,
     Settings,
     StartsWith,
+    SumOf,
     Type,
     Under,
+    Window,
 )
 from engine.sets import Values, dynamic_sets
 
@@ -61,6 +71,8 @@ STACK_MAX = 64  # truth values on the stack of one line of conditions
 NAMES_MAX = 62  # channels, currencies: promotions hold them as bits
 NUMBER_MAX = 10**18  # of any number of a table or condition
 AMOUNT_MAX = 10**12  # of any amount; x micros of a minor unit fits int64
+LENGTH_MAX = 1_000_000  # of a length of time, in any unit
+STEPS_MAX = 16  # of «then»
 BUY_MAX = 100_000  # engine.basket.PIECES_MAX
 COUNTER_MAX = 10**15  # uses of a limit or a code
 OFFSET_MAX_S = 2 * 86_400  # of a zone's clock
@@ -169,7 +181,7 @@ class PromotionInfo(NamedTuple):
 class Slot(NamedTuple):
     """Where a fact of the request stands: an attribute's value, or the truth of a condition on it."""
 
-    attribute: str  # "customer.tier", "payment", "delivery"
+    attribute: str  # "customer.tier", "payment", "delivery"; "": the condition is on none (consents, events)
     condition: Condition | None
 
 
@@ -569,20 +581,29 @@ def _verify_attributes(ruleset: Ruleset) -> None:
     """Conditions ask for attributes that are declared, and what can be asked of their type."""
     types = {name: a.type for name, a in ruleset.attributes.items()}
     _require(len(types) == len(ruleset.schema.attributes), "an attribute is declared twice")
+    events = {e.name: {f"{e.name}.{a.name}": a.type for a in e.attributes} for e in ruleset.schema.events}
+    _require(len(events) == len({e.one for e in ruleset.schema.events}) == len(ruleset.schema.events), "two events")
+    for event in ruleset.schema.events:
+        _require(len(events[event.name]) == len(event.attributes), "an attribute of an event is declared twice")
+        for of_event in event.attributes:
+            _verify_default(of_event)
     for attribute in ruleset.schema.attributes:
-        textual = attribute.type in (Type.TEXT, Type.TEXTS)
-        if attribute.default is not None:
-            _require(attribute.type is not Type.TEXTS, "a list of texts has a default")
-            _require(isinstance(attribute.default, str) == textual, "a default has another type")
-            _require(textual or abs(int(attribute.default)) <= NUMBER_MAX, "a default is out of bounds")
+        _verify_default(attribute)
     types |= dict.fromkeys(("item.sku", "customer.id", "store.id", "payment", "delivery"), Type.TEXT)
     types |= {"item.price": Type.MONEY, "basket.lines": Type.NUMBER}
     for slot in ruleset.slots:
-        if isinstance(slot.condition, Consent):
-            continue
-        _require(not slot.attribute.startswith("item."), "a condition of the basket asks for an article's attribute")
-        _require(slot.condition is None or isinstance(slot.condition, Under | StartsWith | Has | Age), "a slot")
-        _verify_asked(types, slot.attribute, slot.condition)
+        match slot.condition:
+            case Consent():
+                continue
+            case Happened() | SumOf() | NthOrder() | Refresh():
+                _verify_events(slot.condition, events, ruleset.sets)
+            case None | Under() | StartsWith() | Has() | Age() | Anniversary():
+                _require(
+                    not slot.attribute.startswith("item."), "a condition of the basket asks for an article's attribute"
+                )
+                _verify_asked(types, slot.attribute, slot.condition)
+            case _:
+                raise ImageRejected(f"a slot cannot hold {slot.condition.kind}")
 
     def walk(node: Condition) -> None:
         match node:
@@ -602,6 +623,67 @@ def _verify_attributes(ruleset: Ruleset) -> None:
             walk(line.condition)
 
 
+def _verify_default(attribute: Attribute | EventAttribute) -> None:
+    """A default has the type of its attribute."""
+    textual = attribute.type in (Type.TEXT, Type.TEXTS)
+    if attribute.default is not None:
+        _require(attribute.type is not Type.TEXTS, "a list of texts has a default")
+        _require(isinstance(attribute.default, str) == textual, "a default has another type")
+        _require(textual or abs(int(attribute.default)) <= NUMBER_MAX, "a default is out of bounds")
+
+
+def _verify_events(
+    node: Happened | SumOf | NthOrder | Refresh,
+    declared: Mapping[str, Mapping[str, Type]],
+    sets: Mapping[str, ProductSet],
+) -> None:
+    """A condition on events asks for what is declared, and its numbers are within bounds."""
+
+    def window(asked: Window) -> None:
+        if isinstance(asked, InTheLast):
+            for length in (asked.length, asked.but_not):
+                _require(length is None or _is_length(length), "a length of time is out of bounds")
+
+    def events(asked: EventOf) -> None:
+        _require(asked.event in declared, "an event is not declared")
+        _require(asked.of is None or asked.of in sets, "a product set is not there")
+        for comparison in asked.where:
+            _verify_asked(declared[asked.event], comparison.attribute, comparison)
+
+    match node:
+        case Happened():
+            events(node.events)
+            window(node.window)
+            low, high = (node.low or 0, NUMBER_MAX if node.high is None else node.high)
+            _require(0 <= low <= high <= NUMBER_MAX, "a number of events is out of bounds")
+            _require(len(node.then) <= STEPS_MAX, "too many steps of «then»")
+            for step in node.then:
+                events(step.events)
+                _require(_is_length(step.within), "a length of time is out of bounds")
+        case SumOf():
+            events(node.events)
+            window(node.window)
+            attributes = declared[node.events.event]
+            _require(attributes.get(node.attribute) in (Type.NUMBER, Type.MONEY), f"{node.attribute} has no sum")
+            money = attributes[node.attribute] is Type.MONEY
+            of_total = money and node.attribute.endswith(".total")
+            _require(node.events.of is None or of_total, f"{node.attribute} is not known of articles")
+            for comparison in node.holds:
+                _require(comparison.attribute == node.attribute, "a sum is compared with something else")
+                _require(isinstance(comparison, Compare | CompareMoney | OneOf | Known), "a sum is compared so")
+                _verify_asked(attributes, comparison.attribute, comparison)
+                _require(not money or isinstance(comparison, CompareMoney | Known), "a sum of money is no number")
+        case NthOrder():
+            events(EventOf(event=node.event))
+            _require(1 <= node.nth <= NUMBER_MAX, "an order's number is out of bounds")
+        case Refresh():
+            _require(node.daily is None or 0 <= node.daily < 86_400, "a time of day is out of bounds")
+
+
+def _is_length(length: Length) -> bool:
+    return 0 <= length.count <= LENGTH_MAX
+
+
 def _verify_asked(types: Mapping[str, Type], attribute: str, node: Condition | None) -> None:
     """Whether a condition can be asked of an attribute."""
     _require(attribute in types, f"the attribute {attribute} is not declared")
@@ -614,6 +696,12 @@ def _verify_asked(types: Mapping[str, Type], attribute: str, node: Condition | N
             _require(kind is Type.TEXTS, f"{attribute} is no list of texts")
         case Age():
             _require(kind is Type.DATE and 0 <= node.count <= NUMBER_MAX, f"{attribute} is no date")
+        case Anniversary():
+            _require(kind is Type.DATE, f"{attribute} is no date")
+            _require((node.span is None) != (node.within is None), "an anniversary has one nearness")
+            near = node.within
+            calendar = near is None or (near.unit not in ("minute", "hour") and _is_length(near))
+            _require(calendar, "an anniversary's nearness is out of bounds")
         case CompareMoney():
             _require(kind is Type.MONEY, f"{attribute} is no amount")
             values = tuple(abs(amount.value) * 1_000_000 for amount in node.value)

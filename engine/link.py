@@ -37,6 +37,7 @@ from engine.program import (
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
+    Anniversary,
     Any_,
     Buy,
     Catalogue,
@@ -47,11 +48,13 @@ from engine.program import (
     Condition,
     Consent,
     Count,
+    EventOf,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
     Group,
     Guard,
+    Happened,
     Has,
     Known,
     Ladder,
@@ -60,6 +63,7 @@ from engine.program import (
     Member,
     Money,
     None_,
+    NthOrder,
     OneOf,
     PercentOff,
     PercentOffTogether,
@@ -69,11 +73,13 @@ from engine.program import (
     ProductSet,
     Program,
     Promotion,
+    Refresh,
     Schema,
     Segment,
     Settings,
     StartsWith,
     Stores,
+    SumOf,
     Type,
     Under,
     Worth,
@@ -198,6 +204,7 @@ class _Linker:
         self.group_id = {g.name: i for i, g in enumerate(self.groups)}
 
         self.attributes = {f"{a.entity}.{a.name}" for a in self.schema.attributes} | BUILT_IN
+        self.event_attributes = {e.name: {f"{e.name}.{a.name}" for a in e.attributes} for e in self.schema.events}
         for name in self.sets:
             self.check_set(name, (), set())
 
@@ -259,8 +266,8 @@ class _Linker:
         return self.symbols.setdefault(text, len(self.symbols))
 
     def slot(self, attribute: str, condition: Condition | None = None) -> int:
-        """The slot of an attribute's value, or of the truth of a condition on it."""
-        if not isinstance(condition, Consent):
+        """The slot of an attribute's value, or of the truth of a condition (on an attribute, or on none: "")."""
+        if attribute:
             self.declared(attribute)
         key = attribute if condition is None else condition.model_dump_json()
         data = {"attribute": attribute, "condition": condition and condition.model_dump(mode="json")}
@@ -292,10 +299,13 @@ class _Linker:
                 return [(Op.ONE_OF, self.slot(node.attribute), begin, len(self.pool), int(node.negated))]
             case Known():
                 return [(Op.KNOWN, self.slot(node.attribute), int(node.known), 0, 0)]
-            case Under() | StartsWith() | Has() | Age():
+            case Under() | StartsWith() | Has() | Age() | Anniversary():
                 return [(Op.TRUTH, self.slot(node.attribute, node), 0, 0, 0)]
+            case Happened() | SumOf() | NthOrder() | Refresh():
+                self.check_events(node)
+                return [(Op.TRUTH, self.slot("", node), 0, 0, 0)]
             case Consent():
-                return [(Op.TRUTH, self.slot(f"consent.{node.name}", node), 1, 0, 0)]
+                return [(Op.TRUTH, self.slot("", node), 1, 0, 0)]
             case Member(of="segment"):
                 return [(Op.SEGMENT, self.id(self.segment_id, node.name, "segment"), int(node.negated), 0, 0)]
             case Member(of="place"):
@@ -314,6 +324,43 @@ class _Linker:
                 return [(Op.MEASURE, of, low, high, list(UNITS).index(node.unit))]
             case _:
                 raise LinkError(f"a condition of the basket or customer cannot ask for {node.kind}")
+
+    def check_events(self, node: Happened | SumOf | NthOrder | Refresh) -> None:
+        """The events, attributes and product sets that a condition asks for are declared."""
+        asked: list[EventOf] = []
+        match node:
+            case Happened():
+                asked = [node.events, *(step.events for step in node.then)]
+            case SumOf():
+                asked = [node.events]
+                if node.attribute not in self.event_attributes.get(node.events.event, ()):
+                    raise LinkError(f"there is no attribute «{node.attribute}»")
+            case NthOrder():
+                asked = [EventOf(event=node.event)]
+            case Refresh():
+                pass
+        for events in asked:
+            if events.event not in self.event_attributes:
+                raise LinkError(f"there is no event «{events.event}»")
+            if events.of is not None:
+                self.id(self.set_id, events.of, "product set")
+            for comparison in events.where:
+                if comparison.attribute not in self.event_attributes[events.event]:
+                    raise LinkError(f"there is no attribute «{comparison.attribute}»")
+
+    def segment(self, segment: Segment) -> int:
+        """Code for the lines of a segment; the row behind them.
+
+        Where facts that are too old make it unknown, that is any(all(lines, fresh), not fresh): `fresh` is true or
+        unknown, never false, so the whole is its lines or unknown."""
+        if segment.refresh is None:
+            return self.lines(segment.lines)[1]
+        fresh = self.emit(segment.refresh)
+        code = list(fresh)
+        for line in segment.lines:
+            code += [*self.emit(line.condition), (Op.ALL, 2, 0, 0, 0)]
+        self.code.add([*code, *fresh, (Op.NONE, 1, 0, 0, 0), (Op.ANY, 2, 0, 0, 0)])
+        return len(self.code.begin) - 1
 
     # ------------------------------------------------------------------------------------------------ promotions
 
@@ -356,7 +403,7 @@ class _Linker:
             line_begin.append(self.lines(promotion.when)[1])
             info.append(self.promotion_info(promotion))
 
-        segment_begin = [line_begin[-1]] + [self.lines(segment.lines)[1] for segment in self.segments.values()]
+        segment_begin = [line_begin[-1]] + [self.segment(segment) for segment in self.segments.values()]
         place_begin = [segment_begin[-1]] + [self.lines(place.lines)[1] for place in self.places.values()]
         needed = _Lists()
         for name in self.segments:
@@ -504,6 +551,12 @@ class _Linker:
                     moneys.extend(m for m in (node.low, node.high) if m)
                 case CompareMoney():
                     moneys.append(node.value)
+                case SumOf():
+                    for part in (*node.holds, *node.events.where):
+                        walk(part)
+                case Happened():
+                    for part in (*node.events.where, *(c for step in node.then for c in step.events.where)):
+                        walk(part)
                 case _:
                     pass
 

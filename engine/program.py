@@ -129,6 +129,119 @@ class Age(_Node):
     unit: Literal["day", "week", "month", "year"]
 
 
+class Length(_Node):
+    """So much time. Minutes and hours are exact; days, weeks, months and years are whole days of the local calendar,
+    and months and years clamp."""
+
+    count: int
+    unit: Literal["minute", "hour", "day", "week", "month", "year"]
+
+
+class Anniversary(_Node):
+    """The day and month of a date come round: in this day, week, month, year, or at most so far from today.
+
+    29 February comes round on the 28th of years that have no 29th. Just one of `span` and `within` is said."""
+
+    kind: Literal["anniversary"] = "anniversary"
+    attribute: str
+    span: Literal["day", "week", "month", "year"] | None = None
+    within: Length | None = None  # days, weeks, months or years
+
+
+class Refresh(_Node):
+    """The facts of the customer are no older than so: read for this request, or since the clock of the settings' zone
+    last showed a time of day. Unknown where they are older, never false."""
+
+    kind: Literal["refresh"] = "refresh"
+    daily: int | None = None  # seconds of the day; None: «realtime»
+
+
+Comparison = Annotated[
+    Compare | CompareMoney | OneOf | Known | Under | StartsWith | Has | Age, Field(discriminator="kind")
+]
+
+
+class EventOf(_Node):
+    """Events of one type; of a product set: those that had an article of it; and those for which all of `where` holds.
+
+    `event` as the schema names it ("orders"), attributes with it ("orders.channel")."""
+
+    event: str
+    of: str | None = None
+    where: tuple[Comparison, ...] = ()
+
+
+class InTheLast(_Node):
+    """So far back from now, but (between two ages) not so far."""
+
+    kind: Literal["in-the-last"] = "in-the-last"
+    length: Length
+    but_not: Length | None = None
+
+
+class Since(_Node):
+    """From the beginning of a day on."""
+
+    kind: Literal["since"] = "since"
+    day: int
+
+
+class This(_Node):
+    """From the first day of this day, week, month, year on."""
+
+    kind: Literal["this"] = "this"
+    span: Literal["day", "week", "month", "year"]
+
+
+class Ever(_Node):
+    """So far."""
+
+    kind: Literal["ever"] = "ever"
+
+
+Window = Annotated[InTheLast | Since | This | Ever, Field(discriminator="kind")]
+
+
+class Then(_Node):
+    """Within so much time after the event before another one happened, or none did and the time is over."""
+
+    events: EventOf
+    within: Length
+    none: bool = False
+
+
+class Happened(_Node):
+    """How many events there were in a window, bounds included; each followed by what `then` says, in its order."""
+
+    kind: Literal["happened"] = "happened"
+    events: EventOf
+    low: int | None = None
+    high: int | None = None
+    window: Window
+    then: tuple[Then, ...] = ()
+
+
+class SumOf(_Node):
+    """What an attribute of events adds up to: all of `holds`, which name the same attribute, hold for the sum.
+
+    With a product set: what was paid for its articles; the attribute is `total`."""
+
+    kind: Literal["sum-of"] = "sum-of"
+    attribute: str  # "orders.total"; a number or money
+    events: EventOf
+    window: Window
+    holds: tuple[Comparison, ...]
+
+
+class NthOrder(_Node):
+    """The order at hand, counted in, is the n-th, or one of every n."""
+
+    kind: Literal["nth-order"] = "nth-order"
+    event: str  # "orders"
+    nth: int
+    every: bool = False
+
+
 class Member(_Node):
     """In a product set (of an item), a segment (of the customer) or a place (of the store), or not in it.
 
@@ -203,6 +316,11 @@ Condition = Annotated[
     | StartsWith
     | Has
     | Age
+    | Anniversary
+    | Refresh
+    | Happened
+    | SumOf
+    | NthOrder
     | Member
     | Consent
     | All
@@ -443,9 +561,27 @@ class Attribute(_Node):
     default: Scalar | None = None  # taken when it is not given
 
 
+class EventAttribute(_Node):
+    """What may be known of an event. `choices`: the values of a choice, else empty."""
+
+    name: str  # without the event: "channel"
+    type: Type
+    choices: tuple[str, ...] = ()
+    default: Scalar | None = None
+
+
+class EventType(_Node):
+    """What customers do. `name` is that of many ("orders"), `one` that of one ("order"), which requests say."""
+
+    name: str
+    one: str
+    attributes: tuple[EventAttribute, ...] = ()
+
+
 class Schema(_Node):
     program: Literal["schema"] = "schema"
     attributes: tuple[Attribute, ...]
+    events: tuple[EventType, ...] = ()
     consents: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
@@ -507,10 +643,13 @@ class Place(_Node):
 
 
 class Segment(_Node):
+    """`refresh`: the greatest age of the facts; where they are older, membership is unknown. None: any age will do."""
+
     program: Literal["segment"] = "segment"
     name: str
     title: str
     lines: tuple[Line, ...]
+    refresh: Refresh | None = None
 
 
 class Group(_Node):

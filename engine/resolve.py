@@ -5,7 +5,6 @@ Also the one place that says what is out of bounds (`check`) and what the rulese
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -13,11 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engine.articles import Article, article_column, plain
 from engine.basket import (
     AT_MAX_US,
     AT_MIN_US,
     BASIS_POINTS,
     CODES_MAX,
+    EVENT_ITEMS_MAX,
+    EVENTS_MAX,
     FACTS_MAX,
     FEES_MAX,
     LINES_MAX,
@@ -31,22 +33,23 @@ from engine.basket import (
     USAGE_MAX,
     BadRequest,
     BasketLine,
-    Fact,
+    Event,
+    EventHistory,
     Facts,
     Fault,
     Request,
 )
+from engine.calendar import EPOCH, shifted
+from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
 from engine.instructions import DIMENSIONS, FALSE, TRUE
 from engine.layout import QUESTION, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
-from engine.program import Age, Attribute, Consent, Has, Type
-from engine.sets import Evaluator, Values, int_values, of_facts, text_holds, text_values
+from engine.program import Age, Anniversary, Consent, Happened, Has, NthOrder, Refresh, SumOf, Type
+from engine.sets import PRICE, Evaluator, Values, int_values, text_holds
 
 Ints = npt.NDArray[np.int64]
-DAY_S = 86_400
-_EPOCH = datetime.date(1970, 1, 1)
 
 
 UNIT_FIELDS = (
@@ -102,6 +105,37 @@ def _price_max(line: BasketLine) -> int:
     return PRICE_MICROS_MAX if line.unit else PIECE_MICROS_MAX
 
 
+def _events(history: EventHistory) -> None:
+    """The bounds of a customer's past."""
+    _between(history.complete_since_us, 0, AT_MAX_US, "customer.events.complete_since_us")
+    _count(history.events, EVENTS_MAX, "customer.events.events")
+    named: dict[str, Event] = {}
+    items = 0
+    for i, event in enumerate(history.events):
+        field = f"customer.events.events[{i}]"
+        if not event.type:
+            raise BadRequest(f"{field}.type", "must be given", Fault.MISSING)
+        _text(event.type, f"{field}.type")
+        _text(event.id, f"{field}.id")
+        _between(event.at_us, AT_MIN_US, AT_MAX_US, f"{field}.at_us")
+        _facts(event.attributes, f"{field}.attributes")
+        for place, item in enumerate(event.items):
+            if not item.article:
+                raise BadRequest(f"{field}.items[{place}].article", "must be given", Fault.MISSING)
+            _text(item.article, f"{field}.items[{place}].article")
+            _facts(item.attributes, f"{field}.items[{place}].attributes")
+            if item.amount is not None:
+                most = TOTAL_MINOR_MAX
+                _between(item.amount, -most, most, f"{field}.items[{place}].amount_minor")
+        items += len(event.items)
+        if event.id and named.setdefault(event.id, event) != event:
+            raise BadRequest(f"{field}.id", f"«{event.id}» names another event already", Fault.DUPLICATE)
+    if items > EVENT_ITEMS_MAX:
+        raise BadRequest(
+            "customer.events.events", f"name {items} articles; at most {EVENT_ITEMS_MAX} are taken", Fault.BOUNDS
+        )
+
+
 def check(request: Request) -> None:
     """Every bound of engine/basket.py that does not depend on a ruleset. Raises BadRequest naming the field."""
     _between(request.at_us, AT_MIN_US, AT_MAX_US, "at_us")
@@ -123,6 +157,9 @@ def check(request: Request) -> None:
     _facts(request.delivery_attributes, "delivery_attributes")
     _facts(request.basket_attributes, "basket_attributes")
     _facts(request.customer.attributes, "customer.attributes")
+    _between(request.customer.facts_as_of_us, 0, AT_MAX_US, "customer.facts_as_of_us")
+    if request.customer.events is not None:
+        _events(request.customer.events)
     seen: set[str] = set()
     pieces = 0
     for i, line in enumerate(request.lines):
@@ -175,17 +212,6 @@ def check(request: Request) -> None:
 # ---------------------------------------------------------------------------------------------------- facts
 
 
-def _plain(attribute: Attribute, fact: Fact | None, currency: str, field: str) -> int | str | tuple[str, ...] | None:
-    """The value of a fact of a declared attribute; None: not given, or money of another currency."""
-    if fact is None:
-        return attribute.default
-    if fact.type is not attribute.type:
-        raise BadRequest(field, f"is a {fact.type}; «{attribute.name}» is a {attribute.type}", Fault.FORM)
-    if attribute.type is Type.MONEY and fact.currency != currency:
-        return None
-    return fact.value
-
-
 class _Facts:
     """The facts of one request by the name of their attribute; None: unknown."""
 
@@ -194,6 +220,9 @@ class _Facts:
         self.request = request
         self.articles = articles
         self.store_row = ruleset.stores.index.get(request.store, -1)
+        self.clock = clock(ruleset)
+        self.history = History(ruleset, request.customer.events, request.at_us, request.currency, self.clock)
+        self.today = self.history.today
 
     def value(self, attribute: str) -> int | str | tuple[str, ...] | None:
         request = self.request
@@ -226,45 +255,54 @@ class _Facts:
                 given = request.delivery_attributes
             case _:
                 given = request.basket_attributes
-        return _plain(declared, given.get(name), request.currency, f"{entity}[{name}]")
+        return plain(declared, given.get(name), request.currency, f"{entity}[{name}]")
 
-    def truth(self, slot: Slot, today: datetime.date) -> bool | None:
-        """Whether a condition on one attribute holds; None: unknown."""
+    def truth(self, slot: Slot) -> bool | None:
+        """Whether a condition that no number stands for holds; None: unknown."""
         condition = slot.condition
-        if isinstance(condition, Consent):
-            given = self.request.customer.consents
-            return None if given is None else condition.name in given
+        match condition:
+            case Consent():
+                given = self.request.customer.consents
+                return None if given is None else condition.name in given
+            case Happened():
+                return self.history.happened(condition)
+            case SumOf():
+                return self.history.sum_of(condition)
+            case NthOrder():
+                return self.history.nth_order(condition)
+            case Refresh():
+                young = fresh(condition, self.request.customer.facts_as_of_us, self.request.at_us, self.clock)
+                return True if young else None
         value = self.value(slot.attribute)
         if value is None:
             return None
-        if isinstance(condition, Has):
-            assert isinstance(value, tuple)
-            return bool(set(condition.values) & set(value))
-        if isinstance(condition, Age):
-            assert isinstance(value, int)
-            bound = (earlier(today, condition.count, condition.unit) - _EPOCH).days
-            return value < bound if condition.op == "more" else value > bound
-        assert isinstance(value, str) and condition is not None
-        return text_holds(condition, value)  # type: ignore[arg-type]
+        match condition:
+            case Has():
+                assert isinstance(value, tuple)
+                return bool(set(condition.values) & set(value))
+            case Age():
+                assert isinstance(value, int)
+                bound = (shifted(self.today, -condition.count, condition.unit) - EPOCH).days
+                return value < bound if condition.op == "more" else value > bound
+            case Anniversary():
+                assert isinstance(value, int)
+                return comes_round(condition, value, self.today)
+            case _:
+                assert isinstance(value, str) and condition is not None
+                return text_holds(condition, value)  # type: ignore[arg-type]
 
 
-def earlier(day: datetime.date, count: int, unit: str) -> datetime.date:
-    """The day so many days, weeks, months or years before; months and years clamp to the end of the month."""
-    if unit in ("day", "week"):
-        days = count * (7 if unit == "week" else 1)
-        return datetime.date.fromordinal(max(1, day.toordinal() - days))
-    months = max(12, day.year * 12 + day.month - 1 - count * (12 if unit == "year" else 1))
-    year, month = divmod(months, 12)
-    following = datetime.date(year + month // 11, month % 11 + 1 if month == 11 else month + 2, 1)
-    last = (following - datetime.timedelta(days=1)).day
-    return datetime.date(year, month + 1, min(day.day, last))
-
-
-def offset_at(ruleset: Ruleset, zone: int, second: int) -> int:
-    """Seconds east of UTC on a zone's clock at an instant."""
-    rules = ruleset.rules
+def clock(ruleset: Ruleset) -> Clock:
+    """What the settings' zone shows."""
+    rules, zone = ruleset.rules, ruleset.settings_zone
     rows = rules.transitions[rules.zone_begin[zone] : rules.zone_begin[zone + 1]]
-    return int(rows[max(0, int(np.searchsorted(rows[:, 0], second, "right")) - 1), 1])
+
+    def local(at_us: Ints) -> Ints:
+        seconds = at_us // 1_000_000
+        offsets: Ints = rows[np.maximum(0, np.searchsorted(rows[:, 0], seconds, "right") - 1), 1]
+        return seconds + offsets
+
+    return local
 
 
 # ---------------------------------------------------------------------------------------------------- the basket
@@ -348,24 +386,13 @@ class _Articles:
             marks[i] = guarded[k] | (0 if replace_all else marks[i])
 
     def column(self, attribute: str, lines: list[int]) -> Values:
-        ruleset = self.ruleset
-        if attribute == "item.sku":
-            return text_values([self.lines[i].article for i in lines])
-        if attribute == "item.price":
+        if attribute == PRICE:
             return int_values([self.prices[i] for i in lines])
-        name = attribute.removeprefix("item.")
-        declared = ruleset.attributes[attribute]
-        currency = self.request.currency if declared.type is Type.MONEY else ""
-        facts: list[Fact | None] = []
-        for i in lines:
-            known = ruleset.catalogue.cell(self.rows[i], name, currency)
-            if known is not None:
-                facts.append(Fact(declared.type, known, currency))
-                continue
-            fact = self.lines[i].attributes.get(name)
-            value = _plain(declared, fact, self.request.currency, f"lines[{self.order[i]}].attributes[{name}]")
-            facts.append(None if value is None else Fact(declared.type, value, self.request.currency))
-        return of_facts(declared, facts, self.request.currency)
+        rows = [
+            Article(self.lines[i].article, self.rows[i], self.lines[i].attributes, f"lines[{self.order[i]}].attributes")
+            for i in lines
+        ]
+        return article_column(self.ruleset, attribute, rows, self.request.currency)
 
 
 def _units(
@@ -431,11 +458,9 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
 
     facts = _Facts(ruleset, request, len(names))
     zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
-    second = request.at_us // 1_000_000
-    today = _EPOCH + datetime.timedelta(days=(second + offset_at(ruleset, ruleset.settings_zone, second)) // DAY_S)
     value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)
     for i, slot in enumerate(ruleset.slots):
-        fact = facts.value(slot.attribute) if slot.condition is None else facts.truth(slot, today)
+        fact = facts.value(slot.attribute) if slot.condition is None else facts.truth(slot)
         if fact is not None and not isinstance(fact, tuple):
             value[i] = ruleset.symbols.get(fact, -1) if isinstance(fact, str) else fact
             known[i] = 1

@@ -23,6 +23,7 @@ from engine.program import (
     Compare,
     CompareMoney,
     Condition,
+    EventAttribute,
     Has,
     Known,
     Member,
@@ -95,7 +96,7 @@ def list_values(values: Sequence[tuple[str, ...] | None]) -> Values:
     )
 
 
-def of_facts(attribute: Attribute, facts: Sequence[Fact | None], currency: str) -> Values:
+def of_facts(attribute: Attribute | EventAttribute, facts: Sequence[Fact | None], currency: str) -> Values:
     """The column of facts given for one attribute; money of another currency than the basket's is unknown."""
     plain = [None if f is None or (attribute.type is Type.MONEY and f.currency != currency) else f.value for f in facts]
     if attribute.type is Type.TEXT:

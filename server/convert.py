@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from engine import basket
-from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.basket import BasketLine, Customer, Event, EventHistory, EventItem, Fact, Fee, LimitUsage, Request
 from engine.money import EXPONENTS, micros_per_minor
 from engine.program import Type
 from server.contract import Refused
@@ -56,7 +57,6 @@ _KINDS: Mapping[int, tuple[Type, str]] = {
 }
 # What the engine calls a named fact, and where the contract has the lists.
 _NAMED_FACT = re.compile(r"(.+)\[([^0-9\]][^\]]*)\]")
-_LINE_ATTRIBUTES = re.compile(r"lines\[([0-9]+)\]\.attributes")
 _HOLDERS = {
     "customer": "customer.attributes",
     "store": "store_attributes",
@@ -126,16 +126,15 @@ def contract_path(path: str, message: pb.DecideRequest) -> str:
     if found is None:
         return path
     holder, name = _HOLDERS.get(found[1], found[1]), found[2]
-    place = _LINE_ATTRIBUTES.fullmatch(holder)
-    if place is not None:
-        attributes = message.lines[int(place[1])].attributes
-    elif holder == "customer.attributes":
-        attributes = message.customer.attributes
-    elif holder in message.DESCRIPTOR.fields_by_name:
-        attributes = getattr(message, holder)
-    else:
-        return path
-    number = next((i for i, attribute in enumerate(attributes) if attribute.name == name), None)
+    part: Any = message
+    for step in holder.split("."):
+        field, _, place = step.rstrip("]").partition("[")
+        if field not in part.DESCRIPTOR.fields_by_name:
+            return path
+        part = getattr(part, field)[int(place)] if place else getattr(part, field)
+    number = next((i for i, attribute in enumerate(part) if attribute.name == name), None)
+    if number is None and name == "total":
+        return holder.replace("attributes", name)  # of an event, where it has a field of its own
     return holder if number is None else f"{holder}[{number}].value"
 
 
@@ -192,7 +191,7 @@ def _line(line: pb.Line, minor_micros: int) -> BasketLine:
     )
 
 
-def _quantity(line: pb.Line, quantity: int, measure: int) -> str:
+def _quantity(line: pb.Line | common.EventItem, quantity: int, measure: int) -> str:
     """The unit of measure, "" for pieces."""
     if quantity and measure:
         text = "quantity and measure_thousandths exclude each other; say one"
@@ -237,10 +236,6 @@ def _price(line: pb.Line, minor_micros: int) -> int | None:
 def _customer(message: pb.Customer) -> Customer:
     _text("customer.id", message.id, most=ID_BYTES_MAX)
     _text("customer.household", message.household, most=ID_BYTES_MAX)
-    _instant("customer.facts_as_of_us", message.facts_as_of_us)
-    if message.HasField("events"):
-        text = "this server does not serve events yet; leave it out"
-        raise Refused("customer.events", text, common.ERROR_REASON_NOT_AVAILABLE)
     if message.facts_known and not message.id:
         text = "this server does not yet serve a look-up without an id: send it, or leave facts_known out"
         raise Refused("customer.id", text, common.ERROR_REASON_NOT_AVAILABLE)
@@ -252,7 +247,58 @@ def _customer(message: pb.Customer) -> Customer:
         household=message.household,
         attributes=_facts("customer.attributes", message.attributes, CUSTOMER_ATTRIBUTES_MAX),
         consents=_consents(message),
+        events=_history("customer.events", message.events) if message.HasField("events") else None,
+        facts_as_of_us=_instant("customer.facts_as_of_us", message.facts_as_of_us),
     )
+
+
+def _history(path: str, message: common.EventHistory) -> EventHistory:
+    _at_most(f"{path}.events", len(message.events), basket.EVENTS_MAX)
+    _at_most(
+        f"{path}.events", sum(len(event.items) for event in message.events), basket.EVENT_ITEMS_MAX, "items in all"
+    )
+    return EventHistory(
+        tuple(_event(f"{path}.events[{place}]", event) for place, event in enumerate(message.events)),
+        _instant(f"{path}.complete_since_us", message.complete_since_us),
+    )
+
+
+def _event(path: str, event: common.Event) -> Event:
+    """What it was worth is its attribute `total`."""
+    _required(f"{path}.type", event.type)
+    _text(f"{path}.type", event.type)
+    _text(f"{path}.id", event.id, most=ID_BYTES_MAX)
+    if not event.at_us:
+        raise Refused(f"{path}.at_us", "needed: when it happened", common.ERROR_REASON_MISSING)
+    attributes = _facts(f"{path}.attributes", event.attributes, ATTRIBUTES_MAX)
+    currency = ""
+    if event.HasField("total"):
+        if "total" in attributes:
+            text = "excludes an attribute of the same name; say it once"
+            raise Refused(f"{path}.total", text, common.ERROR_REASON_CONTRADICTION)
+        attributes["total"] = _money(f"{path}.total", event.total)
+        currency = event.total.currency
+    _at_most(f"{path}.items", len(event.items), basket.LINES_MAX)
+    items = []
+    for place, item in enumerate(event.items):
+        try:
+            items.append(_event_item(item, currency))
+        except Refused as refused:
+            raise refused.inside(f"{path}.items[{place}]") from None
+    return Event(event.type, _instant(f"{path}.at_us", event.at_us), attributes, tuple(items), currency, event.id)
+
+
+def _event_item(item: common.EventItem, currency: str) -> EventItem:
+    """Raises Refused with the path within the item. How much of the article it was bears on nothing yet."""
+    _id("article", item.article)
+    _quantity(item, item.quantity, item.measure_thousandths)
+    amount = None
+    if item.HasField("amount_minor"):
+        if not currency:
+            text = "needs the currency of the event's total; send that too"
+            raise Refused("amount_minor", text, common.ERROR_REASON_CONTRADICTION)
+        amount = _within("amount_minor", item.amount_minor, -PRICE_MAX, PRICE_MAX)
+    return EventItem(item.article, amount, _facts("attributes", item.attributes, ATTRIBUTES_MAX))
 
 
 def _consents(message: pb.Customer) -> frozenset[str] | None:
@@ -379,14 +425,18 @@ def _fact(path: str, value: common.Value) -> Fact:
         case Type.DATE:
             return Fact(type_, _days(here, value.date))
         case Type.MONEY:
-            currency = _currency(f"{here}.currency", value.money.currency)
-            minor = _within(f"{here}.amount_minor", value.money.amount_minor, -PRICE_MAX, PRICE_MAX)
-            return Fact(type_, minor * micros_per_minor(currency), currency)
+            return _money(here, value.money)
         case Type.TEXTS:
             _at_most(here, len(value.texts), TEXTS_MAX)
             for place, text in enumerate(value.texts):
                 _text(f"{here}[{place}]", text)
             return Fact(type_, tuple(sorted(set(value.texts))))
+
+
+def _money(path: str, money: common.Money) -> Fact:
+    currency = _currency(f"{path}.currency", money.currency)
+    minor = _within(f"{path}.amount_minor", money.amount_minor, -PRICE_MAX, PRICE_MAX)
+    return Fact(Type.MONEY, minor * micros_per_minor(currency), currency)
 
 
 def _days(path: str, text: str) -> int:

@@ -17,7 +17,18 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from engine.basket import UNITS, BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.basket import (
+    UNITS,
+    BasketLine,
+    Customer,
+    Event,
+    EventHistory,
+    EventItem,
+    Fact,
+    Fee,
+    LimitUsage,
+    Request,
+)
 from engine.money import micros_per_minor
 from engine.program import (
     Age,
@@ -26,6 +37,7 @@ from engine.program import (
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
+    Anniversary,
     Any_,
     Attribute,
     Buy,
@@ -36,23 +48,32 @@ from engine.program import (
     Column,
     Compare,
     CompareMoney,
+    Comparison,
     Condition,
     Consent,
     Count,
+    EventAttribute,
+    EventOf,
+    EventType,
+    Ever,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
     Group,
     Guard,
+    Happened,
     Has,
+    InTheLast,
     Known,
     Ladder,
+    Length,
     Limit,
     Line,
     Measured,
     Member,
     Money,
     None_,
+    NthOrder,
     OneOf,
     OnlyOn,
     PercentOff,
@@ -63,20 +84,26 @@ from engine.program import (
     ProductSet,
     Program,
     Promotion,
+    Refresh,
     Reward,
     Runs,
     Schema,
     Segment,
     Settings,
+    Since,
     Slot,
     StartsWith,
     Step,
     Stores,
+    SumOf,
     Target,
     Text,
+    Then,
+    This,
     Type,
     Under,
     Unit,
+    Window,
     WithCode,
     Worth,
     Zone,
@@ -95,6 +122,15 @@ PATHS = ("A", "A/B", "A/B/C", "AB", "D")
 TAGS = ("x", "y", "z")
 MINOR = (1, 5, 50, 99, 99, 100, 100, 100, 129, 129, 150, 200, 200, 250, 333, 500, 999, 1000)  # many ties
 DAY = 86_400
+LENGTHS: tuple[tuple[Literal["minute", "hour", "day", "week", "month", "year"], int], ...] = (
+    ("minute", 90),
+    ("hour", 30),
+    ("day", 5),
+    ("day", 40),
+    ("week", 3),
+    ("month", 3),
+    ("year", 1),
+)
 MEASURED: tuple[Unit, ...] = ("kg", "g", "l", "ml", "m", "lb", "oz", "gal")
 
 PER_ITEM = ("best-per-item", "first-per-item")
@@ -198,7 +234,9 @@ class _Maker:
         made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
         made += [zone(name) for name in ZONES]
         for number in range(random.randint(1, 3)):
-            made.append(Segment(name=f"g{number}", title="", lines=self._lines(self._segment_condition)))
+            refresh = Refresh(daily=random.choice((None, 3 * 3600, 2 * 3600 + 1800))) if maybe(15) else None
+            lines = self._lines(self._segment_condition)
+            made.append(Segment(name=f"g{number}", title="", lines=lines, refresh=refresh))
             self.segments.append(f"g{number}")
         for number in range(random.randint(1, 2)):
             made.append(Place(name=f"p{number}", title="", lines=self._lines(self._place_condition)))
@@ -240,6 +278,19 @@ class _Maker:
                 Attribute(entity="store", name="size", type=Type.NUMBER),
                 Attribute(entity="delivery", name="country", type=Type.TEXT, default=default("DE")),
                 Attribute(entity="basket", name="gift", type=Type.YES_NO, default=default(0)),
+            ),
+            events=(
+                EventType(
+                    name="orders",
+                    one="order",
+                    attributes=(
+                        EventAttribute(name="total", type=Type.MONEY),
+                        EventAttribute(name="points", type=Type.NUMBER, default=default(1_000_000)),
+                        EventAttribute(name="channel", type=Type.TEXT, choices=CHANNELS, default=default("pos")),
+                        EventAttribute(name="due", type=Type.DATE),
+                    ),
+                ),
+                EventType(name="visits", one="visit", attributes=(EventAttribute(name="tags", type=Type.TEXTS),)),
             ),
             consents=CONSENTS,
             channels=CHANNELS,
@@ -325,7 +376,86 @@ class _Maker:
         ]
         if self.segments:
             simple += [lambda: self._member("segment", self.segments)] * 2
-        return random.choice(simple)()
+        return self._past_condition() if self.maybe(35) else random.choice(simple)()
+
+    def _past_condition(self) -> Condition:
+        random = self.random
+        match random.choice(("happened", "happened", "then", "then", "sum", "order", "anniversary")):
+            case "happened":
+                return self._happened(())
+            case "then":
+                return self._happened(tuple(self._then() for _ in range(random.choice((1, 1, 2, 3)))))
+            case "sum":
+                return self._sum()
+            case "order":
+                return NthOrder(event="orders", nth=random.randint(1, 3), every=self.maybe(50))
+        if self.maybe(50):
+            return Anniversary(attribute="customer.born", span=random.choice(("day", "week", "month", "year")))
+        length = Length(count=random.randint(0, 3), unit=random.choice(("day", "week", "month", "month", "year")))
+        return Anniversary(attribute="customer.born", within=length)
+
+    def _happened(self, then: tuple[Then, ...]) -> Condition:
+        low, high = self.random.choice(((0, 0), (1, None), (1, None), (2, None), (None, 1), (1, 1), (1, 2)))
+        return Happened(events=self._event_of(), low=low, high=high, window=self._window(), then=then)
+
+    def _then(self) -> Then:
+        return Then(events=self._event_of(), within=self._length(), none=self.maybe(35))
+
+    def _length(self) -> Length:
+        unit, most = self.random.choice(LENGTHS)
+        return Length(count=self.random.randint(1, most), unit=unit)
+
+    def _window(self) -> Window:
+        random = self.random
+        match random.choice(("last", "last", "last", "between", "since", "this", "ever")):
+            case "last":
+                return InTheLast(length=self._length())
+            case "between":
+                return InTheLast(length=self._length(), but_not=self._length())
+            case "since":
+                return Since(day=seconds(2026, random.randint(1, 12), random.choice((1, 28))) // DAY)
+            case "this":
+                return This(span=random.choice(("day", "week", "month", "year")))
+        return Ever()
+
+    def _event_of(self, event: str = "") -> EventOf:
+        random = self.random
+        event = event or random.choice(("orders", "orders", "visits"))
+        of = self._future_set() if self.maybe(35) else None
+        where: list[Comparison] = []
+        if event == "visits" and self.maybe(20):
+            where.append(Has(attribute="visits.tags", values=tuple(random.sample(TAGS, 2))))
+        if event == "orders" and self.maybe(40):
+            where.append(
+                random.choice(
+                    (
+                        Compare(attribute="orders.channel", op=self._equal(), value=random.choice(CHANNELS)),
+                        Compare(attribute="orders.points", op=self._op(), value=random.randint(0, 3) * 1_000_000),
+                        CompareMoney(attribute="orders.total", op=self._op(), value=self._money(self._amount)),
+                        OneOf(attribute="orders.channel", values=("app", "web"), negated=self.maybe(30)),
+                        Known(attribute="orders.total", known=self.maybe(60)),
+                        Age(attribute="orders.due", op="more", count=random.randint(1, 40), unit="day"),
+                    )
+                )
+            )
+        return EventOf(event=event, of=of, where=tuple(where))
+
+    def _sum(self) -> Condition:
+        window, events = self._window(), self._event_of("orders")
+        if events.of is None and self.maybe(40):
+            test: Comparison = Compare(
+                attribute="orders.points", op=self._op(), value=self.random.randint(0, 6) * 1_000_000
+            )
+            return SumOf(attribute="orders.points", events=events, window=window, holds=(test,))
+        tests = tuple(
+            CompareMoney(attribute="orders.total", op=op, value=self._money(lambda: self.random.choice((0, 200, 500))))
+            for op in (("ge", "le") if self.maybe(20) else (self._op(),))
+        )
+        return SumOf(attribute="orders.total", events=events, window=window, holds=tests)
+
+    def _future_set(self) -> str:
+        """One of the product sets, which are made after the segments: there are at least three."""
+        return f"s{self.random.randint(0, 2)}"
 
     def _place_condition(self) -> Condition:
         random = self.random
@@ -673,8 +803,9 @@ def request(programs: Sequence[Program], seed: int) -> Request:
     currency = settings.currencies[0] if maybe(85) else random.choice(settings.currencies)
     lines = _basket_lines(random, catalogue, currency, _special(programs))
     named = maybe(75)
+    at_us = _instant(random)
     return Request(
-        at_us=_instant(random),
+        at_us=at_us,
         currency=currency,
         channel=random.choice(CHANNELS),
         lines=lines,
@@ -689,6 +820,8 @@ def request(programs: Sequence[Program], seed: int) -> Request:
             household="h" if named and maybe(60) else "",
             attributes=_facts(random, CUSTOMER, 50 if named else 10, currency),
             consents=frozenset(c for c in CONSENTS if maybe(50)) if maybe(60) else None,
+            events=_history(random, at_us, catalogue, currency) if maybe(75 if named else 10) else None,
+            facts_as_of_us=0 if maybe(60) else _before(random, at_us),
         ),
         codes=_entered(random, programs),
         fees=tuple(Fee(service, random.choice((0, 495, 990))) for service in SERVICES if maybe(60)),
@@ -730,6 +863,14 @@ CUSTOMER = {
     "tags": _tags,
     "unheard-of": _yes_no,
 }
+ORDER: dict[str, Callable[[Random], Fact]] = {
+    "total": _spent,
+    "points": _number(0, 3),
+    "channel": _text(*CHANNELS),
+    "due": _date(1),
+    "unheard-of": _yes_no,
+}
+VISIT: dict[str, Callable[[Random], Fact]] = {"tags": _tags}
 ITEM = {
     "cat": _text(*PATHS),
     "colour": _text(*COLOURS),
@@ -747,6 +888,52 @@ def _facts(random: Random, known: dict[str, Callable[[Random], Fact]], share: in
         name: replace(fact, currency=currency) if fact.type == Type.MONEY and random.randrange(2) else fact
         for name, fact in facts.items()
     }
+
+
+def _history(random: Random, at_us: int, catalogue: Catalogue, currency: str) -> EventHistory:
+    """Some events, close to each other and to where windows begin."""
+    events = [
+        _event(random, _before(random, at_us), catalogue, currency) for _ in range(random.choice((0, 1, 3, 5, 8)))
+    ]
+    if events and random.randrange(3) == 0:
+        other = random.choice(events)
+        events.append(replace(other, at_us=other.at_us if random.randrange(3) else at_us, id=""))
+    if events and random.randrange(8) == 0:
+        events.append(replace(random.choice(events), id="e"))
+        events.append(events[-1])
+    complete = 0 if random.randrange(100) < 70 else max(0, _before(random, at_us))
+    return EventHistory(tuple(random.sample(events, len(events))), complete)
+
+
+def _event(random: Random, at_us: int, catalogue: Catalogue, currency: str) -> Event:
+    type_ = random.choice(("order", "order", "visit", "visit", "click"))
+    known = VISIT if type_ == "visit" else ORDER
+    items = tuple(
+        EventItem(
+            article=random.choice((*catalogue.articles, *catalogue.articles, "unheard-of")),
+            amount=random.choice((*MINOR, None)),
+            attributes=_facts(random, ITEM, 20, currency) if random.randrange(8) == 0 else {},
+        )
+        for _ in range(random.choice((0, 1, 1, 2, 3)))
+    )
+    of = currency if random.randrange(100) < 85 else random.choice(("EUR", "JPY"))
+    return Event(type_, at_us, _facts(random, known, 80, currency), items, of)
+
+
+def _before(random: Random, at_us: int) -> int:
+    """An instant before another: any, some whole units, or close to a midnight of some zone."""
+    day, minute = DAY * 1_000_000, 60_000_000
+    match random.randrange(4):
+        case 0:
+            return at_us - random.randint(1, 100 * day)
+        case 1:
+            return at_us - random.randint(1, 90) * random.choice((minute, 60 * minute, day)) + random.randint(-1, 1)
+        case 2:
+            return at_us - random.randint(0, 10) * minute
+    midnight = (at_us // day - random.choice((0, 1, 2, 3, 5, 7, 30, 31))) * day - random.choice(
+        (0, 60, 120, -240)
+    ) * minute
+    return min(at_us, midnight - random.choice((0, 1)))
 
 
 def _special(programs: Sequence[Program]) -> str:

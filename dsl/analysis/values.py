@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dsl.membership import back
 from engine.basket import AT_MAX_US, AT_MIN_US
+from engine.calendar import shifted
 from engine.program import Age, Compare, CompareMoney, Has, Known, OneOf, StartsWith, Under
 from engine.sets import text_holds
 
@@ -136,7 +136,7 @@ def _of_ages(ages: Sequence[Wanted], today: tuple[int, int]) -> tuple[int, int]:
 def _back(day: int, age: Age) -> tuple[int, int]:
     """The day so long before a day; where the calendar ends, no day is so early or all are."""
     origin = max(day, -719_000)
-    then = (back(_EPOCH + datetime.timedelta(days=origin), age.count, age.unit) - _EPOCH).days
+    then = (shifted(_EPOCH + datetime.timedelta(days=origin), -age.count, age.unit) - _EPOCH).days
     first = (datetime.date.min - _EPOCH).days
     return (-_FAR, -_FAR) if then <= first else (then, then)
 

@@ -16,7 +16,17 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.basket import (
+    BasketLine,
+    Customer,
+    Event,
+    EventHistory,
+    EventItem,
+    Fact,
+    Fee,
+    LimitUsage,
+    Request,
+)
 from engine.money import micros_per_minor
 from engine.program import (
     Age,
@@ -25,6 +35,7 @@ from engine.program import (
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
+    Anniversary,
     Any_,
     Attribute,
     Buy,
@@ -34,22 +45,32 @@ from engine.program import (
     CodeSet,
     Column,
     Compare,
+    CompareMoney,
+    Comparison,
     Condition,
     Consent,
     Count,
+    EventAttribute,
+    EventOf,
+    EventType,
+    Ever,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
     Group,
     Guard,
+    Happened,
+    InTheLast,
     Known,
     Ladder,
+    Length,
     Limit,
     Line,
     Measured,
     Member,
     Money,
     None_,
+    NthOrder,
     OneOf,
     OnlyOn,
     PercentOff,
@@ -60,17 +81,23 @@ from engine.program import (
     ProductSet,
     Program,
     Promotion,
+    Refresh,
     Reward,
     Runs,
     Schema,
     Segment,
     Settings,
+    Since,
     Slot,
     Step,
     Stores,
+    SumOf,
     Target,
+    Then,
+    This,
     Type,
     Under,
+    Window,
     WithCode,
     Worth,
 )
@@ -87,6 +114,18 @@ SCHEMA = Schema(
         Attribute(entity="customer", name="born", type=Type.DATE),
         Attribute(entity="store", name="region", type=Type.TEXT),
         Attribute(entity="delivery", name="country", type=Type.TEXT),
+    ),
+    events=(
+        EventType(
+            name="orders",
+            one="order",
+            attributes=(
+                EventAttribute(name="total", type=Type.MONEY),
+                EventAttribute(name="channel", type=Type.TEXT, default="pos"),
+                EventAttribute(name="rating", type=Type.NUMBER),
+            ),
+        ),
+        EventType(name="visits", one="visit"),
     ),
     consents=("news",),
     channels=("pos", "web"),
@@ -153,6 +192,24 @@ def instant(text: str) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
+def length(text: str) -> Length:
+    """Of "30 days"."""
+    count, unit = text.split()
+    return Length(count=int(count), unit=unit.removesuffix("s"))  # type: ignore[arg-type]  # a unit of time
+
+
+def window(data: Data) -> Window:
+    """One key says which."""
+    if "in the last" in data:
+        return InTheLast(length=length(data["in the last"]))
+    if "between" in data:
+        older, newer = data["between"]
+        return InTheLast(length=length(older), but_not=length(newer))
+    if "since" in data:
+        return Since(day=date(data["since"].isoformat()))
+    return This(span=data["this"]) if "this" in data else Ever()
+
+
 def date(text: str) -> int:
     return datetime.date.fromisoformat(text).toordinal() - datetime.date(1970, 1, 1).toordinal()
 
@@ -181,7 +238,7 @@ class Shop:
         made.append(self._set("all", list(self.articles)))
         made += [self._set(name, [name]) for name in self.articles]
         made += [self._set(name, what) for name, what in data.get("sets", {}).items()]
-        made += [Segment(name=n, title="", lines=(self._line(c),)) for n, c in data.get("segments", {}).items()]
+        made += [self._segment(name, what) for name, what in data.get("segments", {}).items()]
         made += [Place(name=n, title="", lines=(self._line(c),)) for n, c in data.get("places", {}).items()]
         made += [self._codes(name, what) for name, what in data.get("codes", {}).items()]
         if "guard" in data:
@@ -218,6 +275,13 @@ class Shop:
     def _set(self, name: str, what: Any) -> ProductSet:
         condition = self.condition(what) if isinstance(what, dict) else OneOf(attribute="item.sku", values=tuple(what))
         return ProductSet(name=name, title="", lines=(Line(condition=condition, text=str(what)),))
+
+    def _segment(self, name: str, what: Data) -> Segment:
+        """One condition; `refresh` beside it: realtime, or the hour of the day."""
+        asked = {key: value for key, value in what.items() if key != "refresh"}
+        hour = what.get("refresh")
+        refresh = Refresh(daily=None if hour == "realtime" else hour * 3600) if hour is not None else None
+        return Segment(name=name, title="", lines=(self._line(asked),), refresh=refresh)
 
     def _group(self, name: str, what: Data, position: int) -> Group:
         apply = what.get("apply", "all")
@@ -262,6 +326,15 @@ class Shop:
                 return Member(of="products", name=value, negated=key == "not in")
             case "in segment" | "not in segment":
                 return Member(of="segment", name=value, negated=key.startswith("not"))
+            case "events":
+                return self._happened(data)
+            case "sum of":
+                return self._sum(data)
+            case "this order is the" | "this order is every":
+                return NthOrder(event="orders", nth=value, every=key.endswith("every"))
+            case "anniversary of":
+                within = length(data["within"]) if "within" in data else None
+                return Anniversary(attribute=value, span=data.get("this"), within=within)
             case "worth" | "worth at most":
                 bound: Any = {"low" if key == "worth" else "high": self.money(value)}
                 return Worth(of=data.get("of"), basis=data.get("basis", "group"), **bound)
@@ -270,6 +343,30 @@ class Shop:
             case "measured":
                 return Measured(low=value, unit=data["unit"], of=data["of"])
         return Compare(attribute=key, op="eq", value=value * 1_000_000 if isinstance(value, int) else value)
+
+    def _happened(self, data: Data) -> Happened:
+        exactly = data.get("exactly")
+        return Happened(
+            events=self._event_of(data),
+            low=data.get("at least", exactly),
+            high=data.get("at most", exactly),
+            window=window(data),
+            then=tuple(
+                Then(events=self._event_of(step), within=length(step["within"]), none=step.get("none", False))
+                for step in data.get("then", ())
+            ),
+        )
+
+    def _sum(self, data: Data) -> SumOf:
+        attribute, least = data["sum of"], data["is at least"]
+        holds: Comparison = Compare(attribute=attribute, op="ge", value=least * 1_000_000)
+        if attribute == "orders.total":
+            holds = CompareMoney(attribute=attribute, op="ge", value=self.money(least))
+        return SumOf(attribute=attribute, events=self._event_of(data), window=window(data), holds=(holds,))
+
+    def _event_of(self, data: Data) -> EventOf:
+        where: Any = tuple(self.condition({key: value}) for key, value in data.get("where", {}).items())
+        return EventOf(event=data.get("events", "orders"), of=data.get("of"), where=where)
 
     def money(self, value: Any, *, fine: bool = False) -> Money:
         """A number in the shop's currency, or amounts by currency. `fine`: in micros."""
@@ -406,6 +503,8 @@ def request(data: Data) -> Request:
             household=customer.get("household", ""),
             attributes=facts,
             consents=None if consents is None else frozenset(consents),
+            events=_history(customer, currency) if "events" in customer else None,
+            facts_as_of_us=instant(customer["as of"]) if "as of" in customer else 0,
         ),
         codes=tuple(data.get("entered", ())),
         fees=tuple(Fee(service, amount) for service, amount in data.get("fees", {}).items()),
@@ -414,6 +513,27 @@ def request(data: Data) -> Request:
             for what in data.get("usage", ())
         ),
     )
+
+
+def _history(customer: Data, currency: str) -> EventHistory:
+    """Each event: its type and when, and what is known of it."""
+    since = instant(customer["complete since"]) if "complete since" in customer else 0
+    return EventHistory(tuple(_event(what, currency) for what in customer["events"]), since)
+
+
+def _event(what: Data, currency: str) -> Event:
+    type_ = next(iter(what))
+    currency = what.get("currency", currency)
+    facts = {name: _fact(what[name]) for name in ("channel", "rating") if name in what}
+    if "total" in what:
+        facts["total"] = Fact(Type.MONEY, micros(what["total"], currency), currency)
+    items = []
+    for article, paid in what.get("of", {}).items():
+        known = paid if isinstance(paid, dict) else {"paid": paid}
+        attributes = {name: _fact(known[name]) for name in ("brand", "path") if name in known}
+        items.append(EventItem(article, known.get("paid"), attributes))
+    at_us = instant(what[type_]) + what.get("us", 0)
+    return Event(type_, at_us, facts, tuple(items), currency, what.get("id", ""))
 
 
 def _fact(value: int | str | datetime.date) -> Fact:

@@ -58,14 +58,40 @@ def in_slot(only: OnlyOn, zone: Zone, at_us: int) -> bool:
     return False
 
 
+def today(zone: Zone, instant_us: int) -> int:
+    """The local date of an instant (days since 1970)."""
+    return local(zone, instant_us // 1_000_000) // DAY
+
+
+def same_period(day: int, other: int, span: str) -> bool:
+    """Whether two dates lie in one calendar day, ISO week, month or year."""
+
+    def period(number: int) -> tuple[int, ...]:
+        date = datetime.date.fromordinal(EPOCH + number)
+        year, week, _ = date.isocalendar()
+        return {"day": (number,), "week": (year, week), "month": (date.year, date.month), "year": (date.year,)}[span]
+
+    return period(day) == period(other)
+
+
+def anniversaries(day: int, around: int) -> list[int]:
+    """The dates on which a day and month come round, in the year of another date and its neighbours."""
+    date, year = datetime.date.fromordinal(EPOCH + day), datetime.date.fromordinal(EPOCH + around).year
+    found = []
+    for one in (year - 1, year, year + 1):
+        clamped = (date.month, date.day) == (2, 29) and not calendar.isleap(one)
+        found.append(datetime.date(one, date.month, 28 if clamped else date.day).toordinal() - EPOCH)
+    return found
+
+
 def ago(day: int, count: int, unit: str) -> int | None:
-    """The date (days since 1970) so many calendar units before another. None: before the calendar begins."""
+    """The date (days since 1970) so many calendar units before another. None: beyond the calendar."""
     date = datetime.date.fromordinal(EPOCH + day)
     if unit in {"day", "week"}:
         return day - count * (7 if unit == "week" else 1)
     months = date.year * 12 + date.month - 1 - count * (12 if unit == "year" else 1)
     year, month = months // 12, months % 12 + 1
-    if year < datetime.MINYEAR:
+    if not datetime.MINYEAR <= year <= datetime.MAXYEAR:
         return None
     last = calendar.monthrange(year, month)[1]
     return datetime.date(year, month, min(date.day, last)).toordinal() - EPOCH

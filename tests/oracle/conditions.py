@@ -8,22 +8,28 @@ from collections.abc import Callable, Iterable, Sequence
 from engine.program import (
     Age,
     All,
+    Anniversary,
     Any_,
     Compare,
     CompareMoney,
     Condition,
     Consent,
+    Happened,
     Has,
     Known,
     Line,
     Member,
     Money,
     None_,
+    NthOrder,
     OneOf,
+    Refresh,
     StartsWith,
+    SumOf,
     Under,
 )
-from tests.oracle.calendar import DAY, ago, local
+from tests.oracle import events
+from tests.oracle.calendar import DAY, ago, anniversaries, local, same_period, today
 from tests.oracle.resolve import Basket, Truth, Value
 from tests.oracle.resolve import Line as BasketLine
 
@@ -71,6 +77,11 @@ class Judge:
         self.ruleset = basket.ruleset
         self.all_consents = all_consents
 
+    @property
+    def today(self) -> int:
+        """The local date of the request's instant."""
+        return today(self.ruleset.clock, self.basket.request.at_us)
+
     # ---------- membership ----------
 
     def in_products(self, name: str, item: BasketLine) -> Truth:
@@ -80,7 +91,10 @@ class Judge:
 
     def in_segment(self, name: str) -> Truth:
         """Unknown is told apart here, for the reason; whoever asks from inside a condition takes it for false."""
-        return self.all_hold(self.ruleset.segments[name].lines)
+        segment = self.ruleset.segments[name]
+        if segment.refresh is not None and not self._fresh(segment.refresh):
+            return None
+        return self.all_hold(segment.lines)
 
     def in_place(self, name: str) -> Truth:
         return self.all_hold(self.ruleset.places[name].lines)
@@ -104,15 +118,46 @@ class Judge:
                 return self._consent(condition.name)
             case Known():
                 return (self._value(condition.attribute, item) is not None) == condition.known
+            case Refresh():
+                return True if self._fresh(condition) else None
+            case Happened():
+                return events.happened(self, condition)
+            case SumOf():
+                return events.sum_of(self, condition)
+            case NthOrder():
+                return events.nth_order(self, condition)
+            case Anniversary():
+                date = self._value(condition.attribute, item)
+                return None if date is None else self._comes_round(condition, int(date))  # type: ignore[arg-type]
             case Compare() | CompareMoney() | OneOf() | Under() | StartsWith() | Has() | Age():
                 value = self._value(condition.attribute, item)
-                return None if value is None else self._compare(condition, value)
+                return None if value is None else self.compare(condition, value)
         raise AssertionError(f"{condition.kind} is no condition over facts")
 
     def _value(self, attribute: str, item: BasketLine | None) -> Value | None:
         if attribute.startswith("item."):
             return item.facts.get(attribute) if item else None
         return self.basket.facts.get(attribute)
+
+    def _fresh(self, refresh: Refresh) -> bool:
+        """Whether the facts of the customer are young enough."""
+        at, read = self.basket.request.at_us, self.basket.request.customer.facts_as_of_us
+        if refresh.daily is None or read == 0:
+            return read == 0 or at - read <= 60_000_000
+        now = local(self.ruleset.clock, at // 1_000_000)
+        shown = now // DAY * DAY + refresh.daily
+        return local(self.ruleset.clock, read // 1_000_000) >= (shown if shown <= now else shown - DAY)
+
+    def _comes_round(self, near: Anniversary, date: int) -> bool:
+        for day in anniversaries(date, self.today):
+            if near.span is not None and same_period(day, self.today, near.span):
+                return True
+            if near.within is not None:
+                first = ago(self.today, near.within.count, near.within.unit)
+                last = ago(self.today, -near.within.count, near.within.unit)
+                if (first is None or first <= day) and (last is None or day <= last):
+                    return True
+        return False
 
     def _consent(self, name: str) -> Truth:
         given = self.basket.request.customer.consents
@@ -131,7 +176,7 @@ class Judge:
                 truth = self.in_products(condition.name, item) if item else None
         return negate(truth) if condition.negated else truth
 
-    def _compare(
+    def compare(
         self, condition: Compare | CompareMoney | OneOf | Under | StartsWith | Has | Age, value: Value
     ) -> Truth:
         match condition:
@@ -152,9 +197,7 @@ class Judge:
                 assert isinstance(value, tuple)
                 return any(text in value for text in condition.values)
             case Age():
-                zone = self.ruleset.zones[self.ruleset.settings.timezone]
-                today = local(zone, self.basket.request.at_us // 1_000_000) // DAY
-                then = ago(today, condition.count, condition.unit)
+                then = ago(self.today, condition.count, condition.unit)
                 assert isinstance(value, int)
                 if condition.op == "more":
                     return then is not None and value < then

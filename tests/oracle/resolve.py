@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from engine.basket import UNITS, BadRequest, BasketLine, Fact, Facts, Request
+from engine.basket import UNITS, BadRequest, BasketLine, Event, Fact, Facts, Request
 from engine.money import exponent
 from engine.program import Column, Type
 from tests.oracle.arithmetic import round_to
@@ -46,6 +46,16 @@ class Unit:
     measure: int  # thousandths of `line.request.unit`; 0: a piece
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An event before the request, its facts ("orders.channel"), its articles and what was paid for them (micros)."""
+
+    type: str  # "orders"
+    at_us: int
+    facts: dict[str, Value]
+    items: tuple[tuple[Line, int | None], ...]
+
+
 @dataclass(slots=True)
 class Basket:
     """The request, resolved against a ruleset."""
@@ -55,6 +65,7 @@ class Basket:
     facts: dict[str, Value]  # all but the items': "customer.tier", "payment"
     lines: list[Line]  # by line id
     units: list[Unit]
+    past: list[Past] | None  # in no order; None: not known
 
     @property
     def rounding(self) -> str:
@@ -74,7 +85,8 @@ def resolve(ruleset: Ruleset, request: Request) -> Basket:
     _refuse_unlisted(ruleset, request)
     lines = [_line(ruleset, request, number, line) for number, line in enumerate(request.lines)]
     lines.sort(key=lambda line: line.request.id)  # code points order as their UTF-8 bytes do
-    return Basket(ruleset, request, _facts(ruleset, request), lines, _units(ruleset, request, lines))
+    units = _units(ruleset, request, lines)
+    return Basket(ruleset, request, _facts(ruleset, request), lines, units, _past(ruleset, request))
 
 
 def _refuse_unlisted(ruleset: Ruleset, request: Request) -> None:
@@ -178,11 +190,57 @@ def _line(ruleset: Ruleset, request: Request, number: int, line: BasketLine) -> 
     if rate is None:
         found = catalogue.get(("tax-rate", ""))
         rate = found if isinstance(found, int) else 0
-    facts = _defaults(ruleset, "item")
-    facts |= _given(ruleset, request.currency, "item", line.attributes, f"lines[{number}].attributes")
-    facts |= _row(ruleset, request.currency, "item", ruleset.catalogue.columns, row)
-    facts |= {"item.sku": line.article, "item.price": price}
+    facts = _article(ruleset, request.currency, line.article, line.attributes, f"lines[{number}].attributes")
+    facts |= {"item.price": price}
     return Line(line, price, rate, facts)
+
+
+def _article(ruleset: Ruleset, currency: str, article: str, given: Facts, path: str) -> dict[str, Value]:
+    """The facts of an article: default, request, catalogue."""
+    facts = _defaults(ruleset, "item")
+    facts |= _given(ruleset, currency, "item", given, path)
+    facts |= _row(ruleset, currency, "item", ruleset.catalogue.columns, ruleset.article_rows.get(article))
+    facts.pop("item.price", None)
+    return facts | {"item.sku": article}
+
+
+# ---------- events ----------
+
+
+def _past(ruleset: Ruleset, request: Request) -> list[Past] | None:
+    """The events of declared types before the instant of the request, each name once."""
+    history = request.customer.events
+    if history is None:
+        return None
+    found: list[Past] = []
+    named: dict[str, Event] = {}
+    for number, event in enumerate(history.events):
+        path = f"customer.events.events[{number}]"
+        again = event.id in named
+        if event.id and named.setdefault(event.id, event) != event:
+            raise BadRequest(f"{path}.id", "names another event")
+        declared = ruleset.events.get(event.type)
+        if declared is None or again:
+            continue
+        facts: dict[str, Value] = {}
+        for attribute in declared.attributes:
+            fact, key = event.attributes.get(attribute.name), f"{declared.name}.{attribute.name}"
+            if fact is not None and fact.type != attribute.type:
+                raise BadRequest(f"{path}.attributes[{attribute.name}]", f"is no {attribute.type}")
+            if fact is None and attribute.default is not None:
+                facts[key] = attribute.default
+            elif fact is not None and _speaks(fact, request.currency):
+                facts[key] = fact.value
+        items: list[tuple[Line, int | None]] = []
+        for place, item in enumerate(event.items):
+            where = f"{path}.items[{place}].attributes"
+            known = _article(ruleset, request.currency, item.article, item.attributes, where)
+            mine = event.currency == request.currency and item.amount is not None
+            paid = item.amount * micros_per_minor(request.currency) if mine and item.amount is not None else None
+            items.append((Line(BasketLine("", item.article, 1), 0, 0, known), paid))
+        if event.at_us < request.at_us:
+            found.append(Past(declared.name, event.at_us, facts, tuple(items)))
+    return found
 
 
 # ---------- units ----------

@@ -10,6 +10,7 @@ from engine.program import (
     Catalogue,
     CodeSet,
     Column,
+    EventType,
     Group,
     Guard,
     Place,
@@ -70,6 +71,16 @@ class Ruleset:
     def attributes(self) -> dict[str, Attribute]:
         """The schema's attributes by "entity.name"."""
         return {f"{attribute.entity}.{attribute.name}": attribute for attribute in self.schema.attributes}
+
+    @cached_property
+    def clock(self) -> Zone:
+        """The zone of the settings."""
+        return self.zones[self.settings.timezone]
+
+    @cached_property
+    def events(self) -> dict[str, EventType]:
+        """The types of events by the name of one."""
+        return {event.one: event for event in self.schema.events}
 
     @cached_property
     def article_rows(self) -> dict[str, int]:

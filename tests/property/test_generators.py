@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
+from engine.basket import Request
 from engine.decision import Decision, Reason, Verdict
-from engine.program import Promotion, decode, encode
+from engine.program import Happened, Promotion, decode, encode
 from tests.generators import PER_ITEM, request, ruleset
+from tests.oracle.conditions import Judge
 from tests.oracle.decide import decide
+from tests.oracle.resolve import resolve
 from tests.oracle.ruleset import Ruleset
 
 RULESETS, BASKETS = 500, 12
@@ -35,6 +38,7 @@ OF_A_BUY = (
     "percent-off-together",
     "amount-off-together",
 )
+PAST = {"happened", "sum-of", "nth-order", "anniversary"}
 TOGETHER = {"percent-off-together", "amount-off-together"}
 
 
@@ -52,6 +56,7 @@ class Coverage:
         self.applied: Counter[tuple[tuple[str, bool], str]] = Counter()
         self.verdicts: Counter[Verdict] = Counter()
         self.facts: Counter[str] = Counter()
+        self.past: Counter[tuple[str, bool | None]] = Counter()
 
     def add(self, rules: Ruleset, decision: Decision) -> None:
         for result in decision.promotions:
@@ -66,6 +71,15 @@ class Coverage:
         self.facts["bounded"] += not decision.optimal
         self.facts["saving"] += decision.totals.saving > 0
         self.facts["refund apart from net"] += any(line.refund != line.net for line in decision.lines)
+
+    def judged(self, rules: Ruleset, asked: Request) -> None:
+        """The conditions of segments on what happened before, each once."""
+        judge = Judge(resolve(rules, asked))
+        for segment in rules.segments.values():
+            self.past["refresh", segment.refresh is None or judge.holds(segment.refresh)] += 1
+            for condition in (line.condition for line in segment.lines if line.condition.kind in PAST):
+                steps = f" then {len(condition.then)}" if isinstance(condition, Happened) else ""
+                self.past[condition.kind + steps, judge.holds(condition)] += 1
 
     def table(self) -> str:
         rows = [f"{reason.name.lower():14} {self.reasons[reason]:6}" for reason in Reason if reason not in LATER]
@@ -85,7 +99,9 @@ def coverage() -> Coverage:
         programs = ruleset(seed)
         rules = Ruleset(programs)
         for number in range(BASKETS):
-            found.add(rules, decide(rules, request(programs, seed * 1_000 + number), everything=True))
+            asked = request(programs, seed * 1_000 + number)
+            found.add(rules, decide(rules, asked, everything=True))
+            found.judged(rules, asked)
     print(found.table())
     return found
 
@@ -125,6 +141,13 @@ def test_many_apply_and_some_are_bounded(coverage: Coverage) -> None:
     assert coverage.reasons[Reason.APPLIED] >= 0.25 * sum(coverage.reasons[reason] for reason in reached)
     assert coverage.facts["bounded"] >= 0.01 * coverage.facts["decisions"]
     assert coverage.facts["refund apart from net"] >= 0.05 * coverage.facts["decisions"]
+
+
+def test_what_happened_before_is_asked_for_in_every_way(coverage: Coverage) -> None:
+    for kind in ("happened then 0", "happened then 1", "happened then 2", "sum-of", "nth-order", "anniversary"):
+        for truth in (True, False, None):
+            assert coverage.past[kind, truth] >= 20, coverage.past
+    assert min(coverage.past["refresh", True], coverage.past["refresh", None]) >= 20
 
 
 def test_the_same_seed_gives_the_same_case() -> None:

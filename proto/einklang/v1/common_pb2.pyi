@@ -623,8 +623,9 @@ class Event(_message.Message):
     at_us: _builtins.int
     """When it happened, microseconds since the Unix epoch, UTC. Required."""
     id: _builtins.str
-    """The caller's name of the event, which makes sending it again harmless. Empty: none;
-    then an equal event counts twice. Needed by RecordEvents only.
+    """The caller's name of the event, which makes sending it again harmless: an equal event
+    of this id counts once, another one is refused. Empty: none; then an equal event
+    counts twice. Needed by RecordEvents only. At most 64 bytes.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
@@ -632,11 +633,13 @@ class Event(_message.Message):
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventItem]:
-        """The articles it was about, at most 1,000. Empty: none, or they are not known."""
+        """The articles it was about, at most 1,000. Empty: they are not known."""
 
     @_builtins.property
     def total(self) -> Global___Money:
-        """What it was worth in all. Absent: not known."""
+        """What it was worth in all: rules read it as its attribute `total`, which `attributes`
+        must not name then. Absent: not known.
+        """
 
     def __init__(
         self,
@@ -678,7 +681,7 @@ class EventItem(_message.Message):
     """The unit of the measure. Required with `measure_thousandths`, else absent."""
     amount_minor: _builtins.int
     """What was paid for this item in all, in minor units of the currency of the event's
-    total. Absent: not known.
+    total, which must be given then. From -10^12 to 10^12. Absent: not known.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
@@ -721,8 +724,9 @@ class EventHistory(_message.Message):
     """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """All events of every declared type since `complete_since_us`, in any order.
-        At most 1,000.
+        """All events of every declared type since `complete_since_us`, in any order. Those of
+        other types mean nothing, nor do those that are not before the instant judged.
+        At most 1,000, with at most 10,000 items in all.
         """
 
     def __init__(

@@ -658,9 +658,7 @@ class Customer(_message.Message):
 
     @_builtins.property
     def events(self) -> _common_pb2.EventHistory:
-        """What happened before. Absent: not known. Present and empty: nothing happened.
-        Refused by a server that does not serve it yet.
-        """
+        """What happened before. Absent: not known. Present and empty: nothing happened."""
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ from engine import basket
 from engine.basket import (
     AT_MAX_US,
     CODES_MAX,
+    EVENT_ITEMS_MAX,
+    EVENTS_MAX,
     FACTS_MAX,
     FEES_MAX,
     LINES_MAX,
@@ -24,6 +26,9 @@ from engine.basket import (
     BadRequest,
     BasketLine,
     Customer,
+    Event,
+    EventHistory,
+    EventItem,
     Fact,
     Fee,
     LimitUsage,
@@ -57,6 +62,11 @@ def facts(count: int, value: int | str | tuple[str, ...] = 1) -> dict[str, Fact]
     return {f"f{i}": Fact(Type.NUMBER, value) for i in range(count)}
 
 
+def past(*events: Event, since: int = 0) -> Request:
+    return replace(GOOD, customer=Customer("c", events=EventHistory(events, since)))
+
+
+ORDER = Event("order", 1)
 KG = {"quantity": 0, "unit": "kg", "measure": 1}
 BAD: list[tuple[str, Request]] = [
     ("at_us", replace(GOOD, at_us=-1)),
@@ -110,6 +120,23 @@ BAD: list[tuple[str, Request]] = [
     ("lines[1].unit_price_micros", with_line(price_micros=PIECE_MICROS_MAX + 1)),
     ("lines[1].unit_price_micros", with_line(**KG, price_micros=PRICE_MICROS_MAX + 1)),
     ("lines[1].tax_rate_basis_points", with_line(tax_rate=-1)),
+    ("customer.facts_as_of_us", replace(GOOD, customer=Customer("c", facts_as_of_us=-1))),
+    ("customer.facts_as_of_us", replace(GOOD, customer=Customer("c", facts_as_of_us=AT_MAX_US + 1))),
+    ("customer.events.complete_since_us", past(since=-1)),
+    ("customer.events.complete_since_us", past(since=AT_MAX_US + 1)),
+    ("customer.events.events", past(*[ORDER] * (EVENTS_MAX + 1))),
+    ("customer.events.events", past(ORDER, replace(ORDER, items=(EventItem("a"),) * (EVENT_ITEMS_MAX + 1)))),
+    ("customer.events.events[1].type", past(ORDER, replace(ORDER, type=""))),
+    ("customer.events.events[1].type", past(ORDER, replace(ORDER, type=LONG))),
+    ("customer.events.events[1].id", past(ORDER, replace(ORDER, id=LONG))),
+    ("customer.events.events[1].id", past(replace(ORDER, id="1"), replace(ORDER, id="1", at_us=2))),
+    ("customer.events.events[0].at_us", past(replace(ORDER, at_us=-1))),
+    ("customer.events.events[0].at_us", past(replace(ORDER, at_us=AT_MAX_US + 1))),
+    ("customer.events.events[0].attributes", past(replace(ORDER, attributes=facts(FACTS_MAX + 1)))),
+    ("customer.events.events[0].items[0].article", past(replace(ORDER, items=(EventItem(""),)))),
+    ("customer.events.events[0].items[0].article", past(replace(ORDER, items=(EventItem(LONG),)))),
+    ("customer.events.events[0].items[0].amount_minor", past(replace(ORDER, items=(EventItem("a", 10**12 + 1),)))),
+    ("customer.events.events[0].items[0].attributes", past(replace(ORDER, items=(EventItem("a", 1, facts(257)),)))),
     ("lines[1].tax_rate_basis_points", with_line(tax_rate=10_001)),
 ]
 
@@ -130,6 +157,9 @@ def test_every_bound_has_a_test():
 def test_what_stands_at_the_bounds_is_taken():
     check(replace(GOOD, at_us=0, lines=many(LINES_MAX), store="x" * TEXT_MAX, store_attributes=facts(FACTS_MAX)))
     check(replace(GOOD, at_us=AT_MAX_US, lines=(piece(quantity=PIECES_MAX, price_micros=PIECE_MICROS_MAX),)))
+    check(past(*[ORDER] * EVENTS_MAX, since=AT_MAX_US))
+    check(past(replace(ORDER, at_us=AT_MAX_US, items=(EventItem("a", -(10**12)),) * EVENT_ITEMS_MAX)))
+    check(past(replace(ORDER, id="1"), replace(ORDER, id="1")))
     check(ask(BasketLine("1", "tee", 0, MEASURE_MAX, "kg", PRICE_MICROS_MAX, tax_rate=10_000)))
 
 

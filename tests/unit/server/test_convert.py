@@ -7,7 +7,7 @@ import pytest
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from engine import basket
-from engine.basket import BadRequest, BasketLine, Customer, Fact, Fee, LimitUsage
+from engine.basket import BadRequest, BasketLine, Customer, Event, EventHistory, EventItem, Fact, Fee, LimitUsage
 from engine.program import Type
 from server import contract, convert
 from server.contract import Refused
@@ -158,6 +158,21 @@ def priced(**fields) -> pb.DecideRequest:
     return request(lines=[line(**fields)])
 
 
+def past(*events: common.Event, **fields) -> pb.DecideRequest:
+    return request(customer=customer(events=common.EventHistory(events=events, **fields)))
+
+
+def order(**fields) -> common.Event:
+    return common.Event(**{"type": "order", "at_us": 1, **fields})
+
+
+def item(**fields) -> common.EventItem:
+    return common.EventItem(**{"article": "A", "quantity": 1, **fields})
+
+
+E = "customer.events"
+EURO = common.Money(currency="EUR", amount_minor=100)
+LITRES = {"quantity": 0, "measure_thousandths": 750}
 MISSING, FORM, TWICE = common.ERROR_REASON_MISSING, common.ERROR_REASON_WRONG_FORM, common.ERROR_REASON_DUPLICATE
 BOUNDS, BOTH, LATER = (
     common.ERROR_REASON_OUT_OF_BOUNDS,
@@ -240,7 +255,26 @@ BAD = [
     ("customer.facts_known", LATER, request(customer=pb.Customer(id="x"))),
     ("customer.facts_known", LATER, request(customer=pb.Customer(household="x"))),
     ("customer.id", LATER, request(customer=pb.Customer(facts_known=True))),
-    ("customer.events", LATER, request(customer=customer(events=common.EventHistory()))),
+    (f"{E}.events", BOUNDS, past(*[order()] * 1_001)),
+    (f"{E}.events", BOUNDS, past(*[order(items=[item()] * 1_000)] * 11)),
+    (f"{E}.complete_since_us", BOUNDS, past(complete_since_us=-1)),
+    (f"{E}.complete_since_us", BOUNDS, past(complete_since_us=basket.AT_MAX_US + 1)),
+    (f"{E}.events[1].type", MISSING, past(order(), order(type=""))),
+    (f"{E}.events[1].type", BOUNDS, past(order(), order(type="x" * 257))),
+    (f"{E}.events[0].id", BOUNDS, past(order(id="x" * 65))),
+    (f"{E}.events[0].at_us", MISSING, past(order(at_us=0))),
+    (f"{E}.events[0].at_us", BOUNDS, past(order(at_us=-1))),
+    (f"{E}.events[0].attributes[1].name", TWICE, past(order(attributes=[attribute("x", text("x"))] * 2))),
+    (f"{E}.events[0].attributes", BOUNDS, past(order(attributes=[attribute(str(i), text("x")) for i in range(51)]))),
+    (f"{E}.events[0].total", BOTH, past(order(attributes=[attribute("total", text("x"))], total=common.Money()))),
+    (f"{E}.events[0].total.currency", MISSING, past(order(total=common.Money(amount_minor=1)))),
+    (f"{E}.events[0].items", BOUNDS, past(order(items=[item()] * 1_001))),
+    (f"{E}.events[0].items[0].article", MISSING, past(order(items=[item(article="")]))),
+    (f"{E}.events[0].items[0].quantity", MISSING, past(order(items=[item(quantity=0)]))),
+    (f"{E}.events[0].items[0].quantity", BOUNDS, past(order(items=[item(quantity=-1)]))),
+    (f"{E}.events[0].items[1].measure_unit", MISSING, past(order(items=[item(), item(**LITRES)]))),
+    (f"{E}.events[0].items[0].amount_minor", BOTH, past(order(items=[item(amount_minor=1)]))),
+    (f"{E}.events[0].items[0].amount_minor", BOUNDS, past(order(items=[item(amount_minor=2**60)], total=EURO))),
     ("customer.consents_known", LATER, request(customer=customer(consents=[common.Consent(name="email")]))),
     (
         "customer.consents[1].name",
@@ -356,6 +390,35 @@ def test_facts_without_a_subject_are_only_those_that_are_said():
     assert got.customer == Customer(attributes={"tier": Fact(Type.TEXT, "gold")})
 
 
+def test_what_happened_before_arrives_too():
+    got = convert_it(
+        past(
+            order(
+                at_us=AT - 5,
+                id="o-1",
+                attributes=[attribute("channel", text("app"))],
+                total=common.Money(currency="JPY", amount_minor=900),
+                items=[
+                    item(amount_minor=0),
+                    item(article="B", quantity=0, measure_thousandths=750, measure_unit=common.MEASURE_UNIT_L),
+                    item(article="C", amount_minor=-20, attributes=[attribute("kind", text("goods"))]),
+                ],
+            ),
+            order(type="visit"),
+            complete_since_us=7,
+        )
+    )
+    items = (EventItem("A", 0), EventItem("B"), EventItem("C", -20, {"kind": Fact(Type.TEXT, "goods")}))
+    attributes = {"channel": Fact(Type.TEXT, "app"), "total": Fact(Type.MONEY, 900_000_000, "JPY")}
+    events = (Event("order", AT - 5, attributes, items, "JPY", "o-1"), Event("visit", 1))
+    assert got.customer == Customer("c1", events=EventHistory(events, 7))
+    assert convert_it(past()).customer.events == EventHistory()
+    assert convert_it(request(customer=customer(facts_as_of_us=9))).customer == Customer("c1", facts_as_of_us=9)
+
+
+ITEM = "customer.events.events[1].items[0]"
+
+
 @pytest.mark.parametrize(
     ("engines", "contracts"),
     [
@@ -364,6 +427,10 @@ def test_facts_without_a_subject_are_only_those_that_are_said():
         ("store[region]", "store_attributes[0].value"),
         ("lines[1].attributes[kind]", "lines[1].attributes[0].value"),
         ("customer[nope]", "customer.attributes"),
+        ("customer.events.events[1].attributes[channel]", "customer.events.events[1].attributes[0].value"),
+        ("customer.events.events[1].attributes[total]", "customer.events.events[1].total"),
+        ("customer.events.events[1].items[0].attributes[kind]", f"{ITEM}.attributes[0].value"),
+        ("customer.events.events[1].id", "customer.events.events[1].id"),
         ("lines[1].quantity", "lines[1].quantity"),
         ("lines[1]", "lines[1]"),
         ("payment", "payments[0].means"),
@@ -374,7 +441,18 @@ def test_facts_without_a_subject_are_only_those_that_are_said():
 def test_what_the_engine_names_is_found_in_the_contract(engines, contracts):
     message = request(
         lines=[line(), line(id="2", attributes=[attribute("kind", text("goods"))])],
-        customer=customer(attributes=[attribute("since", text("x")), attribute("tier", text("gold"))]),
+        customer=customer(
+            attributes=[attribute("since", text("x")), attribute("tier", text("gold"))],
+            events=common.EventHistory(
+                events=[
+                    order(),
+                    order(
+                        attributes=[attribute("channel", text("app"))],
+                        items=[item(attributes=[attribute("kind", text("goods"))])],
+                    ),
+                ]
+            ),
+        ),
         store_attributes=[attribute("region", text("Nord"))],
     )
     assert convert.contract_path(engines, message) == contracts
