@@ -212,7 +212,7 @@ def test_a_price_changes_one_column():
     assert [a.program for a, _ in changed] == ["catalogue"]
     ((before, after),) = changed
     assert before.program == after.program == "catalogue"
-    assert before.articles is after.articles
+    assert before.articles == after.articles
     assert [a.name for a, b in zip(before.columns, after.columns, strict=True) if a is not b] == ["price"]
 
 
