@@ -74,9 +74,7 @@ def check_project(files: Mapping[str, bytes], memory: Memory | None = None) -> C
     return replace(compiled, examples=analysis.examples)
 
 
-def _read(
-    files: Mapping[str, bytes], memory: Memory | None
-) -> tuple[Project, tuple[Diagnostic, ...], dict[str, str]]:
+def _read(files: Mapping[str, bytes], memory: Memory | None) -> tuple[Project, tuple[Diagnostic, ...], dict[str, str]]:
     """The project, all findings about its lines, and its texts."""
     memory = Memory(lasting=False) if memory is None else memory
     files = memory.take(files)
