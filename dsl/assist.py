@@ -18,6 +18,9 @@ from dsl.following import context
 from dsl.hover import Hover, hover
 from dsl.names import KINDS, Index, Occurrence, Symbol, leaves, occurrences
 from dsl.parse import Parsed, parse
+from dsl.phrases import Language
+from dsl.project import Project, assemble
+from dsl.sentence import sentence
 from dsl.snippets import snippets
 from dsl.source import block_end, lines_of, mask
 from dsl.vocabulary import RESERVED
@@ -140,6 +143,20 @@ class Assist:
                 if isinstance(line, ast.Setting) and line.kind == kind:
                     return tuple(name.text for name in line.values)
         return ()
+
+    @functools.cached_property
+    def project(self) -> Project:
+        """The declarations by name, as the checker knows them."""
+        return assemble(self.declarations, self.files)[0]
+
+    def meaning(self, symbol: Symbol, language: Language) -> str:
+        """What a declaration says, in sentences; "" where that cannot be said."""
+        first = next((table for table in self.project.named() if symbol.name in table), {})
+        declared = self.index.declared.get(symbol)
+        node = first.get(symbol.name)
+        if not declared or node is not declared[0].owner or getattr(node, "broken", False):
+            return ""
+        return sentence(self.project, symbol.name, language) or ""
 
     # ------------------------------------------------------------------------------------------------ completion
 
@@ -391,6 +408,7 @@ class Assist:
         column: int,
         findings: Iterable[Diagnostic] = (),
         articles: Mapping[str, int] | None = None,
+        language: Language = "en",
     ) -> Hover | None:
         """What is to be said about a place."""
         read = self.read.get(file)
@@ -402,9 +420,9 @@ class Assist:
         )
         here = [f for f in findings if f.span.file == file and _covers(f.span, line, column)]
         name = self.meant(file, line, column)
-        return hover(
-            self.index, name, declaration, (read.masked, read.lines), file, line, column, here, articles or {}, zone
-        )
+        lines = (read.masked, read.lines)
+        meaning = functools.partial(self.meaning, language=language)
+        return hover(self.index, name, declaration, lines, file, line, column, here, articles or {}, zone, meaning)
 
 
 def count(number: int, noun: str) -> str:

@@ -52,10 +52,9 @@ def headings(attribute: str) -> tuple[str, ...]:
 
 def codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
     """All codes of a set, read once."""
-    return project.recall(_codes_of, node)
-
-
-def _codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
+    known = project.codes_of.get(node.name.text)
+    if known is not None:
+        return known
     codes: list[str] = []
     for line in node.lines:
         if line.kind == "code" and line.value is not None:
@@ -64,7 +63,8 @@ def _codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
             entries = project.listed(line.value.text, ("code", "codes"))
             assert isinstance(entries, tuple)
             codes.extend(entries)
-    return codes_in(codes)
+    project.codes_of[node.name.text] = codes_in(codes)
+    return project.codes_of[node.name.text]
 
 
 def lines_of(test: ast.Test, kind: type[_C]) -> list[_C]:

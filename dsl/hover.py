@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsl import ast
@@ -45,6 +45,7 @@ def hover(
     findings: Sequence[Diagnostic],
     articles: Mapping[str, int],
     timezone: str,
+    meaning: Callable[[Symbol], str],
 ) -> Hover | None:
     """Of a place. `lines`: masked, and as written."""
     masked = lines[0]
@@ -53,7 +54,7 @@ def hover(
     for code in dict.fromkeys(finding.code for finding in findings):
         parts.append(explanation(code) or "")
     if name is not None:
-        told = "\n".join(about(index, name, articles))
+        told = "\n".join(about(index, name, articles, meaning))
         if told:
             parts.insert(0, told)
             span = name.span
@@ -72,7 +73,9 @@ def hover(
 # ---------------------------------------------------------------------------------------------------- names
 
 
-def about(index: Index, occurrence: Occurrence, articles: Mapping[str, int]) -> Iterator[str]:
+def about(
+    index: Index, occurrence: Occurrence, articles: Mapping[str, int], meaning: Callable[[Symbol], str]
+) -> Iterator[str]:
     """What a name stands for, as lines of Markdown. Nothing where it is declared nowhere."""
     symbol = index.symbol(occurrence)
     declared = index.declared.get(symbol)
@@ -91,6 +94,7 @@ def about(index: Index, occurrence: Occurrence, articles: Mapping[str, int]) -> 
             if node.name.text in articles and node.kind == "products":
                 number = articles[node.name.text]
                 yield f"\n{number:,} article{'' if number == 1 else 's'} of the catalogue"
+            yield f"\n{meaning(symbol)}"
             yield from _code([line.text for line in node.lines])
         case ast.Group():
             yield _titled(symbol, node.title)
@@ -100,18 +104,13 @@ def about(index: Index, occurrence: Occurrence, articles: Mapping[str, int]) -> 
                 yield f"\n{len(members)} in order: " + ", ".join(members[:_SHOWN_MAX]) + _more(members)
         case ast.Promotion():
             yield _titled(symbol, node.title)
-            yield from _code(sentence(node))
+            yield f"\n{meaning(symbol)}"
         case ast.Test():
             yield f"**{node.name.text}** the test"
         case _:
             yield _titled(symbol, getattr(node, "title", ""))
     uses = len(index.used.get(symbol, ()))
     yield f"\nUsed {uses:,} {'time' if uses == 1 else 'times'} · {declared[0].span.file}:{declared[0].span.line}"
-
-
-def sentence(node: ast.Promotion) -> list[str]:
-    """A promotion, told: its clauses, one a line."""
-    return [text for clause in node.clauses if (text := getattr(clause, "text", "")) and isinstance(text, str)]
 
 
 def _titled(symbol: Symbol, title: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
@@ -113,6 +114,7 @@ def serve() -> None:
     handler = logging.StreamHandler()  # standard error
     handler.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], JsonRpcException)))  # told
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", handlers=[handler])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread sits in a read that nothing else ends
     build().start_io()
 
 
@@ -121,6 +123,11 @@ def serve() -> None:
 
 def _files(server: Session) -> None:
     """What is open, saved, closed and changed on disk."""
+
+    @server.feature(lsp.INITIALIZE)
+    @quietly
+    async def initialize(ls: Session, params: lsp.InitializeParams) -> None:
+        ls.language = "de" if (params.locale or "").lower().startswith("de") else "en"
 
     @server.feature(lsp.INITIALIZED)
     @quietly
@@ -208,7 +215,7 @@ def _texts(server: Session) -> None:
         compiled = project.compiled
         line, column = ls.place(project, name, params.position)
         findings, articles = (compiled.findings, compiled.articles) if compiled else ((), {})
-        told = project.assist.hover(name, line, column, findings, articles)
+        told = project.assist.hover(name, line, column, findings, articles, ls.language)
         if told is None:
             return None
         return lsp.Hover(

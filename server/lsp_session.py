@@ -20,8 +20,9 @@ from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 
 from dsl import assist as a
-from dsl.compiler import compile_project
+from dsl.compiler import check_project
 from dsl.diagnostics import Diagnostic, Span
+from dsl.phrases import Language
 from dsl.sizes import set_sizes
 from server.lsp_files import Buffer, Disk, Text, Units, path_of, root_of
 
@@ -62,7 +63,7 @@ class Project:
 def compile_files(files: Mapping[str, bytes], before: Compiled | None, versions: Mapping[str, int | None]) -> Compiled:
     """Everything that is known of these files; `before` spares what has not changed."""
     assist = a.Assist(files, before.assist if before else None)
-    compilation = compile_project(files)
+    compilation = check_project(files)
     articles = set_sizes(compilation.programs) if compilation.ok else before.articles if before else {}
     return Compiled(assist, compilation.diagnostics, articles, versions)
 
@@ -81,6 +82,7 @@ class Session(LanguageServer):
         super().__init__("einklang", _version(), text_document_sync_kind=lsp.TextDocumentSyncKind.Full)
         self.buffers: dict[Path, Buffer] = {}
         self.projects: dict[Path, Project] = {}
+        self.language: Language = "en"  # of findings and hover: as the editor's own
         self.compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compile")
         self.texts: dict[bytes, Text] = {}
 
@@ -284,7 +286,8 @@ class Session(LanguageServer):
                 self.uri(project, span.file), self.range(Text.of(assist.files.get(span.file, b"")), span)
             )
 
-        told = [finding.message, finding.mark, finding.help]
+        words = finding.words(self.language)
+        told = [words.message, words.mark, words.help]
         related = [lsp.DiagnosticRelatedInformation(located(span), text) for span, text in assist.related(finding)]
         page = resources("dsl").joinpath("explain", f"{finding.code}.md")
         return lsp.Diagnostic(

@@ -10,7 +10,6 @@ import dataclasses
 
 from dsl.diagnostics import Diagnostic, Span
 from dsl.lower import lower
-from dsl.memory import Memory
 from dsl.project import Project
 from engine import program as p
 
@@ -33,7 +32,7 @@ def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program,
             for name, node in project.segments.items()
         },
         promotions={name: node for name, node in project.promotions.items() if node.span not in touched},
-        memory=Memory(lasting=False),  # it is another project
+        codes_of={},
     )
     return tuple(made for made in lower(kept) if not (isinstance(made, p.Segment) and made.name in opaque))
 

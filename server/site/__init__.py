@@ -1,1 +1,0 @@
-"""The static documentation site of a project: `einklang docs`."""
