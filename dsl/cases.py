@@ -63,7 +63,11 @@ class Case:
 def cases(project: Project) -> tuple[Case, ...]:
     """All tests of a project without errors, by file and line."""
     tests = sorted(project.tests.values(), key=lambda node: node.span)
-    return tuple(_Maker(project, node).case() for node in tests)
+    return tuple(project.recall(_case, node) for node in tests)
+
+
+def _case(project: Project, node: ast.Test) -> Case:
+    return _Maker(project, node).case()
 
 
 class _Maker:

@@ -13,11 +13,11 @@ from dsl import ast, limits
 from dsl.check_conditions import Conditions, depends_on
 from dsl.check_promotions import Promotions
 from dsl.check_tests import Tests
-from dsl.data import Unreadable, misfit, typed_columns
+from dsl.data import Unreadable, misfit
 from dsl.diagnostics import Diagnostic, found
 from dsl.findings import Findings
 from dsl.phrases import say
-from dsl.project import Project, table_attributes, where
+from dsl.project import Project, table_columns, where
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
 
@@ -31,7 +31,7 @@ def check(project: Project) -> list[Diagnostic]:
     conditions = Conditions(findings)
     for table in (project.products, project.places, project.segments):
         for node in table.values():
-            conditions.declaration(node)
+            findings.of(conditions.declaration, node)
     _circles(findings)
     _groups(findings)
     _guards(findings)
@@ -113,8 +113,9 @@ def _circles_of(remaining: dict[str, set[str]]) -> list[list[str]]:
 
 def _drop_leaves(remaining: dict[str, set[str]]) -> None:
     users: dict[str, list[str]] = {}
+    names = set(remaining)  # two sets meet in the time of the smaller one
     for name, others in remaining.items():
-        others.intersection_update(remaining)
+        others &= names
         for other in others:
             users.setdefault(other, []).append(name)
     leaves = [name for name, others in remaining.items() if not others]
@@ -210,13 +211,26 @@ def _codes(findings: Findings) -> None:
 
 def _sources(findings: Findings) -> None:
     project = findings.project
+    tables = _Tables(findings)
     if project.catalogue is not None:
-        _table(findings, project.catalogue.path, ("sku", "article"), "item")
+        findings.of(tables.catalogue, project.catalogue)
     if project.stores is not None:
-        _table(findings, project.stores.path, ("id", "store"), "store")
+        findings.of(tables.stores, project.stores)
 
 
-def _table(findings: Findings, path: ast.Quoted, ids: tuple[str, ...], entity: str) -> None:
+class _Tables:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+
+    def catalogue(self, source: ast.Source) -> None:
+        _table(self.findings, source, ("sku", "article"), "item")
+
+    def stores(self, source: ast.Source) -> None:
+        _table(self.findings, source, ("id", "store"), "store")
+
+
+def _table(findings: Findings, source: ast.Source, ids: tuple[str, ...], entity: str) -> None:
+    path = source.path
     table = findings.project.table(path.text)
     if table is None:
         findings.no_file(path)
@@ -254,6 +268,4 @@ def _table(findings: Findings, path: ast.Quoted, ids: tuple[str, ...], entity: s
                 why = say("there is no such time zone, did you mean {name}", name=guess)
             findings.add(misfit(table, row, "time-zone", cell, why))
             break
-    project = findings.project
-    attributes = table_attributes(project, entity)
-    findings.extend(typed_columns(table, attributes, project.channels, project.settings.currencies, ())[1])
+    findings.extend(findings.project.recall(table_columns, source)[1])

@@ -30,9 +30,9 @@ class Tests:
     def check(self) -> None:
         """All of them."""
         for sample in self.project.samples.values():
-            self.sample(sample)
+            self.findings.of(self.sample, sample)
         for test in self.project.tests.values():
-            self.test(test)
+            self.findings.of(self.test, test)
 
     def report(self, code: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """Add a finding."""

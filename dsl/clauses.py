@@ -52,9 +52,10 @@ def headings(attribute: str) -> tuple[str, ...]:
 
 def codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
     """All codes of a set, read once."""
-    known = project.codes_of.get(node.name.text)
-    if known is not None:
-        return known
+    return project.recall(_codes_of, node)
+
+
+def _codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
     codes: list[str] = []
     for line in node.lines:
         if line.kind == "code" and line.value is not None:
@@ -63,8 +64,7 @@ def codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
             entries = project.listed(line.value.text, ("code", "codes"))
             assert isinstance(entries, tuple)
             codes.extend(entries)
-    project.codes_of[node.name.text] = codes_in(codes)
-    return project.codes_of[node.name.text]
+    return codes_in(codes)
 
 
 def lines_of(test: ast.Test, kind: type[_C]) -> list[_C]:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
@@ -17,7 +18,7 @@ from dsl.phrases import Phrase, say
 from dsl.values import EPOCH, MACHINE_TYPES, AttributeInfo
 from engine.basket import PIECE_MICROS_MAX
 from engine.money import EXPONENTS
-from engine.program import Column, Type
+from engine.program import Type
 
 Cells = list[str | None]
 
@@ -113,19 +114,22 @@ def _csv(file: str, data: bytes) -> Table:
     names = [column_name(cell) for cell in heading]
     _unique(names)
     width = len(names)
-    columns: dict[str, Cells] = {name: [] for name in names}
+    kept: list[list[str]] = []
     lines = array("q")
     for number, row in rows[1:]:
         if not any(row):
             continue
         if len(row) != width:
-            cells = say(
+            why = say(
                 "line {line} has {count} cells, the first line has {first}", line=number, count=len(row), first=width
             )
-            raise Unreadable(cells)
+            raise Unreadable(why)
         lines.append(number)
-        for name, cell in zip(names, row, strict=True):
-            columns[name].append(cell.strip() or None)
+        kept.append(row)
+    cells = zip(*kept, strict=True) if kept else ((),) * width
+    columns: dict[str, Cells] = {
+        name: [cell.strip() or None for cell in column] for name, column in zip(names, cells, strict=True)
+    }
     return Table(file, columns, len(lines), lines)
 
 
@@ -280,15 +284,20 @@ def _reader(info: AttributeInfo, channels: Sequence[str], currency: str) -> Cell
 _NO_CODES = ("€", "$", "£", "euro", "euros", "dollar", "dollars", "cent", "franken", "gross", "net", "brutto", "netto")
 
 
+class TypedColumn(NamedTuple):
+    """A column in the scale of its attribute, its rows in the order of the table."""
+
+    name: str
+    type: Type
+    currency: str  # of money, else ""
+    values: list[int | str | None]
+
+
 def typed_columns(
-    table: Table,
-    attributes: Mapping[str, AttributeInfo],
-    channels: Sequence[str],
-    currencies: Sequence[str],
-    order: Sequence[int],
-) -> tuple[tuple[Column, ...], list[Diagnostic]]:
-    """The columns that carry attributes' names, their rows in this order. Other columns are nobody's business."""
-    columns: list[Column] = []
+    table: Table, attributes: Mapping[str, AttributeInfo], channels: Sequence[str], currencies: Sequence[str]
+) -> tuple[tuple[TypedColumn, ...], list[Diagnostic]]:
+    """The columns that carry attributes' names. Other columns are nobody's business."""
+    columns: list[TypedColumn] = []
     findings: list[Diagnostic] = []
     seen: dict[tuple[str, str], str] = {}
     for written, cells in table.columns.items():
@@ -312,26 +321,20 @@ def typed_columns(
             continue
         seen[name, currency] = written
         read = _reader(info, channels, currency)
-        values: list[int | str | None] = [None] * len(cells)
-        bad = None
-        for row, cell in enumerate(cells):
-            if cell is None:
-                continue
+        meant: dict[str | None, int | str | None] = {}  # most texts stand in many rows
+        bad: dict[str | None, Phrase] = {}
+        for cell in dict.fromkeys(cells):
+            meant[cell] = None
             try:
-                values[row] = read(cell)
-            except _Misfit as why:
-                bad = bad or misfit(table, row, written, cell, why.why)
-        if bad is not None:
-            findings.append(bad)
+                meant[cell] = None if cell is None else read(cell)
+            except _Misfit as misfitting:
+                bad[cell] = misfitting.why
+        if bad:
+            row, wrong = next((row, cell) for row, cell in enumerate(cells) if cell in bad)
+            findings.append(misfit(table, row, written, wrong or "", bad[wrong]))
         machine = MACHINE_TYPES[info.kind]
-        columns.append(
-            Column(
-                name=name,
-                type=machine,
-                currency=currency if machine is Type.MONEY else "",
-                values=tuple(values[row] for row in order),
-            )
-        )
+        values = list(map(meant.__getitem__, cells))
+        columns.append(TypedColumn(name, machine, currency if machine is Type.MONEY else "", values))
     return tuple(sorted(columns, key=lambda column: (column.name, column.currency))), findings
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, Unpack
 
 from dsl import ast, limits
 from dsl.data import Unreadable
@@ -13,6 +13,7 @@ from dsl.project import Project
 from dsl.vocabulary import SYNONYMS
 from dsl.wrong_forms import did_you_mean
 
+_N = TypeVar("_N")
 _SAID = {  # words that people take for names
     ("P1001", "basket"): say("write «the basket»"),
     ("P1001", "everything"): say("declare it:   products everything {{ item.sku is known }}"),
@@ -27,6 +28,7 @@ class Findings:
         self.project = project
         self._found: list[Diagnostic] = []
         self._unknown: dict[tuple[str, str], list[tuple[Span, str | None, Gaps]]] = {}
+        self._said = 0  # how often something was to be reported once
 
     def add(self, finding: Diagnostic) -> None:
         """One more."""
@@ -35,6 +37,29 @@ class Findings:
     def extend(self, findings: Iterable[Diagnostic]) -> None:
         """Some more."""
         self._found.extend(findings)
+
+    def of(self, judge: Callable[[_N], None], node: _N) -> None:
+        """What a method finds about one declaration; known from an earlier compilation where nothing of it changed.
+
+        An unknown name is reported once in a project, so whoever names one is always judged again."""
+        memory = self.project.memory
+        if not memory.lasting:
+            judge(node)
+            return
+        what = getattr(judge, "__func__", judge)
+        known: tuple[Diagnostic, ...] | None = memory.recall(what, node)
+        if known is not None:
+            self._found.extend(known)
+            return
+        before, said = len(self._found), self._said
+
+        def judged() -> tuple[Diagnostic, ...]:
+            judge(node)
+            return tuple(self._found[before:])
+
+        memory.work(what, node, judged)
+        if said != self._said:
+            memory.drop(what, node)
 
     def unknown(self, code: str, name: ast.Name, known: Iterable[str], keyword: str) -> None:
         """A name that nothing declares. Silent where its declaration could not be read: that was said already."""
@@ -50,6 +75,7 @@ class Findings:
 
     def once(self, code: str, key: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """A finding whose cause is one, wherever it shows."""
+        self._said += 1
         self._unknown.setdefault((code, key), []).append((span, fix, values))
 
     def twice(self, names: Iterable[ast.Name]) -> None:

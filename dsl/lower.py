@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from dsl import ast
 from dsl.clauses import choice, clauses, codes_of, first, headings, limit_key
-from dsl.data import Table, typed_columns
+from dsl.data import Table
 from dsl.diagnostics import Diagnostic
-from dsl.project import IDS, Project, table_attributes
+from dsl.project import IDS, Project, table_columns
 from dsl.values import MACHINE_TYPES, basis_points, money, scalar
 from dsl.values import days as day_number
 from dsl.zones import zone
@@ -24,7 +24,15 @@ DAY = 86_400
 
 def lower(project: Project) -> tuple[p.Program, ...]:
     """All Programs of a project without errors, in canonical order."""
-    return tuple(made for _, make in PASSES for made in make(project))
+    same = project.memory.same
+    return tuple(
+        same((type(made), getattr(made, "name", "")), made) if isinstance(made, _SMALL) else made
+        for _, make in PASSES
+        for made in make(project)
+    )
+
+
+_SMALL = (p.Settings, p.Schema, p.Group, p.Guard)  # made anew each time: equal ones stay the same object
 
 
 # ---------------------------------------------------------------------------------------------------- project
@@ -71,37 +79,53 @@ def _schema(project: Project) -> Iterator[p.Program]:
 
 
 def _catalogue(project: Project) -> Iterator[p.Program]:
-    if project.catalogue is None:
-        return
-    table = project.table(project.catalogue.path.text)
+    if project.catalogue is not None:
+        yield project.recall(_articles, project.catalogue)
+
+
+def _articles(project: Project, source: ast.Source) -> p.Catalogue:
+    table = project.table(source.path.text)
     assert isinstance(table, Table)
     key = "sku" if "sku" in table.columns else "article"
-    ids, order = _sorted_ids(table, key)
-    columns = _columns(project, table, "item", order)
-    yield p.Catalogue(articles=ids, columns=columns)
+    ids, order = _sorted_ids(project, table, key)
+    return p.Catalogue(articles=ids, columns=_columns(project, source, order))
 
 
 def _stores(project: Project) -> Iterator[p.Program]:
-    if project.stores is None:
-        return
-    table = project.table(project.stores.path.text)
+    if project.stores is not None:
+        yield project.recall(_all_stores, project.stores)
+
+
+def _all_stores(project: Project, source: ast.Source) -> p.Stores:
+    table = project.table(source.path.text)
     assert isinstance(table, Table)
     key = "id" if "id" in table.columns else "store"
-    ids, order = _sorted_ids(table, key)
+    ids, order = _sorted_ids(project, table, key)
     zones = table.columns.get("time-zone", [None] * table.rows)
-    columns = _columns(project, table, "store", order)
-    yield p.Stores(ids=ids, zones=tuple(zones[row] or "" for row in order), columns=columns)
+    columns = _columns(project, source, order)
+    return p.Stores(ids=ids, zones=tuple(zones[row] or "" for row in order), columns=columns)
 
 
-def _sorted_ids(table: Table, key: str) -> tuple[tuple[str, ...], list[int]]:
+def _sorted_ids(project: Project, table: Table, key: str) -> tuple[tuple[str, ...], list[int]]:
     cells = cast(list[str], table.columns[key])
     order = sorted(range(len(cells)), key=cells.__getitem__)
-    return tuple(cells[row] for row in order), order
+    return project.memory.same(("ids", key, table.file), tuple(cells[row] for row in order)), order
 
 
-def _columns(project: Project, table: Table, entity: str, order: list[int]) -> tuple[p.Column, ...]:
-    attributes = table_attributes(project, entity)
-    return typed_columns(table, attributes, project.channels, project.settings.currencies, order)[0]
+def _columns(project: Project, source: ast.Source, order: list[int]) -> tuple[p.Column, ...]:
+    """A column that did not change stays the same object: the linker knows it again."""
+    return tuple(
+        project.memory.same(
+            ("column", source.kind, column.name, column.currency),
+            p.Column(
+                name=column.name,
+                type=column.type,
+                currency=column.currency,
+                values=tuple(map(column.values.__getitem__, order)),
+            ),
+        )
+        for column in project.recall(table_columns, source)[0]
+    )
 
 
 def _zones(project: Project) -> Iterator[p.Program]:
@@ -122,17 +146,29 @@ def _zones(project: Project) -> Iterator[p.Program]:
 
 def _sets(project: Project) -> Iterator[p.Program]:
     for node in _by_name(project.products):
-        yield p.ProductSet(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "products"))
+        yield project.recall(_set, node)
+
+
+def _set(project: Project, node: ast.SetDecl) -> p.ProductSet:
+    return p.ProductSet(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "products"))
 
 
 def _places(project: Project) -> Iterator[p.Program]:
     for node in _by_name(project.places):
-        yield p.Place(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "place"))
+        yield project.recall(_place, node)
+
+
+def _place(project: Project, node: ast.SetDecl) -> p.Place:
+    return p.Place(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "place"))
 
 
 def _segments(project: Project) -> Iterator[p.Program]:
     for node in _by_name(project.segments):
-        yield p.Segment(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "segment"))
+        yield project.recall(_segment, node)
+
+
+def _segment(project: Project, node: ast.SetDecl) -> p.Segment:
+    return p.Segment(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "segment"))
 
 
 def _by_name(table: dict[str, Any]) -> Iterable[Any]:
@@ -302,8 +338,12 @@ def _guards(project: Project) -> Iterator[p.Program]:
 
 def _codes(project: Project) -> Iterator[p.Program]:
     for node in _by_name(project.codes):
-        uses = next((line.count for line in node.lines if line.kind == "uses"), None)
-        yield p.CodeSet(name=node.name.text, title=node.title, codes=codes_of(project, node), uses=uses)
+        yield project.recall(_code_set, node)
+
+
+def _code_set(project: Project, node: ast.Codes) -> p.CodeSet:
+    uses = next((line.count for line in node.lines if line.kind == "uses"), None)
+    return p.CodeSet(name=node.name.text, title=node.title, codes=codes_of(project, node), uses=uses)
 
 
 # ---------------------------------------------------------------------------------------------------- promotions
@@ -311,7 +351,7 @@ def _codes(project: Project) -> Iterator[p.Program]:
 
 def _promotions(project: Project) -> Iterator[p.Program]:
     for node in _by_name(project.promotions):
-        yield _promotion(project, node)
+        yield project.recall(_promotion, node)
 
 
 def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:

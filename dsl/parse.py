@@ -124,8 +124,14 @@ class Parsed:
     text: str
 
 
-def parse(file: str, data: bytes) -> Parsed:
-    """All declarations of a file. Never raises."""
+Pieces = dict[tuple[int, str], tuple[ast.Decl | None, tuple[Diagnostic, ...]]]  # by first line and text
+
+
+def parse(file: str, data: bytes, pieces: Pieces | None = None) -> Parsed:
+    """All declarations of a file. Never raises.
+
+    `pieces`: what was read of this file before, for declarations that stand unchanged where they stood; becomes what
+    is read now."""
     everything = Span(file, 1, 1, 1, 2)
     if len(data) > limits.FILE_BYTES_MAX:
         return Parsed((), (found("P0301", everything, size=len(data), most=limits.FILE_BYTES_MAX),), "")
@@ -135,14 +141,21 @@ def parse(file: str, data: bytes) -> Parsed:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         return Parsed((), (found("P0306", Span(file, line, column, line, column + 1)),), "")
-    return _File(file, lines_of(text)).read(text.replace("\r\n", "\n").replace("\r", "\n"))
+    reader = _File(file, lines_of(text), pieces or {})
+    parsed = reader.read(text.replace("\r\n", "\n").replace("\r", "\n"))
+    if pieces is not None:
+        pieces.clear()
+        pieces.update(reader.read_now)
+    return parsed
 
 
 class _File:
     """Cuts a file into declarations."""
 
-    def __init__(self, file: str, lines: list[str]) -> None:
+    def __init__(self, file: str, lines: list[str], read_before: Pieces) -> None:
         self.file = file
+        self.read_before = read_before
+        self.read_now: Pieces = {}
         self.lines = lines
         self.masked = [mask(line) for line in lines]
         self.declarations: list[ast.Decl] = []
@@ -183,15 +196,22 @@ class _File:
             self.findings.append(found("P0305", span, size=size, most=limits.LINE_CHARACTERS_MAX))
         lines = self.lines[index:end]
         masked = self.masked[index:end]
+        broken = bool(too_long or missing or opened)
+        piece = (index, "\n".join(lines))
+        before = None if broken else self.read_before.get(piece)
         for number in too_long:
             lines[number - index] = masked[number - index] = ""
         lines += ["}"] * missing
         masked += ["}"] * missing
-        reader = _Declaration(self.file, index + 1, lines, masked, broken=bool(too_long or missing or opened))
-        node = reader.read()
+        if before is None:
+            reader = _Declaration(self.file, index + 1, lines, masked, broken=broken)
+            before = reader.read(), tuple(reader.findings)
+        if not broken:
+            self.read_now[piece] = before
+        node, findings = before
         if node is not None:
             self.declarations.append(node)
-        self.findings.extend(reader.findings)
+        self.findings.extend(findings)
         return end
 
     def opened_below(self, index: int) -> bool:

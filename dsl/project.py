@@ -5,13 +5,14 @@ The order of files and declarations means nothing: of two declarations of one na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TypeVar, Unpack
 
 from dsl import ast, limits
-from dsl.data import Table, Unreadable, read_list, read_table
+from dsl.data import Table, TypedColumn, Unreadable, read_list, read_table, typed_columns
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
+from dsl.memory import Memory
 from dsl.phrases import TAKE_OUT, Phrase, did, guessed, say
 from dsl.values import AttributeInfo, scalar
 from dsl.vocabulary import RESERVED, TYPES
@@ -28,6 +29,10 @@ WHOSE = {
     "store": say("Stores have"),
     "delivery": say("Deliveries have"),
 }
+
+
+_N = TypeVar("_N")
+_R = TypeVar("_R")
 
 
 @dataclass(slots=True)
@@ -72,9 +77,7 @@ class Project:
     settings_lines: tuple[ast.Setting | ast.CashRounding | ast.BasePoints, ...] = ()
     broken: dict[str, set[str]] = field(default_factory=dict)  # by keyword: names of declarations that are only known
     incomplete: set[str] = field(default_factory=set)
-    tables: dict[str, Table | Unreadable | None] = field(default_factory=dict)  # read once; None: there is no such file
-    lists: dict[str, tuple[str, ...] | Unreadable | None] = field(default_factory=dict)
-    codes_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by the code set's name, once they are needed
+    memory: Memory = field(default_factory=lambda: Memory(lasting=False))
 
     def named(self) -> tuple[Mapping[str, ast.Decl], ...]:
         """What has a meaning that can be said, promotions first."""
@@ -90,27 +93,55 @@ class Project:
 
     def table(self, path: str) -> Table | Unreadable | None:
         """A table of the project, None where there is no such file."""
-        if path not in self.tables:
-            result: Table | Unreadable | None = None
-            if path in self.files:
-                try:
-                    result = read_table(path, self.files[path])
-                except Unreadable as why:
-                    result = why
-            self.tables[path] = result
-        return self.tables[path]
+        data = self.files.get(path)
+        return None if data is None else self.of_bytes(data, ("table", path), lambda: read_table(path, data))
 
     def listed(self, path: str, headings: Sequence[str]) -> tuple[str, ...] | Unreadable | None:
         """The first column of a file, None where there is no such file."""
-        if path not in self.lists:
-            result: tuple[str, ...] | Unreadable | None = None
-            if path in self.files:
-                try:
-                    result = read_list(path, self.files[path], headings)
-                except Unreadable as why:
-                    result = why
-            self.lists[path] = result
-        return self.lists[path]
+        data = self.files.get(path)
+        what = ("list", path, tuple(headings))
+        return None if data is None else self.of_bytes(data, what, lambda: read_list(path, data, headings))
+
+    def of_bytes(self, data: bytes, what: object, read: Callable[[], _R]) -> _R | Unreadable:
+        """What a file holds, read once."""
+
+        def attempt() -> _R | Unreadable:
+            try:
+                return read()
+            except Unreadable as why:
+                return why
+
+        known: _R | Unreadable | None = self.memory.recall(what, data)
+        return self.memory.work(what, data, attempt) if known is None else known
+
+    def recall(self, work: Callable[[Project, _N], _R], node: _N) -> _R:
+        """work(project, node), where it is not known from an earlier compilation. `work` is a function of a module; it
+        depends on the node and on the project alone."""
+        known: _R | None = self.memory.recall(work, node)
+        return self.memory.work(work, node, lambda: work(self, node)) if known is None else known
+
+    def noted(self) -> None:
+        """From now on the memory notes what is asked of this project."""
+        if not self.memory.lasting:
+            return
+        for name in NOTED:
+            setattr(self, name, self.memory.table(name, getattr(self, name)))
+        rest = (each.name for each in fields(self) if each.name not in (*NOTED, "memory"))
+        self.memory.world(*(getattr(self, name) for name in rest))
+
+
+NOTED = (
+    "files",
+    "products",
+    "places",
+    "segments",
+    "groups",
+    "guards",
+    "codes",
+    "promotions",
+    "samples",
+    "tests",
+)  # tables by name; whatever else changes in a project, all is judged again
 
 
 _KINDS = {"products": "products", "places": "places", "segment": "segments"}
@@ -127,9 +158,11 @@ NOUNS = {
 _D = TypeVar("_D")
 
 
-def assemble(declarations: Iterable[ast.Decl], files: Mapping[str, bytes]) -> tuple[Project, list[Diagnostic]]:
+def assemble(
+    declarations: Iterable[ast.Decl], files: Mapping[str, bytes], memory: Memory | None = None
+) -> tuple[Project, list[Diagnostic]]:
     """The project of these declarations and the findings about their names."""
-    builder = _Assembly(Project(files))
+    builder = _Assembly(Project(files, memory=memory or Memory(lasting=False)))
     ordered = sorted(declarations, key=lambda node: node.span)
     for node in ordered:
         builder.add(node)
@@ -429,6 +462,14 @@ def table_attributes(project: Project, entity: str) -> dict[str, AttributeInfo]:
         attributes.setdefault("price", AttributeInfo("item", "price", "money", (), False, False, None, nowhere))
         attributes["tax-rate"] = AttributeInfo("item", "tax-rate", "percent", (), False, False, None, nowhere)
     return attributes
+
+
+def table_columns(project: Project, source: ast.Source) -> tuple[tuple[TypedColumn, ...], list[Diagnostic]]:
+    """The columns of the catalogue or of the stores that carry attributes' names, and the cells that do not fit."""
+    table = project.table(source.path.text)
+    assert isinstance(table, Table)
+    attributes = table_attributes(project, {"catalogue": "item", "stores": "store"}[source.kind])
+    return typed_columns(table, attributes, project.channels, project.settings.currencies)
 
 
 assert limits.NAME_CHARACTERS_MAX <= limits.TEXT_CHARACTERS_MAX

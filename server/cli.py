@@ -262,6 +262,33 @@ def lsp() -> None:
     serve()
 
 
+@app.command(
+    epilog=_examples(
+        "einklang docs examples/shop --out site",
+        "einklang docs . --out site --lang de --title 'Our shop'",
+    ),
+)
+def docs(
+    directory: Project = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the site is written.")] = Path("site"),
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="Of the site; else the directory's name.")] = "",
+    language: Language = Spoken.EN,
+) -> None:
+    """Write a site about the rules: catalogue, calendar, lineage, glossary, a page for each declaration.
+
+    Plain files that open in any browser, without a server and without anything from elsewhere. A site that was
+    written before is replaced; a directory that holds anything else is not touched.
+    """
+    from server.site.write import NotOurs, write
+
+    files = _project(directory)
+    try:
+        pages = write(files, out, title=title or directory.resolve().name, language=language)
+    except (NotOurs, OSError) as error:
+        _usage(str(error))
+    _say(f"{_count(pages, 'page')} written: {out / 'index.html'}")
+
+
 # ---------------------------------------------------------------------------------------------------- a server
 
 

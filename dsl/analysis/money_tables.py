@@ -75,7 +75,7 @@ def _typed(project: Project, table: Table, kinds: Mapping[str, str], currency: s
     attributes = {
         name: AttributeInfo("item", name, kind, (), False, False, None, nowhere) for name, kind in kinds.items()
     }
-    columns, _ = typed_columns(table, attributes, (), project.settings.currencies, range(table.rows))
+    columns, _ = typed_columns(table, attributes, (), project.settings.currencies)
     return {
         column.name: [value if isinstance(value, int) else None for value in column.values]
         for column in columns

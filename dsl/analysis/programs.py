@@ -10,6 +10,7 @@ import dataclasses
 
 from dsl.diagnostics import Diagnostic, Span
 from dsl.lower import lower
+from dsl.memory import Memory
 from dsl.project import Project
 from engine import program as p
 
@@ -32,7 +33,7 @@ def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program,
             for name, node in project.segments.items()
         },
         promotions={name: node for name, node in project.promotions.items() if node.span not in touched},
-        codes_of={},
+        memory=Memory(lasting=False),  # it is another project
     )
     return tuple(made for made in lower(kept) if not (isinstance(made, p.Segment) and made.name in opaque))
 

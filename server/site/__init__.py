@@ -1,0 +1,1 @@
+"""The static documentation site of a project: `einklang docs`."""
