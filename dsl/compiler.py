@@ -25,7 +25,7 @@ from dsl.machine import refused
 from dsl.memory import Memory
 from dsl.parse import Parsed, parse
 from dsl.project import Project, assemble
-from dsl.trails import Clause, clause_spans, clauses
+from dsl.trails import Clause, clause_spans, clauses, places
 from engine.program import Program
 
 LATER: Final = "P9"  # codes of what is not built yet
@@ -110,7 +110,7 @@ def _compiled(
         programs=lower(project),
         diagnostics=diagnostics[: limits.FINDINGS_MAX],
         tests=cases(project) if tests else (),
-        spans=clause_spans(trails),
+        spans={**places(project), **clause_spans(trails)},
         clauses=trails,
         sources=sources,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dsl import ast
 from dsl.diagnostics import Span
@@ -32,6 +33,32 @@ def clause_spans(found: Iterable[Clause]) -> Mapping[tuple[str, str], Span]:
     for clause in found:
         spans.setdefault((clause.owner, clause.text), clause.span)
     return spans
+
+
+def places(project: Project) -> Mapping[tuple[str, str], Span]:
+    """Where else a comparison points to: declarations by (kind and name, ""), clauses by (name, their first words)."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "promotion": project.promotions,
+        "products": project.products,
+        "place": project.places,
+        "segment": project.segments,
+        "group": project.groups,
+        "guard": project.guards,
+        "codes": project.codes,
+    }
+    found = {(f"{kind} {name}", ""): node.span for kind, table in tables.items() for name, node in table.items()}
+    if project.sequence is not None:
+        found["sequence", ""] = project.sequence.span
+    for promotion in project.promotions.values():
+        for clause in promotion.clauses:
+            match clause:
+                case ast.Get() | ast.Except() | ast.Owner():
+                    found[promotion.name.text, type(clause).__name__.lower()] = clause.span
+                case ast.InGroup():
+                    found[promotion.name.text, "group"] = clause.span
+                case ast.Label():
+                    found[promotion.name.text, f"{clause.kind} {clause.language.text}"] = clause.span
+    return found
 
 
 def _clauses(project: Project) -> Iterator[Clause]:

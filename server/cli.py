@@ -21,18 +21,22 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dsl.changes import Change
+    from dsl.compiler import Compilation
     from dsl.diagnostics import Diagnostic
     from server.client import CallFailed
     from server.formatting import Formatted
 
 FINE: Final = 0
 FINDINGS: Final = 1
+CHANGES: Final = 2
 USAGE: Final = 64
 STDIN: Final = "<stdin>"
 ADDRESS: Final = "127.0.0.1:50051"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green", "FAIL": "red"}
+_SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red"}
 
 
 def _examples(*commands: str) -> str:
@@ -289,6 +293,41 @@ def docs(
     _say(f"{_count(pages, 'page')} written: {out / 'index.html'}")
 
 
+@app.command(
+    epilog=_examples(
+        "einklang diff ../live .",
+        "einklang diff old new --format json | jq '.changes[] | select(.effect == \"gives more\")'",
+    ),
+)
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The project as it was: a directory.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The project as it shall be: a directory.")],
+    output: Output = Format.TEXT,
+) -> None:
+    """Say what differs between two projects in what they do: who gets what, when and where.
+
+    Layout, comments and order make no difference. Each line says what a change does, in which words, and where.
+
+    Ends with 0 if nothing changes, 2 if something does, 1 if one of the two does not compile.
+    """
+    from server import comparing
+
+    try:
+        before, after = comparing.read(old), comparing.read(new)
+    except comparing.NoProject as error:
+        _usage(str(error))
+    for read in (before, after):
+        if not read.compilation.ok:
+            _findings(read.compilation, output)
+    found = comparing.compare(before.side, after.side)
+    if output is Format.JSON:
+        _say(json.dumps({"changes": comparing.as_data(found)}, ensure_ascii=False))
+    else:
+        _show_changes(found)
+    if found:
+        raise typer.Exit(CHANGES)
+
+
 # ---------------------------------------------------------------------------------------------------- a server
 
 
@@ -515,6 +554,26 @@ def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
         number = sum(finding.severity == severity for finding in findings)
         counted += [_count(number, severity)] if number else []
     _say(f"{_count(len(sources), 'file')} read: {', '.join(counted)}", "red" if errors else "green")
+
+
+def _findings(compilation: Compilation, output: Format) -> NoReturn:
+    """Show why a project does not compile, and end with 1."""
+    if output is Format.JSON:
+        _say(json.dumps({"diagnostics": [found.as_data() for found in compilation.diagnostics]}, ensure_ascii=False))
+    else:
+        _show(compilation.diagnostics, compilation.sources)
+    raise typer.Exit(FINDINGS)
+
+
+def _show_changes(found: Sequence[Change]) -> None:
+    """A line for each change, then how many there are."""
+    from server.comparing import lines, summary
+
+    for change, line in zip(found, lines(found), strict=True):
+        _say(line, _SIGNS[change.sign])
+    if found:
+        _say("")
+    _say(f"{summary(found)}." if found else "Nothing changes.", "" if found else "green")
 
 
 def _show_formatted(results: Sequence[Formatted], *, pending: bool, diff: bool) -> None:

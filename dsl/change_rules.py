@@ -1,0 +1,353 @@
+"""The rules by which clauses and declarations are compared: each says what the change does, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from dsl import change_words as say
+from dsl import inclusion
+from dsl.change_words import arrow
+from dsl.inclusion import Way, turned
+from engine import program as p
+
+
+class Effect(StrEnum):
+    """What a change does, in the words that plan and diff print."""
+
+    NEW = "new"
+    ENDS = "ends"
+    EARLIER = "ends earlier"
+    TEXT = "text only"
+    SCHEDULE = "schedule"
+    MORE = "gives more"
+    LESS = "gives less"
+    BOTH = "gives more and less"
+    OTHER = "changes what it gives"
+    WIDER = "audience wider"
+    NARROWER = "audience narrower"
+    AUDIENCE = "audience wider and narrower"
+    LARGER = "holds more"
+    SMALLER = "holds less"
+    HOLDS = "holds more and less"
+    STACKING = "stacking"
+    SCHEMA = "schema"
+    THROUGH = "changed through"
+
+
+GIVES = {Way.MORE: Effect.MORE, Way.LESS: Effect.LESS, Way.BOTH: Effect.BOTH, Way.UNKNOWN: Effect.OTHER}
+AUDIENCE = {
+    Way.MORE: Effect.WIDER,
+    Way.LESS: Effect.NARROWER,
+    Way.BOTH: Effect.AUDIENCE,
+    Way.UNKNOWN: Effect.AUDIENCE,
+}
+HOLDS = {Way.MORE: Effect.LARGER, Way.LESS: Effect.SMALLER, Way.BOTH: Effect.HOLDS, Way.UNKNOWN: Effect.HOLDS}
+
+Found = tuple[Effect, str, str]  # the effect, its words, and the clause that has the place
+
+VERBS = ("discount", "reward", "count", "ship_free")
+PLAIN = {
+    "owner": Effect.TEXT,
+    "group": Effect.STACKING,
+    "exclusive": Effect.STACKING,
+    "not_with": Effect.STACKING,
+    "advertised": Effect.TEXT,
+}
+
+
+# ---------------------------------------------------------------------------------------------------- single clauses
+
+
+def two(old: Any, new: Any) -> str:
+    """A clause before and after; None: there was, or is, none."""
+    if old is None or new is None:
+        return f"no longer {old.text}" if new is None else f"now {new.text}"
+    if old.text != new.text:
+        return arrow(old.text, new.text)
+    return str(new.text)
+
+
+def line_words(old: p.Line | None, new: p.Line | None) -> str:
+    """A condition before and after; None: there was, or is, none."""
+    if old is None or new is None:
+        line = new or old
+        assert line is not None
+        return f"{'now' if old is None else 'no longer'} {line.text}"
+    if old.text != new.text:
+        return arrow(old.text, new.text)
+    size = say.sizes(_entries(old.condition), _entries(new.condition), "entries")
+    return f"{new.text}: {size or 'other entries'}"
+
+
+def _entries(condition: Any) -> int:
+    """How many values a condition lists, those of its parts included."""
+    if isinstance(condition, p.OneOf):
+        return len(condition.values)
+    return sum(_entries(part) for part in condition.of) if isinstance(condition, p.All | p.Any_ | p.None_) else 0
+
+
+def title(old: Any, new: Any) -> Iterator[Found]:
+    """The name that people read."""
+    yield Effect.TEXT, f"title «{old.title}» -> «{new.title}»", ""
+
+
+def meaning(clause: BaseModel | None) -> object:
+    """A clause without its words."""
+    return None if clause is None else clause.model_dump(exclude={"text"})
+
+
+def runs(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """`runs`; an earlier end is an end."""
+    a, b = old.runs, new.runs
+    if meaning(a) == meaning(b):
+        return
+    earlier = b.until is not None and (a.until is None or b.until < a.until)
+    only = (a.start, a.zone) == (b.start, b.zone)
+    words = arrow(a.text, b.text) if a.text != b.text else f"{b.text}: {a.zone} -> {b.zone}"
+    yield Effect.EARLIER if earlier and only else Effect.SCHEDULE, words, b.text
+
+
+def only_on(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """`only on`."""
+    if meaning(old.only_on) != meaning(new.only_on):
+        yield Effect.SCHEDULE, two(old.only_on, new.only_on), new.only_on.text if new.only_on else ""
+
+
+def channels(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """`sold`."""
+    a, b = set(old.channels.names), set(new.channels.names)
+    if a == b:
+        return
+    words = arrow(old.channels.text, new.channels.text)
+    if old.channels.text == new.channels.text:
+        words = f"{new.channels.text}: {say.names(a - b, b - a)}"
+    yield GIVES[lists(a, b)], words, new.channels.text
+
+
+def left_out(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """`except`: what is left out more, is given less."""
+    a, b = set(old.except_), set(new.except_)
+    yield GIVES[turned(lists(a, b))], f"except {say.names(a - b, b - a)}", "except"
+
+
+def limits(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """`limit`, each by its counter."""
+    for key in sorted({limit.key for limit in (*old.limits, *new.limits)}):
+        before, after = ([one for one in limits if one.key == key] for limits in (old.limits, new.limits))
+        for number in range(max(len(before), len(after))):
+            a = before[number] if number < len(before) else None
+            b = after[number] if number < len(after) else None
+            if meaning(a) == meaning(b):
+                continue
+            way = Way.MORE if b is None else Way.LESS
+            if a is not None and b is not None:
+                ways = [bound(a.count, b.count), money(a.saving, b.saving)]
+                way = inclusion.together(ways)
+                way = Way.UNKNOWN if way is Way.SAME else way
+            yield GIVES[way], two(a, b), b.text if b else ""
+
+
+def texts(name: str, word: str) -> Callable[[p.Promotion, p.Promotion], Iterator[Found]]:
+    """A comparison of texts by language."""
+
+    def compare(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+        a, b = ({text.language: text.text for text in getattr(one, name)} for one in (old, new))
+        for language in sorted(a.keys() | b.keys()):
+            if a.get(language) != b.get(language):
+                words = f"{word} {language} {_quoted(a.get(language))} -> {_quoted(b.get(language))}"
+                yield Effect.TEXT, words, f"{word} {language}"
+
+    return compare
+
+
+def _quoted(text: str | None) -> str:
+    return "none" if text is None else f"«{text}»"
+
+
+def choice(choice: p.Choice | None, of: Any) -> p.Condition:
+    """Who a choice holds for, as a condition."""
+    if choice is None:
+        return p.All(of=())
+    parts: list[p.Condition] = [p.Member(of=of, name=name, negated=True) for name in choice.but_not]
+    if choice.any_of:
+        parts.append(p.Any_(of=tuple(p.Member(of=of, name=name) for name in choice.any_of)))
+    return p.All(of=tuple(parts))
+
+
+def lists(old: Iterable[str], new: Iterable[str]) -> Way:
+    """More names are more."""
+    a, b = set(old), set(new)
+    if a == b:
+        return Way.SAME
+    return Way.MORE if a < b else Way.LESS if b < a else Way.BOTH
+
+
+def bound(old: int | None, new: int | None) -> Way:
+    """Of a bound from above; None: there is none."""
+    if old == new:
+        return Way.SAME
+    return Way.MORE if new is None or (old is not None and new > old) else Way.LESS
+
+
+def money(old: p.Money, new: p.Money) -> Way:
+    """Amounts that customers get: each currency for itself."""
+    a, b = ({amount.currency: amount.value for amount in money} for money in (old, new))
+    ways = [bound(a[currency], b[currency]) for currency in a.keys() & b.keys()]
+    ways += [Way.MORE for _ in b.keys() - a.keys()] + [Way.LESS for _ in a.keys() - b.keys()]
+    return inclusion.together(ways)
+
+
+def price(old: p.Money, new: p.Money) -> Way:
+    """Amounts that customers pay. A currency more is one more in which the promotion applies."""
+    a, b = ({amount.currency: amount.value for amount in money} for money in (old, new))
+    ways = [turned(bound(a[currency], b[currency])) for currency in a.keys() & b.keys()]
+    ways += [Way.MORE for _ in b.keys() - a.keys()] + [Way.LESS for _ in a.keys() - b.keys()]
+    return inclusion.together(ways)
+
+
+def steps(old: Sequence[p.Step], new: Sequence[p.Step]) -> Way:
+    """`20% off every 2nd`, step by step."""
+    a, b = ({step.nth: step for step in steps} for steps in (old, new))
+    ways = [Way.MORE for _ in b.keys() - a.keys()] + [Way.LESS for _ in a.keys() - b.keys()]
+    for nth in a.keys() & b.keys():
+        if bool(a[nth].amount) != bool(b[nth].amount):
+            ways.append(Way.UNKNOWN)
+        else:
+            ways += [bound(a[nth].percent, b[nth].percent), money(a[nth].amount, b[nth].amount)]
+    return inclusion.together(ways)
+
+
+# ---------------------------------------------------------------------------------------------------- other kinds
+
+
+def plain(value: Any) -> str:
+    """A value of a field, for people."""
+    match value:
+        case None | "" | ():
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case BaseModel():
+            return str(getattr(value, "text", "") or value.model_dump_json())
+        case tuple():
+            return ", ".join(map(plain, value))
+        case _:
+            return str(value)
+
+
+def other(old: BaseModel, new: BaseModel) -> Iterator[Found]:
+    """A kind of declaration without a rule of its own."""
+    names = [name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)]
+    yield Effect.OTHER, ", ".join(name.strip("_").replace("_", " ") for name in names), ""
+
+
+def _fields(old: BaseModel, new: BaseModel, effects: Mapping[str, Effect], usual: Effect) -> Iterator[Found]:
+    for name in type(new).model_fields:
+        a, b = getattr(old, name), getattr(new, name)
+        if a != b:
+            yield effects.get(name, usual), f"{name.replace('_', ' ')} {plain(a)} -> {plain(b)}", ""
+
+
+def group(old: p.Group, new: p.Group) -> Iterator[Found]:
+    """How its promotions are weighed."""
+    same = new.model_copy(update={"position": old.position})  # the order of all groups is compared as a whole
+    yield from _fields(old, same, {"title": Effect.TEXT}, Effect.STACKING)
+
+
+def guard(old: p.Guard, new: p.Guard) -> Iterator[Found]:
+    """What no promotion overrides: more of it gives less."""
+    for verb in VERBS:
+        a, b = set(getattr(old, verb)), set(getattr(new, verb))
+        if a != b:
+            yield GIVES[turned(lists(a, b))], f"never {verb.replace('_', ' ')} {say.names(a - b, b - a)}", ""
+    rest = {verb: getattr(new, verb) for verb in VERBS}
+    yield from _fields(old.model_copy(update=rest), new, {"title": Effect.TEXT, "because": Effect.TEXT}, Effect.OTHER)
+
+
+def codes(old: p.CodeSet, new: p.CodeSet) -> Iterator[Found]:
+    """The codes, and how often each may be used."""
+    if old.codes != new.codes:
+        size = say.sizes(len(old.codes), len(new.codes), "codes") or f"{len(new.codes):,} codes, others than before"
+        yield GIVES[lists(old.codes, new.codes)], size, ""
+    if old.uses != new.uses:
+        a, b = ("any number" if uses is None else str(uses) for uses in (old.uses, new.uses))
+        yield GIVES[bound(old.uses, new.uses)], f"uses of each code {a} -> {b}", ""
+    rest = {"codes": new.codes, "uses": new.uses}
+    yield from _fields(old.model_copy(update=rest), new, {"title": Effect.TEXT}, Effect.OTHER)
+
+
+def _rows(ids: Sequence[str], columns: Sequence[p.Column]) -> dict[str, tuple[object, ...]]:
+    names = sorted(columns, key=lambda column: column.name)
+    return {
+        one: tuple((c.name, c.currency, c.values[row]) for c in names if c.values[row] is not None)
+        for row, one in enumerate(ids)
+    }
+
+
+def _table(old: dict[str, tuple[object, ...]], new: dict[str, tuple[object, ...]], noun: str) -> Iterator[Found]:
+    come, gone = len(new.keys() - old.keys()), len(old.keys() - new.keys())
+    other = sum(old[one] != new[one] for one in old.keys() & new.keys())
+    counted = ((come, f"new {noun}"), (gone, f"{noun} gone"), (other, f"{noun} with other values"))
+    words = ", ".join(f"{number:,} {what}" for number, what in counted if number)
+    yield Effect.OTHER, words or f"columns of {noun}", ""
+
+
+def catalogue(old: p.Catalogue, new: p.Catalogue) -> Iterator[Found]:
+    """Articles that came, went, or have other values."""
+    yield from _table(_rows(old.articles, old.columns), _rows(new.articles, new.columns), "articles")
+
+
+def stores(old: p.Stores, new: p.Stores) -> Iterator[Found]:
+    """Stores that came, went, or have other values."""
+    a, b = (
+        {name: (zone, *rows[name]) for name, zone in zip(one.ids, one.zones, strict=True)}
+        for one, rows in ((old, _rows(old.ids, old.columns)), (new, _rows(new.ids, new.columns)))
+    )
+    yield from _table(a, b, "stores")
+
+
+def schema(old: p.Schema, new: p.Schema) -> Iterator[Found]:
+    """What rules may ask for."""
+    a, b = ({f"{one.entity}.{one.name}": one for one in schema.attributes} for schema in (old, new))
+    if a.keys() != b.keys():
+        yield Effect.SCHEMA, f"attributes {say.names(a.keys() - b.keys(), b.keys() - a.keys())}", ""
+    for path in sorted(a.keys() & b.keys()):
+        if a[path] != b[path]:
+            for _, words, _ in _fields(a[path], b[path], {}, Effect.SCHEMA):
+                yield Effect.SCHEMA, f"{path}: {words}", ""
+    for name in type(new).model_fields:
+        if name not in ("attributes", "program") and getattr(old, name) != getattr(new, name):
+            one, other = set(getattr(old, name)), set(getattr(new, name))
+            yield Effect.SCHEMA, f"{name} {say.names(one - other, other - one)}", ""
+
+
+def attribute_means_else(old: p.Attribute, new: p.Attribute) -> bool:
+    """Does it mean something else for those who ask for it? One choice more does not."""
+    return (old.type, old.default) != (new.type, new.default) or not set(old.choices) <= set(new.choices)
+
+
+def settings(old: p.Settings, new: p.Settings) -> Iterator[Found]:
+    """What holds for the whole project."""
+    texts = {"languages": Effect.TEXT, "receipt_width": Effect.TEXT, "timezone": Effect.SCHEDULE}
+    yield from _fields(old, new, texts, Effect.OTHER)
+
+
+def summary(one: p.Program) -> str:
+    """What is new or ends, in a few words."""
+    match one:
+        case p.Promotion():
+            channels = " ".join(one.channels.names)
+            return f"{one.runs.text}, {channels}, {say.reward(one.reward)}"
+        case p.Guard():
+            verbs = (f"never {verb.replace('_', ' ')} {', '.join(getattr(one, verb))}" for verb in VERBS)
+            return "; ".join(text for text in verbs if not text.endswith(" "))
+        case p.CodeSet():
+            return f"{len(one.codes):,} codes"
+        case p.Catalogue():
+            return f"{len(one.articles):,} articles"
+        case _:
+            return ""

@@ -1,0 +1,129 @@
+"""What changed, in the language's own words, as short as they go: `limit 1 -> 2 per customer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from dsl.spelling import amount, number, words
+from engine.money import EXPONENTS
+from engine.program import (
+    AmountOffEach,
+    AmountOffMeasure,
+    AmountOffTogether,
+    FixedPriceEach,
+    FixedPriceMeasure,
+    FreeService,
+    Ladder,
+    Money,
+    PercentOff,
+    PercentOffTogether,
+    Pick,
+    PriceTogether,
+    Step,
+    Target,
+)
+
+_MIDDLE_MAX = 8  # words that differ; more are shown as two whole lines
+_SHOWN = 3  # names of a list
+
+
+def arrow(old: str, new: str) -> str:
+    """`get 10% -> 15% off pasta`: what both share is said once."""
+    before, after = words(old), words(new)
+    most = min(len(before), len(after)) - 1
+    first = next((i for i in range(most) if before[i] != after[i]), max(most, 0))
+    most -= first
+    last = next((i for i in range(most) if before[-1 - i] != after[-1 - i]), max(most, 0))
+    while first and before[first - 1].endswith(","):  # a list is shown as a whole
+        first -= 1
+    while last and (before[-1 - last].endswith(",") or after[-1 - last].endswith(",")):
+        last -= 1
+    end = len(before) - last, len(after) - last
+    if max(end) - first > _MIDDLE_MAX:
+        return f"{old} -> {new}"
+    middle = " ".join(before[first : end[0]]), " ".join(after[first : end[1]])
+    return " ".join((*before[:first], " -> ".join(middle), *before[end[0] :]))
+
+
+def names(gone: Iterable[str], come: Iterable[str]) -> str:
+    """`+ b, c  - a`: what a list has more and less."""
+    parts = [f"{sign} {_listed(sorted(words))}" for sign, words in (("+", set(come)), ("-", set(gone))) if words]
+    return "  ".join(parts)
+
+
+def _listed(words: list[str]) -> str:
+    more = len(words) - _SHOWN
+    return ", ".join(words) if more <= 1 else f"{', '.join(words[:_SHOWN])} and {more:,} more"
+
+
+def sizes(old: int | None, new: int | None, noun: str) -> str:
+    """`42,100 -> 58,400 articles`; "" where one of them is not known, or nothing changed."""
+    return "" if old is None or new is None or old == new else f"{old:,} -> {new:,} {noun}"
+
+
+def minor(money: Money) -> str:
+    """Amounts in minor units."""
+    return " or ".join(amount(a.currency, Decimal(a.value).scaleb(-EXPONENTS.get(a.currency, 2))) for a in money)
+
+
+def micros(money: Money) -> str:
+    """Amounts in millionths."""
+    return " or ".join(amount(a.currency, Decimal(a.value).scaleb(-6)) for a in money)
+
+
+def percent(points: int) -> str:
+    """Of basis points."""
+    return number(Decimal(points) / 100) + "%"
+
+
+def reward(given: BaseModel) -> str:
+    """A reward as its line is written; of one that is not known here, its name."""
+    match given:
+        case PercentOff():
+            return f"get {percent(given.percent)} off {_target(given.target)}"
+        case PercentOffTogether():
+            return f"get {percent(given.percent)} off {_target(given.target)}{_whole(given.target)}"
+        case AmountOffEach():
+            return f"get {minor(given.amount)} off {_target(given.target)} each"
+        case AmountOffTogether():
+            return f"get {minor(given.amount)} off {_target(given.target)}{_whole(given.target)}"
+        case AmountOffMeasure():
+            unit = _unit(given.per, hundreds=given.hundreds)
+            return f"get {micros(given.amount)} off {unit} of {_target(given.target)}"
+        case FixedPriceEach():
+            return f"get {_target(given.target)} for {minor(given.price)} each"
+        case FixedPriceMeasure():
+            unit = _unit(given.per, hundreds=given.hundreds)
+            return f"get {_target(given.target)} for {micros(given.price)} {unit}"
+        case Pick(percent=10_000):
+            return f"get the {given.which} {given.count} free"
+        case Pick():
+            return f"get {percent(given.percent)} off the {given.which} {given.count}"
+        case Ladder():
+            return f"get {', '.join(map(_step, given.steps))}"
+        case PriceTogether():
+            return f"get them together for {minor(given.price)}{', singles too' if given.singles else ''}"
+        case FreeService():
+            return f"get free {given.service}"
+        case _:
+            return f"get {getattr(given, 'text', '') or getattr(given, 'kind', '')}"
+
+
+def _target(target: Target) -> str:
+    return {"them": "them", "basket": "the basket"}.get(target.kind, target.name)
+
+
+def _whole(target: Target) -> str:
+    return "" if target.kind == "basket" else " together"
+
+
+def _unit(per: str, *, hundreds: bool) -> str:
+    return f"per {'100 ' if hundreds else ''}{per}"
+
+
+def _step(step: Step) -> str:
+    ending = "th" if step.nth // 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(step.nth % 10, "th")
+    return f"{minor(step.amount) if step.amount else percent(step.percent)} off every {step.nth}{ending}"
