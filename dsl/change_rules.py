@@ -321,8 +321,10 @@ def schema(old: p.Schema, new: p.Schema) -> Iterator[Found]:
                 yield Effect.SCHEMA, f"{path}: {words}", ""
     for name in type(new).model_fields:
         if name not in ("attributes", "program") and getattr(old, name) != getattr(new, name):
-            one, other = set(getattr(old, name)), set(getattr(new, name))
-            yield Effect.SCHEMA, f"{name} {say.names(one - other, other - one)}", ""
+            one, other = ({getattr(part, "name", part): part for part in getattr(side, name)} for side in (old, new))
+            words = say.names(one.keys() - other.keys(), other.keys() - one.keys())
+            within = [key for key in sorted(one.keys() & other.keys()) if one[key] != other[key]]
+            yield Effect.SCHEMA, f"{name} {words or ', '.join(within)}", ""
 
 
 def attribute_means_else(old: p.Attribute, new: p.Attribute) -> bool:

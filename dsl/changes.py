@@ -376,6 +376,7 @@ _NAMED = {  # fields that name another Program, and which kind
     ("Count", "of"): "products",
     ("Measured", "of"): "products",
     ("Buy", "of"): "products",
+    ("EventOf", "of"): "products",
     ("WithCode", "codes"): "codes",
     ("Promotion", "except_"): "products",
     ("Guard", "discount"): "products",

@@ -12,12 +12,16 @@ from enum import Enum
 from engine.program import (
     Age,
     All,
+    Anniversary,
     Any_,
     Compare,
     CompareMoney,
     Condition,
     Count,
+    Ever,
+    Happened,
     Has,
+    InTheLast,
     Known,
     Line,
     Measured,
@@ -138,6 +142,8 @@ def _about(condition: Condition) -> tuple[str, ...]:
             return "basket", condition.kind, condition.of or ""
         case Member():
             return "member", condition.of, str(condition.negated)
+        case Happened():
+            return "happened", condition.events.event, condition.events.of or ""
         case _:
             attribute = getattr(condition, "attribute", "")
             return ("attribute", attribute) if attribute else (condition.kind,)
@@ -229,11 +235,35 @@ def _basic(a: Condition, b: Condition) -> bool:
             return (a.of, a.one_article) == (b.of, b.one_article) and _bounds(a, b)
         case Measured(), Measured():
             return (a.of, a.unit) == (b.of, b.unit) and _bounds(a, b)
+        case Happened(), Happened():
+            return (a.events, a.then) == (b.events, b.then) and _bounds(a, b) and _windows(a, b)
         case _:
             return False
 
 
-def _bounds(a: Count | Measured, b: Count | Measured) -> bool:
+def _windows(a: Happened, b: Happened) -> bool:
+    """At least so many stay so many in a longer window, at most so many in a shorter one."""
+    if a.window == b.window:
+        return True
+    if a.high is None and b.high is None:
+        shorter, longer = a.window, b.window
+    elif a.low is None and b.low is None:
+        shorter, longer = b.window, a.window
+    else:
+        return False
+    if isinstance(longer, Ever):
+        return True
+    return (
+        isinstance(shorter, InTheLast)
+        and isinstance(longer, InTheLast)
+        and shorter.but_not is None
+        and longer.but_not is None
+        and shorter.length.unit == longer.length.unit
+        and shorter.length.count <= longer.length.count
+    )
+
+
+def _bounds(a: Count | Measured | Happened, b: Count | Measured | Happened) -> bool:
     low = b.low is None or (a.low is not None and a.low >= b.low)
     return low and (b.high is None or (a.high is not None and a.high <= b.high))
 
@@ -281,6 +311,8 @@ def _attribute(a: Condition, b: Condition) -> bool:
             return (a.path if isinstance(a, Under) else a.prefix).startswith(b.prefix)
         case Has(), Has():
             return set(a.values) <= set(b.values)
+        case Anniversary(within=one_side), Anniversary(within=other_side) if one_side and other_side:
+            return one_side.unit == other_side.unit and one_side.count <= other_side.count
         case Age(), Age():
             longer = a.count >= b.count if a.op == "more" else a.count <= b.count
             return (a.op, a.unit) == (b.op, b.unit) and longer

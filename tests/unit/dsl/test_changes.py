@@ -12,6 +12,7 @@ from dsl.changes import Change, Side, changes
 from dsl.compiler import Compilation, compile_project
 from dsl.format import format_text
 from dsl.source import block_end, mask
+from engine import program as p
 from tests.unit.dsl.frame import compile_framed
 
 ROOT = Path(__file__).parents[3]
@@ -282,6 +283,40 @@ def test_other_declarations_and_what_changes_through_them(before, after, expecte
     assert back == {title for title, _, _ in found}
 
 
+def orders(low: int | None, high: int | None, months: int) -> p.Segment:
+    """So many orders in the last so many months; 0: so far."""
+    window = p.InTheLast(length=p.Length(count=months, unit="month")) if months else p.Ever()
+    happened = p.Happened(events=p.EventOf(event="orders", of="pasta"), low=low, high=high, window=window)
+    return p.Segment(name="s", title="", lines=(p.Line(condition=happened, text=f"{low} {high} {months}"),))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect"),
+    [
+        ((3, None, 12), (2, None, 12), "audience wider"),
+        ((3, None, 6), (3, None, 12), "audience wider"),
+        ((3, None, 6), (2, None, 0), "audience wider"),
+        ((None, 3, 6), (None, 3, 5), "audience wider"),
+        ((None, 0, 6), (None, 1, 6), "audience wider"),
+        ((None, 0, 0), (None, 0, 6), "audience wider"),
+        ((3, None, 6), (2, None, 5), "audience wider and narrower"),
+        ((2, 4, 6), (2, 4, 5), "audience wider and narrower"),
+    ],
+)
+def test_segments_by_events(before, after, effect):
+    old, new = (Side((orders(*one),)) for one in (before, after))
+    ((found,), (back,)) = changes(old, new), changes(new, old)
+    assert (str(found.effect), str(back.effect)) == (effect, OPPOSITE.get(effect, effect))
+
+
+def test_an_attribute_of_events():
+    old, new = (
+        Side((p.Schema(attributes=(), events=(p.EventType(name="orders", one="order", attributes=attributes),)),))
+        for attributes in ((), (p.EventAttribute(name="channel", type=p.Type.TEXT),))
+    )
+    assert said(changes(old, new)) == [("schema", "schema", "events orders")]
+
+
 GUARD = "guard law {\n  never discount tobacco\n  never count tobacco\n}\n"
 
 
@@ -357,7 +392,7 @@ def test_layout_and_order_change_nothing(name):
             other["moved/" + path] = text.encode()
         else:
             other[path] = data
-    formatted = {p: format_text(d.decode()).encode() if p.endswith(".promo") else d for p, d in files.items()}
+    formatted = {n: format_text(d.decode()).encode() if n.endswith(".promo") else d for n, d in files.items()}
     old = compile_project(files)
     for same in (other, formatted):
         new = compile_project(same)
