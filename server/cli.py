@@ -207,6 +207,65 @@ def run_tests(
 
 
 @app.command(
+    epilog=_examples(
+        "einklang new",
+        "einklang new project shop --currency EUR,CHF --languages de,en",
+        "einklang new 3-for-2 pasta-week --set pasta",
+        "einklang new employee-discount staff-20 --for employees --dir shop",
+        "einklang new happy-hour rolls --set bakery --from 2026-09-07",
+    ),
+)
+def new(
+    template: Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Without one: all there are.")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Of the new promotion; of «project»: its directory.")
+    ] = "",
+    products: Annotated[
+        str, typer.Option("--set", metavar="SET", help="The product set; without one, a new one to fill in.")
+    ] = "",
+    audience: Annotated[str, typer.Option("--for", metavar="SEGMENT", help="Who gets it, where not everyone.")] = "",
+    group: Annotated[str, typer.Option("--group", metavar="GROUP", help="Else the first group that fits.")] = "",
+    service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="Whose fee is waived.")] = "",
+    begin: Annotated[
+        str, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day; without one, next Monday.")
+    ] = "",
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="The project.")] = Path(),
+    currency: Annotated[str, typer.Option("--currency", metavar="CODES", help="Of a new project.")] = "EUR",
+    languages: Annotated[str, typer.Option("--languages", metavar="CODES", help="Of a new project.")] = "en",
+    timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Of a new project.")] = "Europe/Berlin",
+) -> None:
+    """Write a promotion with its tests from a template, or a whole new project.
+
+    It is fitted into the project: its currencies and languages, a group that suits the reward, sample articles that are
+    in the set and outside all guards. A file that exists is never changed.
+    """
+    from server import new as scaffold
+
+    if not template:
+        _say(scaffold.table())
+        return
+    if not name:
+        _usage(f"say the name of the {'directory' if template == 'project' else 'promotion'}")
+    try:
+        day = scaffold.day(begin)
+        if template == "project":
+            codes, spoken = (tuple(part.strip() for part in text.split(",")) for text in (currency, languages))
+            made = scaffold.project(Path(name), currencies=codes, timezone=timezone, languages=spoken, day=day)
+        else:
+            wanted = scaffold.Wanted(name, products, audience, group, service)
+            made = scaffold.promotion(directory, template, wanted, day)
+    except scaffold.Unfit as error:
+        _usage(str(error))
+    for path in made.files:
+        _say(f"wrote {path.as_posix()}")
+    for what in made.fill_in:
+        _say(f"fill in   {what}", "yellow")
+    for other in made.meets:
+        _say(f"meets     {other} takes the same articles on these days and may save more; --from sets another day")
+    _say(f"try       einklang test {scaffold.shown(name if template == 'project' else directory)}")
+
+
+@app.command(
     "fmt",
     epilog=_examples(
         "einklang fmt",
