@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dsl import limits
-from dsl.analysis.claims import Example
+from dsl.analysis.examples import Example
 from dsl.analysis.report import analyse
 from dsl.cases import Case, cases
 from dsl.check import check
@@ -44,7 +44,7 @@ class Compilation:
     spans: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     clauses: tuple[Clause, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
-    examples: tuple[tuple[str, str, Example], ...] = ()  # of `check_project`: (code, name of the declaration, basket)
+    examples: tuple[Example, ...] = ()  # of `check_project`: baskets that show its findings
 
     @property
     def ok(self) -> bool:
@@ -62,14 +62,15 @@ def compile_project(files: Mapping[str, bytes], memory: Memory | None = None, *,
     return _compiled(project, diagnostics, sources, tests=tests)
 
 
-def check_project(files: Mapping[str, bytes], memory: Memory | None = None) -> Compilation:
+def check_project(files: Mapping[str, bytes], memory: Memory | None = None, *, examples: bool = False) -> Compilation:
     """Compile a project and say what is wrong with it as a whole: what contradicts itself, never wins, gives all away.
 
-    A ruleset is analysed once every line of it is right, whether the machine can run all of it yet or not."""
+    A ruleset is analysed once every line of it is right, whether the machine can run all of it yet or not.
+    `examples`: with baskets that show what is claimed."""
     project, diagnostics, sources = _read(files, memory)
     if any(finding.severity == "error" and not finding.code.startswith(LATER) for finding in diagnostics):
         return _compiled(project, diagnostics, sources)
-    analysis = analyse(project)
+    analysis = analyse(project, shown=examples)
     compiled = _compiled(project, in_order((*diagnostics, *analysis.diagnostics)), sources)
     return replace(compiled, examples=analysis.examples)
 

@@ -6,20 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Unpack
 
 from dsl.diagnostics import Gaps
-from engine.basket import Request
 
 Kind = Literal["promotion", "segment", "products", "places", "codes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A basket that shows what is claimed: what the promotion does there, and because of which."""
-
-    request: Request
-    promotion: str
-    reason: str  # of dsl.vocabulary.REASONS
-    by: str = ""  # the promotion that it is beaten by
-    loses: str = ""  # its code may change what it says: the ruleset without this line
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +20,6 @@ class Claim:
     part: str = "name"
     also: tuple[str, ...] = ()
     words: Gaps = field(default_factory=Gaps)
-    example: Example | None = None
 
 
 def claim(
@@ -43,8 +30,7 @@ def claim(
     /,
     *,
     also: tuple[str, ...] = (),
-    example: Example | None = None,
     **words: Unpack[Gaps],
 ) -> Claim:
     """A claim about a declaration, with the gaps of its code's row."""
-    return Claim(code, kind, declared, part, also, words, example)
+    return Claim(code, kind, declared, part, also, words)

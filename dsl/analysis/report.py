@@ -23,6 +23,7 @@ from dsl.analysis import (
     clock,
     codes,
     costs,
+    examples,
     free,
     guarded,
     money_tables,
@@ -32,7 +33,8 @@ from dsl.analysis import (
     texts,
     thresholds,
 )
-from dsl.analysis.claims import Claim, Example
+from dsl.analysis.claims import Claim
+from dsl.analysis.examples import Example
 from dsl.analysis.programs import BETWEEN, programs_of
 from dsl.analysis.ruleset import Rules
 from dsl.analysis.worlds import Worlds
@@ -44,15 +46,15 @@ from dsl.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What was found; `examples`: baskets that show it, by (code, name of the declaration)."""
+    """What was found; `examples`: baskets that show it."""
 
     diagnostics: tuple[Diagnostic, ...]
-    examples: tuple[tuple[str, str, Example], ...] = ()
+    examples: tuple[Example, ...] = ()
 
 
-def analyse(project: Project) -> Analysis:
+def analyse(project: Project, *, shown: bool = False) -> Analysis:
     """Everything that is wrong with a ruleset as a whole. Of a project that is checked and has no errors, but for what
-    the machine cannot run yet."""
+    the machine cannot run yet. `shown`: with baskets that show what is claimed of two promotions."""
     later = refused(project)
     programs = programs_of(project, later)
     between = any(finding.code in BETWEEN for finding in later)
@@ -64,8 +66,7 @@ def analyse(project: Project) -> Analysis:
     claims += advertised.claims(rules, project.promotions, prices, dead)
     places = _Places(project)
     findings = [*(places.finding(claim) for claim in claims), *texts.findings(project)]
-    examples = [(claim.code, claim.name, claim.example) for claim in claims if claim.example is not None]
-    return Analysis(in_order(findings), tuple(examples))
+    return Analysis(in_order(findings), tuple(examples.examples(rules, claims)) if shown else ())
 
 
 def of_rules(rules: Rules, *, alone: bool = True) -> Iterator[Claim]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, cast
@@ -16,7 +16,7 @@ from engine.instructions import FALSE, TRUE, UNKNOWN
 from engine.money import micros_per_minor
 from engine.sets import PRICE, Evaluator, Truths, Values, dynamic_sets, int_values, text_values
 
-CELLS_MAX: Final = 1_000_000_000  # sets x articles that are held at once, a byte each
+BITS_MAX: Final = 2_000_000_000  # sets x articles that are held at once, a bit each
 
 Rows = npt.NDArray[np.bool_]
 
@@ -41,6 +41,7 @@ class Rules:
         self.guards: list[p.Guard] = []
         self.codes: dict[str, p.CodeSet] = {}
         self.promotions: dict[str, p.Promotion] = {}
+        self._holders: dict[str, list[str]] = {}
         for program in self.programs:
             self._add(program)
         self.attributes = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
@@ -135,24 +136,38 @@ class Rules:
             return None
         return cast(Rows, truths != FALSE)
 
+    def holders(self, name: str) -> list[str]:
+        """All sets that may hold a set: those that may have the article of it that fewest sets may have."""
+        if name not in self._holders:
+            self._holders[name] = self._holding(name)
+        return self._holders[name]
+
+    def _holding(self, name: str) -> list[str]:
+        names, bits, many = self._bits
+        if not len(many):
+            return names
+        mine = np.unpackbits(bits[bisect.bisect_left(names, name)], count=len(many)).view(np.bool_)
+        if not mine.any():
+            return names
+        rarest = int(np.where(mine, many, len(names) + 1).argmin())
+        column = bits[:, rarest >> 3] >> (7 - (rarest & 7)) & 1
+        return [names[row] for row in np.flatnonzero(column)]
+
     @cached_property
-    def holders(self) -> Callable[[str], list[str]]:
-        """For a set: all sets that may hold it, by the article of it that fewest sets have. By the catalogue."""
+    def _bits(self) -> tuple[list[str], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        """By set the articles that may be in it, as bits; and how many sets may have each article."""
         names = sorted(self.products)
-        if self.articles is None or len(names) * self.articles.rows > CELLS_MAX:
-            return lambda _: names
-        perhaps = np.array([self.perhaps_in(name) for name in names], np.bool_)
-        many = perhaps.sum(axis=0)
-        place = {name: row for row, name in enumerate(names)}
-
-        def holding(name: str) -> list[str]:
-            mine = perhaps[place[name]]
-            if not mine.any():
-                return names
-            rarest = int(np.where(mine, many, len(names) + 1).argmin())
-            return [names[row] for row in np.flatnonzero(perhaps[:, rarest])]
-
-        return holding
+        rows = self.articles.rows if self.articles is not None else 0
+        if not names or not rows or len(names) * rows > BITS_MAX:
+            return names, np.zeros((0, 0), np.uint8), np.zeros(0, np.int32)
+        many = np.zeros(rows, np.int32)
+        packed = []
+        for name in names:
+            perhaps = self.perhaps_in(name)
+            assert perhaps is not None
+            many += perhaps
+            packed.append(np.packbits(perhaps))
+        return names, np.array(packed), many
 
     @cached_property
     def prices(self) -> Values | None:
@@ -175,7 +190,24 @@ class Rules:
 class Table(Evaluator):
     """The engine's evaluator for many sets over one table: a set costs a few passes over columns, whatever it lists.
 
-    Places are made of places as sets are of sets."""
+    Places are made of places as sets are of sets. What was judged is kept as bits: three thousand sets of a hundred
+    thousand articles in some forty megabytes."""
+
+    def member(self, name: str) -> Truths:
+        """For each row whether it is in the set."""
+        kept = self._kept.get(name)
+        if kept is None:
+            truth = self.every([self.condition(line.condition) for line in self.sets[name].lines])
+            unknown = truth == UNKNOWN
+            self._kept[name] = np.packbits(truth == TRUE), np.packbits(unknown) if unknown.any() else None
+            return truth
+        true, maybe = kept
+        truth = np.unpackbits(true, count=self.rows).view(np.int8)
+        return truth if maybe is None else truth + 2 * np.unpackbits(maybe, count=self.rows).view(np.int8)
+
+    @cached_property
+    def _kept(self) -> dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]]:
+        return {}
 
     def condition(self, node: p.Condition) -> Truths:
         if isinstance(node, p.Member):

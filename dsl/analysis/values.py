@@ -79,10 +79,12 @@ def number(wanted: Sequence[Wanted], bounds: tuple[int, int] | None, today: tupl
     low, high = max(low, lower), min(high, upper)
     if allowed is not None:
         return _first(value for value in sorted(allowed) if low <= value <= high and value not in excluded)
-    start = low if low > -_FAR else min(high, 0)
-    if low == -_FAR:
-        return _first(value for value in range(start, start - len(excluded) - 1, -1) if value not in excluded)
-    return _first(value for value in range(start, min(high, start + len(excluded)) + 1) if value not in excluded)
+    start = min(max(low, 0), high)  # near nothing: the plainest of all
+    if low > high:
+        raise Impossible
+    upwards = range(start, min(high, start + len(excluded)) + 1)
+    downwards = range(start, max(low, start - len(excluded)) - 1, -1)
+    return _first(value for value in (*upwards, *downwards) if value not in excluded)
 
 
 def _half_line(op: str, value: int, holds: bool) -> tuple[int, int, set[int]]:

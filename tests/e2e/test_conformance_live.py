@@ -5,23 +5,21 @@ Cases are made of Programs, not of text: their images are stored as a publisher 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import date, timedelta
 
 import grpc
 import pytest
 
-from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from einklang.v1 import decision_pb2_grpc
-from engine.basket import BadRequest, BasketLine, Fact, Request
+from engine.basket import BadRequest
 from engine.link import link
-from engine.program import Promotion, Type
+from engine.program import Promotion
 from engine.program import Settings as RulesetSettings
 from server import answers
 from server.contract import Refused
 from server.convert import to_request
 from server.embedded import store_settings
+from server.requests import message_of
 from server.settings import load as load_settings
 from server.store import opened
 from tests.conformance.cases import Case, load
@@ -32,71 +30,7 @@ from tests.oracle.decide import decide as oracle
 CASES = list(load())
 
 
-# ---------------------------------------------------------------------------------------------------- engine → contract
-
-
-def value(fact: Fact) -> common.Value:
-    found = fact.value
-    match fact.type:
-        case Type.TEXT:
-            return common.Value(kind=common.VALUE_KIND_TEXT, text=str(found))
-        case Type.NUMBER:
-            return common.Value(kind=common.VALUE_KIND_NUMBER, number_millionths=int(str(found)))
-        case Type.DATE:
-            day = date(1970, 1, 1) + timedelta(days=int(str(found)))
-            return common.Value(kind=common.VALUE_KIND_DATE, date=day.isoformat())
-    raise AssertionError(f"no case has a fact of type {fact.type}")
-
-
-def attributes(facts: Mapping[str, Fact]) -> list[common.Attribute]:
-    return [common.Attribute(name=name, value=value(fact)) for name, fact in facts.items()]
-
-
-def line(own: BasketLine) -> pb.Line:
-    message = pb.Line(id=own.id, article=own.article, attributes=attributes(own.attributes))
-    if own.unit:
-        message.measure_thousandths = own.measure
-        message.measure_unit = common.MeasureUnit.Value(f"MEASURE_UNIT_{own.unit.upper()}")
-    else:
-        message.quantity = own.quantity
-    if own.price_micros is not None:
-        message.unit_price_micros = own.price_micros
-    if own.tax_rate is not None:
-        message.tax_rate_basis_points = own.tax_rate
-    return message
-
-
-def message_of(asked: Request, digest: str) -> pb.DecideRequest:
-    """The request as a client sends it."""
-    customer = asked.customer
-    message = pb.DecideRequest(
-        ruleset_digest=digest,
-        at_us=asked.at_us,
-        currency=asked.currency,
-        channel=asked.channel,
-        store=asked.store,
-        store_attributes=attributes(asked.store_attributes),
-        delivery_service=asked.delivery,
-        delivery_attributes=attributes(asked.delivery_attributes),
-        basket_attributes=attributes(asked.basket_attributes),
-        lines=[line(own) for own in asked.lines],
-        codes=asked.codes,
-        fees=[pb.Fee(service=fee.service, amount_minor=fee.amount) for fee in asked.fees],
-        payments=[pb.Payment(means=asked.payment)] if asked.payment else [],
-        usage=[pb.LimitUsage(promotion=u.promotion, limit=u.limit, used=u.used, code=u.code) for u in asked.usage],
-    )
-    if customer.id or customer.household or customer.attributes or customer.consents is not None:
-        message.customer.CopyFrom(
-            pb.Customer(
-                id=customer.id,
-                household=customer.household,
-                facts_known=bool(customer.id),
-                attributes=attributes(customer.attributes),
-                consents_known=customer.consents is not None,
-                consents=[common.Consent(name=name, granted=True) for name in sorted(customer.consents or ())],
-            )
-        )
-    return message
+# ---------------------------------------------------------------------------------------------------- the law
 
 
 def expected(case: Case, digest: str) -> pb.Decision:

@@ -1,0 +1,64 @@
+"""`einklang check --examples DIR`: baskets that show findings, each decided here first, for `einklang decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsl.analysis.examples import Example
+from dsl.compiler import Compilation
+from engine.basket import BadRequest
+from engine.decision import Decision, Reason
+from server.client import to_json
+from server.requests import message_of
+from server.testing import machine
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example as a file, and what it shows."""
+
+    example: Example
+    name: str  # of the file
+    text: str  # a DecideRequest as protobuf JSON
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What `einklang decide` will say."""
+        return f"{self.example.by} applies, {self.example.promotion} does not: {self.reason}"
+
+
+def shown(compilation: Compilation, cache_dir: Path, tell: Callable[[str], None]) -> Iterator[Shown]:
+    """The examples of a project's findings that the engine confirms. Raises kernels.CacheUnsafe."""
+    if not compilation.ok or not compilation.examples:
+        return
+    decide = machine(compilation, cache_dir, tell)
+    for example in compilation.examples:
+        try:
+            decision = decide(example.request, everything=True)
+        except BadRequest:
+            continue
+        reason = confirmed(example, decision)
+        if reason:
+            name = f"{example.code}-{example.promotion}.json"
+            yield Shown(example, name, to_json(message_of(example.request)) + "\n", reason)
+
+
+def confirmed(example: Example, decision: Decision) -> str:
+    """The reason that the promotion gets, if it is the one that was claimed; "" if not."""
+    results = {result.name: result for result in decision.promotions}
+    reason = results[example.promotion].reason.name.lower().replace("_", "-")
+    applied = results[example.by].reason == Reason.APPLIED
+    return reason if applied and reason in example.reasons else ""
+
+
+def write(examples: Iterator[Shown], directory: Path) -> list[Shown]:
+    """One file each. Raises OSError."""
+    written = []
+    for one in examples:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / one.name).write_text(one.text, encoding="utf-8")
+        written.append(one)
+    return written
