@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dsl.compiler import Compilation
     from dsl.diagnostics import Diagnostic
     from server.client import CallFailed
+    from server.counterexamples import Shown
     from server.formatting import Formatted
 
 FINE: Final = 0
@@ -113,22 +114,37 @@ def main() -> None:
     epilog=_examples(
         "einklang check examples/shop",
         "einklang check . --format json | jq '.diagnostics[].code'",
+        "einklang check examples/shop --examples baskets",
     ),
 )
-def check(directory: Project = Path(), output: Output = Format.TEXT) -> None:
-    """Read all rules and say everything that is wrong with them, at once.
+def check(
+    directory: Project = Path(),
+    examples: Annotated[
+        Path | None,
+        typer.Option("--examples", metavar="DIR", help="Write baskets that show findings, for `einklang decide`."),
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Read all rules and say everything that is wrong with them, at once: each line, and the ruleset as a whole.
 
     Each finding shows the line as written, what is wrong, and what to write instead; `einklang explain P0101` tells
-    more about its code. Nothing is stored and nothing takes force.
+    more about its code. Nothing is stored and nothing takes force. With --examples a finding about two promotions is
+    shown by a basket, which the engine has decided first.
     """
     from dsl.compiler import check_project
 
     files = _project(directory)
-    compilation = check_project(files)
+    compilation = check_project(files, examples=examples is not None)
+    shown = [] if examples is None else _examples_of(compilation, examples)
     if output is Format.JSON:
-        _say(json.dumps({"diagnostics": [found.as_data() for found in compilation.diagnostics]}, ensure_ascii=False))
+        data: dict[str, object] = {"diagnostics": [found.as_data() for found in compilation.diagnostics]}
+        if examples is not None:
+            data["examples"] = [one.as_data() for one in shown]
+        _say(json.dumps(data, ensure_ascii=False))
     else:
         _show(compilation.diagnostics, compilation.sources)
+        for one in shown:
+            _say(f"{one.sentence}\n   einklang decide {one.path}")
     if _errors(compilation.diagnostics):
         raise typer.Exit(FINDINGS)
 
@@ -597,6 +613,20 @@ def _project(directory: Path) -> dict[str, bytes]:
         return read_project(directory)
     except PublishFailed as error:
         _usage(str(error))
+
+
+def _examples_of(compilation: Compilation, directory: Path) -> list[Shown]:
+    """The baskets that show findings, written. Ends with 64 where they cannot be."""
+    from server.counterexamples import shown, write
+    from server.kernels import CacheUnsafe
+    from server.settings import BadSettings, load
+
+    try:
+        return write(shown(compilation, load().cache_dir, lambda text: _say(text, to=sys.stderr)), directory)
+    except (BadSettings, CacheUnsafe) as error:
+        _usage(str(error))
+    except OSError as error:
+        _usage(f"{directory}: {error.strerror}")
 
 
 def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dsl.analysis.examples import Example
 from dsl.compiler import Compilation
+from dsl.testing import Decide
 from engine.basket import BadRequest
 from engine.decision import Decision, Reason
 from server.client import to_json
@@ -20,21 +22,36 @@ class Shown:
     """An example as a file, and what it shows."""
 
     example: Example
-    name: str  # of the file
+    path: Path
     text: str  # a DecideRequest as protobuf JSON
     reason: str
 
     @property
     def sentence(self) -> str:
         """What `einklang decide` will say."""
-        return f"{self.example.by} applies, {self.example.promotion} does not: {self.reason}"
+        example = self.example
+        return f"{example.code}  «{example.by}» applies, «{example.promotion}» does not: {self.reason}"
+
+    def as_data(self) -> dict[str, object]:
+        """The same for programs."""
+        return {
+            "code": self.example.code,
+            "promotion": self.example.promotion,
+            "applied": self.example.by,
+            "reason": self.reason,
+            "path": self.path.as_posix(),
+            "basket": json.loads(self.text),
+        }
 
 
 def shown(compilation: Compilation, cache_dir: Path, tell: Callable[[str], None]) -> Iterator[Shown]:
     """The examples of a project's findings that the engine confirms. Raises kernels.CacheUnsafe."""
-    if not compilation.ok or not compilation.examples:
-        return
-    decide = machine(compilation, cache_dir, tell)
+    if compilation.ok and compilation.examples:
+        yield from decided(compilation, machine(compilation, cache_dir, tell))
+
+
+def decided(compilation: Compilation, decide: Decide) -> Iterator[Shown]:
+    """Those that show what they should, as `decide` decides."""
     for example in compilation.examples:
         try:
             decision = decide(example.request, everything=True)
@@ -42,8 +59,8 @@ def shown(compilation: Compilation, cache_dir: Path, tell: Callable[[str], None]
             continue
         reason = confirmed(example, decision)
         if reason:
-            name = f"{example.code}-{example.promotion}.json"
-            yield Shown(example, name, to_json(message_of(example.request)) + "\n", reason)
+            path = Path(f"{example.code}-{example.promotion}.json")
+            yield Shown(example, path, to_json(message_of(example.request)) + "\n", reason)
 
 
 def confirmed(example: Example, decision: Decision) -> str:
@@ -59,6 +76,7 @@ def write(examples: Iterator[Shown], directory: Path) -> list[Shown]:
     written = []
     for one in examples:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / one.name).write_text(one.text, encoding="utf-8")
-        written.append(one)
+        path = directory / one.path
+        path.write_text(one.text, encoding="utf-8")
+        written.append(replace(one, path=path))
     return written

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
-from engine.basket import BasketLine, Customer, Fact, Request
+from engine.basket import BasketLine, Customer, Event, Fact, Request
 from engine.money import micros_per_minor
 from engine.program import Type
 
@@ -33,20 +33,42 @@ def message_of(asked: Request, digest: str = "") -> pb.DecideRequest:
         usage=[pb.LimitUsage(promotion=u.promotion, limit=u.limit, used=u.used, code=u.code) for u in asked.usage],
     )
     customer = asked.customer
-    if customer.id or customer.household or customer.attributes or customer.consents is not None:
+    if customer != Customer():
         message.customer.CopyFrom(_customer(customer))
     return message
 
 
 def _customer(customer: Customer) -> pb.Customer:
-    return pb.Customer(
+    message = pb.Customer(
         id=customer.id,
         household=customer.household,
         facts_known=bool(customer.id),
         attributes=_attributes(customer.attributes),
         consents_known=customer.consents is not None,
         consents=[common.Consent(name=name, granted=True) for name in sorted(customer.consents or ())],
+        facts_as_of_us=customer.facts_as_of_us,
     )
+    if customer.events is not None:
+        message.events.complete_since_us = customer.events.complete_since_us
+        message.events.events.extend(_event(event) for event in customer.events.events)
+        message.events.SetInParent()
+    return message
+
+
+def _event(event: Event) -> common.Event:
+    """What it was worth is a field of its own where items have amounts: they are in its currency."""
+    attributes = dict(event.attributes)
+    message = common.Event(type=event.type, at_us=event.at_us, id=event.id)
+    total = attributes.pop("total", None) if event.currency else None
+    if total is not None:
+        message.total.CopyFrom(_value(total).money)
+    message.attributes.extend(_attributes(attributes))
+    for item in event.items:
+        said = common.EventItem(article=item.article, quantity=1, attributes=_attributes(item.attributes))
+        if item.amount is not None:
+            said.amount_minor = item.amount
+        message.items.append(said)
+    return message
 
 
 def _line(line: BasketLine, minor_micros: int) -> pb.Line:
