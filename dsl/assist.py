@@ -17,7 +17,7 @@ from dsl.diagnostics import Diagnostic, Span
 from dsl.following import context
 from dsl.hover import Hover, hover
 from dsl.names import KINDS, Index, Occurrence, Symbol, leaves, occurrences
-from dsl.parse import Parsed, parse
+from dsl.parse import Parsed, Pieces, parse
 from dsl.phrases import Language
 from dsl.project import Project, assemble
 from dsl.sentence import sentence
@@ -32,6 +32,21 @@ SUFFIX = ".promo"
 _AGAIN = {"Owner.text": "Owner.text", "Payer.name": "Payer.name", "Source.name": "PriceList.name"}  # where texts return
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What is in a declaration: its names, and texts in quotes that others may want to write again."""
+
+    node: ast.Decl
+    names: tuple[Occurrence, ...]
+    texts: frozenset[tuple[str, str]]  # with the node and field that hold them
+
+    @staticmethod
+    def of(node: ast.Decl) -> Walked:
+        """Gone through once."""
+        quoted = ((".".join(leaf.place), leaf.node.text) for leaf in leaves(node) if isinstance(leaf.node, ast.Quoted))
+        return Walked(node, tuple(occurrences(node)), frozenset(pair for pair in quoted if pair[0] in _AGAIN))
+
+
 @dataclass(frozen=True)
 class File:
     """One .promo file, read."""
@@ -39,21 +54,24 @@ class File:
     name: str
     data: bytes
     parsed: Parsed
-    names: tuple[Occurrence, ...]
-    texts: frozenset[tuple[str, str]]  # what stands in quotes, with the node and field that hold it
+    pieces: Pieces  # what is read once where it stays as it is
+    walked: Mapping[int, Walked]  # by the identity of the declaration
 
     @staticmethod
-    def read(name: str, data: bytes) -> File:
+    def read(name: str, data: bytes, before: File | None = None) -> File:
         """Never raises for what the file holds."""
-        parsed = parse(name, data)
-        names = tuple(o for node in parsed.declarations for o in occurrences(node))
-        quoted = (
-            (".".join(leaf.place), leaf.node.text)
-            for node in parsed.declarations
-            for leaf in leaves(node)
-            if isinstance(leaf.node, ast.Quoted)
-        )
-        return File(name, data, parsed, names, frozenset(pair for pair in quoted if pair[0] in _AGAIN))
+        pieces = dict(before.pieces) if before else {}
+        parsed = parse(name, data, pieces)
+        walked: dict[int, Walked] = {}
+        for node in parsed.declarations:
+            known = before.walked.get(id(node)) if before else None
+            walked[id(node)] = known if known is not None and known.node is node else Walked.of(node)
+        return File(name, data, parsed, pieces, walked)
+
+    @property
+    def names(self) -> tuple[Occurrence, ...]:
+        """All names in it."""
+        return tuple(o for one in self.walked.values() for o in one.names)
 
     @functools.cached_property
     def lines(self) -> list[str]:
@@ -123,7 +141,7 @@ class Assist:
         self.read: dict[str, File] = {}
         for name in sorted(name for name in files if name.endswith(SUFFIX)):
             old = known.get(name)
-            self.read[name] = old if old is not None and old.data == files[name] else File.read(name, files[name])
+            self.read[name] = old if old is not None and old.data == files[name] else File.read(name, files[name], old)
         self._columns: dict[str, tuple[bytes, Mapping[str, Sequence[str]]]] = before._columns if before else {}
 
     @functools.cached_property
@@ -189,7 +207,7 @@ class Assist:
         """The texts that the tables hold, by attribute; a path with all that is above it."""
         written: dict[str, set[str]] = {}
         for file in self.read.values():
-            for place, text in file.texts:
+            for place, text in (pair for one in file.walked.values() for pair in one.texts):
                 written.setdefault(_AGAIN[place], set()).add(text)
         found: dict[str, Sequence[str]] = {place: tuple(sorted(texts)) for place, texts in written.items()}
         for node in self.declarations:

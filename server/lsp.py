@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
@@ -115,6 +116,7 @@ def serve() -> None:
     handler.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], JsonRpcException)))  # told
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", handlers=[handler])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread sits in a read that nothing else ends
+    sys.setswitchinterval(0.001)  # so that answers come while the compiler is at work
     build().start_io()
 
 
@@ -176,7 +178,8 @@ def _files(server: Session) -> None:
     @quietly
     async def shut_down(ls: Session, _params: None) -> None:
         ls.projects.clear()
-        ls.compiler.shutdown(wait=False, cancel_futures=True)
+        for threads in (ls.compiler, ls.judge):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 # ---------------------------------------------------------------------------------------------------- texts
@@ -214,7 +217,7 @@ def _texts(server: Session) -> None:
     async def hover(ls: Session, params: lsp.HoverParams, project: Project, name: str) -> lsp.Hover | None:
         compiled = project.compiled
         line, column = ls.place(project, name, params.position)
-        findings, articles = (compiled.findings, compiled.articles) if compiled else ((), {})
+        findings, articles = project.findings, compiled.articles if compiled else {}
         told = project.assist.hover(name, line, column, findings, articles, ls.language)
         if told is None:
             return None

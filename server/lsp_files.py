@@ -7,6 +7,7 @@ was agreed on; in dsl they count from 1, a column being one character.
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from dsl.source import lines_of
 from server.publish import FILES_MAX, SUFFIXES
 
 FILES_BYTES_MAX: Final = 256 << 20  # as read_project has it
@@ -72,12 +72,6 @@ class Text:
     lines: Sequence[str]
     marked: bool = False
 
-    @staticmethod
-    def of(data: bytes) -> Text:
-        """Of any bytes; what is no UTF-8 counts as one character a byte."""
-        text = data.decode("utf-8", "replace")
-        return Text(lines_of(text.removeprefix("\ufeff")), text.startswith("\ufeff"))
-
     def line(self, number: int) -> str:
         """The line of this number, from 1; "" where there is none."""
         return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
@@ -85,6 +79,13 @@ class Text:
     def shift(self, number: int, units: Units) -> int:
         """The units of the mark at the beginning of the file."""
         return units.length("\ufeff") if self.marked and number == 1 else 0
+
+
+@functools.lru_cache(maxsize=32)
+def text_of(data: bytes) -> Text:
+    """Of any bytes; what is no UTF-8 counts as one character a byte."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return Text(text.removeprefix("\ufeff").split("\n"), text.startswith("\ufeff"))
 
 
 # ---------------------------------------------------------------------------------------------------- projects

@@ -2,7 +2,7 @@
 
 One thread reads and answers; a second one compiles. While it does, further edits only mark the project, and it compiles
 once more when it is done: so findings are as quick as the compiler and never queue up. Findings tell which version of a
-text they are about.
+text they are about. A third thread looks at the ruleset as a whole, which takes longer; what it finds is added.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 
 from dsl import assist as a
-from dsl.compiler import check_project
-from dsl.diagnostics import Diagnostic, Span
+from dsl.compiler import LATER, check_project, compile_project
+from dsl.diagnostics import Diagnostic, Span, in_order
+from dsl.memory import Memory
 from dsl.phrases import Language
 from dsl.sizes import set_sizes
-from server.lsp_files import Buffer, Disk, Text, Units, path_of, root_of
+from server.lsp_files import Buffer, Disk, Text, Units, path_of, root_of, text_of
 
 log = logging.getLogger("einklang.lsp")
 
@@ -44,6 +45,19 @@ class Compiled:
     articles: Mapping[str, int]
     versions: Mapping[str, int | None]
 
+    @property
+    def right(self) -> bool:
+        """Nothing is wrong but what is not built yet."""
+        return not any(f.severity == "error" and not f.code.startswith(LATER) for f in self.findings)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the look at the ruleset as a whole added, of these files."""
+
+    files: Mapping[str, bytes]
+    findings: tuple[Diagnostic, ...]
+
 
 @dataclass(slots=True)
 class Project:
@@ -52,20 +66,43 @@ class Project:
     root: Path
     disk: Disk
     assist: a.Assist
+    memory: Memory = field(default_factory=Memory)  # the compiler's; only its thread uses it
+    whole_memory: Memory = field(default_factory=Memory)  # of the look at the whole, as above
     saved: dict[str, bytes] = field(default_factory=dict)
     compiled: Compiled | None = None
+    judged: Judged | None = None
     changed: bool = True
     running: asyncio.Task[None] | None = None
-    told: set[str] = field(default_factory=set)  # URIs with findings in the editor
+    judging: asyncio.Task[None] | None = None
+    told: dict[str, list[lsp.Diagnostic]] = field(default_factory=dict)  # by URI, what the editor shows
     failures: dict[str, list[lsp.Diagnostic]] = field(default_factory=dict)  # of tests that ran, by file
 
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """All that is known: of the compiler, and of the whole where neither an error nor an edit stands against it."""
+        if self.compiled is None:
+            return ()
+        if self.judged is None or not self.compiled.right:
+            return self.compiled.findings
+        before, now = self.judged.files, self.compiled.assist.files
+        kept = (f for f in self.judged.findings if before.get(f.span.file) == now.get(f.span.file))
+        return in_order((*self.compiled.findings, *kept))
 
-def compile_files(files: Mapping[str, bytes], before: Compiled | None, versions: Mapping[str, int | None]) -> Compiled:
-    """Everything that is known of these files; `before` spares what has not changed."""
+
+def compile_files(
+    files: Mapping[str, bytes], before: Compiled | None, versions: Mapping[str, int | None], memory: Memory
+) -> Compiled:
+    """Everything that is known of these files; `before` and `memory` spare what has not changed."""
     assist = a.Assist(files, before.assist if before else None)
-    compilation = check_project(files)
+    compilation = compile_project(files, memory)
     articles = set_sizes(compilation.programs) if compilation.ok else before.articles if before else {}
     return Compiled(assist, compilation.diagnostics, articles, versions)
+
+
+def judge_files(files: Mapping[str, bytes], known: Iterable[Diagnostic], memory: Memory) -> Judged:
+    """What the ruleset as a whole shows, beside what is known."""
+    known = frozenset(known)
+    return Judged(files, tuple(f for f in check_project(files, memory).diagnostics if f not in known))
 
 
 def _version() -> str:
@@ -84,7 +121,8 @@ class Session(LanguageServer):
         self.projects: dict[Path, Project] = {}
         self.language: Language = "en"  # of findings and hover: as the editor's own
         self.compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compile")
-        self.texts: dict[bytes, Text] = {}
+        self.judge = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
+        self.roots: dict[Path, Path] = {}
 
     @property
     def units(self) -> Units:
@@ -99,6 +137,8 @@ class Session(LanguageServer):
         path = path_of(uri)
         if path is None:
             return
+        if path not in self.buffers:
+            self.roots.clear()
         self.buffers[path] = Buffer(uri, path, text.encode("utf-8", "surrogatepass"), version)
         project = self.project_of(path)
         project.failures.pop(self.name_of(project, path), None)
@@ -120,7 +160,9 @@ class Session(LanguageServer):
 
     def project_of(self, path: Path) -> Project:
         """The project of a file, read from disk when it is first seen."""
-        root = root_of(path, list(self.buffers.values()))
+        if path not in self.roots:
+            self.roots[path] = root_of(path, list(self.buffers.values()))
+        root = self.roots[path]
         if root not in self.projects:
             disk = Disk(root)
             project = self.projects[root] = Project(root, disk, a.Assist({}))
@@ -129,6 +171,7 @@ class Session(LanguageServer):
 
     def read_again(self, project: Project) -> None:
         """Look at the disk."""
+        self.roots.clear()
         project.saved = project.disk.files()
         if project.disk.skipped:
             log.warning("%s: left out, too much or not readable: %s", project.root, ", ".join(project.disk.skipped[:5]))
@@ -156,12 +199,33 @@ class Session(LanguageServer):
             versions = {self.name_of(project, b.path): b.version for b in self.of(project)}
             try:
                 project.compiled = await loop.run_in_executor(
-                    self.compiler, compile_files, self.files(project), project.compiled, versions
+                    self.compiler, compile_files, self.files(project), project.compiled, versions, project.memory
                 )
             except RuntimeError:  # the session ends
                 return
             except Exception:  # a fault of ours
                 log.exception("%s could not be compiled", project.root)
+                return
+            self.publish(project)
+        if project.judging is None or project.judging.done():
+            project.judging = loop.create_task(self.judge_whole(project))
+
+    async def judge_whole(self, project: Project) -> None:
+        """Look at the ruleset as a whole, again while it has changed."""
+        loop = asyncio.get_running_loop()
+        while project.compiled is not None and project.compiled.right and project.root in self.projects:
+            compiled = project.compiled
+            files = compiled.assist.files
+            if project.judged is not None and project.judged.files == files:
+                return
+            try:
+                project.judged = await loop.run_in_executor(
+                    self.judge, judge_files, files, compiled.findings, project.whole_memory
+                )
+            except RuntimeError:  # the session ends
+                return
+            except Exception:  # a fault of ours
+                log.exception("%s could not be judged", project.root)
                 return
             self.publish(project)
 
@@ -205,13 +269,13 @@ class Session(LanguageServer):
         """Of the texts as they are now."""
         while project.running is not None and not project.running.done():
             await asyncio.wait([project.running])
-        return project.compiled.findings if project.compiled else ()
+        return project.findings
 
     # ------------------------------------------------------------------------------------------------ places
 
     def text(self, project: Project, name: str) -> Text:
         """The lines of a file as they are now."""
-        return Text.of(project.assist.files.get(name, b""))
+        return text_of(project.assist.files.get(name, b""))
 
     def place(self, project: Project, name: str, position: lsp.Position) -> tuple[int, int]:
         """Line and column of a position, from 1."""
@@ -261,19 +325,21 @@ class Session(LanguageServer):
         compiled = project.compiled
         assert compiled is not None
         by_file: dict[str, list[lsp.Diagnostic]] = {}
-        for finding in compiled.findings:
+        for finding in project.findings:
             by_file.setdefault(finding.span.file, []).append(self.diagnostic(project, compiled.assist, finding))
         for name, failures in project.failures.items():
             by_file.setdefault(name, []).extend(failures)
         opened = {self.name_of(project, buffer.path) for buffer in self.of(project)}
         uris = {name: self.uri(project, name) for name in {*by_file, *opened}}
         for name, uri in sorted(uris.items()):
-            self.text_document_publish_diagnostics(
-                lsp.PublishDiagnosticsParams(uri, by_file.get(name, []), compiled.versions.get(name))
-            )
-        for uri in project.told - set(uris.values()):
+            shown = by_file.get(name, [])
+            if name in opened or project.told.get(uri) != shown:
+                self.text_document_publish_diagnostics(
+                    lsp.PublishDiagnosticsParams(uri, shown, compiled.versions.get(name))
+                )
+        for uri in project.told.keys() - set(uris.values()):
             self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
-        project.told = {uris[name] for name in by_file}
+        project.told = {uris[name]: shown for name, shown in by_file.items()}
         capabilities = self.client_capabilities.workspace
         if capabilities and capabilities.code_lens and capabilities.code_lens.refresh_support:
             self.workspace_code_lens_refresh(None)
@@ -283,7 +349,7 @@ class Session(LanguageServer):
 
         def located(span: Span) -> lsp.Location:
             return lsp.Location(
-                self.uri(project, span.file), self.range(Text.of(assist.files.get(span.file, b"")), span)
+                self.uri(project, span.file), self.range(text_of(assist.files.get(span.file, b"")), span)
             )
 
         words = finding.words(self.language)

@@ -73,6 +73,23 @@ def test_findings_of_other_files_come_and_go(session: Session, project: Path) ->
     session.run(work, project)
 
 
+def test_what_the_ruleset_shows_as_a_whole_is_added(session: Session, project: Path) -> None:
+    nobody = "\nsegment both {\n  customer.tier is gold\n  customer.tier is silver\n}\n"
+
+    async def work(editor: Editor) -> None:
+        uri = editor.uri("settings.promo")
+
+        def codes() -> list[object]:
+            return [d.code for d in editor.findings[uri].diagnostics] if uri in editor.findings else []
+
+        editor.open("settings.promo", SETTINGS + nobody)
+        await editor.until(lambda: "P3002" in codes())
+        editor.change("settings.promo", SETTINGS, 2)
+        await editor.until(lambda: editor.findings[uri].version == 2 and not codes())
+
+    session.run(work, project)
+
+
 def test_closing_brings_back_what_is_on_disk(session: Session, project: Path) -> None:
     async def work(editor: Editor) -> None:
         editor.open("settings.promo", SETTINGS)
