@@ -36,7 +36,7 @@ from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.parts import PartFiles
 from server.publish import Finding, PublishFailed, PublishRefused, PublishResult, publish_files, read_project
 from server.settings import BadSettings, Settings
-from server.store import StoreError, opened
+from server.store import Store, StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Node:
             _private(settings.data_dir)
             files = PartFiles(settings.data_dir / "parts", self.counters)
             holder = RulesetHolder(store, files, machine, self.clock, self.counters)
-            doors = await stack.enter_async_context(self._doors(holder))
+            doors = await stack.enter_async_context(self._doors(holder, store))
             await stack.enter_async_context(
                 _task(follow(holder, settings.follow_interval_ms, self._wake, lambda: self._tend(embedded)))
             )
@@ -224,7 +224,7 @@ class Node:
             say(Event.STORE_BAD, reason=str(error))
 
     @asynccontextmanager
-    async def _doors(self, holder: RulesetHolder) -> AsyncIterator[Doors]:
+    async def _doors(self, holder: RulesetHolder, store: Store) -> AsyncIterator[Doors]:
         """The gRPC server: bound and started, not serving yet. Drains at the end."""
         import grpc
         from grpc_health.v1 import health, health_pb2_grpc
@@ -249,7 +249,7 @@ class Node:
             build=version(),
             counters=self.counters,
         )
-        rulesets = RulesetServicer(holder, self.settings, published=published)
+        rulesets = RulesetServicer(holder, self.settings, published=published, store=store)
         gate = services.Gate()
         names = services.register(server, decisions, rulesets, self.counters, gate)
         checks = health.aio.HealthServicer()

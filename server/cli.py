@@ -408,6 +408,52 @@ def diff(
 
 @app.command(
     epilog=_examples(
+        "einklang plan examples/shop",
+        "einklang plan . --address till-7:50051 --out plan.json",
+    ),
+)
+def plan(
+    directory: Project = Path(),
+    address: Address = ADDRESS,
+    timeout: Timeout = 10.0,
+    output: Output = Format.TEXT,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the plan here, as JSON.")] = None,
+) -> None:
+    """Say what a project would change of what is live on a server, before it is published.
+
+    Each line says what a change does: gives more or less, to more or fewer people, later, or through a set or a list
+    that a promotion uses. With --out the plan is kept, with the digests of both sides.
+
+    Ends with 0 if nothing changes, 2 if something does, 1 if the project does not compile or no server answers.
+    """
+    from dsl.compiler import check_project
+    from server import client, planning
+
+    files = _project(directory)
+    compilation = check_project(files)
+    if not compilation.ok:
+        _findings(compilation, output)
+    try:
+        made = planning.plan(planning.live(address, timeout), directory, files, compilation)
+        if out is not None:
+            planning.save(made, out)
+    except client.CallFailed as error:
+        _refused(error, output)
+    except OSError as error:
+        _usage(f"{out}: cannot be written: {error.strerror}")
+    if output is Format.JSON:
+        _say(json.dumps(planning.as_data(made), ensure_ascii=False))
+    else:
+        above, below = planning.text(made)
+        _say(above + "\n")
+        _show_lines(made.changes)
+        _say(below)
+    if made.changes:
+        raise typer.Exit(CHANGES)
+
+
+@app.command(
+    epilog=_examples(
         "einklang decide basket.json",
         "einklang decide basket.json --address till-7:50051 --lang de",
         "cat basket.json | einklang decide - --format json",
@@ -656,13 +702,20 @@ def _findings(compilation: Compilation, output: Format) -> NoReturn:
 
 def _show_changes(found: Sequence[Change]) -> None:
     """A line for each change, then how many there are."""
-    from server.comparing import lines, summary
+    from server.comparing import summary
+
+    _show_lines(found)
+    _say(f"{summary(found)}." if found else "Nothing changes.", "" if found else "green")
+
+
+def _show_lines(found: Sequence[Change]) -> None:
+    """A line for each change, and an empty one."""
+    from server.comparing import lines
 
     for change, line in zip(found, lines(found), strict=True):
         _say(line, _SIGNS[change.sign])
     if found:
         _say("")
-    _say(f"{summary(found)}." if found else "Nothing changes.", "" if found else "green")
 
 
 def _show_formatted(results: Sequence[Formatted], *, pending: bool, diff: bool) -> None:

@@ -99,6 +99,8 @@ async def publish(order: Order, settings: Settings, say: Say) -> PublishResult:
         if build is not None:
             counts["programs_reused"] = len(build.programs)
             digest, findings = build.digest, tuple(Finding(**note) for note in build.notes)
+            if not order.dry_run:
+                await store.put_listing(digest, build.programs)
             say("reuse", digest=digest)
         else:
             say("compile", files=len(order.files))
@@ -114,6 +116,7 @@ async def publish(order: Order, settings: Settings, say: Say) -> PublishResult:
                 addresses, new = await store.put_programs(encoded)
                 new_parts = await store.put_parts(parts)
                 await store.put_manifest(manifest)
+                await store.put_listing(digest, addresses)
                 notes = tuple(asdict(finding) for finding in findings)
                 await store.put_build(build_name, stores.Build(digest, addresses, notes))
             counts["programs_compiled"], counts["programs_reused"] = new, len(encoded) - new

@@ -16,19 +16,22 @@ import grpc
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import ruleset_pb2 as pb
-from engine.timeline import AUTHOR_MAX, INSTANT_MAX_US, REASON_MAX, Entry
+from engine.timeline import AUTHOR_MAX, INSTANT_MAX_US, REASON_MAX, Entry, is_digest
 from server import publish
 from server.activate import RulesetHolder
 from server.clock import Clock, SystemClock
 from server.contract import Failure, Refused, parse, refuse_foreign_tenant
 from server.publish import Finding, PublishResult
 from server.settings import Settings
+from server.store import NotStored, Store
 
 CHUNK_BYTES_MAX: Final = 131_072  # a message holds one chunk; messages have at most 262,144 bytes
 UPLOAD_SECONDS_MAX: Final = 120.0
 PAGE_MAX: Final = 1_000
 PAGE_DEFAULT: Final = 100
 SCHEDULED_MAX: Final = 100
+PROGRAM_BYTES_MAX: Final = 16 << 20  # a larger one is a catalogue; its address tells whether it changed
+PROGRAMS_BYTES_MAX: Final = 56 << 20  # of one answer
 RETRY_AFTER_MS: Final = 1_000
 
 _SEVERITIES = {
@@ -69,13 +72,17 @@ class RulesetServicer:
         *,
         publish_files: Publish = publish.publish_files,
         published: Callable[[PublishResult], Awaitable[None]] | None = None,
+        store: Store | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`published` is called after a publication, before its answer: to wake whoever follows the Timeline."""
+        """`published` is called after a publication, before its answer: to wake whoever follows the Timeline.
+
+        `store`: what GetPrograms reads from; without one it is not served."""
         self._holder = holder
         self._settings = settings
         self._publish = publish_files
         self._published = published
+        self._store = store
         self._clock = clock or SystemClock()
         self._busy = asyncio.Lock()
         self._stopping = False
@@ -251,6 +258,32 @@ class RulesetServicer:
         in_force = timeline.in_force(now_us)
         if in_force is not None:
             response.in_force.CopyFrom(to_entry(in_force, records))
+        return response.SerializeToString(deterministic=True)
+
+    async def GetPrograms(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """GetProgramsRequest → GetProgramsResponse. Raises Failure."""
+        message = parse(pb.GetProgramsRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        in_force = self._holder.timeline.in_force(self._holder.store_now_us())
+        digest = message.ruleset_digest or (in_force.digest if in_force is not None else "")
+        if message.ruleset_digest and not is_digest(digest):
+            raise Refused("ruleset_digest", "64 lowercase hexadecimal characters", common.ERROR_REASON_WRONG_FORM)
+        if not digest or self._store is None:
+            text = "no ruleset is in force"
+            raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_NO_RULESET, text)
+        response = pb.GetProgramsResponse(ruleset_digest=digest)
+        if in_force is not None and in_force.digest == digest:
+            response.sequence = in_force.sequence
+        try:
+            left = PROGRAMS_BYTES_MAX
+            async for address, program in self._store.get_programs(
+                await self._store.get_listing(digest), PROGRAM_BYTES_MAX
+            ):
+                response.programs.append(pb.Program(address=address, data=program if len(program) <= left else b""))
+                left -= len(response.programs[-1].data)
+        except NotStored:
+            text = f"the declarations of ruleset {digest} are not stored; publish its text again"
+            raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN, text) from None
         return response.SerializeToString(deterministic=True)
 
 

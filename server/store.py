@@ -133,6 +133,10 @@ class Keys:
         """One compiled declaration."""
         return f"einklang:{{{self.tenant}}}:program:{program_address}"
 
+    def listing(self, digest: str) -> str:  #               BLOB     JSON: the addresses of a ruleset's Programs
+        """What a ruleset was linked from."""
+        return f"einklang:{{{self.tenant}}}:listing:{digest}"
+
     def part(self, digest: str) -> str:  #                  BLOB     one part of an image
         """One part of an image."""
         return f"einklang:{{{self.tenant}}}:part:{digest}"
@@ -347,6 +351,36 @@ class Store:
             raise BadStoreData(f"program {program_address}: its bytes have another digest")
         return data
 
+    async def get_programs(self, addresses: Sequence[str], most: int) -> AsyncIterator[tuple[str, bytes]]:
+        """The canonical bytes of Programs by their address; empty for those of more than `most` bytes.
+
+        Raises NotStored."""
+        for begin in range(0, len(addresses), BATCH // 4):
+            batch = addresses[begin : begin + BATCH // 4]
+            pipe = self._client.pipeline(transaction=False)
+            for name in batch:
+                pipe.getrange(self.keys.program(name), 0, _HEAD_MAX + _CHUNK_STORED_MAX)
+            for name, first in zip(batch, await self._ask(pipe.execute), strict=True):
+                data = await self._content(self.keys.program(name), first, most)
+                if data is not None and address(data) != name:
+                    raise BadStoreData(f"program {name}: its bytes have another digest")
+                yield name, data or b""
+
+    async def put_listing(self, digest: str, addresses: Sequence[str]) -> None:
+        """Note which Programs a ruleset was linked from; a later text of the same ruleset takes the place."""
+        await self._write(list(_chunks(self.keys.listing(digest), json.dumps(addresses).encode())))
+
+    async def get_listing(self, digest: str) -> tuple[str, ...]:
+        """The addresses of a ruleset's Programs. Raises NotStored."""
+        key = self.keys.listing(digest)
+        try:
+            addresses = json.loads(await self._get(key, BUILD_MAX))
+            if not isinstance(addresses, list) or not all(map(is_digest, addresses)):
+                raise ValueError(key)
+        except (ValueError, TypeError, RecursionError):
+            raise BadStoreData(f"{key}: not a list of addresses") from None
+        return tuple(addresses)
+
     async def put_parts(self, parts: Mapping[str, bytes]) -> int:
         """Store the parts (digest → bytes) that are not stored yet; how many were new."""
         for digest, data in parts.items():
@@ -435,7 +469,13 @@ class Store:
 
     async def _get(self, key: str, most: int) -> bytes:
         """A blob's content, at most so many bytes. Raises NotStored, BadStoreData."""
-        first = await self._bytes(key, _HEAD_MAX + _CHUNK_STORED_MAX)
+        content = await self._content(key, await self._bytes(key, _HEAD_MAX + _CHUNK_STORED_MAX), most)
+        if content is None:
+            raise BadStoreData(f"{key}: more than the {most:,} bytes that are allowed here")
+        return content
+
+    async def _content(self, key: str, first: bytes, most: int) -> bytes | None:
+        """A blob's content, its first chunk being read already; None: it has more than so many bytes."""
         if not first:
             raise NotStored(f"{key} is not stored")
         head = _HEAD.match(first)
@@ -443,7 +483,7 @@ class Store:
             raise BadStoreData(f"{key}: not a blob of format {FORMAT}")
         size, count = int(head[2]), int(head[3])
         if size > most:
-            raise BadStoreData(f"{key}: {size:,} bytes; at most {most:,} are allowed here")
+            return None
         if count != max(1, -(-size // CHUNK)):
             raise BadStoreData(f"{key}: {count} chunks do not fit {size:,} bytes")
         content = bytearray()

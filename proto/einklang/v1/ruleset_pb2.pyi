@@ -841,6 +841,92 @@ class GetRulesetResponse(_message.Message):
 Global___GetRulesetResponse: _TypeAlias = GetRulesetResponse  # noqa: Y015
 
 @_typing.final
+class GetProgramsRequest(_message.Message):
+    """Asks for the compiled declarations of a ruleset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULESET_DIGEST_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    ruleset_digest: _builtins.str
+    """The ruleset, 64 lowercase hexadecimal characters. Empty: the one in force now."""
+    tenant: _builtins.str
+    """The tenant. Empty: the one that the credential belongs to."""
+    def __init__(
+        self,
+        *,
+        ruleset_digest: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ruleset_digest", b"ruleset_digest", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProgramsRequest: _TypeAlias = GetProgramsRequest  # noqa: Y015
+
+@_typing.final
+class GetProgramsResponse(_message.Message):
+    """The compiled declarations of a ruleset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULESET_DIGEST_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROGRAMS_FIELD_NUMBER: _builtins.int
+    ruleset_digest: _builtins.str
+    """The ruleset, 64 lowercase hexadecimal characters."""
+    sequence: _builtins.int
+    """Sequence of the entry by which it is in force now. 0: it is not."""
+    @_builtins.property
+    def programs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Program]:
+        """Its declarations, in canonical order."""
+
+    def __init__(
+        self,
+        *,
+        ruleset_digest: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        programs: _abc.Iterable[Global___Program] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["programs", b"programs", "ruleset_digest", b"ruleset_digest", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProgramsResponse: _TypeAlias = GetProgramsResponse  # noqa: Y015
+
+@_typing.final
+class Program(_message.Message):
+    """One compiled declaration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Its address, 64 lowercase hexadecimal characters: equal addresses, equal declarations."""
+    data: _builtins.bytes
+    """Its canonical bytes, JSON as UTF-8. Empty: more than 16 MiB, or more than 56 MiB with
+    those before it.
+    """
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Program: _TypeAlias = Program  # noqa: Y015
+
+@_typing.final
 class PromotionInfo(_message.Message):
     """One promotion of a ruleset."""
 

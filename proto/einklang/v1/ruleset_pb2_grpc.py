@@ -65,6 +65,11 @@ class RulesetServiceStub:
                 request_serializer=einklang_dot_v1_dot_ruleset__pb2.GetRulesetRequest.SerializeToString,
                 response_deserializer=einklang_dot_v1_dot_ruleset__pb2.GetRulesetResponse.FromString,
                 _registered_method=True)
+        self.GetPrograms = channel.unary_unary(
+                '/einklang.v1.RulesetService/GetPrograms',
+                request_serializer=einklang_dot_v1_dot_ruleset__pb2.GetProgramsRequest.SerializeToString,
+                response_deserializer=einklang_dot_v1_dot_ruleset__pb2.GetProgramsResponse.FromString,
+                _registered_method=True)
         self.Schedule = channel.unary_unary(
                 '/einklang.v1.RulesetService/Schedule',
                 request_serializer=einklang_dot_v1_dot_ruleset__pb2.ScheduleRequest.SerializeToString,
@@ -150,6 +155,14 @@ class RulesetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPrograms(self, request, context):
+        """Sends the compiled declarations of a ruleset, so that a caller can say what another
+        text would change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Schedule(self, request, context):
         """Puts a ruleset that is already stored in force, now or later.
         Answers UNIMPLEMENTED on a server that does not serve it yet.
@@ -230,6 +243,11 @@ def add_RulesetServiceServicer_to_server(servicer, server):
                     servicer.GetRuleset,
                     request_deserializer=einklang_dot_v1_dot_ruleset__pb2.GetRulesetRequest.FromString,
                     response_serializer=einklang_dot_v1_dot_ruleset__pb2.GetRulesetResponse.SerializeToString,
+            ),
+            'GetPrograms': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPrograms,
+                    request_deserializer=einklang_dot_v1_dot_ruleset__pb2.GetProgramsRequest.FromString,
+                    response_serializer=einklang_dot_v1_dot_ruleset__pb2.GetProgramsResponse.SerializeToString,
             ),
             'Schedule': grpc.unary_unary_rpc_method_handler(
                     servicer.Schedule,
@@ -425,6 +443,33 @@ class RulesetService:
             '/einklang.v1.RulesetService/GetRuleset',
             einklang_dot_v1_dot_ruleset__pb2.GetRulesetRequest.SerializeToString,
             einklang_dot_v1_dot_ruleset__pb2.GetRulesetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPrograms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/einklang.v1.RulesetService/GetPrograms',
+            einklang_dot_v1_dot_ruleset__pb2.GetProgramsRequest.SerializeToString,
+            einklang_dot_v1_dot_ruleset__pb2.GetProgramsResponse.FromString,
             options,
             channel_credentials,
             insecure,

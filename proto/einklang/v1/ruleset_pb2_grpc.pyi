@@ -65,6 +65,10 @@ class RulesetServiceStub:
     """Describes one ruleset, in force or not.
     Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
+    GetPrograms: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetProgramsRequest, _ruleset_pb2.GetProgramsResponse]
+    """Sends the compiled declarations of a ruleset, so that a caller can say what another
+    text would change.
+    """
     Schedule: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.ScheduleRequest, _ruleset_pb2.ScheduleResponse]
     """Puts a ruleset that is already stored in force, now or later.
     Answers UNIMPLEMENTED on a server that does not serve it yet.
@@ -118,6 +122,10 @@ class RulesetServiceAsyncStub(RulesetServiceStub):
     GetRuleset: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetRulesetRequest, _ruleset_pb2.GetRulesetResponse]  # type: ignore[assignment]
     """Describes one ruleset, in force or not.
     Answers UNIMPLEMENTED on a server that does not serve it yet.
+    """
+    GetPrograms: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetProgramsRequest, _ruleset_pb2.GetProgramsResponse]  # type: ignore[assignment]
+    """Sends the compiled declarations of a ruleset, so that a caller can say what another
+    text would change.
     """
     Schedule: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.ScheduleRequest, _ruleset_pb2.ScheduleResponse]  # type: ignore[assignment]
     """Puts a ruleset that is already stored in force, now or later.
@@ -199,6 +207,15 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ruleset_pb2.GetRulesetResponse, _abc.Awaitable[_ruleset_pb2.GetRulesetResponse]]:
         """Describes one ruleset, in force or not.
         Answers UNIMPLEMENTED on a server that does not serve it yet.
+        """
+
+    def GetPrograms(
+        self,
+        request: _ruleset_pb2.GetProgramsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ruleset_pb2.GetProgramsResponse, _abc.Awaitable[_ruleset_pb2.GetProgramsResponse]]:
+        """Sends the compiled declarations of a ruleset, so that a caller can say what another
+        text would change.
         """
 
     def Schedule(

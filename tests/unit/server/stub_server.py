@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -17,12 +17,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from engine import decision
 from engine.basket import BadRequest, Fault, Request
 from engine.decision import Reason
+from engine.program import address
 from engine.timeline import Timeline, make_entry
 from server import services
 from server.activate import Active
 from server.publish import PublishResult
 from server.rulesets import RulesetServicer
 from server.settings import Settings, load
+from server.store import NotStored
 from server.telemetry import Counters
 
 NOW = 1_789_000_000_000_000
@@ -160,6 +162,23 @@ class Publisher:
         return PublishResult(digest, sequence, NOW + 1, 3, 4, 1, 2, False, ())
 
 
+class Listed:
+    """Stands for the store of GetPrograms: the canonical bytes of each ruleset's Programs."""
+
+    def __init__(self, programs: dict[str, list[bytes]]) -> None:
+        self.programs = programs
+
+    async def get_listing(self, digest: str) -> tuple[str, ...]:
+        if digest not in self.programs:
+            raise NotStored(digest)
+        return tuple(address(data) for data in self.programs[digest])
+
+    async def get_programs(self, addresses: Sequence[str], most: int) -> AsyncIterator[tuple[str, bytes]]:
+        known = {address(data): data for listed in self.programs.values() for data in listed}
+        for name in addresses:
+            yield name, known[name] if len(known[name]) <= most else b""
+
+
 @dataclass
 class Served:
     """A running server."""
@@ -172,12 +191,14 @@ class Served:
 
 
 @contextmanager
-def serving(holder: Holder, *, ready: bool = True, settings: Settings | None = None) -> Iterator[Served]:
+def serving(
+    holder: Holder, *, ready: bool = True, settings: Settings | None = None, store: Any = None
+) -> Iterator[Served]:
     """A server in a thread of its own, on a free port."""
     publisher = Publisher()
     counters = Counters()
     loop = asyncio.new_event_loop()
-    address: list[str] = []
+    bound: list[str] = []
     up = threading.Event()
     stop = asyncio.Event()
 
@@ -194,6 +215,7 @@ def serving(holder: Holder, *, ready: bool = True, settings: Settings | None = N
             holder,  # type: ignore[arg-type] # a stub
             settings or load(),
             publish_files=publisher,
+            store=store,
         )
         services.register(server, decisions, rulesets, counters)
         checks = health.aio.HealthServicer()
@@ -201,7 +223,7 @@ def serving(holder: Holder, *, ready: bool = True, settings: Settings | None = N
         states = health_pb2.HealthCheckResponse
         for name in ("", "einklang.v1.DecisionService"):
             await checks.set(name, states.SERVING if ready else states.NOT_SERVING)
-        address.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        bound.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
         await server.start()
         up.set()
         await stop.wait()
@@ -211,8 +233,8 @@ def serving(holder: Holder, *, ready: bool = True, settings: Settings | None = N
     thread.start()
     assert up.wait(10)
     try:
-        with grpc.insecure_channel(address[0]) as channel:
-            yield Served(address[0], holder, publisher, counters, channel)
+        with grpc.insecure_channel(bound[0]) as channel:
+            yield Served(bound[0], holder, publisher, counters, channel)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)

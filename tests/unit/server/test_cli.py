@@ -52,7 +52,7 @@ def bad(tmp_path):
     return str(tmp_path)
 
 
-COMMANDS = ("check", "fmt", "diff", "test", "decide", "explain", "status", "serve")
+COMMANDS = ("check", "fmt", "diff", "plan", "test", "decide", "explain", "status", "serve")
 
 
 def test_help_names_every_command_with_examples():

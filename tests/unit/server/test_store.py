@@ -94,6 +94,33 @@ def test_programs_are_stored_once_by_their_address(tenant):
     run(tenant, story)
 
 
+def test_the_programs_of_a_ruleset(tenant, raw):
+    programs = [b'{"n":%d}' % n for n in range(300)] + [random.Random(2).randbytes(CHUNK + 1)]
+
+    async def story(store):
+        addresses, _ = await store.put_programs(programs)
+        with pytest.raises(NotStored):
+            await store.get_listing("d" * 64)
+        await store.put_listing("d" * 64, addresses[:1])
+        await store.put_listing("d" * 64, addresses)
+        assert await store.get_listing("d" * 64) == addresses
+        assert [data async for _, data in store.get_programs(addresses, 2 * CHUNK)] == programs
+        assert [pair async for pair in store.get_programs(addresses[-2:], 100)] == [
+            (addresses[-2], programs[-2]),
+            (addresses[-1], b""),
+        ]
+        with pytest.raises(NotStored):
+            [pair async for pair in store.get_programs(["f" * 64], 100)]
+        raw.set(store.keys.program("e" * 64), raw.get(store.keys.program(addresses[0])))
+        with pytest.raises(BadStoreData):
+            [pair async for pair in store.get_programs(["e" * 64], 100)]
+        raw.set(store.keys.listing("d" * 64), b"einklang-blob 1 3 1\n" + zlib.compress(b"[1]"))
+        with pytest.raises(BadStoreData):
+            await store.get_listing("d" * 64)
+
+    run(tenant, story)
+
+
 def test_all_keys_of_a_tenant_share_its_hash_tag(tenant, raw):
     async def story(store):
         data = random.Random(1).randbytes(2 * CHUNK)
