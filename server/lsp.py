@@ -166,11 +166,13 @@ def _files(server: Session) -> None:
     async def saved(ls: Session, params: lsp.DidSaveTextDocumentParams) -> None:
         path = path_of(params.text_document.uri)
         if path is not None:
+            ls.settle()
             ls.read_again(ls.project_of(path))
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     @quietly
     async def watched(ls: Session, _params: lsp.DidChangeWatchedFilesParams) -> None:
+        ls.settle()
         for project in list(ls.projects.values()):
             ls.read_again(project)
 

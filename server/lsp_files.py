@@ -101,15 +101,17 @@ class Buffer:
     version: int | None
 
 
-def root_of(path: Path, buffers: Sequence[Buffer]) -> Path:
-    """The project of a file: the nearest directory above with `settings` in one of its .promo files, else its own."""
+def root_of(path: Path, buffers: Sequence[Buffer]) -> tuple[Path, bool]:
+    """The project of a file: the nearest directory above with `settings` in one of its .promo files, and True.
+
+    Where there is none, its own directory and False: what lies below that may be anything, even all of a disk."""
     opened = {buffer.path: buffer.data for buffer in buffers}
     for directory in path.parents:
         for candidate in _promos(directory, opened):
             data = opened.get(candidate)
             if _SETTINGS.search(_head(candidate) if data is None else data):
-                return directory
-    return path.parent
+                return directory, True
+    return path.parent, False
 
 
 def _promos(directory: Path, opened: dict[Path, bytes]) -> Iterator[Path]:
@@ -132,9 +134,10 @@ def _head(path: Path) -> bytes:
 
 @dataclass(slots=True)
 class Disk:
-    """The files of a directory, read again only where size or time changed."""
+    """The files of a directory, read again only where size or time changed; `deep`: and of all directories below."""
 
     root: Path
+    deep: bool = True
     known: dict[str, tuple[tuple[int, int], bytes]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
 
@@ -145,7 +148,7 @@ class Disk:
         found: dict[str, tuple[tuple[int, int], bytes]] = {}
         skipped: list[str] = []
         total = 0
-        for name, path in _walk(self.root):
+        for name, path in _walk(self.root, self.deep):
             try:
                 status = path.stat()
                 stamp = (status.st_mtime_ns, status.st_size)
@@ -164,11 +167,11 @@ class Disk:
         return {name: data for name, (_, data) in found.items()}
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path, deep: bool) -> Iterator[tuple[str, Path]]:
     seen = 0
     real = root.resolve()
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
         for name in sorted(names):
             if name.startswith(".") or not name.endswith(SUFFIXES):
                 continue

@@ -122,7 +122,7 @@ class Session(LanguageServer):
         self.language: Language = "en"  # of findings and hover: as the editor's own
         self.compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compile")
         self.judge = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
-        self.roots: dict[Path, Path] = {}
+        self.roots: dict[Path, tuple[Path, bool]] = {}
 
     @property
     def units(self) -> Units:
@@ -137,9 +137,10 @@ class Session(LanguageServer):
         path = path_of(uri)
         if path is None:
             return
-        if path not in self.buffers:
-            self.roots.clear()
+        new = path not in self.buffers
         self.buffers[path] = Buffer(uri, path, text.encode("utf-8", "surrogatepass"), version)
+        if new:
+            self.settle()
         project = self.project_of(path)
         project.failures.pop(self.name_of(project, path), None)
         self.mark(project)
@@ -154,24 +155,40 @@ class Session(LanguageServer):
         if self.of(project):
             self.read_again(project)
             return
+        self.forget(project)
+
+    def forget(self, project: Project) -> None:
+        """Nothing of it is open any more."""
         self.projects.pop(project.root, None)
         for told in sorted(project.told):
             self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(told, []))
 
-    def project_of(self, path: Path) -> Project:
-        """The project of a file, read from disk when it is first seen."""
+    def settle(self) -> None:
+        """Files came and went, so texts may belong elsewhere now: projects that lost all of theirs are forgotten."""
+        self.roots.clear()
+        wanted = {self.root(buffer.path) for buffer in self.buffers.values()}
+        for project in list(self.projects.values()):
+            if (project.root, project.disk.deep) not in wanted:
+                self.forget(project)
+        for buffer in list(self.buffers.values()):
+            self.project_of(buffer.path)
+
+    def root(self, path: Path) -> tuple[Path, bool]:
+        """Where a file's project is, and whether it is all of the directory."""
         if path not in self.roots:
             self.roots[path] = root_of(path, list(self.buffers.values()))
-        root = self.roots[path]
+        return self.roots[path]
+
+    def project_of(self, path: Path) -> Project:
+        """The project of a file, read from disk when it is first seen."""
+        root, whole = self.root(path)
         if root not in self.projects:
-            disk = Disk(root)
-            project = self.projects[root] = Project(root, disk, a.Assist({}))
+            project = self.projects[root] = Project(root, Disk(root, whole), a.Assist({}))
             self.read_again(project)
         return self.projects[root]
 
     def read_again(self, project: Project) -> None:
         """Look at the disk."""
-        self.roots.clear()
         project.saved = project.disk.files()
         if project.disk.skipped:
             log.warning("%s: left out, too much or not readable: %s", project.root, ", ".join(project.disk.skipped[:5]))

@@ -361,3 +361,20 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     result = typer.testing.CliRunner().invoke(app, ["lsp"])
     assert result.exit_code == 64
     assert "einklang[lsp]" in result.output
+
+
+def test_a_project_begins_when_its_settings_are_written(session: Session, project: Path) -> None:
+    settings = project / "settings.promo"
+    settings.rename(project / "later.txt")
+
+    async def work(editor: Editor) -> None:
+        editor.open(RULE, RULES)
+        assert await editor.findings_of(RULE, 1)  # alone it knows nothing
+        (project / "later.txt").rename(settings)
+        event = lsp.FileEvent(editor.uri("settings.promo"), lsp.FileChangeType.Created)
+        editor.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([event]))
+        await editor.until(lambda: not editor.findings[editor.uri(RULE)].diagnostics)
+        editor.change(RULE, RULES.replace("pasta", "noodles"), 2)
+        assert [d.code for d in await editor.findings_of(RULE, 2)] == ["P1001"]
+
+    session.run(work, project)
