@@ -18,7 +18,7 @@ from dsl.names import DECLARES, USES, Index, Leaf, kinds, leaves
 from dsl.parse import parse
 from dsl.project import ENTITIES
 from dsl.snippets import Snippet
-from dsl.vocabulary import CLAUSES, DECLARATIONS, OPERATORS, REASONS, TYPES, Operator, Row
+from dsl.vocabulary import OPERATORS, REASONS, TYPES, Operator, Row, row_of
 from dsl.zones import known_zones
 from engine.money import EXPONENTS, ROUNDINGS
 
@@ -160,24 +160,15 @@ def _kind(attribute: ast.Attribute) -> str:
 
 
 def _keyword(place: Context, offer: Offer, start: int, end: int) -> Item:
-    begins = not offer.begun.strip()
+    begins = offer.begun.strip() in ("", "when")
     detail, doc = "", ""
-    row: Row | Operator | None
-    if begins and not place.openers:
-        row = _longest(DECLARATIONS, offer.text)
-    elif begins and place.declaration == "promotion":
-        row = _longest(CLAUSES, offer.text)
-    else:
-        row = OPERATORS.get(offer.text) or OPERATORS.get(f"{offer.text} … ago")
+    row: Row | Operator | None = OPERATORS.get(offer.text) or OPERATORS.get(f"{offer.text} … ago")
+    if begins:
+        found = row_of(place.declaration, offer.text)
+        row = found[1] if found else None
     if row:
         detail, doc = row.doc, f"{row.doc}\n\n```promo\n{row.example}\n```"
     return Item(offer.text, "keyword", start, end, offer.text, detail, doc, rank=3 if begins else 5)
-
-
-def _longest(rows: dict[str, Row], phrase: str) -> Row | None:
-    """The row of the longest key that begins this phrase."""
-    keys = [key for key in rows if phrase == key or phrase.startswith(key + " ")]
-    return rows[max(keys, key=len)] if keys else None
 
 
 # ---------------------------------------------------------------------------------------------------- names

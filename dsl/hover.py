@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Span, explanation
+from dsl.following import context
 from dsl.names import Index, Occurrence, Symbol
-from dsl.source import statement
-from dsl.vocabulary import CLAUSES, DECLARATIONS, OPERATORS, REASONS, TYPES
+from dsl.vocabulary import CLAUSES, OPERATORS, REASONS, TYPES, row_of
 from dsl.zones import known_zones, local_seconds, utc_seconds, zone
 
 _DAY = 86_400
@@ -274,15 +274,16 @@ def _word(masked: Sequence[str], file: str, line: int, column: int) -> Hover | N
             if written is not None and written.start() <= place < written.end():
                 best = (written.start(), written.end(), f"**{name}** {kind.doc}\n\n```promo\n{kind.example}\n```")
     if best is None:
-        first = statement(masked, line - 1)[0]
-        head = masked[first].strip()
-        rows = CLAUSES if masked[first][:1].isspace() else DECLARATIONS
-        keys = [key for key in rows if re.match(rf"{re.escape(key)}(?![\w-])", head)]
-        if not keys or not re.match(r"[a-z]", covered[place]):
+        place_in = context(masked, line - 1, place)
+        head = " ".join(part.strip() for part in masked[place_in.start : line])
+        found_row = row_of(place_in.declaration, head.removeprefix("when "))
+        if head.startswith("when ") and place < covered.index("when") + len("when"):
+            found_row = ("when", CLAUSES["when"])
+        if found_row is None or not re.match(r"[a-z]", covered[place]):
             return None
-        key = max(keys, key=len)
+        key, told = found_row
         start, end = _bounds(covered, place)
-        best = (start, end, f"**{key}** {rows[key].doc}\n\n```promo\n{rows[key].example}\n```")
+        best = (start, end, f"**{key}** {told.doc}\n\n```promo\n{told.example}\n```")
     return Hover(best[2], Span(file, line, best[0] + 1, line, best[1] + 1))
 
 

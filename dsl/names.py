@@ -352,7 +352,11 @@ class Index:
             o for o in self.files.get(file, ()) if o.span.line == line and o.span.column <= column <= o.span.end_column
         ]
         known = [o for o in touching if self.symbol(o) in self.declared]
-        return max(known or touching, key=lambda o: o.span.column, default=None)
+        found = max(known or touching, key=lambda o: o.span.column, default=None)
+        if found is not None and not known and found.symbol.kind == "event":  # the «customer» of «customer.tier»
+            behind = (o for o in self.files[file] if o.span.line == line and o.span.column == found.span.end_column + 1)
+            return next(behind, found)
+        return found
 
     def all(self, symbol: Symbol) -> list[Occurrence]:
         """Declarations first, then uses by file and line."""

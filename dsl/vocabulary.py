@@ -65,6 +65,105 @@ CLAUSES: dict[str, Row] = {
     "owner": Row("who answers for it", 'owner "Pricing"'),
 }
 
+# ---------------------------------------------------------------------------------------------------- other lines
+
+# By what they stand in: the beginning of a line, its meaning, an example that can be read. «condition» is every list of
+# conditions; «promotion» holds what CLAUSES does not have yet.
+LINES: dict[str, dict[str, Row]] = {
+    "settings": {
+        "currency": Row("the currencies; budgets are reported in the first", "currency EUR, CHF"),
+        "timezone": Row("whose days and hours are meant where a line says no other zone", "timezone Europe/Berlin"),
+        "languages": Row("in which every promotion needs a label", "languages de, en"),
+        "receipt width": Row("how many characters a label may have", "receipt width 38"),
+        "rounding": Row("how a half cent is rounded", "rounding half-up"),
+        "cash rounding": Row("what is paid in cash is a multiple of this", "cash rounding CHF 0.05"),
+        "prices": Row("whether prices include tax", "prices include tax"),
+        "points": Row("base points on what is paid", "points 1 per EUR 1.00"),
+    },
+    "schema": {
+        "attributes": Row(
+            "what is known of customers, articles, baskets, stores or deliveries", "attributes customer {"
+        ),
+        "event": Row("what customers do: its word for many and for one", "event orders, one order {"),
+        "consents": Row("what customers can consent to", "consents email, profiling"),
+        "channels": Row("where is sold", "channels stores, webshop"),
+        "services": Row("what a fee can be charged for", "services shipping, click-and-collect"),
+        "payments": Row("means of payment", "payments card, sepa"),
+    },
+    "condition": {
+        "in": Row("a member of this set", "in pasta"),
+        "not in": Row("not a member of this set", "not in pasta"),
+        "all of": Row("all of these lines hold", "all of {"),
+        "any of": Row("at least one of these lines holds", "any of {"),
+        "none of": Row("none of these lines holds", "none of {"),
+        "consent to": Row("the customer gave this consent", "consent to email"),
+        "at least": Row("so many events or more, in a window", "at least 3 orders in the last 12 months"),
+        "at most": Row("so many events or fewer, in a window", "at most 1 order this year"),
+        "exactly": Row("so many events, in a window", "exactly 1 order since 2026-01-01"),
+        "between": Row("from so many events to so many, both included", "between 2 and 5 orders this year"),
+        "no": Row("no such event in a window", "no orders in the last 3 days"),
+        "sum of": Row(
+            "the sum of an amount over events in a window",
+            "sum of orders.total in the last 12 months is at least EUR 300.00",
+        ),
+        "anniversary of": Row("a day of the year that comes round", "anniversary of customer.birthday is today"),
+        "similar to": Row("alike to the members of a segment", "similar to golden at least 80%"),
+        "this order": Row("the order at hand, counted in", "this order is the 1st"),
+        "basket is worth": Row("what the basket, or a set in it, costs", "basket is worth at least EUR 50.00"),
+        "basket has": Row("how many pieces, or how much, of a set the basket holds", "basket has at least 3 of pasta"),
+        "payment": Row("the means of payment, once it is chosen", "payment is one of card, sepa"),
+        "delivery": Row("the service that delivers, once it is chosen", "delivery is click-and-collect"),
+        "refresh": Row("how old facts of the customer may be at most", "refresh daily 03:00"),
+    },
+    "group": {
+        "gives": Row("discounts or benefits, never both", "gives discounts"),
+        "apply": Row("which of its promotions apply", "apply best per item"),
+        "prices": Row("counted from list prices, or from what earlier groups left", "prices original"),
+        "order": Row("its promotions' declared order, for ties and for «first»", "order first, second"),
+    },
+    "guard": {
+        "never discount": Row("no piece of it is made cheaper", "never discount tobacco"),
+        "never reward": Row("earns no points, brings no gift", "never reward tobacco"),
+        "never count": Row("does not count toward thresholds", "never count tobacco"),
+        "never ship free": Row("does not count toward free shipping", "never ship free boulders"),
+        "never price": Row("no piece falls below its floor", "never price pasta below item.floor"),
+        "because": Row("the law or contract that says so", 'because "TabStG § 26"'),
+    },
+    "codes": {
+        "code": Row("one code for all", 'code "SPRING"'),
+        "codes from": Row("codes from the first column of a file", 'codes from "codes.csv"'),
+        "each code once": Row("each can be used once", "each code once"),
+        "each code": Row("each can be used so often", "each code 3 times"),
+        "exact": Row("blanks and capital letters count", "exact"),
+    },
+    "promotion": {
+        "hint": Row("its text while something is missing, in a language", 'hint en "{missing} more, please"'),
+        "with reason": Row("reasons that a cashier must choose from", "with reason one of damaged, goodwill"),
+        "variants": Row("shares of the customers get different rewards", "variants by customer {"),
+        "variant": Row("a share of the customers, and its reward", "variant ten 90% get 10% off pasta"),
+        "control": Row("the share that gets nothing, to compare with", "control 10%"),
+        "exclusive": Row("no other price promotion in the basket beside it", "exclusive"),
+        "not with": Row("never in one basket with these", "not with first, second"),
+        "funded": Row("who pays for the saving", 'funded by supplier "Pastella"'),
+        "on return": Row("what is kept is priced again when some comes back", "on return reprice what is kept"),
+        "advertised": Row(
+            "advertised as a price reduction: the law asks for the lowest price of 30 days",
+            "advertised as price reduction",
+        ),
+        "from": Row("a tier: from so many, so much, or such a spend on", "from 6 get 5% off"),
+    },
+    "test": {
+        "at": Row("the moment of the basket", "at 2026-09-12 12:00"),
+        "sold in": Row("the channel", "sold in stores"),
+        "given": Row(
+            "a fact of customer, delivery, payment or store, or what happened before", "given customer.tier is gold"
+        ),
+        "buys": Row("what is in the basket", "buys 3 x penne"),
+        "picks": Row("the gift that the customer chooses", "picks 1 x bag as gift of gift-bag"),
+        "expect": Row("what must come of it", "expect first saves EUR 1.00"),
+    },
+}
+
 # ---------------------------------------------------------------------------------------------------- attribute types
 
 
@@ -252,3 +351,13 @@ EXPECTED: dict[str, tuple[str | Phrase, ...]] = {
     "STRING": (say('a text like "Pasta"'),),
     "_NL": (say("the end of the line"),),
 }
+
+
+def row_of(within: str, line: str) -> tuple[str, Row] | None:
+    """The row of the longest beginning of a line, with that beginning. `within`: the keyword of the declaration."""
+    conditions = within in ("products", "places", "segment", "promotion")
+    rows = {**(LINES["condition"] if conditions else {}), **LINES.get(within, {})}
+    rows |= CLAUSES if within == "promotion" else {} if within else DECLARATIONS
+    words = " ".join(line.split()) + " "
+    keys = [key for key in rows if words.startswith(key + " ")]
+    return (key := max(keys, key=len), rows[key]) if keys else None

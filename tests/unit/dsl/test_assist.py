@@ -279,6 +279,10 @@ def told(file: str, line_with: str, word: str, offset: int = 0) -> str:
         ("base.promo", 'under "Food', "under", ["the path and all below it"]),
         ("base.promo", "birthday: date", "date", ["a day"]),
         ("rules.promo", "promotion first", "promotion", ["who gets what"]),
+        ("base.promo", "gives discounts", "gives", ["discounts or benefits, never both"]),
+        ("base.promo", "customer.tier is gold", "customer", ["one of none, silver, gold"]),
+        ("rules.promo", "buys 1 x penne", "buys", ["what is in the basket"]),
+        ("base.promo", "currency EUR", "currency", ["budgets are reported in the first"]),
         (
             "rules.promo",
             "until 2026-10-31",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dsl.vocabulary import CLAUSES, OPERATORS, REASONS, RESERVED, REWARDS, TYPES
+from dsl.following import Context, offers
+from dsl.parse import parse
+from dsl.vocabulary import CLAUSES, LINES, OPERATORS, REASONS, RESERVED, REWARDS, TYPES, row_of
 from tests.unit.dsl.frame import compile_framed
 
 MORE = """\
@@ -94,3 +96,52 @@ def test_reserved_names_are_refused(noun):
 
 def test_reasons_are_the_engines():
     assert REASONS["code-missing"].name == "CODE_MISSING" and len(REASONS) == 21
+
+
+IN = {
+    "condition": "segment x {",
+    "variant": "promotion x {\n  variants by customer {",
+    "control": "promotion x {\n  variants by customer {",
+    "from": "promotion x {\n  get by quantity of pasta {",
+    "basket": "promotion x {\n  when any of {",
+    "payment": "promotion x {\n  when any of {",
+    "delivery": "promotion x {\n  when any of {",
+    "test": 'test "x" {',
+    "settings": "settings {",
+    "schema": "schema {",
+}
+INNER = {
+    "all of {": "in pasta",
+    "any of {": "in pasta",
+    "none of {": "in pasta",
+    "attributes customer {": "a: text",
+    "event orders, one order {": "a: text",
+    "variants by customer {": "control 10%",
+}
+
+
+@pytest.mark.parametrize(("within", "line"), [(within, line) for within, rows in LINES.items() for line in rows])
+def test_examples_of_other_lines_can_be_read(within, line):
+    example = LINES[within][line].example
+    assert example.startswith(line)
+    head = IN.get(line.split()[0], IN.get(within, f"{within} x {{"))
+    inner = f"\n{INNER[example]}\n}}" if example in INNER else ""
+    text = f"{head}\n{example}{inner}\n" + "}\n" * head.count("{")
+    assert not parse("x.promo", text.encode()).findings, text
+
+
+@pytest.mark.parametrize("block", ["settings", "schema", "products x", "places x", "segment x", "group x", "guard x"])
+def test_every_line_has_a_row(block):
+    check_rows(block)
+
+
+@pytest.mark.parametrize("block", ["codes x", "promotion x", 'test "x"'])
+def test_every_clause_has_a_row(block):
+    check_rows(block)
+
+
+def check_rows(block: str) -> None:
+    words = {offer.text for offer in offers(Context((block + " {",), "", 0, 0)) if offer.text} - {"basket"}
+    keyword = block.split(maxsplit=1)[0]
+    assert words
+    assert not {word for word in words if row_of(keyword, word) is None}
