@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dsl.analysis import values
+from dsl.analysis.past import excluded
 from dsl.analysis.ruleset import Rules
 from dsl.analysis.values import TODAY, Impossible, Undecided, Value, Wanted
 from engine import program as p
@@ -42,7 +43,7 @@ _OPPOSITE = {
 
 _UNDERSTOOD: Final = frozenset(
     "compare compare-money one-of known under starts-with has age member consent all any none "
-    "worth count measured".split()
+    "worth count measured happened sum-of".split()
 )
 
 Pair = tuple[p.Condition, Want]
@@ -229,6 +230,14 @@ class _Search:
                 self._member(condition, want, inside, agenda, choices, literals)
             case p.Worth() | p.Count() | p.Measured():
                 self._basket(condition, want, choices, literals)
+            case p.Happened():
+                self._happened(condition, want, literals)
+            case p.SumOf():
+                literals.more = True  # no events are made up
+                if want is Want.TRUE:
+                    key = f"{condition.attribute} of {condition.events!r} in {condition.window!r}"
+                    wanted_sums = [Wanted(comparison, holds=True, unknown_too=False) for comparison in condition.holds]
+                    literals.facts.setdefault(key, []).extend(wanted_sums)
             case p.Consent():
                 literals.consents.append((condition.name, want))
             case (
@@ -271,6 +280,16 @@ class _Search:
             return
         parts = [(line.condition, want, inside + 1) for line in made.lines]
         _spread(parts, want in (Want.TRUE, Want.NOT_FALSE), agenda, choices)
+
+    def _happened(self, condition: p.Happened, want: Want, literals: _Literals) -> None:
+        """So many events, or so few; no events are made up."""
+        literals.more = True
+        if want is Want.TRUE:
+            literals.past.append(condition)
+        elif want is Want.FALSE and (condition.low is None) != (condition.high is None):
+            low = None if condition.high is None else condition.high + 1
+            high = None if condition.low is None else condition.low - 1
+            literals.past.append(condition.model_copy(update={"low": low, "high": high}))
 
     def _basket(
         self,
@@ -320,6 +339,11 @@ class _Search:
         if literals.impossible:
             raise Impossible
         self._amounts((*self.amounts, *literals.amounts))
+        for few in literals.past:
+            if few.high is not None and (
+                few.high < 0 or any(excluded(m, few, self.worlds.subset) for m in literals.past)
+            ):
+                raise Impossible
         consents = self._consents(literals.consents)
         facts: dict[str, Value] = {}
         undecided = literals.more
@@ -343,6 +367,8 @@ class _Search:
 
     def _value(self, attribute: str, wanted: Sequence[Wanted]) -> Value:
         kind = self.rules.attributes[attribute].type if attribute in self.rules.attributes else _type_of(attribute)
+        if " of " in attribute:  # a sum over events
+            kind = p.Type.MONEY if isinstance(wanted[0].leaf, p.CompareMoney) else p.Type.NUMBER
         known = values.knowledge(wanted, self.worlds.always_known(attribute))
         if known is not True:
             return None
@@ -407,6 +433,7 @@ class _Literals:
     consents: list[tuple[str, Want]] = field(default_factory=list)
     amounts: list[Amount] = field(default_factory=list)
     members: dict[tuple[str, str], set[Want]] = field(default_factory=dict)
+    past: list[p.Happened] = field(default_factory=list)
     impossible: bool = False
     more: bool = False  # something that is not understood here
 
@@ -417,6 +444,7 @@ class _Literals:
             list(self.consents),
             list(self.amounts),
             {key: set(said) for key, said in self.members.items()},
+            list(self.past),
             self.impossible,
             self.more,
         )

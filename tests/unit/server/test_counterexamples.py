@@ -15,6 +15,7 @@ from server.counterexamples import decided, write
 from server.requests import message_of
 from tests.generators import request, ruleset
 from tests.oracle.decide import decide as oracle
+from tests.reproduce import engine_of
 from tests.unit.dsl.frame import framed
 from tests.unit.dsl.test_analysis import CATALOGUE, STORES, WITH, promotion
 
@@ -73,6 +74,14 @@ def test_a_finding_is_shown_by_a_basket(text, code, reason):
     compilation, shown = confirmed(text)
     assert code in {finding.code for finding in compilation.diagnostics}
     assert [(one.example.code, one.reason) for one in shown if one.example.code == code] == [(code, reason)]
+
+
+def test_the_engine_shows_the_same():
+    text = promotion("for gold-members", "when payment is card") + BEST + OVER
+    compilation = check_project(framed(text, TABLES), examples=True)
+    _, decide = engine_of(compilation.programs)
+    shown = list(decided(compilation, decide))
+    assert [(one.example.code, one.example.promotion) for one in shown] == [("P6001", "offer"), ("P6002", "over")]
 
 
 def test_the_files_read_back(tmp_path):
