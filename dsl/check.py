@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dsl import ast, limits
 from dsl.check_conditions import Conditions, depends_on
 from dsl.check_promotions import Promotions
+from dsl.check_tables import Tables
 from dsl.check_tests import Tests
-from dsl.data import Unreadable, misfit
 from dsl.diagnostics import Diagnostic, found
 from dsl.findings import Findings
 from dsl.phrases import say
-from dsl.project import Project, table_columns, where
-from dsl.wrong_forms import did_you_mean
-from dsl.zones import known_zones
+from dsl.project import Project, where
+from dsl.values import money
+from dsl.vocabulary import TYPES
 
 BENEFIT_MODES = ("all", "first", "at-most")
 GROUP_LINES = {"gives": "gives discounts", "apply": "apply best", "prices": "prices original"}
@@ -33,10 +33,11 @@ def check(project: Project) -> list[Diagnostic]:
         for node in table.values():
             findings.of(conditions.declaration, node)
     _circles(findings)
+    _settings(findings)
     _groups(findings)
-    _guards(findings)
+    _guards(findings, conditions)
     _codes(findings)
-    _sources(findings)
+    Tables(findings).check()
     Promotions(findings, conditions).check()
     Tests(findings).check()
     return findings.all()
@@ -128,6 +129,29 @@ def _drop_leaves(remaining: dict[str, set[str]]) -> None:
                 leaves.append(user)
 
 
+# ---------------------------------------------------------------------------------------------------- settings
+
+
+def _settings(findings: Findings) -> None:
+    currencies = findings.project.settings.currencies
+    for line in findings.project.settings_lines:
+        if isinstance(line, ast.Setting):
+            continue
+        amount = line.to if isinstance(line, ast.CashRounding) else line.per
+        converted = money(amount, currencies, scale="minor")
+        if isinstance(converted, Diagnostic):
+            findings.add(converted)
+        elif any(part.value == 0 for part in converted):
+            findings.add(found("P2007", amount.span, what=say("The amount"), least=say("the smallest coin")))
+        elif isinstance(line, ast.BasePoints):
+            if line.points < 1:
+                findings.add(found("P2007", line.span, what=say("The number of points"), least=1))
+            missing = [code for code in currencies if code not in {code for code, _, _ in amount.parts}]
+            if missing:
+                write = "points " + str(line.points) + " per " + " or ".join(f"{code} ..." for code in currencies)
+                findings.add(found("P3043", amount.span, name=missing[0], write=write))
+
+
 # ---------------------------------------------------------------------------------------------------- groups, guards
 
 
@@ -174,23 +198,40 @@ def _group(findings: Findings, group: ast.Group) -> None:
     findings.twice(order.names if order else ())
 
 
-def _guards(findings: Findings) -> None:
+def _guards(findings: Findings, conditions: Conditions) -> None:
     for guard in findings.project.guards.values():
-        for never in guard.nevers:
-            for name in never.names:
-                if name.text not in findings.project.products:
-                    findings.unknown("P1001", name, findings.project.products, "products")
+        for names in (*(never.names for never in guard.nevers), *(floor.names for floor in guard.floors)):
+            for name in names:
+                conditions.products(name)
+            findings.twice(names)
+        for floor in guard.floors:
+            _floor(findings, conditions, floor)
         if not guard.nevers and not guard.floors and not guard.broken:
             findings.add(found("P0207", guard.span))
 
 
-# ---------------------------------------------------------------------------------------------------- codes, tables
+def _floor(findings: Findings, conditions: Conditions, floor: ast.Floor) -> None:
+    """An amount that articles have."""
+    subject = floor.subject
+    if not conditions.in_scope(subject, "guard"):
+        return
+    info = conditions.attribute(subject)
+    if info is None or info.kind == "money":
+        return
+    amounts = [a.path for a in findings.project.attributes.values() if (a.entity, a.kind) == ("item", "money")]
+    can = say("amounts of articles: {words}", words=tuple(sorted(amounts))) if amounts else say("a floor is an amount")
+    findings.add(found("P2001", subject.span, name=info.name, type=TYPES[info.kind].noun, op="below", can=can))
+
+
+# ---------------------------------------------------------------------------------------------------- codes
 
 
 def _codes(findings: Findings) -> None:
     project = findings.project
     for codes in project.codes.values():
         uses = [line for line in codes.lines if line.kind == "uses"]
+        for line in [line for line in codes.lines if line.kind == "exact"][1:]:
+            findings.add(found("P2010", line.span, name="exact"))
         for line in uses[1:]:
             findings.add(found("P2010", line.span, name="each code"))
         for line in uses:
@@ -207,65 +248,3 @@ def _codes(findings: Findings) -> None:
                 holds = holds or entries is None or bool(entries)
         if not holds and not codes.broken:
             findings.add(found("P3022", codes.name.span))
-
-
-def _sources(findings: Findings) -> None:
-    project = findings.project
-    tables = _Tables(findings)
-    if project.catalogue is not None:
-        findings.of(tables.catalogue, project.catalogue)
-    if project.stores is not None:
-        findings.of(tables.stores, project.stores)
-
-
-class _Tables:
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
-
-    def catalogue(self, source: ast.Source) -> None:
-        _table(self.findings, source, ("sku", "article"), "item")
-
-    def stores(self, source: ast.Source) -> None:
-        _table(self.findings, source, ("id", "store"), "store")
-
-
-def _table(findings: Findings, source: ast.Source, ids: tuple[str, ...], entity: str) -> None:
-    path = source.path
-    table = findings.project.table(path.text)
-    if table is None:
-        findings.no_file(path)
-        return
-    if isinstance(table, Unreadable):
-        findings.add(found("P1018", path.span, name=path.text, why=table.why))
-        return
-    key = next((name for name in ids if name in table.columns), None)
-    if key is None:
-        named = tuple(f"«{name[:40]}»" for name in list(table.columns)[:6])
-        hint = say(
-            "Its first line names the columns, one of them «{name}»; here they are {names}.", name=ids[0], names=named
-        )
-        why = say("it has no column «{name}»", name=ids[0])
-        findings.add(found("P1018", path.span, name=path.text, why=why, hint=hint))
-        return
-    seen: dict[str, int] = {}
-    for row, cell in enumerate(table.columns[key]):
-        if cell is None:
-            findings.add(misfit(table, row, key, "", say("it is empty")))
-            break
-        if len(cell) > 256:
-            findings.add(misfit(table, row, key, cell, say("it is longer than {most} characters", most=256)))
-            break
-        if cell in seen:
-            line = table.lines[seen[cell]]
-            findings.add(misfit(table, row, key, cell, say("line {line} has it too", line=line)))
-            break
-        seen[cell] = row
-    for row, cell in enumerate(table.columns.get("time-zone", ()) if entity == "store" else ()):
-        if cell is not None and cell not in known_zones():
-            guess = did_you_mean(cell, known_zones())
-            why = say("there is no such time zone")
-            if guess:
-                why = say("there is no such time zone, did you mean {name}", name=guess)
-            findings.add(misfit(table, row, "time-zone", cell, why))
-            break
-    findings.extend(findings.project.recall(table_columns, source)[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsl import ast
+from dsl.check_history import History
 from dsl.clauses import headings
 from dsl.diagnostics import Diagnostic, found
 from dsl.findings import Findings
@@ -21,12 +22,14 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "places": ("store",),
     "segment": ("customer",),
     "when": ("basket", "delivery", "payment", "store", "customer"),
+    "guard": ("item",),
 }
 _NOUN = {
     "products": say("product set"),
     "places": say("set of places"),
     "segment": say("segment"),
     "when": say("promotion's «when»"),
+    "guard": say("guard"),
 }
 _INSTEAD = {
     ("segment", "basket"): say("ask it in «when» of the promotion"),
@@ -41,6 +44,8 @@ def depends_on(node: ast.SetDecl) -> Iterator[ast.Name]:
     for line in flat(node.lines):
         if isinstance(line.condition, ast.In):
             yield line.condition.name
+        elif isinstance(line.condition, ast.SimilarTo):
+            yield line.condition.segment
 
 
 def flat(lines: tuple[ast.Line, ...]) -> Iterator[ast.Line]:
@@ -57,12 +62,18 @@ class Conditions:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.project = findings.project
+        self.history = History(self)
 
     def declaration(self, node: ast.SetDecl) -> None:
         """A set, places, a segment."""
         for line in node.lines:
             self.condition(line.condition, line, node.kind)
-        if node.kind == "segment" and not node.broken:
+        self.history.refresh(node, (line.condition for line in flat(node.lines)))
+        if node.broken:
+            return
+        if not node.lines:
+            self.findings.add(found("P0207", node.span))
+        if node.kind == "segment":
             self.consent(node.lines)
 
     def condition(self, condition: ast.Condition, line: ast.Line, scope: str) -> None:
@@ -86,6 +97,8 @@ class Conditions:
                 self.basket_has(condition)
             case ast.BasketWorth():
                 self.basket_worth(condition)
+            case ast.Happened() | ast.SumOf() | ast.NthOrder() | ast.Anniversary() | ast.SimilarTo():
+                self.history.condition(condition, line, scope)
 
     def wrong_scope(self, line: ast.Line, scope: str, other: Phrase, entity: str) -> None:
         """A question that cannot be asked here."""
@@ -132,6 +145,8 @@ class Conditions:
         """An amount or two."""
         if condition.of is not None:
             self.products(condition.of)
+            if condition.fees:
+                self.findings.add(found("P3033", condition.span))
         currencies = self.project.settings.currencies
         amounts = []
         for bound in (condition.low, condition.high):
@@ -157,7 +172,9 @@ class Conditions:
         if info is not None:
             return info
         findings = self.findings
-        if subject.entity not in ENTITIES:
+        if subject.entity in self.project.event_words:
+            findings.add(found("P3044", subject.span, name=subject.path))
+        elif subject.entity not in ENTITIES:
             guess = did_you_mean(subject.entity, ENTITIES)
             fix = f"{guess}.{subject.name}" if guess else None
             findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did(guess), fix=fix)
@@ -185,17 +202,26 @@ class Conditions:
     def compare(self, node: ast.Compare, scope: str) -> None:
         """An attribute, an operator, values."""
         subject = node.subject
-        if subject.entity in (*ENTITIES, "payment") and subject.entity not in SCOPES[scope]:
-            other = subject.path
-            advice = _INSTEAD.get((scope, subject.entity))
-            self.findings.add(found("P3012", subject.span, what=_NOUN[scope], other=other, advice=advice))
+        if not self.in_scope(subject, scope):
             return
         if not subject.name:
             self.chosen(node)
             return
         info = self.attribute(subject)
-        if info is None:
-            return
+        if info is not None:
+            self.typed(node, info)
+
+    def in_scope(self, subject: ast.Subject, scope: str) -> bool:
+        """May it be asked here?"""
+        if subject.entity not in (*ENTITIES, "payment") or subject.entity in SCOPES[scope]:
+            return True
+        other = subject.path
+        advice = _INSTEAD.get((scope, subject.entity))
+        self.findings.add(found("P3012", subject.span, what=_NOUN[scope], other=other, advice=advice))
+        return False
+
+    def typed(self, node: ast.Compare, info: AttributeInfo) -> None:
+        """An operator and values that fit the attribute."""
         if self.not_known(node):
             return
         operator = OPERATORS[node.op]
@@ -326,11 +352,23 @@ class Conditions:
         if any(isinstance(line.condition, ast.Consent) and line.condition.name.text == "profiling" for line in lines):
             return
         for line in flat(lines):
-            if not isinstance(line.condition, ast.Compare):
-                continue
-            info = self.project.attributes.get(line.condition.subject.path)
-            asks = line.condition.op not in ("is known", "is unknown")  # whether it was told is nobody's profile
-            if asks and info is not None and (info.personal or info.predicted):
-                why = say("personal") if info.personal else say("predicted by a model")
-                self.findings.add(found("P4010", line.condition.subject.span, name=info.name, why=why))
-                return
+            for info, asked in self.profiled(line.condition):
+                if info is None:
+                    why = say("a model's guess")
+                    self.findings.add(found("P4010", asked.span, name="similar to", why=why))
+                    return
+                if info.personal or info.predicted:
+                    why = say("personal") if info.personal else say("predicted by a model")
+                    self.findings.add(found("P4010", asked.span, name=info.name, why=why))
+                    return
+
+    def profiled(self, node: ast.Condition) -> Iterator[tuple[AttributeInfo | None, ast.Subject | ast.SimilarTo]]:
+        """What a condition asks of a person; None: a model's guess of its own."""
+        if not isinstance(node, ast.Compare):
+            for info, asked in self.history.profiles(node):
+                if info is not None or isinstance(asked, ast.SimilarTo):
+                    yield info, asked
+            return
+        known = self.project.attributes.get(node.subject.path)
+        if known is not None and node.op not in ("is known", "is unknown"):  # whether it was told is nobody's profile
+            yield known, node.subject

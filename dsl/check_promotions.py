@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Unpack
 
 from dsl import ast
 from dsl.check_conditions import Conditions
+from dsl.check_rewards import Rewards, is_benefit
+from dsl.check_terms import Terms
+from dsl.check_texts import Texts
 from dsl.clauses import clauses, first, limit_key
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.findings import Findings
-from dsl.phrases import guessed, listed, say
+from dsl.phrases import guessed, say
 from dsl.project import where
+from dsl.spelling import number
 from dsl.values import basis_points, money
 from dsl.wrong_forms import near_zone
 from dsl.zones import known_zones
@@ -27,6 +33,12 @@ SINGLE: dict[type, str] = {
     ast.InGroup: "group",
     ast.Except: "except",
     ast.Owner: "owner",
+    ast.WithReason: "with reason",
+    ast.Exclusive: "exclusive",
+    ast.NotWith: "not with",
+    ast.Advertised: "advertised",
+    ast.Funded: "funded",
+    ast.OnReturn: "on return",
 }
 NEEDED = {
     "runs": "runs from 2026-09-01 until 2026-09-30",
@@ -38,22 +50,20 @@ NEEDED = {
 _WHICH = {"cheapest": say("cheapest"), "dearest": say("dearest")}
 _MEASURES = {"uses": say("uses"), "baskets": say("baskets"), "saving": say("saving")}
 PER_ITEM = ("best-per-item", "first-per-item")
-BENEFITS = (
-    ast.FreeService,
-    ast.OffFee,
-    ast.FeePrice,
-    ast.Gift,
-    ast.TimesPoints,
-    ast.FixedPoints,
-    ast.NextCode,
-)
+_DECIMALS = say("with at most 3 decimals")
 
 
-def is_benefit(reward: ast.Reward) -> bool:
-    """A benefit is granted beside prices; tiers are what their tiers are."""
-    if isinstance(reward, ast.Tiers):
-        return any(isinstance(tier.reward, BENEFITS) for tier in reward.tiers)
-    return isinstance(reward, BENEFITS)
+def _per_piece(reward: ast.Reward) -> bool:
+    """Is it said of single pieces of those bought?"""
+    match reward:
+        case ast.Pick() | ast.Ladder():
+            return True
+        case ast.AmountOff(target=ast.Target(kind="them")):
+            return not reward.together
+        case ast.FixedPrice(target=ast.Target(kind="them")):
+            return not reward.per
+        case _:
+            return False
 
 
 class Promotions:
@@ -63,6 +73,9 @@ class Promotions:
         self.findings = findings
         self.project = findings.project
         self.conditions = conditions
+        self.rewards = Rewards(self)
+        self.terms = Terms(self)
+        self.texts = Texts(self)
 
     def check(self) -> None:
         """All of them."""
@@ -103,11 +116,22 @@ class Promotions:
         if not node.broken:
             self.conditions.consent(tuple(clause.line for clause in clauses(node, ast.When)))
         group = self.group(node)
-        get = first(node, ast.Get)
-        if get is not None:
-            self.reward(node, get, first(node, ast.Buy), group)
+        buy = first(node, ast.Buy)
+        for get in self.gets(node):
+            self.reward(node, get, buy, group)
         self.same_limits(node)
-        self.texts(node)
+        self.terms.promotion(node, group)
+        self.texts.promotion(node)
+
+    def gets(self, node: ast.Promotion) -> Iterator[ast.Get]:
+        """The reward, or those of the variants."""
+        get = next((clause for clause in node.clauses if isinstance(clause, ast.Get | ast.Variants)), None)
+        if isinstance(get, ast.Get):
+            yield get
+        elif get is not None:
+            for arm in get.arms:
+                if arm.reward is not None:
+                    yield ast.Get(arm.reward, arm.text, arm.span)
 
     def once_each(self, node: ast.Promotion) -> None:
         """Each clause at most once, and those that every promotion needs."""
@@ -136,6 +160,8 @@ class Promotions:
         if clause.zone and clause.zone.text != "store-time" and clause.zone.text not in known_zones():
             name, guess = clause.zone.text, near_zone(clause.zone.text)
             self.findings.once("P1020", name, clause.zone.span, name=name, guess=guessed(guess), fix=guess)
+        if clause.zone and clause.zone.text == "store-time" and self.project.stores is None:
+            self.needs(clause.zone.span, "store-time", 'stores from "data/stores.csv"')
         if clause.until is None:
             return
         begins = (clause.start.date.value, clause.start.time.seconds if clause.start.time else 0)
@@ -146,8 +172,16 @@ class Promotions:
         elif until.time and until.time.seconds == 23 * 3600 + 59 * 60:
             self.report("P3015", until.time.span)
 
+    def needs(self, span: Span, word: str, write: str) -> None:
+        """A word that only a table gives a meaning."""
+        what = say("a table of holidays") if word == "holidays" else say("a table of stores with their time zones")
+        self.findings.once("P3024", word, span, word=word, what=what, write=write)
+
     def only_on(self, clause: ast.OnlyOn) -> None:
         """Slots that are not empty."""
+        holidays = next((slot for slot in clause.slots if ast.HOLIDAY in slot.days | slot.but_not), None)
+        if holidays is not None and not any(source.kind == "holidays" for source in self.project.sources):
+            self.needs(holidays.span, "holidays", 'holidays from "data/holidays.csv"')
         for slot in clause.slots:
             if not slot.days - slot.but_not:
                 self.report(
@@ -188,9 +222,12 @@ class Promotions:
 
     def buy(self, clause: ast.Buy) -> None:
         """At least one, of a set."""
+        self.findings.twice(need.of for need in clause.needs)
         for need in clause.needs:
             self.conditions.products(need.of)
-            if need.measure is None and need.count < 1:
+            if need.measure is not None:
+                self.measure(need.measure)
+            elif need.count < 1:
                 self.report("P2007", clause.span, what=say("The number of pieces"), least=1)
 
     # ------------------------------------------------------------------------------------------------ reward and group
@@ -234,9 +271,11 @@ class Promotions:
             case ast.FreeService():
                 if reward.service.text not in self.project.services:
                     self.findings.unknown("P1010", reward.service, self.project.services, "schema")
-                    return
-                if buy is not None:
-                    self.report("P3014", get.span, count=buy.count, set=buy.of.text)
+                self.rewards.of_the_basket(get, buy)
+            case _:
+                self.rewards.reward(node, get, buy, bought=bought)
+        if buy is not None:
+            self.of_pieces(reward, get, buy)
         if group is not None:
             self.fits(node, reward, get, group, bought)
 
@@ -245,6 +284,26 @@ class Promotions:
         result = basis_points(percent)
         if isinstance(result, Diagnostic):
             self.findings.add(result)
+
+    def measure(self, measure: ast.Measure) -> None:
+        """More than nothing, of whole thousandths."""
+        if measure.value <= 0 or (measure.value * 1000) % 1:
+            self.report("P2007", measure.span, what=say("A measure"), least=Decimal("0.001"), advice=_DECIMALS)
+
+    def same_kind(self, one: str, other: str, span: Span) -> None:
+        """Two units of weight, of volume or of length, if both are said."""
+        if one in UNITS and other in UNITS and UNITS[one][0] != UNITS[other][0]:
+            self.report("P2020", span, word=one, other=other)
+
+    def of_pieces(self, reward: ast.Reward, get: ast.Get, buy: ast.Buy) -> None:
+        """What is said of pieces is no reward of a weight; shares of a price need one set."""
+        measured = next((need.measure for need in buy.needs if need.measure is not None), None)
+        if measured is not None and _per_piece(reward):
+            self.report("P3027", get.span, other=f"{number(measured.value)} {measured.unit}")
+        per = reward.per if isinstance(reward, ast.FixedPrice | ast.AmountOffMeasure) else ""
+        self.same_kind(measured.unit if measured else "", per, get.span)
+        if isinstance(reward, ast.PriceTogether) and reward.singles and (len(buy.needs) > 1 or measured is not None):
+            self.report("P3028", get.span)
 
     def amount(self, amount: ast.Money, *, fine: bool = False, free: bool = False) -> None:
         """In the project's currencies, in whole minor units or finer, more than nothing unless `free`."""
@@ -319,16 +378,24 @@ class Promotions:
             place = where(group.span, get.span)
             self.report("P3004", get.span, group=group.name.text, gives=gives, other=other, advice=advice, where=place)
             return
-        if words.get("apply") not in PER_ITEM or not isinstance(reward, ast.PercentOff | ast.AmountOff):
+        if words.get("apply") not in PER_ITEM:
             return
-        if not reward.together:
-            return
-        if reward.target.kind == "them" and bought:
-            return
-        off = get.text.partition(" off ")[0]
-        name = reward.target.name.text if reward.target.name else "..."
-        each = " each" if isinstance(reward, ast.AmountOff) else ""
-        self.report("P3005", get.span, group=group.name.text, write=f"{off} off {name}{each}")
+        if isinstance(reward, ast.Tiers):
+            for tier in reward.tiers:
+                if isinstance(tier.reward, ast.AmountOff) and tier.reward.together:
+                    write = tier.text.removesuffix(" together") + " each"
+                    self.report("P3005", tier.span, group=group.name.text, write=write)
+        elif isinstance(reward, ast.BasketPrice):
+            price = get.text.partition(" for ")[2]
+            self.report("P3005", get.span, group=group.name.text, write=f"get ... for {price} each")
+        elif isinstance(reward, ast.PercentOff | ast.AmountOff):
+            shared = reward.together or (isinstance(reward, ast.AmountOff) and reward.per_article)
+            if not shared or (reward.target.kind == "them" and bought):
+                return
+            off = get.text.partition(" off ")[0]
+            name = reward.target.name.text if reward.target.name else "..."
+            each = " each" if isinstance(reward, ast.AmountOff) else ""
+            self.report("P3005", get.span, group=group.name.text, write=f"{off} off {name}{each}")
 
     # ------------------------------------------------------------------------------------------------ limits and texts
 
@@ -364,25 +431,3 @@ class Promotions:
                 what = say("{measure} per {scope}", measure=_MEASURES[clause.measure], scope=clause.scope)
                 self.report("P3020", clause.span, what=what, line=seen[key].span.line)
             seen.setdefault(key, clause)
-
-    def texts(self, node: ast.Promotion) -> None:
-        """A label for each language of the settings, none too wide for the receipt."""
-        settings = self.project.settings
-        seen: set[tuple[str, str]] = set()
-        for clause in clauses(node, ast.Label):
-            key = (clause.kind, clause.language.text)
-            if key in seen:
-                self.report("P5003", clause.language.span, name=node.name.text, language=clause.language.text)
-            seen.add(key)
-            size = len(clause.text.text)
-            if clause.kind == "label" and settings.width is not None and size > settings.width:
-                span = clause.text.span
-                cut = Span(span.file, span.line, span.column + 1 + settings.width, span.end_line, span.end_column - 1)
-                self.report("P5001", cut, size=size, most=settings.width)
-        missing = [language for language in settings.languages if ("label", language) not in seen]
-        if missing and not node.broken:
-            write = f'label {missing[0]} "..."'
-            known = listed(settings.languages)
-            self.report(
-                "P5002", node.name.span, name=node.name.text, languages=tuple(missing), write=write, known=known
-            )

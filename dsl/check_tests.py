@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Unpack
 
 from dsl import ast
+from dsl.check_givens import Givens
 from dsl.clauses import article_of, clauses, counts, currency_of, lines_of, price_of
 from dsl.data import Table
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
@@ -26,6 +27,7 @@ class Tests:
         self.findings = findings
         self.project = findings.project
         self.articles: frozenset[str | None] | None = None  # of the catalogue
+        self.givens = Givens(self)
 
     def check(self) -> None:
         """All of them."""
@@ -108,6 +110,7 @@ class Tests:
             if channel.name.text not in self.project.channels:
                 self.findings.unknown("P1008", channel.name, self.project.channels, "schema")
         self.facts(node)
+        self.givens.test(node)
         for line in node.lines:
             match line:
                 case ast.Given():

@@ -86,8 +86,8 @@ def _read(files: Mapping[str, bytes], memory: Memory | None) -> tuple[Project, t
     if any(not file.text and file.findings for file in parsed):
         project.incomplete.add("file")
     project.noted()
-    findings = [*findings, *check(project), *refused(project)]
-    diagnostics = in_order([finding for file in parsed for finding in file.findings] + findings)
+    findings = [*(finding for file in parsed for finding in file.findings), *findings, *check(project)]
+    diagnostics = in_order([*findings, *refused(project, findings)])
     sources = {
         name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)
     }

@@ -125,7 +125,7 @@ class Gaps(TypedDict, total=False):
     others: Phrase | None  # how many other lines have the same cause
     row: int
     set: str
-    size: int
+    size: int | Decimal
     type: Phrase
     value: str
     what: Phrase
@@ -184,6 +184,7 @@ TABLE: dict[str, Text] = {
     "P0110": _error("A percentage is a number and the sign %.", "write {write}"),
     "P0111": _error("Several values are «{word}».", "write:   {write}"),
     "P0112": _error("Days are Mon, Tue, Wed, Thu, Fri, Sat, Sun; several in a row are «Mon to Fri».", "write {write}"),
+    "P0113": _error("Placeholders stand between braces, like {{saved}}.", "{advice}"),
     # ---- lines, words and braces
     "P0201": _error("«{word}» is not {what} line.{did}", "{advice}", "{known}"),
     "P0202": _error("«{word}» does not fit here.{did}", "{advice}", "{known}"),
@@ -257,6 +258,14 @@ TABLE: dict[str, Text] = {
     "P1020": _error("There is no time zone «{name}».", "{guess}", "{others}"),
     "P1021": _error("A project has one «{word}».", "the first is {where}", "{hint}"),
     "P1022": _error("There is no type «{name}».{did}", "known: {known}"),
+    "P1023": _error("There is no event «{name}».", "{guess}", "{others}"),
+    "P1024": _error("There is no price list «{name}».", "{guess}", "{others}"),
+    "P1025": _error("There is no variant «{name}».", "{guess}", "{others}"),
+    "P1026": _error(
+        "«{name}» is no placeholder.", "{guess}", "Labels say {{saved}} and {{points}}, hints say {{missing}}."
+    ),
+    "P1027": _error("No promotion lets the cashier give the reason «{name}».", "{guess}", "{others}"),
+    "P1028": _error("No promotion is paid by «{name}».", "{guess}", "{others}"),
     # ---- types and amounts
     "P2001": _error("«{name}» is a {type}, so it has no «{op}».", "{can}"),
     "P2002": _error("«{name}» is never «{value}».", "{guess}", "choose from: {known}"),
@@ -274,6 +283,14 @@ TABLE: dict[str, Text] = {
     "P2012": _error("«{value}» cannot be the default: {why}.", "{advice}"),
     "P2013": _error("A date has no hours and minutes to compare.", "write days, weeks, months or years"),
     "P2014": _error("Both bounds need amounts in the same currencies."),
+    "P2015": _error("The longer time ago comes first.", "write «{write}»"),
+    "P2016": _error("Each tier begins above the one before.", "that is in line {line}"),
+    "P2017": _error("A tier «{word}» begins otherwise: {why}.", "begin with «{write}»"),
+    "P2018": _error("The variants add up to {size}%, not to 100%.", "«control» takes the rest"),
+    "P2019": _error(
+        "The shares add up to {size}%, so nothing is left for the rest.", "let them add up to less than 100%"
+    ),
+    "P2020": _error("«{word}» and «{other}» measure different things.", "write both in one kind of unit"),
     # ---- meaning
     "P3001": _error("The promotion «{name}» has no «{word}» line.", "add:   {write}"),
     "P3002": _error("Nobody can ever be in «{name}».", "{why}", "{lines}"),
@@ -313,6 +330,64 @@ TABLE: dict[str, Text] = {
     "P3020": _error("Two limits count the same: {what}.", "take one out", "The other stands in line {line}."),
     "P3021": _error("This limit counts nothing: {why}.", "{advice}"),
     "P3022": _warning("This code set holds no code.", "nobody can ever enter one"),
+    "P3023": _error(
+        "Every day has its anniversary in every year, so this always holds.", "write «this month» or «today»"
+    ),
+    "P3024": _error("«{word}» needs {what}, and the project has none.", "add:   {write}", "{others}"),
+    "P3025": _error("«where» asks about {name}, and this is «{other}».", "write «{write}»"),
+    "P3026": _warning(
+        "This counts hours, and the facts may be a day old.", "write   refresh realtime   in line {line}"
+    ),
+    "P3027": _error("This is said of pieces, and {other} is a measure.", "give a percentage, or a price per unit"),
+    "P3028": _error(
+        "«singles too» splits the price among pieces of one set.",
+        "take it out, or buy pieces of one set",
+        "Of several sets or of a weight nobody could say what a part costs.",
+    ),
+    "P3029": _error(
+        "«{count} of {set}» is given for what was bought, and there is no «buy».",
+        "add a «buy» line",
+        "Or choose among all of the set:   the cheapest {count} of {set}",
+    ),
+    "P3030": _error("A part of one piece cannot be given.", "take «, fewer too» out"),
+    "P3031": _error(
+        "The cashier gives a reason, and none is allowed here.", "add:   with reason one of damaged, goodwill"
+    ),
+    "P3032": _error(
+        "A reason is given with what the cashier enters, and this reward is another.",
+        "take it out, or write:   get what the cashier enters, at most 30%",
+    ),
+    "P3033": _error("Fees belong to the basket, not to a set of articles.", "take «with fees» out, or the set"),
+    "P3034": _error(
+        "All tiers give prices, or all give benefits.",
+        "the tier in line {line} is of the other kind",
+        "For both write two promotions.",
+    ),
+    "P3035": _warning("This tier of «{name}» gives no more than the one in line {line}.", "who buys more would lose"),
+    "P3036": _error("A quantity is the same before and after discounts.", "take «{word}» out"),
+    "P3037": _error(
+        "«step by step» gives each piece the reward of its place, so it goes by quantity and per piece.",
+        "take «, step by step» out, or give it per piece",
+    ),
+    "P3038": _error("One variant alone compares nothing.", "add a second, or   control 10%"),
+    "P3039": _warning("This can never meet «{name}»: {why}.", "take it out"),
+    "P3040": _error("A promotion cannot exclude itself.", "take it out, or write:   limit 1 per basket"),
+    "P3041": _error(
+        "Benefits are compared with nothing, so none is «exclusive».",
+        "take it out",
+        "Between benefits write   not with ...   or a group that says   apply first.",
+    ),
+    "P3042": _error("Only a price that is known before can be advertised as reduced.", "take it out, or give a price"),
+    "P3043": _warning("Baskets in {name} earn no points.", "write:   {write}"),
+    "P3044": _error(
+        "«{name}» is of each event, and there may be many.",
+        "count them, or add them up",
+        "Like:   sum of {name} in the last 12 months is at least ...   or   at least 1 ... where {name} is ...",
+    ),
+    "P3045": _error(
+        "A «buy» is rewarded with prices, and this is a benefit.",
+        "in place of «buy»:   when basket has at least {count} of {set}",
+    ),
     "P3101": _error("No article can ever be in «{name}».", "{why}", "{lines}"),
     "P3102": _error("No store can ever be in «{name}».", "{why}", "{lines}"),
     "P3103": _warning("None of the {count} articles of the catalogue is in «{name}».", "nothing is reached by it"),
@@ -356,9 +431,19 @@ TABLE: dict[str, Text] = {
         "add:   consent to profiling",
         "GDPR Art. 6, 21 and 22: without it the customer may not be profiled.",
     ),
-    "P5001": _error("This receipt text is {size} characters; tills print {most}.", "cut here"),
+    "P5001": _error("This receipt text is {size} characters; tills print {most}.", "cut here", "{hint}"),
     "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
-    "P5003": _error("«{name}» has two labels in {language}.", "take one out"),
+    "P5003": _error("«{name}» has two «{word}» lines in {language}.", "take one out"),
+    "P5004": _error(
+        "A {word} cannot say «{name}».",
+        "take it out",
+        "Labels say {{saved}} and {{points}}, hints say {{missing}}.",
+    ),
+    "P5005": _error("«{name}» would say nothing: {why}.", "take it out"),
+    "P5006": _error(
+        "A hint says what is missing, and here nothing can be.",
+        "take it out, or add:   when basket is worth at least ...",
+    ),
     "P5101": _warning("«{name}» has «{word}» in one language, but not in {languages}.", "add:   {write}"),
     # ---- the ruleset as a whole
     "P6001": _warning(
@@ -384,6 +469,7 @@ TABLE: dict[str, Text] = {
         "The promotion «{name}» has no limit that counts this.", "add a limit past the basket, or take the line out"
     ),
     "P7008": _error("A test must be fit for the engine: {why}.", "{advice}"),
+    "P7009": _error("This changes nothing in the test: {why}.", "{advice}"),
     # ---- not built yet
     "P9001": _later("Events are"),
     "P9002": _later("Anniversaries are"),

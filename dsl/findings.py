@@ -61,7 +61,7 @@ class Findings:
         if said != self._said:
             memory.drop(what, node)
 
-    def unknown(self, code: str, name: ast.Name, known: Iterable[str], keyword: str) -> None:
+    def unknown(self, code: str, name: ast.Name, known: Iterable[str], keyword: str, *, quoted: bool = False) -> None:
         """A name that nothing declares. Silent where its declaration could not be read: that was said already."""
         if name.text in self.project.broken.get(keyword, ()) or (keyword == "schema" and self.schema_broken):
             return
@@ -71,7 +71,8 @@ class Findings:
         if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
             guess = did_you_mean(name.text, known)
         said = guessed(guess) or _SAID.get((code, name.text))
-        self.once(code, name.text, name.span, name=name.text, guess=said, fix=guess)
+        fix = f'"{guess}"' if guess and quoted else guess
+        self.once(code, name.text, name.span, name=name.text, guess=said, fix=fix)
 
     def once(self, code: str, key: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """A finding whose cause is one, wherever it shows."""

@@ -6,7 +6,7 @@ teaches the engine a construct takes its line out here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dsl import ast
 from dsl.clauses import first
@@ -68,10 +68,67 @@ PLACEHOLDER_OPENS = "{"
 Refused = tuple[str, Span]
 
 
-def refused(project: Project) -> list[Diagnostic]:
-    """A finding for each construct that the machine cannot run yet."""
+def refused(project: Project, findings: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
+    """A finding for each construct that the machine cannot run yet: the last word only. Where one of these `findings`
+    is an error of the same statement, that comes first."""
+    wrong: dict[str, set[int]] = {}
+    for finding in findings:
+        if finding.severity == "error":
+            wrong.setdefault(finding.span.file, set()).add(finding.span.line)
     places = sorted({*_declared(project), *_promotions(project), *_tests(project)}, key=lambda place: place[::-1])
-    return [found(code, span) for code, span in places]
+    ends = _ends(project) if places and wrong else {}
+    return [
+        found(code, span)
+        for code, span in places
+        if wrong.get(span.file, _NONE).isdisjoint(range(span.line, ends.get((span.file, span.line), span.line) + 1))
+    ]
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _ends(project: Project) -> dict[tuple[str, int], int]:
+    """The last line of statements that may have several: their own words carry on, or a block."""
+    ends: dict[tuple[str, int], int] = {}
+
+    def reach(first: Span, *spans: Span) -> None:
+        key = (first.file, first.line)
+        ends[key] = max([first.line, ends.get(key, 0), *(span.end_line for span in spans)])
+
+    for promotion in project.promotions.values():
+        for clause in promotion.clauses:
+            match clause:
+                case ast.Variants():
+                    reach(clause.span, *(arm.span for arm in clause.arms))
+                case ast.Get(reward=ast.Tiers(tiers=tiers)):
+                    reach(clause.span, *(tier.span for tier in tiers))
+                case ast.Funded():
+                    reach(clause.span, *(share.payer.span for share in clause.shares))
+                case ast.Buy():
+                    reach(clause.span, *(need.span for need in clause.needs))
+                case ast.NotWith():
+                    reach(clause.span, *(name.span for name in clause.names))
+                case ast.WithReason():
+                    reach(clause.span, *(name.span for name in clause.reasons))
+                case ast.When():
+                    _reach_condition(clause.line, reach)
+                case _:
+                    pass
+    for node in project.segments.values():
+        for line in node.lines:
+            _reach_condition(line, reach)
+    for event in project.events.values():
+        reach(event.span, event.one.span, *(attribute.type.span for attribute in event.attributes))
+    return ends
+
+
+def _reach_condition(line: ast.Line, reach: Callable[..., None]) -> None:
+    condition = line.condition
+    if isinstance(condition, ast.Block):
+        for inner in condition.lines:
+            _reach_condition(inner, reach)
+    elif isinstance(condition, ast.Happened) and condition.then:
+        reach(line.span, *(then.within.span for then in condition.then))
 
 
 def _of(table: dict[type, str], node: object, span: Span) -> Iterator[Refused]:

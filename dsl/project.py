@@ -72,6 +72,7 @@ class Project:
     stores: ast.Source | None = None
     events: dict[str, ast.Event] = field(default_factory=dict)  # by their word for many
     event_words: dict[str, str] = field(default_factory=dict)  # both words → the word for many
+    event_attributes: dict[str, AttributeInfo] = field(default_factory=dict)  # by their path, of the word for many
     sources: list[ast.Source] = field(default_factory=list)  # tables beside the rules, each once
     price_lists: dict[str, ast.Source] = field(default_factory=dict)
     settings_lines: tuple[ast.Setting | ast.CashRounding | ast.BasePoints, ...] = ()
@@ -154,6 +155,7 @@ NOUNS = {
     "value": say("value"),
     "promotion": say("promotion"),
     "sample": say("sample"),
+    "event": say("event"),
 }
 _D = TypeVar("_D")
 
@@ -355,9 +357,7 @@ class _Assembly:
         project = self.project
         lists: dict[str, tuple[str, ...]] = {}
         for part in node.parts:
-            if isinstance(part, ast.Event):
-                self.event(part)
-            elif isinstance(part, ast.NameList):
+            if isinstance(part, ast.NameList):
                 lists[part.kind] = (*lists.get(part.kind, ()), *self.distinct(part.names))
                 if part.kind == "services":
                     for name in part.names:
@@ -373,16 +373,22 @@ class _Assembly:
         for part in node.parts:
             if isinstance(part, ast.Entity):
                 self.entity(part)
+            elif isinstance(part, ast.Event):
+                self.event(part)
 
     def event(self, part: ast.Event) -> None:
-        """Both its words, each once."""
-        for word in (part.many, part.one):
+        """Both its words, each once, and what such an event has."""
+        words = (part.many,) if part.many.text == part.one.text else (part.many, part.one)
+        for word in words:
             if word.text in self.project.event_words:
                 first = self.project.events[self.project.event_words[word.text]]
                 self.report("P1015", word.span, name=word.text, where=where(first.span, word.span))
                 return
+        for word in words:
+            self.reserved(word, "event")
             self.project.event_words[word.text] = part.many.text
-            self.project.events[part.many.text] = part
+        self.project.events[part.many.text] = part
+        self.attributes(part.many.text, part.attributes, self.project.event_attributes)
 
     def entity(self, part: ast.Entity) -> None:
         """The attributes of customers, articles …"""
@@ -390,15 +396,19 @@ class _Assembly:
             guess = did_you_mean(part.name.text, ENTITIES)
             self.report("P1005", part.name.span, name=part.name.text, did=did(guess))
             return
-        for attribute in part.attributes:
-            info = self.attribute(part.name.text, attribute)
+        self.attributes(part.name.text, part.attributes, self.project.attributes)
+
+    def attributes(self, entity: str, nodes: Iterable[ast.Attribute], into: dict[str, AttributeInfo]) -> None:
+        """Of an entity or an event, each once."""
+        for node in nodes:
+            info = self.attribute(entity, node)
             if info is None:
                 continue
-            if info.path in self.project.attributes:
-                first = self.project.attributes[info.path].span
-                self.report("P1015", attribute.name.span, name=info.name, where=where(first, info.span))
+            if info.path in into:
+                first = into[info.path].span
+                self.report("P1015", node.name.span, name=info.name, where=where(first, info.span))
                 continue
-            self.project.attributes[info.path] = info
+            into[info.path] = info
 
     def attribute(self, entity: str, node: ast.Attribute) -> AttributeInfo | None:
         """One attribute, its default checked."""

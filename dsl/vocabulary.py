@@ -275,6 +275,14 @@ REWARDS: dict[str, Row] = {
     "free service": Row("a service's fee falls to zero", "get free shipping"),
 }
 
+# ---------------------------------------------------------------------------------------------------- placeholders
+
+PLACEHOLDERS: dict[str, Row] = {
+    "saved": Row("what the promotion takes off, in a label", 'label en "You save {saved}"'),
+    "points": Row("the points that it gives, in a label", 'label en "{points} points for you"'),
+    "missing": Row("what is missing to get it, in a hint", 'hint en "{missing} more, please"'),
+}
+
 # ---------------------------------------------------------------------------------------------------- names and words
 
 # Names that the parser would take for a keyword, each only in its place.
@@ -282,6 +290,7 @@ RESERVED: dict[str, frozenset[str]] = {
     "product set": frozenset("a by every free prices the them what one".split()),
     "service": frozenset("a by every free prices the them what".split()),
     "segment": frozenset(("any", "everyone")),
+    "event": frozenset("no of use uses customer item basket store delivery payment".split()),
     "places": frozenset(("any", "everyone")),
     "value": frozenset("after before between known not under unknown".split()),
     "promotion": frozenset("a code fee free hint in not nothing partner return supplier total".split()),

@@ -19,7 +19,7 @@ from dsl.german import GERMAN
 from dsl.parse import parser
 from dsl.phrases import GAPS, Phrase, Value, say
 from dsl.project import ENTITIES
-from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, OPERATORS, REASONS, TYPES
+from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, OPERATORS, PLACEHOLDERS, REASONS, TYPES
 from dsl.zones import known_zones
 from tests.unit.dsl.frame import DATA, compile_framed
 from tests.unit.dsl.test_explain import FENCE
@@ -28,7 +28,7 @@ from tests.unit.dsl.test_messages import LINES, replaced
 ROOM = pathlib.Path(dsl.__file__).parent
 OTHER_WORDS = {*ENTITIES, "payment", *re.findall(r"\w+", " ".join(known_zones()))}
 REPORTS = ("found", "report", "once", "unknown", "claim")  # make findings; a code is their first argument
-NOT_GAPS = {"fix", "fix_span", "also"}
+NOT_GAPS = {"fix", "fix_span", "also", "quoted"}
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
@@ -63,7 +63,7 @@ WORDS_OF_THE_LANGUAGE = {
     word
     for text in (
         *(terminal.pattern.value for terminal in parser().terminals),
-        *DECLARATIONS, *CLAUSES, *TYPES, *OPERATORS, *REASONS,
+        *DECLARATIONS, *CLAUSES, *TYPES, *OPERATORS, *REASONS, *PLACEHOLDERS,
     )
     for word in re.findall(r"[a-zA-Z]+", text)
 }  # fmt: skip

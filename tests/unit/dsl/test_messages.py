@@ -98,7 +98,7 @@ LINES = [
     ("+", "limit 1 per customer per day", "P0202", "per day", "«each day»"),
     ("label", 'label EN "x"', "P0202", "EN", "«en»"),
     ("label", 'label en "x', "P0108", '"x', 'the closing " is missing'),
-    ("label", 'label en "You save {amount}"', "P9027", '"You save {amount}"', "cannot take force"),
+    ("label", 'label en "You save {amount}"', "P1026", "{amount}", "«{saved}»"),
     ("group", "group item-deal", "P1006", "item-deal", "«item-deals»"),
     ("group", "group delivery", "P3004", "get 10% off pasta", "gives discounts"),
     ("group", "group item-deals, coupons", "P0202", ",", "take it out"),

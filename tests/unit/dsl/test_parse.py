@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
+import collections
 
 import pytest
 
@@ -12,8 +12,7 @@ from dsl.diagnostics import render
 from dsl.parse import parse, parser
 from dsl.vocabulary import CLAUSES, DECLARATIONS
 from tests.unit.dsl.frame import compile_framed
-
-EVERY_CONSTRUCT = pathlib.Path(__file__).parent / "texts" / "every-construct.promo"
+from tests.unit.dsl.garden import EVERY_CONSTRUCT, garden
 
 NINE_WRONG_LINES = """\
 promotion autumn {
@@ -73,13 +72,43 @@ def test_glued_words_are_refused(line):
     assert len(findings) == 1 and findings[0][0] in ("P0208", "P0201") and findings[0][1] == 2
 
 
-def test_every_construct_is_read_and_what_cannot_run_is_refused_by_name():
-    compilation = compile_project({"every.promo": EVERY_CONSTRUCT.read_bytes()})
-    codes = {finding.code for finding in compilation.diagnostics}
-    missing_files = {"P1014"}
-    assert codes - missing_files == {f"P90{number:02d}" for number in range(1, 30)} - {
-        "P9016"
-    }  # «buy 2 kg of …, 1 of …» is several sets first
+# What the machine cannot run yet, and how many lines of every-construct.promo need it.
+REFUSED = {
+    "P9001": 16,
+    "P9002": 3,
+    "P9003": 1,
+    "P9004": 2,
+    "P9005": 3,
+    "P9006": 3,
+    "P9007": 1,
+    "P9008": 1,
+    "P9009": 5,
+    "P9010": 3,
+    "P9011": 2,
+    "P9012": 3,
+    "P9013": 4,
+    "P9014": 2,
+    "P9015": 1,
+    "P9017": 4,
+    "P9018": 1,
+    "P9019": 3,
+    "P9020": 3,
+    "P9021": 2,
+    "P9022": 1,
+    "P9023": 4,
+    "P9024": 1,
+    "P9025": 2,
+    "P9026": 1,
+    "P9027": 1,
+    "P9028": 1,
+    "P9029": 1,
+}
+
+
+def test_every_construct_is_right_but_for_what_cannot_run_yet():
+    """Whoever teaches the machine a construct takes its row out of REFUSED."""
+    compilation = compile_project(garden())
+    assert collections.Counter(finding.code for finding in compilation.diagnostics) == REFUSED
     assert not parse("every.promo", EVERY_CONSTRUCT.read_bytes()).findings
 
 
