@@ -10,7 +10,7 @@ import pytest
 import dsl
 from dsl import limits
 from dsl.compiler import LATER, compile_project
-from dsl.diagnostics import TABLE, explanation
+from dsl.diagnostics import TABLE, Diagnostic, explanation
 from tests.unit.dsl.frame import check_framed, compile_framed, framed
 
 ROOM = pathlib.Path(dsl.__file__).parent
