@@ -75,6 +75,12 @@ class Builder:
         text = without_comment(self.lines[line - 1])
         return Span(self.file, line + self.offset, tree.meta.column, line + self.offset, max(len(text.rstrip()) + 1, 2))
 
+    def tree_span(self, tree: Tree) -> Span:
+        """What a tree was read from; of several lines the first."""
+        meta, line = tree.meta, self.line_span(tree)
+        end = meta.end_column if meta.end_line == meta.line else line.end_column
+        return Span(line.file, line.line, line.column, line.end_line, max(end, line.column + 1))
+
     def between(self, first: Tree, last: Tree) -> Span:
         """From one leaf to another."""
         a, b = self.span(first), self.span(last)
@@ -527,7 +533,7 @@ class Builder:
 
     def window(self, tree: Tree) -> ast.Window:
         """in the last 30 days, since 2026-01-01, this year …"""
-        span = self.line_span(tree)
+        span = self.tree_span(tree)
         leaves = [leaf for leaf in tree.children if getattr(leaf, "type", "") in ("DURATION", "DATE")]
         match tree.data:
             case "window_since":
@@ -550,8 +556,8 @@ class Builder:
         path, *rest, window, comparison = tree.children
         of, where = self.of_where(rest)
         compared = self.compare_to(self.path(path), comparison)
-        span = self.line_span(tree)
-        return ast.SumOf(compared.subject, of, where, self.window(window), compared.op, compared.values, span)
+        over = self.window(window)
+        return ast.SumOf(compared.subject, of, where, over, compared.op, compared.values, compared.span)
 
     def anniversary(self, tree: Tree) -> ast.Anniversary:
         """anniversary of customer.birthday is within 3 days of today"""
@@ -587,7 +593,7 @@ class Builder:
             return ast.Compare(subject, op, self.values(parts[1]), self.span(parts[0]))
         elif kind in ("ge", "le", "listed"):
             parts = parts[1:]
-        span = self.line_span(comparison)
+        span = self.tree_span(comparison)
         parts = [part for part in parts if getattr(part, "type", "") != "BETWEEN"]
         return ast.Compare(subject, op, tuple(self.value(part) for part in parts), span)
 

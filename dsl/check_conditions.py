@@ -370,5 +370,7 @@ class Conditions:
                     yield info, asked
             return
         known = self.project.attributes.get(node.subject.path)
-        if known is not None and node.op not in ("is known", "is unknown"):  # whether it was told is nobody's profile
-            yield known, node.subject
+        value = node.values[0] if node.values else None
+        told = isinstance(value, ast.Word) and value.text in ("known", "unknown")  # meant so, and reported
+        if known is not None and not told and node.op not in ("is known", "is unknown"):
+            yield known, node.subject  # whether it was told is nobody's profile

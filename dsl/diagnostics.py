@@ -185,6 +185,16 @@ TABLE: dict[str, Text] = {
     "P0111": _error("Several values are «{word}».", "write:   {write}"),
     "P0112": _error("Days are Mon, Tue, Wed, Thu, Fri, Sat, Sun; several in a row are «Mon to Fri».", "write {write}"),
     "P0113": _error("Placeholders stand between braces, like {{saved}}.", "{advice}"),
+    "P0114": _error(
+        "Events are counted: those who never had one belong to «no».",
+        "write «{write}»",
+        "«last … is more than 3 days ago» would leave out those who never did it.",
+    ),
+    "P0115": _error(
+        "Say in which time events are counted.",
+        "write:   {write}",
+        "Or   this year,   since 2026-01-01,   so far.",
+    ),
     # ---- lines, words and braces
     "P0201": _error("«{word}» is not {what} line.{did}", "{advice}", "{known}"),
     "P0202": _error("«{word}» does not fit here.{did}", "{advice}", "{known}"),
@@ -468,7 +478,7 @@ TABLE: dict[str, Text] = {
     "P7007": _error(
         "The promotion «{name}» has no limit that counts this.", "add a limit past the basket, or take the line out"
     ),
-    "P7008": _error("A test must be fit for the engine: {why}.", "{advice}"),
+    "P7008": _error("This test cannot be run: {why}.", "{advice}"),
     "P7009": _error("This changes nothing in the test: {why}.", "{advice}"),
     # ---- not built yet
     "P9001": _later("Events are"),

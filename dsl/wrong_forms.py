@@ -339,6 +339,30 @@ def _any_of(place: Place) -> Iterator[Diagnostic]:
         yield found("P0202", place.span(*hit.span(1)), word=place.line[hit.start(1) : hit.end(1)], advice=advice)
 
 
+_LENGTH = r"\d+ +(?:minutes?|hours?|days?|weeks?|months?|years?)"
+_EVENTS = r"[a-z][a-z0-9-]*(?: +of +[a-z][a-z0-9-]*)?"
+_COUNT = r"(?:at least|at most|exactly) +\d+|between +\d+ +and +\d+|no"
+
+
+def _events(place: Place) -> Iterator[Diagnostic]:
+    hit = re.match(rf"\s*(last +({_EVENTS}) +is +(more|less) +than +({_LENGTH}) +ago)\s*$", place.masked)
+    if hit:
+        count = "no" if hit[3] == "more" else "at least 1"
+        write = f"{count} {hit[2]} in the last {hit[4]}"
+        yield found("P0114", place.span(*hit.span(1)), write=write, fix=write)
+    hit = re.match(rf"\s*((?:when +)?(?:{_COUNT}) +{_EVENTS})\s*$", place.masked)
+    if hit:
+        yield found("P0115", place.span(*hit.span(1)), write=f"{hit[1]} in the last 12 months")
+    hit = re.match(
+        rf"\s*(?:when +)?(?:(?:{_COUNT}) +{_EVENTS}|sum of +\S+(?: +of +\S+)?) +"
+        rf"((?:(?:with)?in|during|over)?(?: +the)?(?: *\b(?:last|past))? *\b({_LENGTH}))",
+        place.masked,
+    )
+    if hit and not re.match(rf"in +the +last +{_LENGTH}$", hit[1]):
+        write = f"in the last {hit[2]}"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=in_quotes(write), fix=write)
+
+
 def _targets(place: Place) -> Iterator[Diagnostic]:
     """What a reward takes something off."""
     hit = re.match(
@@ -497,6 +521,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     _times,
     _signs,
     _joined_conditions,
+    _events,
     _off,
     _percent_words,
     _each_or_together,

@@ -13,7 +13,7 @@ _HERE = pathlib.Path(__file__).parent / "frame"
 _HEAD = re.compile(r"(\w+)(?: ([a-z0-9-]+))?")
 
 
-def _declarations(text: str) -> list[tuple[str, str, str]]:
+def declarations(text: str) -> list[tuple[str, str, str]]:
     lines = text.split("\n")
     masked = [mask(line) for line in lines]
     index = 0
@@ -30,7 +30,7 @@ def _declarations(text: str) -> list[tuple[str, str, str]]:
 
 
 DATA = {path.relative_to(_HERE).as_posix(): path.read_bytes() for path in _HERE.rglob("*") if path.is_file()}
-FRAME = _declarations(DATA.pop("shop.promo").decode())
+FRAME = declarations(DATA.pop("shop.promo").decode())
 ONCE = ("settings", "sequence")
 
 
