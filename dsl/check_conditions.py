@@ -139,7 +139,7 @@ class Conditions:
                     found("P2005", condition.span, currency=say("A measure"), digits=3, write=say("fewer"))
                 )
         if low is not None and low < 1 and high is None and not condition.unit:
-            self.findings.add(found("P2007", condition.span, what=say("«at least»"), least=1))
+            self.findings.add(found("P2007", condition.span, what=say("The number after «at least»"), least=1))
 
     def basket_worth(self, condition: ast.BasketWorth) -> None:
         """An amount or two."""

@@ -217,7 +217,12 @@ class Givens:
                         names = self.payers.setdefault(share.payer.kind, set())
                         names.add(share.payer.name.text if share.payer.name else "")
         known = self.payers.get(line.payer.kind, set())
-        if line.name.text not in known:
+        other = next((kind for kind, names in self.payers.items() if line.name.text in names), "")
+        if line.name.text in known:
+            return
+        if other:
+            self.report("P1028", line.name.span, name=line.name.text, guess=say("it is a {word}", word=other))
+        else:
             self.findings.unknown("P1028", line.name, known, "promotion", quoted=True)
 
     def refund(self, line: ast.Expect, node: ast.Test) -> None:

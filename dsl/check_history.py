@@ -66,9 +66,9 @@ class History:
         if node.low is not None and node.high is not None and node.low > node.high:
             self.findings.add(found("P2009", node.span))
         elif node.low == 0 and node.high is None:
-            self.findings.add(found("P2007", node.span, what=say("«at least»"), least=1))
+            self.findings.add(found("P2007", node.span, what=say("The number after «at least»"), least=1))
         elif node.then and node.high == 0 and event is not None:
-            what = say("What is followed by «then»")
+            what = say("The number before «then»")
             self.findings.add(found("P2007", node.then[0].span, what=what, least=1))
         self.window(node.window)
         for then in node.then:
@@ -165,7 +165,7 @@ class History:
         if node.nth > limits.COUNT_MAX:
             self.findings.add(found("P0309", node.span, why=say("at most {most}", most=limits.COUNT_MAX)))
         elif node.every and node.nth == 1:
-            self.findings.add(found("P2007", node.span, what=say("«every»"), least=2))
+            self.findings.add(found("P2007", node.span, what=say("The number after «every»"), least=2))
 
     # ------------------------------------------------------------------------------------------------ others
 

@@ -145,6 +145,8 @@ class Promotions:
                 known = say("The first stands in line {line}.", line=line)
                 if what == "get":
                     known = say("The first stands in line {line}. For two rewards write two promotions.", line=line)
+                    if isinstance(clause, ast.Variants) != isinstance(seen[what], ast.Variants):
+                        known = say("The first stands in line {line}. Variants stand in place of «get».", line=line)
                 self.report("P0214", clause.span, word=what, known=known)
             seen.setdefault(what, clause)
         if node.broken:

@@ -261,7 +261,7 @@ TABLE: dict[str, Text] = {
     "P1016": _error(
         "«{name}» is a word of the language in this place.",
         "choose another name",
-        "Words that a {what} cannot be called: {known}.",
+        "Words that no {what} can be called: {known}.",
     ),
     "P1018": _error("The file «{name}» cannot be read: {why}.", "", "{hint}"),
     "P1019": _error("«{value}» in column «{column}» does not fit: {why}.", "line {row} of {name}", "{hint}"),
@@ -295,7 +295,7 @@ TABLE: dict[str, Text] = {
     "P2014": _error("Both bounds need amounts in the same currencies."),
     "P2015": _error("The longer time ago comes first.", "write «{write}»"),
     "P2016": _error("Each tier begins above the one before.", "that is in line {line}"),
-    "P2017": _error("A tier «{word}» begins otherwise: {why}.", "begin with «{write}»"),
+    "P2017": _error("Tiers «{word}» do not begin so: {why}.", "begin with «{write}»"),
     "P2018": _error("The variants add up to {size}%, not to 100%.", "«control» takes the rest"),
     "P2019": _error(
         "The shares add up to {size}%, so nothing is left for the rest.", "let them add up to less than 100%"
@@ -373,7 +373,7 @@ TABLE: dict[str, Text] = {
         "the tier in line {line} is of the other kind",
         "For both write two promotions.",
     ),
-    "P3035": _warning("This tier of «{name}» gives no more than the one in line {line}.", "who buys more would lose"),
+    "P3035": _warning("This tier of «{name}» gives no more than the one in line {line}.", "buying more would not pay"),
     "P3036": _error("A quantity is the same before and after discounts.", "take «{word}» out"),
     "P3037": _error(
         "«step by step» gives each piece the reward of its place, so it goes by quantity and per piece.",
@@ -445,7 +445,7 @@ TABLE: dict[str, Text] = {
     "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
     "P5003": _error("«{name}» has two «{word}» lines in {language}.", "take one out"),
     "P5004": _error(
-        "A {word} cannot say «{name}».",
+        "«{word}» cannot say «{name}».",
         "take it out",
         "Labels say {{saved}} and {{points}}, hints say {{missing}}.",
     ),

@@ -8,7 +8,7 @@ from typing import TypeVar, Unpack
 from dsl import ast, limits
 from dsl.data import Unreadable
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
-from dsl.phrases import guessed, say
+from dsl.phrases import few, guessed, say
 from dsl.project import Project
 from dsl.vocabulary import SYNONYMS
 from dsl.wrong_forms import did_you_mean
@@ -71,6 +71,8 @@ class Findings:
         if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
             guess = did_you_mean(name.text, known)
         said = guessed(guess) or _SAID.get((code, name.text))
+        if said is None and known and keyword == "schema":
+            said = say("choose from: {words}", words=few(sorted(known)))
         fix = f'"{guess}"' if guess and quoted else guess
         self.once(code, name.text, name.span, name=name.text, guess=said, fix=fix)
 
