@@ -14,6 +14,7 @@ from dsl.project import WHOSE, table_columns
 from dsl.values import MILLION, AttributeInfo
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
+from engine.program import Type
 
 _NOWHERE = Span("", 1, 1, 1, 2)
 _ARTICLE = ("article", "sku")
@@ -105,12 +106,15 @@ class Tables:
         if source.kind == "holidays":
             self.holidays(source, table)
             return
-        money = [column for column in columns if column.currency]
+        money = [column for column in columns if column.type is Type.MONEY]
+        if not money:  # «price each», «price in euro»
+            self.lacks(source.path, table, _NEEDED[source.kind][1][0])
+            return
         for column in money:
             if currencies and column.currency not in currencies:
                 self.findings.add(found("P2008", source.path.span, name=column.currency, known=tuple(currencies)))
                 return
-        values = {column.name: column.values for column in columns if not column.currency}
+        values = {column.name: column.values for column in columns if column.type is not Type.MONEY}
         self.rows(table, values, [column.values for column in money], money[0].name)
 
     def table(self, path: ast.Quoted, *needed: tuple[str, ...]) -> Table | None:
@@ -125,16 +129,18 @@ class Tables:
         names = {written.partition(" ")[0] for written in table.columns}
         for wanted in needed:
             if names.isdisjoint(wanted):
-                named = tuple(f"«{name[:40]}»" for name in list(table.columns)[:6])
-                hint = say(
-                    "Its first line names the columns, one of them «{name}»; here they are {names}.",
-                    name=wanted[0],
-                    names=named,
-                )
-                why = say("it has no column «{name}»", name=wanted[0])
-                self.findings.add(found("P1018", path.span, name=path.text, why=why, hint=hint))
+                self.lacks(path, table, wanted[0])
                 return None
         return table
+
+    def lacks(self, path: ast.Quoted, table: Table, name: str) -> None:
+        """A column that is not there."""
+        named = tuple(f"«{name[:40]}»" for name in list(table.columns)[:6])
+        hint = say(
+            "Its first line names the columns, one of them «{name}»; here they are {names}.", name=name, names=named
+        )
+        why = say("it has no column «{name}»", name=name)
+        self.findings.add(found("P1018", path.span, name=path.text, why=why, hint=hint))
 
     def rows(self, table: Table, values: Values, amounts: Sequence[Sequence[int | str | None]], money: str) -> None:
         """Each row names an article and an amount; no two say another one for the same article, quantity and day."""

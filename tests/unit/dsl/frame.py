@@ -44,6 +44,8 @@ def framed(example: str, files: Mapping[str, bytes] | None = None) -> dict[str, 
             continue
         if not re.search(again, example, re.MULTILINE):
             kept.append(text)
+    if "store-time" in example and not re.search(r"^stores\b", example, re.MULTILINE):
+        kept.append('stores from "data/stores.csv"')
     return {**DATA, **(files or {}), "frame.promo": "\n\n".join(kept).encode(), "example.promo": example.encode()}
 
 
