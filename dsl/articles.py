@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from engine.instructions import TRUE
 from engine.money import micros_per_minor
 from engine.program import Attribute, Catalogue, ProductSet, Program, Schema, Settings, Type
 from engine.sets import Evaluator, Values, int_values, text_values
@@ -31,6 +28,7 @@ class Articles:
                 case Settings():
                     currency = program.currencies[0]
         self._columns: dict[str, Values] = {}
+        self._members: dict[str, frozenset[str] | None] = {}
         rows = len(self.catalogue.articles) if self.catalogue else 0
         self._judge = Evaluator(rows, self._column, self.sets, currency, micros_per_minor(currency) if currency else 1)
 
@@ -38,11 +36,13 @@ class Articles:
         """The articles in a set; None where that is not known."""
         if self.catalogue is None or name not in self.sets:
             return None
-        try:
-            rows = np.flatnonzero(self._judge.member(name) == TRUE)
-        except (ValueError, KeyError):  # it asks for what only requests know
-            return None
-        return frozenset(self.catalogue.articles[row] for row in rows)
+        if name not in self._members:
+            try:
+                rows = self._judge.members(name)
+                self._members[name] = frozenset(self.catalogue.articles[row] for row in rows)
+            except (ValueError, KeyError):  # it asks for what only requests know
+                self._members[name] = None
+        return self._members[name]
 
     def _column(self, attribute: str) -> Values:
         if attribute not in self._columns:

@@ -1,8 +1,8 @@
 """The command line. Each command imports what it needs when it runs, so that `einklang --help` is quick.
 
 Exit codes: 0 fine, 1 findings (text that does not compile, a test that fails, a request that is refused, a server that
-is not ready), 2 something that prevents serving, 64 a command line that does not fit. Colour only on a terminal, and
-not with NO_COLOR.
+is not ready), 2 changes (diff, plan) or something that prevents serving, 64 a command line that does not fit. Colour
+only on a terminal, and not with NO_COLOR.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ app = typer.Typer(
     help="Promotions as text, the same answer in every channel.\n\n"
     "Write rules in .promo files, **check** and **test** them here, **serve** them, and ask a running server to "
     "**decide** a basket or to **explain** why.",
-    epilog="Exit codes: 0 fine, 1 findings, 64 a command line that does not fit.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 changes, 64 a command line that does not fit.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -710,10 +710,10 @@ def _show_changes(found: Sequence[Change]) -> None:
 
 def _show_lines(found: Sequence[Change]) -> None:
     """A line for each change, and an empty one."""
-    from server.comparing import lines
+    from server.comparing import rows
 
-    for change, line in zip(found, lines(found), strict=True):
-        _say(line, _SIGNS[change.sign])
+    for sign, line in rows(found):
+        _say(line, _SIGNS[sign])
     if found:
         _say("")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from dsl.compiler import Compilation, compile_project
 from server.publish import PublishFailed, read_project
 
 NAME_MAX: Final = 40  # longer names push only their own line
+ALIKE_MAX: Final = 10  # lines that say the same of other names
 
 
 class NoProject(Exception):
@@ -45,17 +46,26 @@ def compare(old: Side, new: Side) -> tuple[Change, ...]:
     return changes(old, new)
 
 
-def lines(found: Sequence[Change]) -> list[str]:
-    """A line for each change: sign, name, effect, words, place."""
+def rows(found: Sequence[Change]) -> Iterator[tuple[str, str]]:
+    """A line for each change, with its sign: name, effect, words, place. Of many that changed in one way, some."""
     wide = max((len(change.title) for change in found if len(change.title) <= NAME_MAX), default=0)
     effect = max((len(change.effect) for change in found), default=0)
-    rows = []
+    alike = Counter(_alike(change) for change in found)
+    shown: Counter[tuple[str, str]] = Counter()
     for change in found:
-        place = f"  ({change.span.file}:{change.span.line})" if change.span else ""
-        rows.append(
-            f"  {change.sign} {change.title:<{wide}}  {change.effect:<{effect}}  {change.words}".rstrip() + place
-        )
-    return rows
+        shown[_alike(change)] += 1
+        number, most = shown[_alike(change)], alike[_alike(change)]
+        if number <= ALIKE_MAX or most <= ALIKE_MAX + 1:
+            place = f"  ({change.span.file}:{change.span.line})" if change.span else ""
+            row = f"  {change.sign} {change.title:<{wide}}  {change.effect:<{effect}}  {change.words}"
+            yield change.sign, row.rstrip() + place
+        elif number == most:
+            rest = f"{most - ALIKE_MAX:,} more"
+            yield change.sign, f"  {change.sign} {rest:<{wide}}  {change.effect:<{effect}}  {change.words}".rstrip()
+
+
+def _alike(change: Change) -> tuple[str, str]:
+    return change.effect, change.words
 
 
 def summary(found: Sequence[Change]) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server import cli
+from dsl.change_rules import Effect
+from dsl.changes import Change
+from server import cli, comparing
 
 PROJECT = Path(__file__).resolve().parents[3] / "tests" / "e2e" / "project"
 
@@ -40,6 +42,16 @@ def test_the_look(changed):
     lines = got.output.splitlines()
     assert lines[0] == "  ~ pasta-3-for-2  gives more  get the cheapest 1 -> 2 free  (promotions.promo:6)"
     assert lines[-1] == "1 to change."
+
+
+def test_many_alike_are_told_in_few_lines():
+    many = [Change("promotion", f"offer-{number:02}", Effect.THROUGH, "segment gold") for number in range(30)]
+    lines = [line for _, line in comparing.rows([Change("promotion", "a", Effect.MORE, "x"), *many])]
+    assert lines[0] == "  ~ a         gives more       x"
+    assert lines[1] == "  > offer-00  changed through  segment gold"
+    assert lines[-1] == "  > 20 more   changed through  segment gold"
+    assert len(lines) == 12
+    assert len(list(comparing.rows(many[:11]))) == 11
 
 
 def test_json(changed):
