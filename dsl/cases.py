@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dsl import ast
@@ -21,6 +21,7 @@ from dsl.clauses import (
     price_of,
 )
 from dsl.diagnostics import Diagnostic, Span
+from dsl.past import Past, asks_for_articles
 from dsl.project import Project
 from dsl.values import MACHINE_TYPES, AttributeInfo, scalar
 from dsl.vocabulary import REASONS
@@ -29,7 +30,7 @@ from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
 from engine.calendar import shifted
 from engine.decision import Reason
 from engine.money import exponent
-from engine.program import Type
+from engine.program import Program, Type
 
 KNOWN_CUSTOMER = "customer"  # of a test that says nothing else
 KNOWN_HOUSEHOLD = "household"
@@ -60,20 +61,27 @@ class Case:
     moment: str
 
 
-def cases(project: Project) -> tuple[Case, ...]:
-    """All tests of a project without errors, by file and line."""
+def cases(
+    project: Project, programs: Iterable[Program], report: Callable[[Diagnostic], None] = lambda _: None
+) -> tuple[Case, ...]:
+    """All tests of a project without errors, by file and line. `report` is told of those that nobody could run."""
     tests = sorted(project.tests.values(), key=lambda node: node.span)
-    return tuple(project.recall(_case, node) for node in tests)
+    past = Past(project, programs, report)
+    return tuple(
+        _Maker(project, node, past).case() if asks_for_articles(node) else project.recall(_case, node) for node in tests
+    )
 
 
 def _case(project: Project, node: ast.Test) -> Case:
-    return _Maker(project, node).case()
+    """Of a test that depends on the project alone."""
+    return _Maker(project, node, Past(project)).case()
 
 
 class _Maker:
-    def __init__(self, project: Project, test: ast.Test) -> None:
+    def __init__(self, project: Project, test: ast.Test, past: Past) -> None:
         self.project = project
         self.test = test
+        self.past = past
         self.currency = currency_of(project, test)
 
     def case(self) -> Case:
@@ -114,13 +122,13 @@ class _Maker:
             delivery_attributes=self.facts(subjects.get("delivery", ())),
             payment=_text(subjects["payment"][-1].value) if "payment" in subjects else "",
             basket_attributes=self.facts(subjects.get("basket", ())),
-            customer=self.customer(subjects.get("customer", ()), given),
+            customer=self.customer(subjects.get("customer", ()), given, at * 1_000_000),
             codes=tuple(dict.fromkeys(line.name for line in given if line.kind == "code")),
             fees=tuple(self.fees()),
             usage=tuple(self.usage(day)),
         )
 
-    def customer(self, facts: Iterable[ast.GivenFact], given: Iterable[ast.Given]) -> Customer:
+    def customer(self, facts: Iterable[ast.GivenFact], given: Iterable[ast.Given], at_us: int) -> Customer:
         """A known customer with just these facts; or nobody."""
         if any(line.kind == "offline" for line in given):
             return Customer()
@@ -131,6 +139,7 @@ class _Maker:
             household=KNOWN_HOUSEHOLD,
             attributes=self.facts(facts),
             consents=frozenset(line.name for line in given if line.kind == "consent"),
+            events=self.past.history(self.test, at_us, self.currency, self.sample),
         )
 
     def facts(self, given: Iterable[ast.GivenFact]) -> Mapping[str, Fact]:
@@ -164,13 +173,7 @@ class _Maker:
         for number, buys in enumerate(lines_of(self.test, ast.Buys), start=1):
             sample = self.project.samples[buys.sample.text]
             price = price_of(self.project, buys, self.currency)
-            tax_rate = None
-            attributes: dict[str, Fact] = {}
-            for name, value in sample.values:
-                if name.text == "tax-rate" and isinstance(value, ast.Percent):
-                    tax_rate = int(value.value * 100)
-                elif name.text not in ("sku", "price", "tax-rate"):
-                    attributes[name.text] = self.fact(self.project.attributes[f"item.{name.text}"], value)
+            rates = [v for name, v in sample.values if name.text == "tax-rate" and isinstance(v, ast.Percent)]
             yield BasketLine(
                 id=str(number),
                 article=article_of(sample),
@@ -178,9 +181,17 @@ class _Maker:
                 measure=int(buys.measure.value * 1000) if buys.measure else 0,
                 unit=buys.measure.unit if buys.measure else "",
                 price_micros=None if price is None else int(price * 1_000_000),
-                attributes=attributes,
-                tax_rate=tax_rate,
+                attributes=self.sample(sample),
+                tax_rate=int(rates[-1].value * 100) if rates else None,
             )
+
+    def sample(self, sample: ast.Sample) -> dict[str, Fact]:
+        """What is known of a sample, besides its price."""
+        return {
+            name.text: self.fact(self.project.attributes[f"item.{name.text}"], value)
+            for name, value in sample.values
+            if name.text not in ("sku", "price", "tax-rate")
+        }
 
     def fees(self) -> Iterator[Fee]:
         """What services cost."""

@@ -73,6 +73,8 @@ class History:
         self.window(node.window)
         for then in node.then:
             self.event_of(then.event)
+        for then in node.then[limits.STEPS_MAX : limits.STEPS_MAX + 1]:
+            self.findings.add(found("P0309", then.span, why=say("at most {most}", most=limits.STEPS_MAX)))
 
     def event_of(self, node: ast.EventOf) -> str | None:
         """The word for many of an event that exists; its set and its comparison are checked."""
@@ -156,6 +158,8 @@ class History:
             can = say("it has: {words}", words=SUM_OPERATORS)
             op = node.op.removeprefix("is ")
             self.findings.add(found("P2001", node.span, name=info.name, type=say("sum"), op=op, can=can))
+        elif node.of is not None and (info.name, info.kind) != ("total", "money"):
+            self.findings.add(found("P3046", node.subject.span, name=info.path, write=f"{event}.total"))
         else:
             self.conditions.values(ast.Compare(node.subject, node.op, node.values, node.span), info)
 

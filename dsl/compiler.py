@@ -106,11 +106,15 @@ def _compiled(
 ) -> Compilation:
     if any(finding.severity == "error" for finding in diagnostics):
         return Compilation((), worst_first(diagnostics), (), sources=sources)
+    programs, unfit = lower(project), list[Diagnostic]()
+    made = cases(project, programs, unfit.append) if tests else ()
+    if unfit:
+        return Compilation((), worst_first(in_order((*diagnostics, *unfit))), (), sources=sources)
     trails = clauses(project) if tests else ()
     return Compilation(
-        programs=lower(project),
+        programs=programs,
         diagnostics=diagnostics[: limits.FINDINGS_MAX],
-        tests=cases(project) if tests else (),
+        tests=made,
         spans={**places(project), **clause_spans(trails)},
         clauses=trails,
         sources=sources,

@@ -398,6 +398,11 @@ TABLE: dict[str, Text] = {
         "A «buy» is rewarded with prices, and this is a benefit.",
         "in place of «buy»:   when basket has at least {count} of {set}",
     ),
+    "P3046": _error(
+        "What «{name}» was of a set of articles is not known.",
+        "write   {write}, or leave the set out",
+        "An event says what was paid for each of its articles; that is what a total «of» a set adds up.",
+    ),
     "P3101": _error("No article can ever be in «{name}».", "{why}", "{lines}"),
     "P3102": _error("No store can ever be in «{name}».", "{why}", "{lines}"),
     "P3103": _warning("None of the {count} articles of the catalogue is in «{name}».", "nothing is reached by it"),
@@ -481,10 +486,7 @@ TABLE: dict[str, Text] = {
     "P7008": _error("This test cannot be run: {why}.", "{advice}"),
     "P7009": _error("This changes nothing in the test: {why}.", "{advice}"),
     # ---- not built yet
-    "P9001": _later("Events are"),
-    "P9002": _later("Anniversaries are"),
     "P9003": _later("«similar to» is"),
-    "P9004": _later("«refresh» is"),
     "P9005": _later("Price lists are"),
     "P9006": _later("Holidays are"),
     "P9007": _later("Purchase costs are"),

@@ -505,13 +505,14 @@ GERMAN: dict[str, str] = {
     "the price is per {per}, and {unit} is bought": "der Preis gilt je {per}, gekauft wird {unit}",
     "write both in one unit": "beides in einer Einheit schreiben",
     "it buys no such sample": "dieser Artikel wird nicht gekauft",
+    "no sample and no article of the catalogue is known to be in «{name}»": (
+        "von keinem Musterartikel und keinem Artikel des Katalogs ist bekannt, dass er in «{name}» ist"
+    ),
+    "add a sample": "einen Musterartikel (sample) ergänzen",
     "add a «buys» line": "eine Zeile «buys» ergänzen",
     # ---------------------------------------------------------------- not built yet
     "this line cannot take force": "diese Zeile kann nicht in Kraft treten",
-    "Events are not built yet.": "Ereignisse gibt es noch nicht.",
-    "Anniversaries are not built yet.": "Jahrestage gibt es noch nicht.",
     "«similar to» is not built yet.": "«similar to» gibt es noch nicht.",
-    "«refresh» is not built yet.": "«refresh» gibt es noch nicht.",
     "Price lists are not built yet.": "Preislisten gibt es noch nicht.",
     "Holidays are not built yet.": "Feiertage gibt es noch nicht.",
     "Purchase costs are not built yet.": "Einkaufspreise gibt es noch nicht.",
@@ -731,6 +732,13 @@ GERMAN: dict[str, str] = {
     "Between benefits write   not with ...   or a group that says   apply first.": "Zwischen Vorteilen hilft   not with ...   oder eine Gruppe mit   apply first.",
     "Only a price that is known before can be advertised as reduced.": "Nur ein Preis, der vorher bekannt ist, kann als Ermäßigung beworben werden.",
     "take it out, or give a price": "streichen, oder einen Preis geben",
+    "What «{name}» was of a set of articles is not known.": (
+        "Was «{name}» von einer Artikelmenge war, ist nicht bekannt."
+    ),
+    "write   {write}, or leave the set out": "{write} schreiben, oder die Menge weglassen",
+    "An event says what was paid for each of its articles; that is what a total «of» a set adds up.": (
+        "Ein Ereignis sagt, was für jeden seiner Artikel bezahlt wurde; das zählt eine Summe «of» einer Menge zusammen."
+    ),
     "Baskets in {name} earn no points.": "Warenkörbe in {name} sammeln keine Punkte.",
     "«{name}» is of each event, and there may be many.": "«{name}» gehört zu jedem einzelnen Ereignis, und davon kann es viele geben.",
     "count them, or add them up": "zählen oder addieren",

@@ -26,5 +26,6 @@ MEASURE_MAX = 10**9  # of a measure in a rule; in thousandths, and in a smaller 
 PERCENT_MAX = 10**6  # of a percentage that customers and articles have; a reward's is at most 100
 AMOUNT_UNITS_MAX = 10**9  # of a currency in one amount; in micros it fits int64 with room for products
 DURATION_MAX = 10_000  # days, weeks … of a period
+STEPS_MAX = 16  # of «then»: the engine's bound; people follow three
 SAVED_WIDEST = "9,999.99"  # of {saved} on a receipt, after the currency: who saves more has a receipt of his own
 POINTS_WIDEST = "99,999"  # of {points} on a receipt

@@ -20,6 +20,7 @@ from dsl.zones import zone
 from engine import program as p
 
 DAY = 86_400
+ORDERS = "orders"  # the event of «this order is the 1st»
 
 
 def lower(project: Project) -> tuple[p.Program, ...]:
@@ -71,11 +72,24 @@ def _schema(project: Project) -> Iterator[p.Program]:
         )
     yield p.Schema(
         attributes=tuple(attributes),
+        events=tuple(_event_type(project, event) for event in _by_name(project.events)),
         consents=tuple(sorted(project.consents)),
         channels=tuple(sorted(project.channels)),
         services=tuple(sorted(project.services)),
         payments=tuple(sorted(project.payments)),
     )
+
+
+def _event_type(project: Project, event: ast.Event) -> p.EventType:
+    infos = [info for info in project.event_attributes.values() if info.entity == event.many.text]
+    attributes = []
+    for info in sorted(infos, key=lambda info: info.name):
+        default = None if info.default is None else scalar(info, info.default, project.channels)
+        assert not isinstance(default, Diagnostic)
+        choices = project.channels if info.kind == "channel" else info.choices
+        type_ = MACHINE_TYPES[info.kind]
+        attributes.append(p.EventAttribute(name=info.name, type=type_, choices=choices, default=default))
+    return p.EventType(name=event.many.text, one=event.one.text, attributes=tuple(attributes))
 
 
 def _catalogue(project: Project) -> Iterator[p.Program]:
@@ -168,7 +182,12 @@ def _segments(project: Project) -> Iterator[p.Program]:
 
 
 def _segment(project: Project, node: ast.SetDecl) -> p.Segment:
-    return p.Segment(name=node.name.text, title=node.title, lines=_lines(project, node.lines, "segment"))
+    refresh = None
+    if node.refresh:
+        at = node.refresh[0].at
+        refresh = p.Refresh(daily=None if at is None else at.seconds)
+    lines = _lines(project, node.lines, "segment")
+    return p.Segment(name=node.name.text, title=node.title, lines=lines, refresh=refresh)
 
 
 def _by_name(table: dict[str, Any]) -> Iterable[Any]:
@@ -205,8 +224,66 @@ def _condition(project: Project, node: ast.Condition, of: str) -> p.Condition:
             return _basket_has(node)
         case ast.Compare():
             return _compare(project, node)
+        case ast.Happened():
+            then = tuple(
+                p.Then(events=_events(project, step.event), within=_length(step.within), none=step.negated)
+                for step in node.then
+            )
+            events, window = _events(project, node.event), _window(node.window)
+            return p.Happened(events=events, low=node.low, high=node.high, window=window, then=then)
+        case ast.SumOf():
+            return _sum_of(project, node)
+        case ast.NthOrder():
+            return p.NthOrder(event=project.event_words[ORDERS], nth=node.nth, every=node.every)
+        case ast.Anniversary():
+            if node.within is not None:
+                return p.Anniversary(attribute=node.subject.path, within=_length(node.within))
+            span = "day" if node.near == "today" else node.unit
+            return p.Anniversary(attribute=node.subject.path, span=cast(Any, span))
         case _:
             raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
+
+
+def _events(project: Project, node: ast.EventOf) -> p.EventOf:
+    of = node.of.text if node.of else None
+    return p.EventOf(event=project.event_words[node.event.text], of=of, where=_comparisons(project, node.where))
+
+
+def _comparisons(project: Project, node: ast.Compare | None) -> tuple[p.Comparison, ...]:
+    """A comparison with an attribute of an event; «between» is two."""
+    if node is None:
+        return ()
+    condition = _compare(project, node)
+    return cast(tuple[p.Comparison, ...], condition.of if isinstance(condition, p.All) else (condition,))
+
+
+def _sum_of(project: Project, node: ast.SumOf) -> p.Condition:
+    events = p.EventOf(
+        event=project.event_words[node.subject.entity],
+        of=node.of.text if node.of else None,
+        where=_comparisons(project, node.where),
+    )
+    holds = _comparisons(project, ast.Compare(node.subject, cast(Any, node.op), node.values, node.span))
+    return p.SumOf(attribute=node.subject.path, events=events, window=_window(node.window), holds=holds)
+
+
+def _window(node: ast.Window) -> p.Window:
+    match node.kind:
+        case "last":
+            return p.InTheLast(length=_length(node.lengths[0]))
+        case "ages":
+            return p.InTheLast(length=_length(node.lengths[0]), but_not=_length(node.lengths[1]))
+        case "since":
+            assert node.since is not None
+            return p.Since(day=day_number(node.since))
+        case "calendar":
+            return p.This(span=cast(Any, node.unit))
+        case "ever":
+            return p.Ever()
+
+
+def _length(node: ast.Duration) -> p.Length:
+    return p.Length(count=node.count, unit=node.unit)
 
 
 def _basket_has(node: ast.BasketHas) -> p.Condition:
@@ -276,7 +353,8 @@ def _scalar(project: Project, node: ast.Compare, value: ast.Value) -> int | str:
     if not node.subject.name:  # payment, delivery
         assert isinstance(value, ast.Word)
         return value.text
-    result = scalar(project.attributes[node.subject.path], value, project.channels)
+    info = project.attributes.get(node.subject.path) or project.event_attributes[node.subject.path]
+    result = scalar(info, value, project.channels)
     assert not isinstance(result, Diagnostic), result
     return result
 

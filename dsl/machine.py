@@ -40,18 +40,12 @@ CLAUSES: dict[type, str] = {
     ast.OnReturn: "P9024",
 }
 CONDITIONS: dict[type, str] = {
-    ast.Happened: "P9001",
-    ast.SumOf: "P9001",
-    ast.NthOrder: "P9001",
-    ast.Anniversary: "P9002",
     ast.SimilarTo: "P9003",
 }
 SETTINGS: dict[type, str] = {ast.CashRounding: "P9008", ast.BasePoints: "P9009"}
 SOURCES = {"prices": "P9005", "holidays": "P9006", "costs": "P9007"}
 TEST_LINES: dict[type, str] = {
     ast.Picks: "P9010",
-    ast.GivenEvent: "P9001",
-    ast.GivenNoEvent: "P9001",
     ast.GivenArm: "P9020",
     ast.GivenCashier: "P9019",
 }
@@ -145,15 +139,11 @@ def _declared(project: Project) -> Iterator[Refused]:
         yield from _of(SETTINGS, line, line.span)
         if isinstance(line, ast.Setting) and line.kind == "rounding" and len(line.values) > 1:
             yield "P9031", line.span
-    for event in project.events.values():
-        yield "P9001", event.span
     for source in project.sources:
         if source.kind in SOURCES:
             yield SOURCES[source.kind], source.span
     for table in (project.products, project.places, project.segments):
         for node in table.values():
-            for refresh in node.refresh:
-                yield "P9004", refresh.span
             yield from _conditions(node.lines)
     for guard in project.guards.values():
         for floor in guard.floors:

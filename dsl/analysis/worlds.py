@@ -278,7 +278,9 @@ class _Search:
         if made is None or inside > DEPTH_MAX:
             literals.more = True
             return
-        parts = [(line.condition, want, inside + 1) for line in made.lines]
+        parts: Agenda = [(line.condition, want, inside + 1) for line in made.lines]
+        if isinstance(made, p.Segment) and made.refresh is not None:
+            parts.append((made.refresh, want, inside + 1))
         _spread(parts, want in (Want.TRUE, Want.NOT_FALSE), agenda, choices)
 
     def _happened(self, condition: p.Happened, want: Want, literals: _Literals) -> None:

@@ -45,6 +45,42 @@ def test_a_basket_is_priced(decisions):
     assert [(t.tax_rate_basis_points, t.with_tax_minor) for t in decided.taxes] == [(700, 458)]
 
 
+def past(**fields):
+    """Two orders of roses, for EUR 20.00 in all, and a visit to the web shop yesterday."""
+    day = 86_400_000_000
+    roses = common.EventItem(article="roses", quantity=1, amount_minor=1_000)
+    total = common.Money(currency="EUR", amount_minor=2_500)
+    orders = [common.Event(type="order", at_us=AT - n * day, items=[roses], total=total) for n in (30, 300)]
+    visit = common.Event(type="visit", at_us=AT - day, attributes=[text("channel", "webshop")])
+    events = common.EventHistory(events=[*orders, visit, *fields.pop("more", ())], **fields)
+    return {"lines": [line(1, "roses", 3)], "customer": decision_pb2.Customer(id="c", facts_known=True, events=events)}
+
+
+def test_what_happened_before_decides(decisions):
+    def said(message):
+        result = by_name(decisions.Decide(message, timeout=SECONDS).decision.promotions)["roses-20"]
+        return result.reason, result.saving_minor
+
+    friend = past()
+    assert said(basket(**friend)) == (common.REASON_APPLIED, 600)
+    assert said(basket(**friend, at_us=AT + 1_000_000)) == (common.REASON_APPLIED, 600)
+    cut = past(complete_since_us=AT - 100 * 86_400_000_000)
+    assert said(basket(**cut)) == (common.REASON_UNKNOWN_FACT, 0)
+    unheard = past(more=[common.Event(type="order", at_us=AT - 1)])  # of which articles?
+    assert said(basket(**unheard)) == (common.REASON_UNKNOWN_FACT, 0)
+    friend["customer"].facts_as_of_us = AT - 2 * 86_400_000_000
+    assert said(basket(**friend)) == (common.REASON_UNKNOWN_FACT, 0)
+    friend["customer"].events.Clear()
+    friend["customer"].facts_as_of_us = 0
+    assert said(basket(**friend)) == (common.REASON_AUDIENCE, 0)
+    friend["customer"].ClearField("events")
+    assert said(basket(**friend)) == (common.REASON_UNKNOWN_FACT, 0)
+    wrong = past(more=[common.Event(type="visit", at_us=1, attributes=[text("channel", "pos"), text("x", "y")])])
+    wrong["customer"].events.events[3].attributes[0].value.CopyFrom(common.Value(kind=common.VALUE_KIND_YES_NO))
+    name, detail = refused(decisions.Decide, basket(**wrong))
+    assert (name, detail.field) == ("INVALID_ARGUMENT", "customer.events.events[3].attributes[0].value")
+
+
 def test_who_answered_stands_beside_the_decision(server, decisions):
     envelope = decisions.Decide(basket(), timeout=SECONDS).envelope
     assert envelope.sequence == 1
@@ -115,7 +151,8 @@ def test_explain_tells_of_every_promotion_and_brings_the_same_decision(decisions
     )
     assert response.envelope.decision_digest == decided.envelope.decision_digest
     explained = by_name(response.explanations)
-    assert list(explained) == ["fashion-50-10", "free-shipping", "gold-10", "pasta-3-for-2", "spring-5"]
+    names = ["fashion-50-10", "free-shipping", "gold-10", "pasta-3-for-2", "roses-20", "spring-5"]
+    assert list(explained) == names
     assert explained["pasta-3-for-2"].sentence == "applied, saves EUR 1.99"
     assert explained["fashion-50-10"].sentence == "EUR 50.00 more of «Fashion» and it applies"
     assert explained["spring-5"].sentence == "not in this channel: sold in webshop"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dsl.compiler import Compilation, check_project
+from dsl.compiler import Compilation
 from dsl.diagnostics import render
-from tests.unit.dsl.frame import check_framed, framed
+from tests.unit.dsl.frame import check_framed
 
 CATALOGUE = b"""sku,brand,category,kind,price,tax_rate
 100,Pastella,Food/Pasta,goods,1.99,7%
@@ -395,17 +395,21 @@ def test_nothing_is_analysed_while_lines_are_wrong():
 
 
 def test_what_the_machine_cannot_run_yet_is_analysed_all_the_same():
-    happened = segment("at least 1 order in the last 3 months", name="buyers")
-    schema = (
-        framed("")["frame.promo"]
-        .decode()
-        .replace("  consents", "  event orders, one order {\n    total: money\n  }\n  consents")
-    )
-    text = (
-        happened + segment("customer.tier is gold", "customer.tier is silver") + promotion("for buyers but not buyers")
-    )
-    found = check_project({"a.promo": f"{schema}\n{text}".encode()}).diagnostics
+    alike = segment("similar to gold-members at least 80%", "consent to profiling", name="likes")
+    text = alike + segment("customer.tier is gold", "customer.tier is silver") + promotion("for likes but not likes")
+    found = checked(text).diagnostics
     assert [f.code for f in found if not f.code.startswith("P9")] == ["P3002", "P3105"]
+
+
+def test_of_what_happened_before_nothing_is_claimed():
+    """But that nobody is in a segment and not in it."""
+    for line in ("at least 1 order in the last 3 months", "no orders so far", "this order is the 1st"):
+        before = segment(line, name="buyers")
+        assert codes(before + promotion("for buyers", "when basket has at least 1 of pasta")) == []
+        assert codes(before + promotion("for buyers but not buyers")) == ["P3105"]
+    everybody = "segment all {\n  any of {\n    customer.tier is known\n    customer.tier is unknown\n  }\n"
+    assert codes(everybody + "}\n" + promotion("for everyone but not all")) == ["P3105"]
+    assert codes(everybody + "  refresh realtime\n}\n" + promotion("for everyone but not all")) == []
 
 
 def test_the_order_of_declarations_changes_nothing():
