@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def condition(rng: random.Random, depth: int, known: tuple[str, ...]) -> p.Condi
             values = tuple(sorted(rng.sample(TIERS, 2)))
             return p.OneOf(attribute="customer.tier", values=values, negated=rng.random() < 0.5)
         case "score":
-            op = rng.choice(["eq", "ne", "lt", "le", "gt", "ge"])
+            op: Any = rng.choice(["eq", "ne", "lt", "le", "gt", "ge"])
             return p.Compare(attribute="customer.score", op=op, value=rng.randrange(5))
         case "path":
             return p.Under(attribute="customer.path", path=rng.choice(PATHS))
@@ -40,14 +41,14 @@ def condition(rng: random.Random, depth: int, known: tuple[str, ...]) -> p.Condi
                 attribute="customer.likes", values=tuple(sorted(rng.sample(("x", "y", "z"), rng.randint(1, 2))))
             )
         case "age":
-            op, unit = rng.choice(["more", "less"]), rng.choice(["day", "month"])
-            return p.Age(attribute="customer.since", op=op, count=rng.randint(1, 3), unit=unit)
+            span: Any = {"op": rng.choice(["more", "less"]), "unit": rng.choice(["day", "month"])}
+            return p.Age(attribute="customer.since", count=rng.randint(1, 3), **span)
         case "known":
             return p.Known(attribute=rng.choice(["customer.tier", "customer.score"]), known=rng.random() < 0.7)
         case "consent":
             return p.Consent(name=rng.choice(["email", "sms"]))
         case "money":
-            value = (p.Amount(currency="EUR", value=rng.randint(1, 3)),)
+            value: p.Money = (p.Amount(currency="EUR", value=rng.randint(1, 3)),)
             if rng.random() < 0.4:
                 value = (p.Amount(currency="CHF", value=rng.randint(1, 3)), *value)
             return p.CompareMoney(attribute="customer.spent", op=rng.choice(["le", "ge", "lt", "gt"]), value=value)
