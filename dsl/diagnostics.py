@@ -11,10 +11,12 @@ Every message stands in TABLE, once; every code has a page in `explain/`. A find
 from __future__ import annotations
 
 import importlib.resources
+import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Literal, TypedDict, Unpack, cast
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 from dsl.phrases import Language, Phrase, Value, filled, say
 
@@ -33,22 +35,32 @@ class Span:
     end_column: int
 
 
+Edit = tuple[Span, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """Replace the span by the text: safe to apply by machine."""
+    """Replace the span by the text, and others that have the same cause by theirs: safe to apply by machine."""
 
     span: Span
     text: str
+    more: tuple[Edit, ...] = ()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All that it replaces."""
+        return (self.span, self.text), *self.more
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a row of TABLE, what fills its gaps, and where."""
+    """One finding: a row of TABLE, what fills its gaps, and where. `also`: other lines that it speaks of."""
 
     code: str
     span: Span
     values: tuple[tuple[str, Value], ...] = ()
     fix: Fix | None = None
+    also: tuple[Span, ...] = ()
 
     def words(self, language: Language = "en") -> Text:
         """What it says: `mark` stands beside the carets, `help` on lines of its own."""
@@ -88,7 +100,8 @@ class Diagnostic:
             "message": words.message,
             "mark": words.mark,
             "help": words.help,
-            "fix": asdict(self.fix) if self.fix else None,
+            "fix": [{"span": asdict(span), "text": text} for span, text in self.fix.edits] if self.fix else [],
+            "also": [asdict(span) for span in self.also],
         }
 
 
@@ -116,7 +129,6 @@ class Gaps(TypedDict, total=False):
     languages: tuple[str, ...]
     least: int | Decimal | Phrase
     line: int
-    lines: str  # other lines of the cause, as they are written
     more: Phrase | None
     most: int
     name: str
@@ -303,8 +315,8 @@ TABLE: dict[str, Text] = {
     "P2020": _error("«{word}» and «{other}» measure different things.", "write both in one kind of unit"),
     # ---- meaning
     "P3001": _error("The promotion «{name}» has no «{word}» line.", "add:   {write}"),
-    "P3002": _error("Nobody can ever be in «{name}».", "{why}", "{lines}"),
-    "P3004": _error("«{group}» gives {gives}; this is {other}.", "{advice}", "The group is declared in {where}."),
+    "P3002": _error("Nobody can ever be in «{name}».", "{why}"),
+    "P3004": _error("«{group}» gives {gives}; this is {other}.", "{advice}", "The group is declared {where}."),
     "P3005": _error(
         "«{group}» gives each piece to one promotion, so it cannot share a reward over many.",
         "write:   {write}",
@@ -403,11 +415,11 @@ TABLE: dict[str, Text] = {
         "write   {write}, or leave the set out",
         "An event says what was paid for each of its articles; that is what a total «of» a set adds up.",
     ),
-    "P3101": _error("No article can ever be in «{name}».", "{why}", "{lines}"),
-    "P3102": _error("No store can ever be in «{name}».", "{why}", "{lines}"),
+    "P3101": _error("No article can ever be in «{name}».", "{why}"),
+    "P3102": _error("No store can ever be in «{name}».", "{why}"),
     "P3103": _warning("None of the {count} articles of the catalogue is in «{name}».", "nothing is reached by it"),
     "P3104": _warning("None of the {count} stores is in «{name}».", "nothing is reached by it"),
-    "P3105": _error("«{name}» can never apply.", "{why}", "{lines}"),
+    "P3105": _error("«{name}» can never apply.", "{why}"),
     "P3106": _warning("This promotion is in none of the {count} stores.", "no store is left"),
     "P3107": _warning(
         "{known} never comes while this runs, from {begins} to {ends}.", "take it out, or let it run longer"
@@ -527,17 +539,27 @@ TABLE: dict[str, Text] = {
     "P9037": _later("An amount off per article is", "Per piece it works:   off shirts each"),
 }
 
-SHOWN_CHARACTERS_MAX = 300  # of a line beside the carets
+SHOWN_CHARACTERS_MAX = 300  # of a line that is shown with carets
+WIDTH = 100  # columns of what is said: the mark and the help
+FIX_COLUMN = 79
+PLACE_COLUMNS = 17  # file and line; most fit, so that the lines of several findings stand below each other
+_WRAP: Any = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
 
 
 def found(
-    code: str, span: Span, *, fix: str | None = None, fix_span: Span | None = None, **values: Unpack[Gaps]
+    code: str,
+    span: Span,
+    *,
+    fix: str | None = None,
+    fix_span: Span | None = None,
+    also: tuple[Span, ...] = (),
+    **values: Unpack[Gaps],
 ) -> Diagnostic:
-    """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself.
+    """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself; `also` is shown with it.
 
     A text among the values is shown as it is: a name, a value, a word of the language. Words of ours are phrases."""
     filling = cast("tuple[tuple[str, Value], ...]", tuple(values.items()))
-    return Diagnostic(code, span, filling, None if fix is None else Fix(fix_span or span, fix))
+    return Diagnostic(code, span, filling, None if fix is None else Fix(fix_span or span, fix), also)
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -545,38 +567,82 @@ def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda d: (d.span, d.code, d.message)))
 
 
+Role = Literal["severity", "code", "message", "fix", "place", "line", "also", "carets", "mark", "help"]
+Piece = tuple[Role, str]
+
+
 def render(finding: Diagnostic, sources: Mapping[str, str], *, language: Language = "en") -> str:
     """A finding as people read it: the sentence, the line as written with carets, what to write."""
+    return "\n".join("".join(text for _, text in line).rstrip() for line in pieces(finding, sources, language))
+
+
+def pieces(finding: Diagnostic, sources: Mapping[str, str], language: Language = "en") -> list[list[Piece]]:
+    """The lines of `render`, each in pieces that say what they are, for whoever shows them in colour."""
     words = finding.words(language)
-    head = f"{SEVERITIES[words.severity].text(language)} {finding.code}  {words.message}"
+    head: list[Piece] = [
+        ("severity", SEVERITIES[words.severity].text(language)),
+        ("code", f" {finding.code}  "),
+        ("message", words.message),
+    ]
     if finding.fix:
-        head = f"{head:<78} [fix]"
+        length = sum(len(text) for _, text in head)
+        head.append(("fix", " " * max(FIX_COLUMN - length, 1) + "[fix]"))
     lines = [head, *_excerpt(finding, words.mark, sources)]
-    lines.extend(f"   {line}" for line in words.help.splitlines())
-    return "\n".join(lines)
+    for line in words.help.splitlines():
+        lines.extend([("help", f"   {part}")] for part in textwrap.wrap(line, WIDTH, **_WRAP))
+    return lines
 
 
-def _excerpt(finding: Diagnostic, mark: str, sources: Mapping[str, str]) -> list[str]:
-    span = finding.span
-    text = sources.get(span.file, "").split("\n")
-    place = f"   {span.file}:{span.line}    "
-    if not 1 <= span.line <= len(text):
-        return [place.rstrip() + (f"    {mark}" if mark else "")]
-    written = text[span.line - 1].rstrip("\r").replace("\t", " ")
-    if len(written) > SHOWN_CHARACTERS_MAX:
-        written = written[:SHOWN_CHARACTERS_MAX] + "…"
-    indent = len(written) - len(written.lstrip())
-    start = max(span.column - 1 - indent, 0)
-    same_line = span.end_line == span.line
-    end = min(span.end_column - 1, len(written)) - indent if same_line else len(written) - indent
-    if start > len(written) - indent:  # past what is shown
-        start, end = len(written) - indent - 1, len(written) - indent
-    carets = " " * (len(place) + start) + "^" * max(end - start, 1)
-    return [place + written.strip(), carets + (f" {mark}" if mark else "")]
+def _excerpt(finding: Diagnostic, mark: str, sources: Mapping[str, str]) -> list[list[Piece]]:
+    """The lines that a finding speaks of, in their order; carets under the one it stands at."""
+    at = finding.span
+    spans = {(span.file, span.line): span for span in (*finding.also, at)}
+    column = max(len(f"{file}:{line}") for file, line in spans)
+    shown: list[list[Piece]] = []
+    for _, span in sorted(spans.items()):
+        place = f"   {f'{span.file}:{span.line}':<{max(column, PLACE_COLUMNS)}}  "
+        written = _written(span, sources)
+        if written is None:
+            shown.append([("place", place), ("mark", mark if span == at else "")])
+            continue
+        before, under, after = written
+        shown.append([("place", place), ("line" if span == at else "also", before + under + after)])
+        if span == at:
+            carets = " " * (len(place) + _columns(before)) + "^" * max(_columns(under), 1)
+            short = len(carets) + len(mark) < WIDTH + len(place)
+            shown.append([("carets", carets), ("mark", f" {mark}" if mark and short else "")])
+            if not short:
+                shown.extend([("mark", f"   {part}")] for part in textwrap.wrap(mark, WIDTH, **_WRAP))
+    return shown
 
 
-def explanation(code: str) -> str | None:
+def _written(span: Span, sources: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """The line of a span: what stands before, under and after its carets. Of a long line the part around them."""
+    lines = sources.get(span.file, "").split("\n")
+    if span.file not in sources or not 1 <= span.line <= len(lines):
+        return None
+    line = "".join(c if c.isprintable() else " " if c in "\t\r" else "�" for c in lines[span.line - 1]).rstrip()
+    indent = len(line) - len(line.lstrip())
+    start = min(max(span.column - 1, indent), len(line))
+    end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line)
+    before, under, after = line[indent:start], line[start:end], line[max(start, end) :]
+    if len(before) + len(under) + len(after) > SHOWN_CHARACTERS_MAX:
+        under = under if len(under) <= SHOWN_CHARACTERS_MAX else under[:SHOWN_CHARACTERS_MAX] + "…"
+        room = (SHOWN_CHARACTERS_MAX - min(len(under), SHOWN_CHARACTERS_MAX)) // 2
+        before = before if len(before) <= room else "…" + before[len(before) - room :]
+        after = after if len(after) <= room else after[:room] + "…"
+    return before, under, after
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows a text: characters of East Asia and pictures take two columns, accents none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def explanation(code: str, language: Language = "en") -> str | None:
     """The page of a code: its meaning, a failing example, the repaired one. None: there is no such code."""
     if code not in TABLE:
         return None
-    return importlib.resources.files("dsl").joinpath("explain", f"{code}.md").read_text(encoding="utf-8")
+    pages = importlib.resources.files("dsl").joinpath("explain")
+    page = pages.joinpath(f"{code}.md") if language == "en" else pages.joinpath(language, f"{code}.md")
+    return page.read_text(encoding="utf-8") if page.is_file() else explanation(code)

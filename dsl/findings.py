@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar, Unpack
 
 from dsl import ast, limits
 from dsl.data import Unreadable
-from dsl.diagnostics import Diagnostic, Gaps, Span, found
+from dsl.diagnostics import Diagnostic, Fix, Gaps, Span, found
 from dsl.phrases import few, guessed, say
 from dsl.project import Project
 from dsl.vocabulary import SYNONYMS
@@ -121,5 +122,9 @@ class Findings:
                 one = say("Reported once; 1 more line uses it.")
                 several = say("Reported once; {count} more lines use it.", count=more)
                 values = {**values, "others": one if more == 1 else several}
-            result.append(found(code, span, fix=fix, **values))
+            finding = found(code, span, fix=fix, **values)
+            others = tuple((place, text) for place, text, _ in places[1:] if text is not None)
+            if finding.fix and others:
+                finding = replace(finding, fix=Fix(span, finding.fix.text, others))
+            result.append(finding)
         return result

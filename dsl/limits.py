@@ -16,6 +16,7 @@ DECLARATION_LINES_MAX = 2_500  # a list of 1,000 entries with comments; each wro
 FINDINGS_PER_DECLARATION_MAX = 20  # nobody reads more at once; the rest appears when these are mended
 FINDINGS_PER_FILE_MAX = 200  # of forms and lines; after them the rest of a file is not read
 FINDINGS_MAX = 1_000  # of a project
+MENDING_ROUNDS_MAX = 20  # of fixes that show the next finding of their line; lines have two or three
 GUESSED_NAMES_MAX = 2_000  # among more names, «did you mean» looks only at those that begin or end alike
 GUESSES_MAX = 100  # unknown names with a «did you mean»: comparing each with all names takes its time
 CIRCLES_MAX = 20  # of one tangle of sets: each that is mended shows the next

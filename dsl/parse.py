@@ -470,6 +470,8 @@ class _Declaration:
             return found("P0202", span, word=word, advice=say("begin a new line here, or take it out"))
         if words == _said("STRING") and re.fullmatch(r"[\w-]+", word):
             return found("P0108", span, advice=to_write(f'"{word}"'), fix=f'"{word}"')
+        if guess == "but" and not rest[word_match.end() :].lstrip().startswith("not"):
+            guess = "but not"
         glued = _glued(word, words)
         if glued:
             return found("P0208", span, write=glued, fix=glued)

@@ -60,6 +60,8 @@ def _shown(value: Value, language: Language) -> str:
             return value.text(language)
         case tuple():
             return ", ".join(_shown(part, language) for part in value)
+        case str():
+            return value if value.isprintable() else "".join(c if c.isprintable() else "�" for c in value)
         case _:
             return str(value)
 

@@ -458,7 +458,7 @@ def where(first: Span, other: Span) -> Phrase:
     """Where something stands, seen from elsewhere."""
     if first.file == other.file:
         return say("in line {line}", line=first.line)
-    return say("{file}:{line}", file=first.file, line=first.line)
+    return say("in {file}:{line}", file=first.file, line=first.line)
 
 
 def table_attributes(project: Project, entity: str) -> dict[str, AttributeInfo]:

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
-from dsl.phrases import TAKE_OUT, Phrase, guessed, in_quotes, say, to_write
+from dsl.phrases import TAKE_OUT, Phrase, did, guessed, in_quotes, say, to_write
 from dsl.spelling import amount
 from dsl.zones import known_zones
 
@@ -259,6 +259,8 @@ def _signs(place: Place) -> Iterator[Diagnostic]:
     for hit in re.finditer(r">=|=>|≥|<=|=<|≤|!=|<>|≠|==|=|>|<", place.masked):
         write = _COMPARISONS[hit.group()]
         before = place.masked[: hit.start()].rstrip()
+        if before.endswith("when basket") and write.startswith("is at"):
+            write = write.replace("is ", "is worth ")
         short = write.removeprefix("is ") if before.endswith((" is", " worth", " has")) and write != "is" else write
         yield found("P0105", place.span(*hit.span()), write=short, fix=short)
 
@@ -361,6 +363,21 @@ def _events(place: Place) -> Iterator[Diagnostic]:
     if hit and not re.match(rf"in +the +last +{_LENGTH}$", hit[1]):
         write = f"in the last {hit[2]}"
         yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=in_quotes(write), fix=write)
+
+
+def _basket(place: Place) -> Iterator[Diagnostic]:
+    hit = re.match(r"\s*when +basket +((?:contains|includes|has) +([a-z][a-z0-9-]*))\s*$", place.masked)
+    if hit:
+        fix = f"has at least 1 of {hit[2]}"
+        yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=in_quotes(fix), fix=fix)
+
+
+def _for_all(place: Place) -> Iterator[Diagnostic]:
+    hit = re.match(r"\s*((für|fuer) +(?:alle|jeden|jede))\s*$", place.masked)
+    if hit:
+        all_, fix = place.span(*hit.span(1)), "for everyone"
+        what = say("a promotion")
+        yield found("P0201", place.span(*hit.span(2)), word=hit[2], what=what, did=did(fix), fix=fix, fix_span=all_)
 
 
 def _targets(place: Place) -> Iterator[Diagnostic]:
@@ -526,6 +543,8 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     _percent_words,
     _each_or_together,
     _any_of,
+    _for_all,
+    _basket,
     _targets,
     _per,
     _values,

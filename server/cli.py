@@ -13,17 +13,18 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from rich.text import Text
 
     from dsl.changes import Change
     from dsl.compiler import Compilation
-    from dsl.diagnostics import Diagnostic
     from server.client import CallFailed
     from server.counterexamples import Shown
     from server.formatting import Formatted
@@ -50,6 +51,15 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Report(StrEnum):
+    """How a command tells its findings."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 class Spoken(StrEnum):
@@ -115,6 +125,8 @@ def main() -> None:
         "einklang check examples/shop",
         "einklang check . --format json | jq '.diagnostics[].code'",
         "einklang check examples/shop --examples baskets",
+        "einklang check . --format github --lang de",
+        "einklang check . --fix --diff",
     ),
 )
 def check(
@@ -123,29 +135,32 @@ def check(
         Path | None,
         typer.Option("--examples", metavar="DIR", help="Write baskets that show findings, for `einklang decide`."),
     ] = None,
-    output: Output = Format.TEXT,
+    output: Annotated[
+        Report,
+        typer.Option("--format", help="For people, for programs, as GitHub's annotations, or as SARIF 2.1.0."),
+    ] = Report.TEXT,
+    language: Language = Spoken.EN,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the fixes of findings marked [fix] to the files.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what --fix would change.")] = False,
 ) -> None:
     """Read all rules and say everything that is wrong with them, at once: each line, and the ruleset as a whole.
 
     Each finding shows the line as written, what is wrong, and what to write instead; `einklang explain P0101` tells
     more about its code. Nothing is stored and nothing takes force. With --examples a finding about two promotions is
     shown by a basket, which the engine has decided first.
+
+    With --fix each file is written whole or not at all, and a fix is left where it would bring another error. What
+    remains is shown.
     """
     from dsl.compiler import check_project
 
     files = _project(directory)
+    if fix or diff:
+        files = _mended(directory, files, language, diff=diff)
     compilation = check_project(files, examples=examples is not None)
-    shown = [] if examples is None else _examples_of(compilation, examples)
-    if output is Format.JSON:
-        data: dict[str, object] = {"diagnostics": [found.as_data() for found in compilation.diagnostics]}
-        if examples is not None:
-            data["examples"] = [one.as_data() for one in shown]
-        _say(json.dumps(data, ensure_ascii=False))
-    else:
-        _show(compilation.diagnostics, compilation.sources)
-        for one in shown:
-            _say(f"{one.sentence}\n   einklang decide {one.path}")
-    if _errors(compilation.diagnostics):
+    shown = None if examples is None else _examples_of(compilation, examples)
+    _report(compilation, output, directory, language, shown)
+    if not compilation.ok:
         raise typer.Exit(FINDINGS)
 
 
@@ -208,7 +223,7 @@ def run_tests(
     if output is TestFormat.JSON:
         _say(json.dumps(outcome.as_data(), ensure_ascii=False))
     elif not outcome.compilation.ok:
-        _show(outcome.compilation.diagnostics, outcome.compilation.sources)
+        _report(outcome.compilation, Report(output.value), directory, language)
     else:
         for line in testing.text(outcome, full_coverage=cov).splitlines():
             words = line.split(maxsplit=1)
@@ -524,7 +539,7 @@ def explain(
     For a basket a server is asked; each promotion shows its reason, and the line that does not hold or what is missing.
     """
     if _is_code(what):
-        _explain_code(what)
+        _explain_code(what, language or Spoken.EN)
         return
     if what != "-" and not Path(what).exists() and _NAME.fullmatch(what):
         _explain_name(what, project, language or Spoken.EN)
@@ -675,28 +690,52 @@ def _examples_of(compilation: Compilation, directory: Path) -> list[Shown]:
         _usage(f"{directory}: {error.strerror}")
 
 
-def _show(findings: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
-    """Findings as people read them, and how many there are."""
-    from dsl.diagnostics import render
+def _mended(directory: Path, files: dict[str, bytes], language: Spoken, *, diff: bool) -> dict[str, bytes]:
+    """The files with their fixes applied; with `diff` as they are, and what would change is shown."""
+    from server import mending
 
-    for finding in findings:
-        head, *rest = render(finding, sources).splitlines()
-        _say(head, _COLOURS.get(finding.severity, ""))
-        _say("\n".join([*rest, ""]))
-    errors = _errors(findings)
-    counted = [_count(errors, "error") if errors else "no errors"]
-    for severity in ("warning", "note"):
-        number = sum(finding.severity == severity for finding in findings)
-        counted += [_count(number, severity)] if number else []
-    _say(f"{_count(len(sources), 'file')} read: {', '.join(counted)}", "red" if errors else "green")
+    outcome = mending.mended(directory, files, writing=not diff)
+    if diff:
+        _say_diff(outcome.differences)
+    for result in outcome.results:
+        if result.state == "left":
+            _say(f"{result.path}: left as it is: {result.why}", "red", to=sys.stderr)
+    if outcome.results and not diff:
+        _say(outcome.summary("de" if language is Spoken.DE else "en"), "green", to=sys.stderr)
+    return outcome.files
+
+
+def _report(
+    compilation: Compilation,
+    form: Report,
+    directory: Path,
+    language: Spoken,
+    examples: Sequence[Shown] | None = None,
+) -> None:
+    """What is wrong, in this form."""
+    from server import reports
+
+    findings = compilation.diagnostics
+    lang: Literal["en", "de"] = "de" if language is Spoken.DE else "en"
+    match form:
+        case Report.TEXT:
+            for shown in reports.text(findings, compilation.sources, lang):
+                _say(shown)
+            for one in examples or ():
+                _say(f"{one.sentence}\n   einklang decide {one.path}")
+        case Report.JSON:
+            also = {} if examples is None else {"examples": [one.as_data() for one in examples]}
+            _say(reports.as_json(findings, lang, also))
+        case Report.GITHUB:
+            for line in reports.github(findings, directory, lang):
+                _say(line)
+        case Report.SARIF:
+            _say(reports.sarif(findings, directory, lang))
 
 
 def _findings(compilation: Compilation, output: Format) -> NoReturn:
     """Show why a project does not compile, and end with 1."""
-    if output is Format.JSON:
-        _say(json.dumps({"diagnostics": [found.as_data() for found in compilation.diagnostics]}, ensure_ascii=False))
-    else:
-        _show(compilation.diagnostics, compilation.sources)
+    _report(compilation, Report(output.value), Path(), Spoken.EN)
     raise typer.Exit(FINDINGS)
 
 
@@ -749,10 +788,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _errors(findings: Sequence[Diagnostic]) -> int:
-    return sum(finding.severity == "error" for finding in findings)
-
-
 def _is_code(text: str) -> bool:
     return len(text) == 5 and text[0] in "Pp" and text[1:].isdigit()
 
@@ -776,10 +811,10 @@ def _explain_name(name: str, directory: Path, language: Spoken) -> None:
     _say(text)
 
 
-def _explain_code(code: str) -> None:
+def _explain_code(code: str, language: Spoken) -> None:
     from dsl.diagnostics import explanation
 
-    page = explanation(code.upper())
+    page = explanation(code.upper(), "de" if language is Spoken.DE else "en")
     if page is None:
         _usage(f"there is no code {code.upper()}")
     from rich.console import Console
@@ -819,7 +854,7 @@ def _usage(message: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def _say(text: str, style: str = "", *, to: TextIO | None = None) -> None:
+def _say(text: str | Text, style: str = "", *, to: TextIO | None = None) -> None:
     """Print as it is; in colour only where a person looks on and NO_COLOR does not say no."""
     from rich.console import Console
 

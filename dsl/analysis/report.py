@@ -103,11 +103,8 @@ class _Places:
     def finding(self, claim: Claim) -> Diagnostic:
         """The claim in the text."""
         span, _ = self.place(claim, claim.part)
-        lines = [self.place(claim, part) for part in claim.also]
-        shown = "\n".join(f"{where.file}:{where.line}    {text}" for where, text in lines)
-        words = claim.words.copy()
-        words["lines"] = shown
-        return found(claim.code, span, **words)
+        also = tuple(self.place(claim, part)[0] for part in claim.also)
+        return found(claim.code, span, also=also, **claim.words)
 
     def place(self, claim: Claim, part: str) -> tuple[Span, str]:
         """The span of a part and its text."""

@@ -112,9 +112,9 @@ def test_the_lines_of_the_cause_are_named_and_no_others():
     shown = render(finding, {"example.promo": segment(*lines, "customer.score is less than 3")})
     assert shown.splitlines() == [
         "error P3002  Nobody can ever be in «some».",
+        "   example.promo:3    customer.score is at least 4",
         "   example.promo:5    customer.score is less than 3",
         "                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ these lines exclude each other",
-        "   example.promo:3    customer.score is at least 4",
     ]
 
 

@@ -86,9 +86,9 @@ LINES = [
     ("for", "for all", "P1002", "all", "«everyone»"),
     ("for", "for gold", "P1002", "gold", "«gold-members»"),
     ("for", "for gold-members or employees", "P0210", "for gold-members or employees", "for any of gold-members"),
-    ("for", "for everyone except employees", "P0202", "except", "«but»"),
+    ("for", "for everyone except employees", "P0202", "except", "«but not»"),
     ("for", "for customer.tier is gold", "P0202", "customer.tier is gold", "name a segment"),
-    ("for", "für alle", "P0201", "für", "«for»"),
+    ("for", "für alle", "P0201", "für", "«for everyone»"),
     ("sold", "sold in webshp", "P1008", "webshp", "«webshop»"),
     # ---- limits, texts, group
     ("+", "limit 15% per basket", "P2004", "15%", "a number of times"),
@@ -103,8 +103,9 @@ LINES = [
     ("group", "group delivery", "P3004", "get 10% off pasta", "gives discounts"),
     ("group", "group item-deals, coupons", "P0202", ",", "take it out"),
     # ---- conditions
-    ("+", "when basket >= EUR 50.00", "P0105", ">=", "«is at least»"),
-    ("+", "when basket contains pasta", "P0202", "contains", "«has»"),
+    ("+", "when basket >= EUR 50.00", "P0105", ">=", "«is worth at least»"),
+    ("+", "when basket contains pasta", "P0202", "contains pasta", "«has at least 1 of pasta»"),
+    ("+", "when basket has pasta", "P0202", "has pasta", "«has at least 1 of pasta»"),
     ("+", "when customer.tier is gold or silver", "P0104", "or", "customer.tier is one of gold, silver"),
     ("+", 'when customer.tier is "gold"', "P2003", '"gold"', "without quotes"),
     ("+", "when customer.teir is gold", "P1004", "customer.teir", "«tier»"),

@@ -114,8 +114,8 @@ def test_check_shows_the_line_and_what_to_write(bad):
     assert got.exit_code == 1
     assert got.output == (
         "error P0101  Amounts use a point.                                              [fix]\n"
-        "   promotions.promo:15    when basket is worth at least EUR 50,00 of fashion\n"
-        "                                                        ^^^^^^^^^ write EUR 50.00\n"
+        "   promotions.promo:15  when basket is worth at least EUR 50,00 of fashion\n"
+        "                                                      ^^^^^^^^^ write EUR 50.00\n"
         "   Receipts still print it in the reader's own way, with a comma in German.\n"
         "\n"
         "2 files read: 1 error\n"
