@@ -88,6 +88,7 @@ from engine.program import (
 from engine.program import (
     Target as TargetNode,
 )
+from engine.reuse import Reuse
 from engine.sets import Evaluator, Values, dynamic_sets, int_values, text_values
 
 FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
@@ -116,10 +117,13 @@ class LinkError(Exception):
     """Programs that do not fit together; the checker should have said so. Names what is missing."""
 
 
-def link(programs: Iterable[Program]) -> Image:
-    """The image of a ruleset. Raises LinkError for Programs that do not fit together."""
+def link(programs: Iterable[Program], reuse: Reuse | None = None) -> Image:
+    """The image of a ruleset. Raises LinkError for Programs that do not fit together.
+
+    What `reuse` holds of an earlier link makes it quicker; the image is the same."""
+    reuse = reuse or Reuse()
     try:
-        linker = _Linker(tuple(programs))
+        linker = _Linker(tuple(programs), reuse)
         parts = {
             "rules": linker.rules_part(),
             "catalogue": linker.catalogue_part(),
@@ -129,6 +133,8 @@ def link(programs: Iterable[Program]) -> Image:
         }
     except OverflowError as error:
         raise LinkError(f"a number is too large: {error}") from error
+    finally:
+        reuse.ended()
     return Image(manifest(parts), {hashlib.sha256(part).hexdigest(): part for part in parts.values()})
 
 
@@ -163,7 +169,9 @@ def normalise_code(code: str) -> str:
 
 
 class _Linker:
-    def __init__(self, programs: tuple[Program, ...]) -> None:
+    def __init__(self, programs: tuple[Program, ...], reuse: Reuse) -> None:
+        self.reuse = reuse
+
         def named(kind: type[Any]) -> dict[str, Any]:
             all_of_kind = [p for p in programs if isinstance(p, kind)]
             found = {p.name: p for p in all_of_kind}
@@ -215,6 +223,8 @@ class _Linker:
             declared = first + sorted(set(names) - set(first), key=str.encode)
             self.rank |= {name: i for i, name in enumerate(declared)}
 
+        self.articles = reuse.equal("articles", self.catalogue.articles)
+        self.instants: dict[tuple[str, int, bool], int] = {}  # most promotions begin and end with others
         self.amounts: dict[tuple[int, ...], int] = {}
         self.symbols: dict[str, int] = {}
         self.slots: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -467,8 +477,8 @@ class _Linker:
         window = len(windows)
         for name in zones:
             zone = self.zones[self.zones_name(name)]
-            start = FAR_PAST_US if runs.start is None else instant(zone, runs.start, last=False) * 1_000_000
-            until = FAR_FUTURE_US if runs.until is None else instant(zone, runs.until, last=True) * 1_000_000
+            start = FAR_PAST_US if runs.start is None else self.instant(zone, runs.start, last=False) * 1_000_000
+            until = FAR_FUTURE_US if runs.until is None else self.instant(zone, runs.until, last=True) * 1_000_000
             windows.append((start, until))
         row = {
             "group": self.id(self.group_id, promotion.group, "group"),
@@ -482,6 +492,12 @@ class _Linker:
             "currencies": self.currencies(promotion),
         }
         return row | self.reward_row(promotion)
+
+    def instant(self, zone: Zone, local: int, *, last: bool) -> int:
+        key = (zone.name, local, last)
+        if key not in self.instants:
+            self.instants[key] = instant(zone, local, last=last)
+        return self.instants[key]
 
     def zones_name(self, name: str) -> str:
         if name not in self.zones:
@@ -665,29 +681,42 @@ class _Linker:
     # ------------------------------------------------------------------------------------------------ data
 
     def catalogue_part(self) -> bytes:
-        return table_part(self.catalogue.articles, self.catalogue.columns, {})
+        columns = self.catalogue.columns
+        values = [self.reuse.of(("column", c.name, c.currency), (c,), column_values) for c in columns]
+        return self.reuse.of(
+            "catalogue", (self.articles, *columns), lambda *_: table_part(self.articles, columns, values)
+        )
 
     def stores_part(self) -> bytes:
         zones = [self.zone_id[self.zones_name(z or self.settings.timezone)] for z in self.stores.zones]
-        return table_part(self.stores.ids, self.stores.columns, {"zones": ints(zones)})
+        columns = self.stores.columns
+        return table_part(self.stores.ids, columns, [column_values(c) for c in columns], zones=ints(zones))
 
     def postings_part(self) -> bytes:
         """Article → the product sets it is in, and its guards' marks. Dynamic sets are left to requests."""
-        articles = self.catalogue.articles
+        articles = self.articles
         first = self.settings.currencies[0]
         columns = {f"item.{c.name}": c for c in self.catalogue.columns if c.currency in ("", first)}
         cache: dict[str, Values] = {}
 
         def column(attribute: str) -> Values:
             if attribute not in cache:
-                cache[attribute] = self.item_values(attribute, columns)
+                made_of = (articles, self.schema, columns.get(attribute))
+                cache[attribute] = self.reuse.of(
+                    ("values", attribute), made_of, lambda *_: self.item_values(attribute, columns)
+                )
             return cache[attribute]
+
+        def members_of(name: str) -> npt.NDArray[np.int64]:
+            attributes, sets = self.rests_on(name)
+            made_of = (self.settings, *(self.sets[other] for other in sets), *map(column, attributes))
+            return self.reuse.of(("members", name), made_of, lambda *_: judge.members(name))
 
         currencies = self.settings.currencies  # with several, sets that ask for money are dynamic
         judge = Evaluator(len(articles), column, self.sets, currencies[0], micros_per_minor(currencies[0]))
         dynamic = dynamic_sets(self.sets, self.schema.attributes, currencies)
         fixed = [name for name in self.sets if name not in dynamic]
-        members = [judge.members(name) for name in fixed]
+        members = [members_of(name) for name in fixed]
         marks = np.zeros(len(articles), np.int64)
         for guard in self.guards.values():
             for mark, names in (
@@ -706,9 +735,31 @@ class _Linker:
         begin = np.searchsorted(article[order], np.arange(len(articles) + 1)).astype(np.int64)
         return encode_part({"begin": begin, "sets": sets[order], "marks": marks}, None)
 
+    def rests_on(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The attributes that a product set asks for, directly or through others; and these sets, itself among them."""
+        attributes: dict[str, None] = {}
+        sets = {name: None}
+
+        def walk(node: Condition) -> None:
+            match node:
+                case All() | Any_() | None_():
+                    for part in node.of:
+                        walk(part)
+                case Member():
+                    if node.name not in sets:
+                        sets[node.name] = None
+                        for line in self.sets[node.name].lines:
+                            walk(line.condition)
+                case _:
+                    attributes[getattr(node, "attribute")] = None  # noqa: B009 - check_set lets no other in
+
+        for line in self.sets[name].lines:
+            walk(line.condition)
+        return tuple(attributes), tuple(sets)
+
     def item_values(self, attribute: str, columns: Mapping[str, Column]) -> Values:
         """An attribute of all articles of the catalogue, defaults filled in."""
-        articles = self.catalogue.articles
+        articles = self.articles
         if attribute == "item.sku":
             return text_values(articles)
         declared = next(a for a in self.schema.attributes if f"{a.entity}.{a.name}" == attribute)
@@ -721,24 +772,42 @@ class _Linker:
 
     def codes_part(self) -> bytes:
         """The keys of all codes, ascending, with their set. An image does not hold the codes themselves."""
-        rows = sorted((*code_key(code), self.code_set_id[s.name]) for s in self.code_sets.values() for code in s.codes)
-        high, low, sets = (np.array([row[i] for row in rows], np.uint64 if i < 2 else np.int64) for i in range(3))
-        return encode_part({"high": high, "low": low, "sets": sets}, None)
+        sets = self.code_sets.values()
+        keys = [self.reuse.of(("keys", codes.name), (codes,), code_keys) for codes in sets]
+        return self.reuse.of("codes", tuple(sets), lambda *_: all_codes_part(keys))
 
 
-def table_part(ids: Sequence[str], columns: Sequence[Column], arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+def all_codes_part(keys: Sequence[npt.NDArray[np.uint64]]) -> bytes:
+    """The keys of all sets together."""
+    rows = np.concatenate([np.zeros((0, 2), np.uint64), *keys])
+    sets = np.repeat(ints(range(len(keys))), ints([len(some) for some in keys]))
+    high, low = rows[:, 0], rows[:, 1]
+    order = np.lexsort((sets, low, high))
+    return encode_part({"high": high[order], "low": low[order], "sets": sets[order]}, None)
+
+
+def code_keys(codes: CodeSet) -> npt.NDArray[np.uint64]:
+    """The keys of a set's codes, a row each."""
+    return np.array([code_key(code) for code in codes.codes], np.uint64).reshape(-1, 2)
+
+
+def table_part(
+    ids: Sequence[str], columns: Sequence[Column], values: Sequence[Values], **arrays: npt.NDArray[Any]
+) -> bytes:
     """A table of rows with an id, columns of known and unknown values."""
     data = []
-    arrays = dict(arrays)
-    for i, column in enumerate(columns):
-        if column.type is Type.TEXT:
-            values = text_values([None if v is None else str(v) for v in column.values])
-        else:
-            values = int_values([v if isinstance(v, int) else None for v in column.values])
-        arrays[f"values{i}"] = values.numbers
-        arrays[f"known{i}"] = values.known.astype(np.int8)
-        data.append({"name": column.name, "currency": column.currency, "texts": list(values.texts)})
-    return encode_part(arrays, {"ids": list(ids), "columns": data})
+    for i, (column, given) in enumerate(zip(columns, values, strict=True)):
+        arrays[f"values{i}"] = given.numbers
+        arrays[f"known{i}"] = given.known.astype(np.int8)
+        data.append({"name": column.name, "currency": column.currency, "texts": given.texts})
+    return encode_part(arrays, {"ids": ids, "columns": data})
+
+
+def column_values(column: Column) -> Values:
+    """The values of a table's column."""
+    if column.type is Type.TEXT:
+        return text_values([None if v is None else str(v) for v in column.values])
+    return int_values([v if isinstance(v, int) else None for v in column.values])
 
 
 def instant(zone: Zone, local: int, *, last: bool) -> int:

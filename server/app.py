@@ -34,7 +34,7 @@ from server.activate import Machine, RulesetHolder, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.parts import PartFiles
-from server.publish import Finding, PublishFailed, PublishRefused, PublishResult, publish_files, read_project
+from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
 from server.settings import BadSettings, Settings
 from server.store import Store, StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
@@ -118,6 +118,7 @@ class Node:
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.counters = Counters()
+        self.publisher = Publisher()
         self.ending = ""  # the signal that asked for the end
         self._stop = asyncio.Event()
         self._serving = False
@@ -141,6 +142,7 @@ class Node:
                 embedded.start()
             settings = store_settings(self.settings)
             store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
+            stack.push_async_callback(self.publisher.close)
             say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
             publishing = None
             if self.project is not None:
@@ -172,7 +174,7 @@ class Node:
         def tell(step: str, _known: Mapping[str, object]) -> None:
             say(Event.PUBLISH_STEP, step=step)
 
-        return await publish_files(files, author=_user(), reason="serve", settings=self.settings, progress=tell)
+        return await self.publisher(files, author=_user(), reason="serve", settings=self.settings, progress=tell)
 
     async def _become_ready(
         self, holder: RulesetHolder, publishing: asyncio.Future[PublishResult] | None, doors: Doors
@@ -249,7 +251,9 @@ class Node:
             build=version(),
             counters=self.counters,
         )
-        rulesets = RulesetServicer(holder, self.settings, published=published, store=store)
+        rulesets = RulesetServicer(
+            holder, self.settings, publish_files=self.publisher, published=published, store=store
+        )
         gate = services.Gate()
         names = services.register(server, decisions, rulesets, self.counters, gate)
         checks = health.aio.HealthServicer()

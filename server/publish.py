@@ -1,8 +1,9 @@
 """Publishing, the caller's side: give files to a process of its own, read its progress, hand back what became of it.
 
-A serving process never compiles (docs/decisions/publishing-process.md): `publish_files` starts
-`python -m server.publish_process`, writes the files to its standard input, and reads one JSON object a line from its
-standard output: `{"progress": …}` any number of times, then one of `{"result": …}`, `{"refused": …}`, `{"failed": …}`.
+A serving process never compiles (docs/decisions/publishing-process.md): a `Publisher` starts
+`python -m server.publish_process` and keeps it; for each publication it writes the files that changed to its standard
+input, and reads one JSON object a line from its standard output: `{"progress": …}` any number of times, then one of
+`{"result": …}`, `{"refused": …}`, `{"failed": …}`.
 
 What can go wrong, and who is told:
 
@@ -16,6 +17,7 @@ What can go wrong, and who is told:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -31,6 +33,7 @@ from server.settings import Settings, child_environment
 SUFFIXES: Final = (".promo", ".csv", ".parquet", ".txt")  # what a project consists of
 FILES_MAX: Final = 10_000
 PATH_MAX: Final = 512  # characters of a file's path within its project
+KEPT: Final = -1  # in place of a file's size: as it was sent before
 LINE_MAX: Final = 64 << 20  # bytes of one line that the process writes
 
 
@@ -131,45 +134,135 @@ async def publish_files(
     settings: Settings,
     progress: Progress | None = None,
 ) -> PublishResult:
-    """Compile, link, store and schedule these files in a process of its own.
+    """Compile, link, store and schedule these files in a process of its own, which ends with the answer.
 
     `effective_from_us` by the store's clock; None: as soon as the Timeline allows. `settings` say which store; with the
     embedded one its server must be running. Raises PublishRefused and PublishFailed."""
-    check_files(files, settings.source_bytes_max)
-    head = {
-        "files": [[path, len(data)] for path, data in files.items()],
-        "author": author,
-        "reason": reason,
-        "effective_from_us": effective_from_us,
-        "dry_run": dry_run,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # no module of the directory that it happens to run in
-        "-m",
-        "server.publish_process",
-        str(os.getpid()),  # it ends with this process
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None,  # its log goes where ours goes
-        limit=LINE_MAX,
-        env={**child_environment(store_settings(settings)), "PYTHONPATH": _import_path()},
-        start_new_session=True,  # a Ctrl-C at the terminal is this process's to judge
-    )
+    publisher = Publisher()
     try:
-        async with asyncio.timeout(settings.publish_timeout_s):
-            feeding = asyncio.create_task(_feed(process, head, files))
-            try:
-                return await _outcome(process, progress)
-            finally:
-                await feeding
-    except TimeoutError:
-        raise PublishFailed(f"took longer than {settings.publish_timeout_s} s and was ended") from None
+        return await publisher(
+            files,
+            author=author,
+            reason=reason,
+            effective_from_us=effective_from_us,
+            dry_run=dry_run,
+            settings=settings,
+            progress=progress,
+        )
     finally:
+        await publisher.close()
+
+
+class Publisher:
+    """Publishes one project again and again through a process that stays and remembers: what did not change since the
+    last time is neither sent nor compiled again.
+
+    The process is started by the first publication, ends when it was asked nothing for a while, holds too much memory,
+    or this process ends, and is started again by the next publication. One at a time."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._settings: Settings | None = None
+        self._sent: dict[str, str] = {}  # what the process has: SHA-256 by path
+
+    async def __call__(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        author: str,
+        reason: str,
+        effective_from_us: int | None = None,
+        dry_run: bool = False,
+        settings: Settings,
+        progress: Progress | None = None,
+    ) -> PublishResult:
+        """As `publish_files`."""
+        check_files(files, settings.source_bytes_max)
+        head = {"author": author, "reason": reason, "effective_from_us": effective_from_us, "dry_run": dry_run}
+        async with self._one:
+            try:
+                async with asyncio.timeout(settings.publish_timeout_s):
+                    digests = await asyncio.to_thread(_digests, files)
+                    try:
+                        return await self._ask(files, digests, head, settings, progress)
+                    except _NotTaken:  # it was about to end: it took nothing of this
+                        await self._end()
+                        return await self._ask(files, digests, head, settings, progress)
+            except _NotTaken as ended:
+                raise PublishFailed(str(ended)) from None
+            except TimeoutError:
+                await self._end()
+                raise PublishFailed(f"took longer than {settings.publish_timeout_s} s and was ended") from None
+            except PublishRefused:
+                raise
+            except BaseException:
+                await self._end()
+                raise
+
+    async def close(self) -> None:
+        """End the process, with whatever it is doing."""
+        await self._end()
+
+    async def _ask(
+        self,
+        files: Mapping[str, bytes],
+        digests: Mapping[str, str],
+        head: Mapping[str, object],
+        settings: Settings,
+        progress: Progress | None,
+    ) -> PublishResult:
+        if self._process is None or self._process.returncode is not None or self._settings != settings:
+            await self._start(settings)
+        process = self._process
+        assert process is not None
+        new = {path: data for path, data in files.items() if self._sent.get(path) != digests[path]}
+        self._sent = {}  # until it has answered
+        listed = [[path, len(data) if path in new else KEPT] for path, data in files.items()]
+        feeding = asyncio.create_task(_feed(process, {"files": listed, **head}, new))
+        try:
+            return await _outcome(process, progress)
+        except PublishFailed:
+            digests = {}
+            raise
+        finally:
+            await feeding
+            if process.returncode is None:
+                self._sent = dict(digests)
+
+    async def _start(self, settings: Settings) -> None:
+        await self._end()
+        self._settings = settings
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # no module of the directory that it happens to run in
+            "-m",
+            "server.publish_process",
+            str(os.getpid()),  # it ends with this process
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=None,  # its log goes where ours goes
+            limit=LINE_MAX,
+            env={**child_environment(store_settings(settings)), "PYTHONPATH": _import_path()},
+            start_new_session=True,  # a Ctrl-C at the terminal is this process's to judge
+        )
+
+    async def _end(self) -> None:
+        process, self._process, self._sent = self._process, None, {}
+        if process is None:
+            return
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
+
+
+class _NotTaken(Exception):
+    """The process ended before it took the order."""
+
+
+def _digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
 
 
 def check_files(files: Mapping[str, bytes], bytes_max: int) -> None:
@@ -200,14 +293,13 @@ async def _feed(process: asyncio.subprocess.Process, head: Mapping[str, object],
         for data in files.values():
             process.stdin.write(data)
             await process.stdin.drain()
-    process.stdin.close()
-    with suppress(ConnectionError):
-        await process.stdin.wait_closed()
 
 
 async def _outcome(process: asyncio.subprocess.Process, progress: Progress | None) -> PublishResult:
     assert process.stdout is not None
+    taken = False
     while line := await process.stdout.readline():
+        taken = True
         message = json.loads(line)
         if "progress" in message:
             if progress is not None:
@@ -220,7 +312,8 @@ async def _outcome(process: asyncio.subprocess.Process, progress: Progress | Non
             fields = message["result"]
             fields["diagnostics"] = tuple(Finding(**finding) for finding in fields["diagnostics"])
             return PublishResult(**fields)
-    raise PublishFailed(f"the publishing process ended without an answer (exit code {await process.wait()})")
+    text = f"the publishing process ended without an answer (exit code {await process.wait()})"
+    raise PublishFailed(text) if taken else _NotTaken(text)
 
 
 _FAILURES: Final[Mapping[str, type[PublishFailed]]] = {

@@ -5,28 +5,35 @@
 Each step is announced on standard output before it begins. Parts are stored before the manifest that names them, and
 that before the Timeline entry; whatever ends this process in between leaves nothing in force, and what it stored is
 found and reused by the next publish. Sources that were compiled before by this very compiler are not compiled again
-(the store's build record); a changed project is compiled as a whole, and its unchanged Programs and parts are reused.
+(the store's build record).
+
+The process stays for the next publication and remembers what it worked out (`dsl.memory`, `engine.reuse`): then only
+what changed is compiled and linked. Memory is all that it holds, so losing it loses time and nothing else: it ends when
+it is asked nothing for `publish_idle_s`, when it holds more than `publish_memory_mb`, and with its parent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import hashlib
 import importlib.metadata
 import json
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from engine.timeline import Entry, Timeline, TimelineError
 from server import store as stores
-from server.publish import Finding, PublishFailed, PublishResult, check_files
+from server.publish import KEPT, Finding, PublishFailed, PublishResult, check_files
 from server.settings import BadSettings, Settings, load
 from server.telemetry import ROOT, configure
 
@@ -55,7 +62,7 @@ class _Refused(Exception):
 
 
 def main() -> int:
-    """0: published; 1: refused; 2: failed. The answer is the last line of standard output."""
+    """Publish until there is no more to do; 0, or 2 where the settings do not fit."""
     _end_with_parent(int(sys.argv[1]))
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not look like an answer
@@ -63,37 +70,132 @@ def main() -> int:
     def say(step: str, **known: object) -> None:
         answers.write(json.dumps({"progress": step, **known}) + "\n")
 
+    gc.disable()  # what one publication leaves is looked at after its answer
     try:
         settings = load()
-        configure(settings.log_format, settings.log_level)
-        order = read_order(sys.stdin.buffer, settings.source_bytes_max)
-        result = asyncio.run(publish(order, settings, say))
-        answer: dict[str, object] = {"result": asdict(result)}
-        code = 0
-    except _Refused as refused:
-        answer, code = {"refused": [asdict(finding) for finding in refused.findings]}, 1
-    except stores.TooEarly as error:
-        answer, code = {"failed": str(error), "kind": "too-early"}, 2
-    except stores.OutcomeUnknown as error:
-        answer, code = {"failed": str(error), "kind": "in-doubt"}, 2
-    except stores.StoreUnavailable as error:
-        answer, code = {"failed": str(error), "kind": "store-gone"}, 2
-    except (stores.StoreError, TimelineError, PublishFailed, BadSettings) as error:
-        answer, code = {"failed": str(error), "kind": ""}, 2
-    except Exception as error:  # a fault of ours: logged in full, and told in a sentence
-        logging.getLogger(ROOT).exception("publish failed")
-        answer, code = {"failed": f"a fault of the publishing process: {type(error).__name__}: {error}", "kind": ""}, 2
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
-    return code
+    except BadSettings as error:
+        answers.write(json.dumps({"failed": str(error), "kind": ""}) + "\n")
+        return 2
+    configure(settings.log_format, settings.log_level)
+    desk = Desk(settings, say)
+    orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    while select.select([orders], [], [], settings.publish_idle_s)[0] and (line := orders.readline(HEAD_MAX)):
+        say("order")
+        answers.write(json.dumps(desk.answer(line, orders)) + "\n")
+        answers.flush()
+        gc.collect()
+        gc.freeze()  # what is remembered stays: looking through it again would only take time
+        if desk.lost or _resident_bytes() > settings.publish_memory_mb << 20:
+            break
+    return 0
 
 
-async def publish(order: Order, settings: Settings, say: Say) -> PublishResult:
-    """All steps. Raises what `main` lists."""
+class Desk:
+    """Takes one order after another, and remembers."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self.settings = settings
+        self.say = say
+        self.files: Mapping[str, bytes] = {}
+        self.lost = False  # an order could not be read: where the next one begins is not known
+        self.compiler = compiler_key()  # of what this process has loaded
+        self.workshop = Workshop()
+
+    def answer(self, line: bytes, stream: BinaryIO) -> dict[str, object]:
+        """What became of an order, ready to be written."""
+        try:
+            self.lost = True
+            order = read_order(line, stream, self.settings.source_bytes_max, self.files)
+            self.lost = False
+            self.files = order.files
+            work = publish(order, self.settings, self.say, self.workshop, self.compiler)
+            return {"result": asdict(asyncio.run(work))}
+        except _Refused as refused:
+            return {"refused": [asdict(finding) for finding in refused.findings]}
+        except stores.TooEarly as error:
+            return {"failed": str(error), "kind": "too-early"}
+        except stores.OutcomeUnknown as error:
+            return {"failed": str(error), "kind": "in-doubt"}
+        except stores.StoreUnavailable as error:
+            return {"failed": str(error), "kind": "store-gone"}
+        except (stores.StoreError, TimelineError, PublishFailed, BadSettings) as error:
+            return {"failed": str(error), "kind": ""}
+        except Exception as error:  # a fault of ours: logged in full, and told in a sentence
+            logging.getLogger(ROOT).exception("publish failed")
+            self.workshop = Workshop()  # whatever it was, it is not remembered
+            text = f"a fault of the publishing process: {type(error).__name__}: {error}"
+            return {"failed": text, "kind": ""}
+
+
+class Workshop:
+    """The compiler and the linker, and what they remember from one publication to the next."""
+
+    def __init__(self) -> None:
+        from dsl.memory import Memory
+        from engine.reuse import Reuse
+
+        self._memory = Memory()
+        self._reuse = Reuse()
+        self._stored: dict[int, tuple[Any, str]] = {}  # by the Program's id: it, and its address in the store
+        self._store_id = ""
+
+    def compile(self, files: Mapping[str, bytes]) -> tuple[tuple[Any, ...], tuple[Finding, ...]]:
+        """Programs, and warnings. Raises _Refused."""
+        from dsl.compiler import compile_project
+
+        compilation = compile_project(files, self._memory, tests=False)
+        findings = tuple(
+            Finding(
+                code=str(found.code),
+                severity=str(found.severity),
+                message=found.message,
+                help=found.help or "",
+                file=found.span.file,
+                line=found.span.line,
+                column=found.span.column,
+                end_line=found.span.end_line,
+                end_column=found.span.end_column,
+                fix=found.fix.text if found.fix is not None and found.fix.span == found.span else None,
+            )
+            for found in compilation.diagnostics
+        )
+        if any(finding.severity == "error" for finding in findings):
+            raise _Refused(findings)
+        return compilation.programs, findings
+
+    def link(self, programs: tuple[Any, ...]) -> tuple[bytes, Mapping[str, bytes]]:
+        """The image's manifest and parts."""
+        from engine.link import link
+
+        image = link(programs, self._reuse)
+        return image.manifest, image.parts
+
+    async def store(self, store: stores.Store, programs: tuple[Any, ...]) -> tuple[tuple[str, ...], int]:
+        """Store the Programs that are not stored. Returns all addresses and how many were new."""
+        from engine.program import encode
+
+        if store.store_id != self._store_id:
+            self._store_id, self._stored = store.store_id, {}
+        fresh = [program for program in programs if id(program) not in self._stored]
+        addresses, new = await store.put_programs([encode(program) for program in fresh])
+        known = self._stored | {id(program): (program, name) for program, name in zip(fresh, addresses, strict=True)}
+        self._stored = {id(program): known[id(program)] for program in programs}
+        return tuple(name for _, name in self._stored.values()), new
+
+    async def missing(self, store: stores.Store, programs: tuple[Any, ...]) -> int:
+        """How many of the Programs are not stored."""
+        from engine.program import encode
+
+        known = self._stored if store.store_id == self._store_id else {}
+        return await store.missing_programs(encode(program) for program in programs if id(program) not in known)
+
+
+async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop, compiler: str) -> PublishResult:
+    """All steps. Raises what `Desk.answer` lists."""
     say("store")
     async with stores.opened(settings) as store:
         sources = digest_of_files(order.files)
-        build_name = hashlib.sha256(f"{sources}\x00{compiler_key()}".encode()).hexdigest()
+        build_name = hashlib.sha256(f"{sources}\x00{compiler}".encode()).hexdigest()
         build = await store.get_build(build_name)
         counts = {"programs_compiled": 0, "programs_reused": 0, "parts_stored": 0, "parts_reused": 0}
         if build is not None:
@@ -104,22 +206,22 @@ async def publish(order: Order, settings: Settings, say: Say) -> PublishResult:
             say("reuse", digest=digest)
         else:
             say("compile", files=len(order.files))
-            programs, findings = _compile(order.files)
+            programs, findings = workshop.compile(order.files)
             say("link", programs=len(programs))
-            manifest, parts, encoded = _link(programs)
+            manifest, parts = workshop.link(programs)
             digest = hashlib.sha256(manifest).hexdigest()
             say("store-image", parts=len(parts), size_bytes=sum(map(len, parts.values())))
             if order.dry_run:
-                new = await store.missing_programs(encoded)
+                new = await workshop.missing(store, programs)
                 new_parts = await store.missing_parts(parts)
             else:
-                addresses, new = await store.put_programs(encoded)
+                addresses, new = await workshop.store(store, programs)
                 new_parts = await store.put_parts(parts)
                 await store.put_manifest(manifest)
                 await store.put_listing(digest, addresses)
                 notes = tuple(asdict(finding) for finding in findings)
                 await store.put_build(build_name, stores.Build(digest, addresses, notes))
-            counts["programs_compiled"], counts["programs_reused"] = new, len(encoded) - new
+            counts["programs_compiled"], counts["programs_reused"] = new, len(programs) - new
             counts["parts_stored"], counts["parts_reused"] = new_parts, len(parts) - new_parts
         now_us, timeline = await store.read(Timeline())
         if order.dry_run:
@@ -143,16 +245,18 @@ async def publish(order: Order, settings: Settings, say: Say) -> PublishResult:
         )
 
 
-def read_order(stream: BinaryIO, bytes_max: int) -> Order:
-    """What the parent wrote. Raises PublishFailed for anything else."""
-    line = stream.readline(HEAD_MAX)
+def read_order(line: bytes, stream: BinaryIO, bytes_max: int, before: Mapping[str, bytes]) -> Order:
+    """What the parent wrote; files that are KEPT are those of the order `before`. Raises PublishFailed for anything
+    else."""
     try:
         head: dict[str, Any] = json.loads(line)
         sizes = [(str(path), int(size)) for path, size in head["files"]]
-        if sum(size for _, size in sizes) > bytes_max or min((size for _, size in sizes), default=0) < 0:
+        if sum(size for _, size in sizes) > bytes_max or min((size for _, size in sizes), default=0) < KEPT:
             raise PublishFailed(f"more than {bytes_max:,} bytes of files")
-        files = {path: stream.read(size) for path, size in sizes}
-        if [len(data) for data in files.values()] != [size for _, size in sizes]:
+        if any(size == KEPT and path not in before for path, size in sizes):
+            raise PublishFailed("a file was never sent")
+        files = {path: before[path] if size == KEPT else stream.read(size) for path, size in sizes}
+        if any(size not in (KEPT, len(files[path])) for path, size in sizes):
             raise PublishFailed("the files ended early")
         order = Order(files, head["author"], head["reason"], head["effective_from_us"], bool(head["dry_run"]))
     except (ValueError, KeyError, TypeError) as error:
@@ -184,45 +288,19 @@ def compiler_key() -> str:
     return said.hexdigest()
 
 
-def _compile(files: Mapping[str, bytes]) -> tuple[tuple[Any, ...], tuple[Finding, ...]]:
-    from dsl.compiler import compile_project
-
-    compilation = compile_project(files)
-    findings = tuple(
-        Finding(
-            code=str(found.code),
-            severity=str(found.severity),
-            message=found.message,
-            help=found.help or "",
-            file=found.span.file,
-            line=found.span.line,
-            column=found.span.column,
-            end_line=found.span.end_line,
-            end_column=found.span.end_column,
-            fix=found.fix.text if found.fix is not None and found.fix.span == found.span else None,
-        )
-        for found in compilation.diagnostics
-    )
-    if any(finding.severity == "error" for finding in findings):
-        raise _Refused(findings)
-    return compilation.programs, findings
-
-
-def _link(programs: tuple[Any, ...]) -> tuple[bytes, Mapping[str, bytes], tuple[bytes, ...]]:
-    """The image's manifest and parts, and the Programs' canonical bytes."""
-    from engine.link import link
-    from engine.program import encode
-
-    image = link(programs)
-    return image.manifest, image.parts, tuple(encode(program) for program in programs)
-
-
 def _already(timeline: Timeline, now_us: int, digest: str) -> Entry | None:
     """The entry by which this ruleset is in force, if it is and nothing else is scheduled."""
     entry = timeline.in_force(now_us)
     if timeline.after(now_us):
         entry = timeline.after(now_us)[-1]
     return entry if entry is not None and entry.digest == digest else None
+
+
+def _resident_bytes() -> int:
+    """Memory that this process holds; 0 where the system does not say."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _end_with_parent(parent: int) -> None:

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     publish_timeout_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         600, description="a publish that takes longer is ended and changes nothing"
     )
+    publish_idle_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        900, description="how long the publishing process waits for the next publication before it ends"
+    )
+    publish_memory_mb: Annotated[int, Field(ge=64, le=65_536)] = Field(
+        1_400, description="a publishing process that holds more after a publication ends; the next one starts anew"
+    )
     request_bytes_max: Annotated[int, Field(ge=1_024, le=4_194_304)] = 262_144
     source_bytes_max: Annotated[int, Field(ge=1_024, le=1 << 30)] = Field(
         256 << 20, description="all files of a project together"

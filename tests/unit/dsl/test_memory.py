@@ -1,5 +1,6 @@
 """A project is compiled again and again while files change, break and are mended: with a memory of what was worked out
-before, the result is what a compilation from nothing gives: Programs byte for byte, findings, tests and places."""
+before, the result is what a compilation from nothing gives: Programs byte for byte, findings, tests and places. So is
+the image that is linked of it with what an earlier link worked out."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ import pytest
 from benchmarks.retailer import project
 from dsl.compiler import Compilation, compile_project
 from dsl.memory import Memory
+from engine.link import link
 from engine.program import encode
+from engine.reuse import Reuse
 
 ROOT = Path(__file__).resolve().parents[3]
 SHOP = ROOT / "examples" / "shop"
@@ -178,7 +181,7 @@ def test_with_a_memory_a_project_compiles_to_the_same_at_length(seed, start):
 def walk(seed: int, start: Callable[[], Files], changes: int) -> None:
     """From one state of a project to the next; half of the time back to one that was sound."""
     chance = random.Random(seed)
-    memory = Memory()
+    memory, reuse = Memory(), Reuse()
     sound = files = start()
     for step in range(changes):
         compiled = compile_project({name: bytes(bytearray(data)) for name, data in files.items()}, memory)
@@ -187,6 +190,7 @@ def walk(seed: int, start: Callable[[], Files], changes: int) -> None:
             assert warm_part == cold_part, f"seed {seed}, step {step}"
         if cold.ok:
             sound = files
+            assert link(compiled.programs, reuse) == link(cold.programs), f"seed {seed}, step {step}"
         files = dict(sound if chance.random() < 0.5 or not files else files)
         for _ in range(chance.choice((1, 1, 2, 3))):
             if files:
