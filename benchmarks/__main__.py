@@ -1,0 +1,36 @@
+"""The benchmarks, by name: `python -m benchmarks` lists them, `python -m benchmarks NAME` runs one.
+
+Each is a module of this directory too: `python -m benchmarks.demo` is `python -m benchmarks demo`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+BENCHMARKS: Final = {
+    "compile": "compile, check and link a large made-up retailer from nothing; publish one changed file of it",
+    "demo": "real till receipts through four sales channels of a real server (make demo)",
+    "shop": "serve the example shop and say what to type (make shop)",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one; its exit code. 64: there is none of this name."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in BENCHMARKS:
+        code: int = importlib.import_module(f"benchmarks.{given[0]}").main(given[1:])
+        return code
+    wanted = not given or given[0] in ("-h", "--help")
+    lines = ["python -m benchmarks NAME [--help]", ""]
+    lines += [f"  {name:<9} {about}" for name, about in BENCHMARKS.items()]
+    if not wanted:
+        lines.insert(0, f"there is no benchmark «{given[0]}»\n")
+    (sys.stdout if wanted else sys.stderr).write("\n".join(lines) + "\n")
+    return 0 if wanted else 64
+
+
+if __name__ == "__main__":
+    sys.exit(main())

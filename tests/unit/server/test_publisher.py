@@ -1,0 +1,167 @@
+"""The publishing process that stays: what it remembers saves work, and losing it loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine.timeline import Timeline
+from server.embedded import EmbeddedStore, store_settings
+from server.publish import Publisher, PublishFailed, PublishRefused, read_project
+from server.settings import load
+from server.store import opened
+
+PROJECT = Path(__file__).parents[2] / "e2e" / "project"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    home = tmp_path_factory.mktemp("store")
+    given = load({"data_dir": home / "data", "runtime_dir": home / "run", "publish_idle_s": 30})
+    store = EmbeddedStore(given)
+    store.start()
+    yield store_settings(given)
+    store.stop()
+
+
+def at(settings, files, publisher, **more):
+    return publisher(files, author="anna", reason="test", settings=settings, **more)
+
+
+def changed(percent: int) -> dict[str, bytes]:
+    files = read_project(PROJECT)
+    rules = files["promotions.promo"]
+    assert b"get the cheapest 1 free" in rules
+    return {**files, "promotions.promo": rules.replace(b"get the cheapest 1 free", b"get %d%% off them" % percent)}
+
+
+async def entries(settings) -> int:
+    async with opened(settings) as store:
+        return len((await store.read(Timeline()))[1].entries)
+
+
+def test_it_stays_and_compiles_what_changed_alone(settings):
+    async def work():
+        publisher = Publisher()
+        first = await at(settings, changed(11), publisher)
+        process = publisher._process
+        second = await at(settings, changed(12), publisher)
+        again = await at(settings, changed(12), publisher)
+        assert publisher._process is process
+        fresh = Publisher()
+        cold = await at(settings, changed(13), fresh, dry_run=True, effective_from_us=1)
+        warm = await at(settings, changed(13), publisher, dry_run=True, effective_from_us=1)
+        await publisher.close()
+        await fresh.close()
+        assert process.returncode is not None
+        return first, second, again, cold, warm
+
+    first, second, again, cold, warm = asyncio.run(work())
+    assert first.sequence + 1 == second.sequence == again.sequence
+    assert again.unchanged
+    assert second.programs_compiled == 1
+    assert second.programs_compiled + second.programs_reused == first.programs_compiled + first.programs_reused
+    assert cold == warm, "what is remembered changes nothing"
+
+
+def test_what_is_refused_leaves_it_ready(settings):
+    async def work():
+        publisher = Publisher()
+        await at(settings, changed(21), publisher)
+        process = publisher._process
+        before = await entries(settings)
+        broken = {**changed(21), "more.promo": b"promotion {"}
+        for _ in range(2):
+            with pytest.raises(PublishRefused) as refused:
+                await at(settings, broken, publisher)
+            assert {finding.file for finding in refused.value.diagnostics} == {"more.promo"}
+        assert await entries(settings) == before
+        assert (await at(settings, changed(22), publisher)).sequence == before + 1
+        assert publisher._process is process
+        await publisher.close()
+
+    asyncio.run(work())
+
+
+def test_killed_while_it_waits_the_next_one_starts_anew(settings):
+    async def work():
+        publisher = Publisher()
+        await at(settings, changed(31), publisher)
+        process = publisher._process
+        os.kill(process.pid, signal.SIGKILL)  # nobody waited for it: found out by the next publication
+        result = await at(settings, changed(32), publisher)
+        assert publisher._process is not process
+        await publisher.close()
+        return result
+
+    assert not asyncio.run(work()).unchanged
+
+
+@pytest.mark.parametrize("step", ["order", "compile", "link", "store-image"])
+def test_killed_amid_a_publication_nothing_took_force(settings, step):
+    async def work():
+        publisher = Publisher()
+        before = await entries(settings)
+
+        def kill(now, _known):
+            if now == step:
+                os.kill(publisher._process.pid, signal.SIGKILL)
+
+        files = {**changed(41), "more.promo": b"# " + step.encode()}
+        with pytest.raises(PublishFailed, match="ended without an answer"):
+            await at(settings, files, publisher, progress=kill)
+        assert await entries(settings) == before
+        assert (await at(settings, files, publisher)).digest
+        await publisher.close()
+
+    asyncio.run(work())
+
+
+def test_asked_nothing_for_a_while_it_ends_and_the_next_publication_starts_another(settings):
+    idle = settings.model_copy(update={"publish_idle_s": 1})
+
+    async def work():
+        publisher = Publisher()
+        await at(idle, changed(51), publisher)
+        process = publisher._process
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+        await at(idle, changed(52), publisher)
+        assert publisher._process is not process
+        await publisher.close()
+
+    asyncio.run(work())
+
+
+def test_grown_too_large_it_ends_after_its_answer(settings):
+    small = settings.model_copy(update={"publish_memory_mb": 64})
+
+    async def work():
+        publisher = Publisher()
+        assert (await at(small, changed(61), publisher)).digest
+        assert await asyncio.wait_for(publisher._process.wait(), 30) == 0
+        assert (await at(small, changed(62), publisher)).digest
+        await publisher.close()
+
+    asyncio.run(work())
+
+
+def test_what_takes_too_long_is_ended(settings):
+    hasty = settings.model_copy(update={"publish_timeout_s": 1})
+
+    async def work():
+        publisher = Publisher()
+
+        def stop(now, _known):
+            if now == "order":
+                os.kill(publisher._process.pid, signal.SIGSTOP)
+
+        with pytest.raises(PublishFailed, match="took longer than 1 s"):
+            await at(hasty, changed(71), publisher, progress=stop)
+        assert (await at(settings, changed(71), publisher)).digest
+        await publisher.close()
+
+    asyncio.run(work())
