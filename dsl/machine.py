@@ -172,11 +172,14 @@ def _conditions(lines: Iterable[ast.Line]) -> Iterator[Refused]:
 
 def _promotions(project: Project) -> Iterator[Refused]:
     for promotion in project.promotions.values():
-        group = first(promotion, ast.InGroup)
-        declared = project.groups.get(group.name.text) if group else None
-        mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
-        for clause in promotion.clauses:
-            yield from _clause(clause, per_item=mode in PER_ITEM)
+        yield from project.recall(_promotion, promotion)
+
+
+def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...]:
+    group = first(promotion, ast.InGroup)
+    declared = project.groups.get(group.name.text) if group else None
+    mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
+    return tuple(one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM))
 
 
 def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
@@ -232,7 +235,13 @@ def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refus
 
 def _tests(project: Project) -> Iterator[Refused]:
     for test in project.tests.values():
-        for line in test.lines:
-            yield from _of(TEST_LINES, line, line.span)
-            if isinstance(line, ast.Expect) and line.kind in EXPECTATIONS:
-                yield EXPECTATIONS[line.kind], line.span
+        yield from project.recall(_test, test)
+
+
+def _test(_project: Project, test: ast.Test) -> tuple[Refused, ...]:
+    found: list[Refused] = []
+    for line in test.lines:
+        found.extend(_of(TEST_LINES, line, line.span))
+        if isinstance(line, ast.Expect) and line.kind in EXPECTATIONS:
+            found.append((EXPECTATIONS[line.kind], line.span))
+    return tuple(found)

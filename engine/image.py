@@ -284,6 +284,19 @@ def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
 # ---------------------------------------------------------------------------------------------------- bytes
 
 
+class Json(NamedTuple):
+    """Data of a part whose text is known already."""
+
+    text: str
+
+
+def json_of(data: object) -> str:
+    """Data as parts hold it."""
+    if isinstance(data, Json):
+        return data.text
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
 def encode_part(arrays: Mapping[str, npt.NDArray[Any]], data: object) -> bytes:
     """The canonical bytes of a part. Arrays are int64, int8 or uint64, in C order."""
     table = []
@@ -292,7 +305,7 @@ def encode_part(arrays: Mapping[str, npt.NDArray[Any]], data: object) -> bytes:
         code = next(c for c, dtype in DTYPES.items() if dtype == array.dtype)
         table.append([name, code, list(array.shape), offset])
         offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-    header = json.dumps({"arrays": table, "data": data}, ensure_ascii=False, separators=(",", ":")).encode()
+    header = f'{{"arrays":{json_of(table)},"data":{json_of(data)}}}'.encode()
     head = HEADER.pack(MAGIC, FORMAT, len(header)) + header
     body = [head, bytes(-len(head) % ALIGNMENT)]
     for array in arrays.values():

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.basket import UNITS
-from engine.image import NAMES_MAX, Image, encode_part, manifest
+from engine.image import NAMES_MAX, Image, Json, encode_part, json_of, manifest
 from engine.instructions import (
     DIMENSIONS,
     FALSE,
@@ -388,7 +388,7 @@ class _Linker:
         }
         windows: list[tuple[int, int]] = []
         line_begin = [0]
-        info: list[dict[str, Any]] = []
+        info: list[str] = []
         limit_names: list[tuple[str, str]] = []
         for name, promotion in self.promotions.items():
             row = self.promotion_row(promotion, windows)
@@ -411,7 +411,8 @@ class _Linker:
             )
             limit_names += [(name, limit.key) for limit in promotion.limits]
             line_begin.append(self.lines(promotion.when)[1])
-            info.append(self.promotion_info(promotion))
+            codes = self.code_sets[promotion.code.codes] if promotion.code else None
+            info.append(self.reuse.of(("info", name), (promotion, codes), promotion_info))
 
         segment_begin = [line_begin[-1]] + [self.segment(segment) for segment in self.segments.values()]
         place_begin = [segment_begin[-1]] + [self.lines(place.lines)[1] for place in self.places.values()]
@@ -627,30 +628,7 @@ class _Linker:
             order += [i for i in below if i not in order]
         return order
 
-    def promotion_info(self, p: Promotion) -> dict[str, Any]:
-        past_basket = any(limit.scope != "basket" for limit in p.limits)
-        limited_codes = p.code is not None and self.code_sets[p.code.codes].uses is not None
-        return {
-            "name": p.name,
-            "title": p.title,
-            "labels": [[t.language, t.text] for t in p.labels],
-            "terms": [[t.language, t.text] for t in p.terms],
-            "owner": p.owner,
-            "group": p.group,
-            "usage": past_basket or limited_codes,
-            "clauses": {
-                "runs": p.runs.text,
-                "only_on": p.only_on.text if p.only_on else "",
-                "sold": p.channels.text,
-                "places": p.places.text if p.places else "",
-                "audience": p.audience.text,
-                "code": p.code.text if p.code else "",
-                "when": [line.text for line in p.when],
-                "limits": [limit.text for limit in p.limits],
-            },
-        }
-
-    def texts(self, info: list[dict[str, Any]], limit_names: list[tuple[str, str]]) -> dict[str, Any]:
+    def texts(self, info: list[str], limit_names: list[tuple[str, str]]) -> Json:
         guards = [
             (mark, list(names))
             for guard in self.guards.values()
@@ -662,13 +640,14 @@ class _Linker:
             )
             if names
         ]
-        return {
+        programs = [self.reuse.of(("program", name), (one,), program_json) for name, one in self.sets.items()]
+        data = {
             "settings": self.settings.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
-            "promotions": info,
+            "promotions": Json(f"[{','.join(info)}]"),
             "limits": limit_names,
             "sets": list(self.sets),
-            "set_programs": [s.model_dump(mode="json") for s in self.sets.values()],
+            "set_programs": Json(f"[{','.join(programs)}]"),
             "guards": guards,
             "symbols": list(self.symbols),
             "slots": [data for _, data in self.slots.values()],
@@ -677,6 +656,7 @@ class _Linker:
             "zones": list(self.zones),
             "groups": [g.name for g in self.groups],
         }
+        return Json("{" + ",".join(f"{json_of(name)}:{json_of(value)}" for name, value in data.items()) + "}")
 
     # ------------------------------------------------------------------------------------------------ data
 
@@ -775,6 +755,37 @@ class _Linker:
         sets = self.code_sets.values()
         keys = [self.reuse.of(("keys", codes.name), (codes,), code_keys) for codes in sets]
         return self.reuse.of("codes", tuple(sets), lambda *_: all_codes_part(keys))
+
+
+def promotion_info(p: Promotion, codes: CodeSet | None) -> str:
+    """What people read of a promotion, as JSON."""
+    past_basket = any(limit.scope != "basket" for limit in p.limits)
+    limited_codes = codes is not None and codes.uses is not None
+    info = {
+        "name": p.name,
+        "title": p.title,
+        "labels": [[t.language, t.text] for t in p.labels],
+        "terms": [[t.language, t.text] for t in p.terms],
+        "owner": p.owner,
+        "group": p.group,
+        "usage": past_basket or limited_codes,
+        "clauses": {
+            "runs": p.runs.text,
+            "only_on": p.only_on.text if p.only_on else "",
+            "sold": p.channels.text,
+            "places": p.places.text if p.places else "",
+            "audience": p.audience.text,
+            "code": p.code.text if p.code else "",
+            "when": [line.text for line in p.when],
+            "limits": [limit.text for limit in p.limits],
+        },
+    }
+    return json_of(info)
+
+
+def program_json(program: ProductSet) -> str:
+    """A product set as requests need it, as JSON."""
+    return json_of(program.model_dump(mode="json"))
 
 
 def all_codes_part(keys: Sequence[npt.NDArray[np.uint64]]) -> bytes:

@@ -32,6 +32,15 @@ def at(settings, files, publisher, **more):
     return publisher(files, author="anna", reason="test", settings=settings, **more)
 
 
+def process_of(publisher: Publisher) -> asyncio.subprocess.Process:
+    assert publisher._process is not None
+    return publisher._process
+
+
+def pid(publisher: Publisher) -> int:
+    return process_of(publisher).pid
+
+
 def changed(percent: int) -> dict[str, bytes]:
     files = read_project(PROJECT)
     rules = files["promotions.promo"]
@@ -48,10 +57,10 @@ def test_it_stays_and_compiles_what_changed_alone(settings):
     async def work():
         publisher = Publisher()
         first = await at(settings, changed(11), publisher)
-        process = publisher._process
+        process = process_of(publisher)
         second = await at(settings, changed(12), publisher)
         again = await at(settings, changed(12), publisher)
-        assert publisher._process is process
+        assert process_of(publisher) is process
         fresh = Publisher()
         cold = await at(settings, changed(13), fresh, dry_run=True, effective_from_us=1)
         warm = await at(settings, changed(13), publisher, dry_run=True, effective_from_us=1)
@@ -72,7 +81,7 @@ def test_what_is_refused_leaves_it_ready(settings):
     async def work():
         publisher = Publisher()
         await at(settings, changed(21), publisher)
-        process = publisher._process
+        process = process_of(publisher)
         before = await entries(settings)
         broken = {**changed(21), "more.promo": b"promotion {"}
         for _ in range(2):
@@ -81,7 +90,7 @@ def test_what_is_refused_leaves_it_ready(settings):
             assert {finding.file for finding in refused.value.diagnostics} == {"more.promo"}
         assert await entries(settings) == before
         assert (await at(settings, changed(22), publisher)).sequence == before + 1
-        assert publisher._process is process
+        assert process_of(publisher) is process
         await publisher.close()
 
     asyncio.run(work())
@@ -91,10 +100,10 @@ def test_killed_while_it_waits_the_next_one_starts_anew(settings):
     async def work():
         publisher = Publisher()
         await at(settings, changed(31), publisher)
-        process = publisher._process
+        process = process_of(publisher)
         os.kill(process.pid, signal.SIGKILL)  # nobody waited for it: found out by the next publication
         result = await at(settings, changed(32), publisher)
-        assert publisher._process is not process
+        assert process_of(publisher) is not process
         await publisher.close()
         return result
 
@@ -109,7 +118,7 @@ def test_killed_amid_a_publication_nothing_took_force(settings, step):
 
         def kill(now, _known):
             if now == step:
-                os.kill(publisher._process.pid, signal.SIGKILL)
+                os.kill(pid(publisher), signal.SIGKILL)
 
         files = {**changed(41), "more.promo": b"# " + step.encode()}
         with pytest.raises(PublishFailed, match="ended without an answer"):
@@ -127,10 +136,10 @@ def test_asked_nothing_for_a_while_it_ends_and_the_next_publication_starts_anoth
     async def work():
         publisher = Publisher()
         await at(idle, changed(51), publisher)
-        process = publisher._process
+        process = process_of(publisher)
         assert await asyncio.wait_for(process.wait(), 30) == 0
         await at(idle, changed(52), publisher)
-        assert publisher._process is not process
+        assert process_of(publisher) is not process
         await publisher.close()
 
     asyncio.run(work())
@@ -142,7 +151,7 @@ def test_grown_too_large_it_ends_after_its_answer(settings):
     async def work():
         publisher = Publisher()
         assert (await at(small, changed(61), publisher)).digest
-        assert await asyncio.wait_for(publisher._process.wait(), 30) == 0
+        assert await asyncio.wait_for(process_of(publisher).wait(), 30) == 0
         assert (await at(small, changed(62), publisher)).digest
         await publisher.close()
 
@@ -157,7 +166,7 @@ def test_what_takes_too_long_is_ended(settings):
 
         def stop(now, _known):
             if now == "order":
-                os.kill(publisher._process.pid, signal.SIGSTOP)
+                os.kill(pid(publisher), signal.SIGSTOP)
 
         with pytest.raises(PublishFailed, match="took longer than 1 s"):
             await at(hasty, changed(71), publisher, progress=stop)
