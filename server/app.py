@@ -358,7 +358,6 @@ def _machine(compiled: threading.Event, clock: Clock) -> Machine:
         try:
             return load(manifest, parts)
         finally:
-            gc.freeze()
             gc.enable()
 
     return Machine(parts_of, load_at_once, warm_and_note, ImageRejected)
