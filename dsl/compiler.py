@@ -115,7 +115,7 @@ def _compiled(
         programs=programs,
         diagnostics=diagnostics[: limits.FINDINGS_MAX],
         tests=made,
-        spans={**places(project), **clause_spans(trails)},
+        spans={**places(project), **clause_spans(trails)} if tests else {},
         clauses=trails,
         sources=sources,
     )
