@@ -1,4 +1,4 @@
-"""THE table: every declaration, clause, attribute type, operator and reward, with its meaning and an example that runs.
+"""THE table: every declaration, line, attribute type, operator, condition and reward: its meaning, and an example.
 
 The checker, the pages and the tests read these rows; nobody keeps a second list.
 """
@@ -13,10 +13,11 @@ from engine.decision import Reason
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a word means, in one sentence, and a line that uses it."""
+    """What a word means, in one sentence, and a line that uses it. `later`: the code that refuses it today."""
 
     doc: str
     example: str
+    later: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------- declarations
@@ -25,10 +26,10 @@ DECLARATIONS: dict[str, Row] = {
     "settings": Row("what holds for the whole project", "settings {"),
     "schema": Row("the attributes and names that rules may use", "schema {"),
     "catalogue": Row("articles and their attributes, from a table", 'catalogue from "data/catalogue.csv"'),
-    "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"'),
+    "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"', "P9005"),
     "stores": Row("stores and their attributes, from a table", 'stores from "data/stores.csv"'),
-    "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"'),
-    "costs": Row("what articles cost us, from a table", 'costs from "data/costs.csv"'),
+    "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"', "P9006"),
+    "costs": Row("what articles cost us, from a table", 'costs from "data/costs.csv"', "P9007"),
     "products": Row("a set of articles: all lines must hold", 'products pasta "Pasta" {'),
     "places": Row("a set of stores: all lines must hold", 'places city "City" {'),
     "segment": Row("a set of customers: all lines must hold", 'segment gold-members "Gold" {'),
@@ -62,7 +63,15 @@ CLAUSES: dict[str, Row] = {
     "except": Row("articles left out of reward, «buy» and thresholds", "except gift-cards"),
     "label": Row("its text on the receipt, in a language", 'label en "Pasta: 3 for 2"'),
     "terms": Row("its small print, in a language", 'terms en "Not paid out in cash."'),
+    "hint": Row("what it says while something is missing", 'hint en "{missing} more, please"', "P9025"),
     "owner": Row("who answers for it", 'owner "Pricing"'),
+    "with reason": Row("reasons that a cashier may give", "with reason one of damaged, goodwill", "P9019"),
+    "variants": Row("other rewards for shares of the customers, in place of «get»", "variants by customer {", "P9020"),
+    "exclusive": Row("stands alone among the price promotions of a basket", "exclusive", "P9021"),
+    "not with": Row("never in one basket with these", "not with other-week", "P9022"),
+    "advertised": Row("is advertised as a price reduction", "advertised as price reduction", "P9026"),
+    "funded": Row("who pays for the saving", 'funded 60% by supplier "Pastella", rest by us', "P9023"),
+    "on return": Row("what is kept is priced again when some comes back", "on return reprice what is kept", "P9024"),
 }
 
 # ---------------------------------------------------------------------------------------------------- other lines
@@ -137,19 +146,8 @@ LINES: dict[str, dict[str, Row]] = {
         "exact": Row("blanks and capital letters count", "exact"),
     },
     "promotion": {
-        "hint": Row("its text while something is missing, in a language", 'hint en "{missing} more, please"'),
-        "with reason": Row("reasons that a cashier must choose from", "with reason one of damaged, goodwill"),
-        "variants": Row("shares of the customers get different rewards", "variants by customer {"),
         "variant": Row("a share of the customers, and its reward", "variant ten 90% get 10% off pasta"),
         "control": Row("the share that gets nothing, to compare with", "control 10%"),
-        "exclusive": Row("no other price promotion in the basket beside it", "exclusive"),
-        "not with": Row("never in one basket with these", "not with first, second"),
-        "funded": Row("who pays for the saving", 'funded by supplier "Pastella"'),
-        "on return": Row("what is kept is priced again when some comes back", "on return reprice what is kept"),
-        "advertised": Row(
-            "advertised as a price reduction: the law asks for the lowest price of 30 days",
-            "advertised as price reduction",
-        ),
         "from": Row("a tier: from so many, so much, or such a spend on", "from 6 get 5% off"),
     },
     "test": {
@@ -255,6 +253,45 @@ OPERATORS: dict[str, Operator] = {
     ),
 }
 
+# ---------------------------------------------------------------------------------------------------- conditions
+
+CONDITIONS: dict[str, Row] = {
+    "in": Row("belongs to a set or a segment", "in gold-members"),
+    "not in": Row("does not, or nobody knows", "not in gold-members"),
+    "consent": Row("the customer agreed to it", "consent to email"),
+    "any of": Row("at least one line holds; also «all of», «none of»", "any of {"),
+    "basket worth": Row("what the counting pieces come to", "basket is worth at least EUR 50.00 of pasta"),
+    "before discounts": Row("in list prices", "basket is worth at least EUR 50.00 before discounts"),
+    "after discounts": Row("in what earlier groups left", "basket is worth at least EUR 50.00 after discounts"),
+    "with fees": Row("fees are counted in", "basket is worth at least EUR 50.00 with fees", "P9035"),
+    "without tax": Row("the tax is counted out", "basket is worth at least EUR 50.00 without tax", "P9035"),
+    "basket has": Row("so many pieces of a set, or so much of it", "basket has at least 2.5 kg of pasta"),
+    "of one article": Row("pieces of the same article", "basket has at least 3 of one article of pasta"),
+    "articles": Row("different articles of a set", "basket has at least 2 articles of pasta", "P9034"),
+    "has no": Row("nothing of a set", "basket has no pasta"),
+    "payment": Row("the means of payment chosen", "payment is one of cash, card"),
+    "delivery": Row("the service chosen", "delivery is collect"),
+    "events": Row("so many of an event in a time", "at least 3 orders of pasta in the last 12 months", "P9001"),
+    "no events": Row("none of an event in a time", "no orders this year", "P9001"),
+    "where": Row("events that have this", "at least 1 order where orders.channel is app so far", "P9001"),
+    "since": Row("a time that begins with a day", "exactly 1 order since 2026-01-01", "P9001"),
+    "ago": Row("a time between two ages", "between 2 and 5 orders between 24 months and 6 months ago", "P9001"),
+    "then": Row(
+        "one thing after another",
+        "at least 1 visit in the last 30 days, then no orders of pasta within 3 days",
+        "P9001",
+    ),
+    "sum": Row(
+        "what an amount of events adds up to",
+        "sum of orders.total in the last 12 months is at least EUR 300.00",
+        "P9001",
+    ),
+    "this order": Row("the order at hand is the n-th; «every»: each n-th", "this order is the 1st", "P9001"),
+    "anniversary": Row("a day comes round", "anniversary of customer.first-seen is within 3 days of today", "P9002"),
+    "similar": Row("like the customers of a segment", "similar to gold-members at least 80%", "P9003"),
+    "refresh": Row("the greatest age of a segment's facts", "refresh daily 03:00", "P9004"),
+}
+
 # ---------------------------------------------------------------------------------------------------- rewards
 
 REWARDS: dict[str, Row] = {
@@ -272,15 +309,82 @@ REWARDS: dict[str, Row] = {
     "every n-th": Row("by price, dearest first, in runs of «buy»", "get 20% off every 2nd, 50% off every 3rd"),
     "together": Row("a price for those bought", "get them together for EUR 5.00"),
     "singles too": Row("one or two cost their share of it", "get them together for EUR 5.00, singles too"),
+    "off them": Row("a percentage off each of those bought", "get 10% off them"),
+    "off them together": Row("an amount off those bought, once", "get EUR 5.00 off them together"),
+    "amount off per article": Row("once for each article", "get EUR 5.00 off pasta per article", "P9037"),
+    "off the cheapest of": Row("chosen over the basket", "get 50% off the cheapest 2 of pasta", "P9030"),
+    "price of the basket": Row("a final price of all", "get the basket for EUR 20.00", "P9018"),
+    "prices from list": Row("the prices of a list", 'get prices from list "ACME"', "P9005"),
+    "off the basket with fees": Row("goods and fees share it", "get EUR 10.00 off the basket with fees", "P9035"),
+    "others free": Row("so many of another set for those bought", "get 1 of sauce free", "P9017"),
+    "off others": Row("off so many of another set", "get 50% off 1 of sauce", "P9017"),
+    "others for": Row(
+        "others at a price; a part of them will do", "get 2 of sauce for EUR 1.00 each, fewer too", "P9017"
+    ),
+    "cashier": Row("what the cashier enters, with a reason", "get what the cashier enters, at most 30%", "P9019"),
+    "by quantity": Row("tiers by pieces or measure: the highest reached counts", "get by quantity of pasta {", "P9013"),
+    "by spend": Row("tiers by what is spent", "get by spend of the basket {", "P9013"),
+    "step by step": Row("each piece by the tier of its place", "get by quantity of pasta, step by step {", "P9013"),
     "free service": Row("a service's fee falls to zero", "get free shipping"),
+    "off the fee": Row("a fee is reduced", "get 50% off the fee of shipping", "P9012"),
+    "price of the fee": Row("a fee at a price", "get the fee of shipping for EUR 1.99", "P9012"),
+    "gift": Row("the customer chooses so many of a set", "get 1 gift from sauce", "P9010"),
+    "gift for": Row("a gift at a price", "get 1 gift from sauce for EUR 1.00", "P9010"),
+    "times points": Row("so many times the base points", "get 5 times points on pasta", "P9009"),
+    "points": Row("a fixed number of points", "get 500 points", "P9009"),
+    "next code": Row("a code of a set for the next time", "get a code from spring valid for 30 days", "P9011"),
+}
+TIERS: dict[str, Row] = {
+    "percent": Row("a percentage off each piece", "from 6 get 5% off"),
+    "amount": Row("an amount off each piece, or once «together»", "from 6 get EUR 1.00 off each"),
+    "per measure": Row("an amount off per kg, l, …", "from 20 kg get EUR 0.10 off per kg"),
+    "price": Row("a final price", "from 6 get them for EUR 3.99 each"),
+    "points": Row("a fixed number of points", "from 6 get 500 points"),
+    "gift": Row("gifts to choose", "from 6 get 2 gifts from sauce"),
 }
 
 # ---------------------------------------------------------------------------------------------------- placeholders
 
 PLACEHOLDERS: dict[str, Row] = {
-    "saved": Row("what the promotion takes off, in a label", 'label en "You save {saved}"'),
-    "points": Row("the points that it gives, in a label", 'label en "{points} points for you"'),
-    "missing": Row("what is missing to get it, in a hint", 'hint en "{missing} more, please"'),
+    "saved": Row("what the promotion takes off, in a label", 'label en "You save {saved}"', "P9027"),
+    "points": Row("the points that it gives, in a label", 'label en "{points} points for you"', "P9027"),
+    "missing": Row("what is missing to get it, in a hint", 'hint en "{missing} more, please"', "P9025"),
+}
+
+# ---------------------------------------------------------------------------------------------------- lines of tests
+
+TEST_LINES: dict[str, Row] = {
+    "at": Row("when it takes place", "at 2026-09-12 12:00"),
+    "sold": Row("where it takes place", "sold in stores"),
+    "given": Row("a fact; «is unknown» takes one away", "given customer.tier is gold"),
+    "given nothing": Row("a till without network", "given nothing known of the customer"),
+    "given consent": Row("the customer agreed to it", "given consent to email"),
+    "given code": Row("a code is entered; «used code»: it was before", 'given code "SPRING"'),
+    "given fee": Row("a fee is charged", "given fee of shipping EUR 4.95"),
+    "given uses": Row("uses of a promotion before", "given 1 use of pasta-week 12 days ago"),
+    "given events": Row("events before", "given 2 orders of pasta 30 days ago worth EUR 59.90", "P9001"),
+    "given no": Row("an empty history, not an unknown one", "given no orders", "P9001"),
+    "given variant": Row("the arm of a test", "given variant ten of tried", "P9020"),
+    "given control": Row("the arm without a reward", "given control of tried-too", "P9020"),
+    "given cashier": Row("what the cashier enters", "given cashier enters 20% off penne because damaged", "P9019"),
+    "buys": Row("so many of a sample, or so much; at a price of its own", "buys 2 x penne for EUR 1.50 each"),
+    "picks": Row("the gift that is chosen", "picks 1 x penne as gift of small-gift", "P9010"),
+    "expect saves": Row("what a promotion takes off", "expect pasta-week saves EUR 1.99"),
+    "expect applies": Row("it applies, so many times", "expect pasta-week applies 2 times"),
+    "expect does not apply": Row("it does not, for a reason", "expect pasta-week does not apply because schedule"),
+    "expect nothing": Row("no promotion applies", "expect nothing applies"),
+    "expect total": Row("what is paid", "expect total EUR 4.58"),
+    "expect costs": Row("what a sample costs in all", "expect penne costs EUR 4.58"),
+    "expect points": Row("points of the basket", "expect 120 points", "P9009"),
+    "expect gift": Row("gifts to choose", "expect 1 gift from sauce", "P9010"),
+    "expect free": Row("a service is free", "expect free shipping"),
+    "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
+    "expect code": Row("a code for the next time", "expect a code from spring", "P9011"),
+    "expect code refused": Row("why a code is refused", 'expect code "SPRING" refused because code-used'),
+    "expect pays": Row("what a supplier or partner pays", 'expect supplier "Pastella" pays EUR 1.19', "P9023"),
+    "expect return": Row("what a return refunds", "expect return of 1 x penne refunds EUR 1.53", "P9029"),
+    "expect in": Row("a segment the customer is in; «not in»: is not", "expect in gold-members"),
+    "expect hint": Row("what is said while something is missing", 'expect hint "1 more of Pasta"', "P9025"),
 }
 
 # ---------------------------------------------------------------------------------------------------- names and words

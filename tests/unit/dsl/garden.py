@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import pathlib
+import re
 
 import pyarrow
 from pyarrow import parquet
 
+from dsl.compiler import Compilation, compile_project
+from tests.unit.dsl.frame import declarations
+
 TEXTS = pathlib.Path(__file__).parent / "texts"
 EVERY_CONSTRUCT = TEXTS / "every-construct.promo"
+MARKET = declarations((TEXTS / "wrong" / "frame.promo").read_text(encoding="utf-8"))
 
 
 def _prices() -> bytes:
@@ -29,3 +34,16 @@ TABLES: dict[str, bytes] = {
 def garden() -> dict[str, bytes]:
     """The whole project."""
     return {"every-construct.promo": EVERY_CONSTRUCT.read_bytes(), **TABLES}
+
+
+def compiled(text: str, files: dict[str, bytes] | None = None) -> Compilation:
+    """A text in the frame of a small garden market; a schema of its own goes without the rest of it."""
+    kept = []
+    for kind, name, declared in MARKET:
+        again = rf"^{kind}\b" if kind in ("settings", "schema", "guard") else rf"^{kind} {name}\b(?!-)"
+        if re.search(r"^schema\b", text, re.MULTILINE) and kind != "settings":
+            continue
+        if kind == "prices" or not re.search(again, text, re.MULTILINE):
+            kept.append(declared)
+    frame = "\n\n".join(kept)
+    return compile_project({**TABLES, **(files or {}), "frame.promo": frame.encode(), "text.promo": text.encode()})

@@ -7,20 +7,17 @@ What the machine cannot run yet (P90xx) is no matter here, except that no such l
 
 from __future__ import annotations
 
-import pathlib
 import re
 
 import pytest
 
-from dsl.compiler import Compilation, compile_project
+from dsl.compiler import Compilation
 from dsl.diagnostics import Diagnostic, render
 from dsl.vocabulary import PLACEHOLDERS
-from tests.unit.dsl.frame import declarations
-from tests.unit.dsl.garden import TABLES
+from tests.unit.dsl.garden import TEXTS, compiled
 
-WRONG = pathlib.Path(__file__).parent / "texts" / "wrong"
+WRONG = TEXTS / "wrong"
 EXPECTED = re.compile(r"#= (P\d{4}) «(.*)»(?: -> (.*))?")
-FRAME = declarations((WRONG / "frame.promo").read_text(encoding="utf-8"))
 USUAL = {
     "runs": "runs from 2026-09-01 until 2026-09-30",
     "sold": "sold everywhere",
@@ -71,19 +68,6 @@ def completed(text: str) -> str:
         body = "".join(f"  {line}\n" for line in ["at 2026-09-12 12:00", "sold in stores", *lines])
         return f'test "it" {{\n{body}}}\n'
     return text + "\n"
-
-
-def compiled(text: str) -> Compilation:
-    """In the frame: a schema of its own goes without the rest of it."""
-    kept = []
-    for kind, name, declared in FRAME:
-        again = rf"^{kind}\b" if kind in ("settings", "schema", "guard") else rf"^{kind} {name}\b(?!-)"
-        if re.search(r"^schema\b", text, re.MULTILINE) and kind not in ("settings",):
-            continue
-        if kind == "prices" or not re.search(again, text, re.MULTILINE):
-            kept.append(declared)
-    frame = "\n\n".join(kept)
-    return compile_project({**TABLES, "frame.promo": frame.encode(), "text.promo": text.encode()})
 
 
 def said(finding: Diagnostic, compilation: Compilation) -> tuple[str, str, str | None]:
