@@ -147,7 +147,8 @@ class Tables:
         key = next(name for name in _ARTICLE if name in table.columns)
         articles = table.columns[key]
         quantities = values.get("from-quantity", ())
-        periods: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+        seen: dict[object, int] = {}  # of most articles there is one row
+        again: dict[object, list[int]] = {}
         for row, article in enumerate(articles):
             why: Phrase | None = None
             column, cell = key, article or ""
@@ -168,10 +169,13 @@ class Tables:
             if why is not None:
                 self.findings.add(misfit(table, row, column, cell, why))
                 return
-            assert article is not None
-            quantity = quantity if isinstance(quantity, int) else MILLION
-            periods.setdefault((article, quantity), []).append((begin, end, row))
-        self.overlaps(table, key, periods)
+            which = article if quantity in (None, MILLION) else (article, quantity)
+            first = seen.setdefault(which, row)
+            if first != row:
+                again.setdefault(which, [first]).append(row)
+        for same in again.values():
+            if self.overlap(table, key, sorted((*self.period(values, row), row) for row in same)):
+                return
 
     def period(self, values: Values, row: int) -> tuple[int, int]:
         """Of a row, in days; open ends are far away."""
@@ -183,16 +187,15 @@ class Tables:
             end if isinstance(end, int) else _FOREVER[1],
         )
 
-    def overlaps(self, table: Table, key: str, periods: Mapping[tuple[str, int], list[tuple[int, int, int]]]) -> None:
-        """Two rows for one day."""
-        for (article, _), known in periods.items():
-            known.sort()
-            for (_, end, row), (begin, _, other) in itertools.pairwise(known):
-                if begin <= end:
-                    first, second = sorted((row, other))
-                    why = say("line {line} has it too, for the same days", line=table.lines[first])
-                    self.findings.add(misfit(table, second, key, article, why))
-                    return
+    def overlap(self, table: Table, key: str, known: Sequence[tuple[int, int, int]]) -> bool:
+        """Two rows for one article, quantity and day."""
+        for (_, end, row), (begin, _, other) in itertools.pairwise(known):
+            if begin <= end:
+                first, second = sorted((row, other))
+                why = say("line {line} has it too, for the same days", line=table.lines[first])
+                self.findings.add(misfit(table, second, key, table.columns[key][second] or "", why))
+                return True
+        return False
 
     def holidays(self, source: ast.Source, table: Table) -> None:
         """A day of a region once; regions are those of stores."""
