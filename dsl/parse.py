@@ -20,6 +20,7 @@ import lark
 from dsl import ast, limits
 from dsl.build import Builder
 from dsl.diagnostics import Diagnostic, Span, found
+from dsl.flyer_forms import promised
 from dsl.phrases import TAKE_OUT, Phrase, did, say, to_write
 from dsl.source import block_end, lines_of, mask, statement
 from dsl.vocabulary import CLAUSES, DECLARATIONS, EXPECTED, SYNONYMS
@@ -435,6 +436,9 @@ class _Declaration:
                 break
             place = Place(self.file, number + self.first, self.lines[number], self.masked[number])
             findings.extend(recognise(place))
+        if not findings and _line_of(error) - 1 == index:
+            place = Place(self.file, index + self.first, self.lines[index], self.masked[index])
+            findings = promised(place, self.masked[0].split()[0] if self.masked[0].strip() else "")
         return findings or [self.unfit(error, index)]
 
     def unfit(self, error: lark.UnexpectedInput, index: int) -> Diagnostic:

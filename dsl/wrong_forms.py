@@ -389,7 +389,7 @@ def _targets(place: Place) -> Iterator[Diagnostic]:
     if hit and not re.search(r",\s*fewer too|\bevery\b", place.masked):
         advice = say("name one set; a set may hold   any of {{ in ..., in ... }}   with one a line")
         yield found("P0202", place.span(*hit.span(1)), word=hit[1], advice=advice)
-    hit = re.match(r"\s*get\b.*\boff +(all|the)(?= +(?!basket|cheapest|dearest|fee)[a-z])", place.masked)
+    hit = re.match(r"\s*get\b.*\boff +(all|the)(?= +(?!basket|cheap|dearest|fee)[a-z])", place.masked)
     if hit:
         yield found("P0109", place.span(*hit.span(1)), word=hit[1], advice=TAKE_OUT)
     hit = re.match(r"\s*get +((?:the )?(?:cheapest|dearest)(?: one)?)(?= +(?:free|\d))", place.masked)
@@ -492,11 +492,16 @@ _DAYS = {
 _SHORT = {word.lower(): day for day, words in _DAYS.items() for word in (day, *words.split())} | {"mon": "Mon"}
 
 
+def day_named(word: str) -> str | None:
+    """The day that a word names: «Mittwoch», «wednesday»."""
+    return _SHORT.get(word.lower())
+
+
 def _days(place: Place) -> Iterator[Diagnostic]:
     if not re.match(r"\s*only on\b", place.masked):
         return
     for hit in re.finditer(r"([A-Za-z]+)(?:\s*[-–]\s*([A-Za-z]+))?", place.masked):
-        days = [_SHORT.get(word.lower()) for word in hit.groups() if word]
+        days = [day_named(word) for word in hit.groups() if word]
         write = " to ".join(day for day in days if day)
         if None not in days and write != hit.group():
             yield found("P0112", place.span(*hit.span()), write=write, fix=write)
