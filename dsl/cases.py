@@ -48,6 +48,7 @@ class Expectation:
     count: int | None = None
     because: Reason | None = None
     lines: tuple[str, ...] = ()
+    party: str = ""  # of `funded`: supplier, partner
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,7 @@ class _Maker:
                 count=line.count,
                 because=REASONS[line.because.text] if line.because else None,
                 lines=tuple(str(n) for n, b in enumerate(buys, 1) if line.kind == "costs" and b.sample.text == name),
+                party=line.payer.kind if line.payer else "",
             )
 
 

@@ -519,11 +519,8 @@ TABLE: dict[str, Text] = {
     "P9020": _later("«variants» is"),
     "P9021": _later("«exclusive» is"),
     "P9022": _later("«not with» is"),
-    "P9023": _later("«funded» is"),
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
-    "P9025": _later("«hint» is"),
     "P9026": _later("«advertised as price reduction» is"),
-    "P9027": _later("Placeholders in texts are"),
     "P9028": _later(
         "«off them together» in a group that applies per item is",
         "In a group that applies best, all or first it works.",

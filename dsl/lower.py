@@ -16,6 +16,7 @@ from dsl.diagnostics import Diagnostic
 from dsl.project import IDS, Project, table_columns
 from dsl.values import MACHINE_TYPES, basis_points, money, scalar
 from dsl.values import days as day_number
+from dsl.writing import writings
 from dsl.zones import zone
 from engine import program as p
 
@@ -48,7 +49,16 @@ def _settings(project: Project) -> Iterator[p.Program]:
         receipt_width=info.width,
         rounding=cast(Any, info.rounding),
         prices_include_tax=info.include_tax,
+        writings=writings(_spoken(project), info.currencies),
     )
+
+
+def _spoken(project: Project) -> Iterator[str]:
+    """The languages that amounts are printed in: of labels and hints with placeholders."""
+    for promotion in project.promotions.values():
+        for clause in clauses(promotion, ast.Label):
+            if clause.kind != "terms" and "{" in clause.text.text:
+                yield clause.language.text
 
 
 def _schema(project: Project) -> Iterator[p.Program]:
@@ -443,6 +453,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
     buy = first(node, ast.Buy)
     left_out = first(node, ast.Except)
     owner = first(node, ast.Owner)
+    funded = first(node, ast.Funded)
     names = () if left_out is None else tuple(sorted({name.text for name in left_out.names}))
     excluded: dict[str, Any] = {"except": names}  # a word of Python
     return p.Promotion(
@@ -462,6 +473,8 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         group=group.name.text,
         labels=_texts(node, "label"),
         terms=_texts(node, "terms"),
+        hints=_texts(node, "hint"),
+        funded=() if funded is None else _shares(funded),
         owner="" if owner is None else owner.text.text,
     )
 
@@ -563,6 +576,19 @@ def _limit(project: Project, node: ast.Limit) -> p.Limit:
         period=node.period,
         key=limit_key(node),
         text=node.text,
+    )
+
+
+def _shares(node: ast.Funded) -> tuple[p.Share, ...]:
+    """In the order declared; what nobody named is the rest."""
+    named = sum(_basis_points(share.percent) for share in node.shares if share.percent)
+    return tuple(
+        p.Share(
+            party=share.payer.kind,
+            name=share.payer.name.text if share.payer.name else "",
+            basis_points=_basis_points(share.percent) if share.percent else 10_000 - named,
+        )
+        for share in node.shares
     )
 
 

@@ -36,7 +36,6 @@ CLAUSES: dict[type, str] = {
     ast.NotWith: "P9022",
     ast.Variants: "P9020",
     ast.Advertised: "P9026",
-    ast.Funded: "P9023",
     ast.OnReturn: "P9024",
 }
 CONDITIONS: dict[type, str] = {
@@ -53,11 +52,8 @@ EXPECTATIONS = {
     "points": "P9009",
     "gift": "P9010",
     "code": "P9011",
-    "funded": "P9023",
     "refund": "P9029",
-    "hint": "P9025",
 }
-PLACEHOLDER_OPENS = "{"
 
 Refused = tuple[str, Span]
 
@@ -197,10 +193,8 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
             yield from _reward(clause.reward, clause.span, per_item=per_item)
         case ast.Limit(scope="article"):
             yield "P9036", clause.span
-        case ast.Label(kind="hint"):
-            yield "P9025", clause.span
-        case ast.Label() if PLACEHOLDER_OPENS in clause.text.text:
-            yield "P9027", clause.text.span
+        case ast.Label() if "{points}" in clause.text.text:
+            yield "P9009", clause.text.span
         case _:
             pass
 

@@ -45,7 +45,9 @@ from engine.program import (
     SumOf,
     Type,
     Worth,
+    Writing,
 )
+from engine.texts import PLAIN
 
 _EPOCH = datetime.date(1970, 1, 1)
 _THRESHOLDS = (Worth, Count, Measured)
@@ -63,6 +65,7 @@ class Ruleset:
         self.guards: list[Guard] = []
         self.defaults: dict[str, Fact] = {}  # by path
         self.zone = "UTC"
+        self.writings: dict[str, Writing] = {}
         self.schema = Schema(attributes=())
         self.attributes: dict[str, Attribute] = {}
         self.catalogue = _Table()
@@ -83,6 +86,7 @@ class Ruleset:
                     self.guards.append(program)
                 case Settings():
                     self.zone = program.timezone
+                    self.writings = {writing.language: writing for writing in program.writings}
                 case Catalogue():
                     self.catalogue = _Table(program)
                 case Stores():
@@ -96,6 +100,10 @@ class Ruleset:
                             self.defaults[path] = Fact(attribute.type, attribute.default)
                 case _:
                     pass
+
+    def writing(self, language: str) -> Writing:
+        """How a language writes amounts."""
+        return self.writings.get(language, PLAIN)
 
     @cached_property
     def clock(self) -> Clock:

@@ -20,6 +20,7 @@ from dsl.trace import Trace, minor, word
 from dsl.trails import Clause
 from engine.basket import BadRequest, Request
 from engine.decision import Decision, PromotionResult, Reason, Totals
+from engine.texts import filled
 
 ABOUT_PROMOTIONS = ("saves", "applies", "not")
 ABOUT_SEGMENTS = ("in", "not-in")
@@ -269,8 +270,41 @@ class _Judged:
                 return self.fee(expectation.name, amount)
             case "code-refused":
                 return self.code(expectation)
+            case "funded":
+                return self.funded(expectation)
+            case "hint":
+                return self.hint(expectation.name)
             case kind:
                 raise AssertionError(kind)
+
+    def funded(self, expectation: Expectation) -> Phrase | None:
+        """What a supplier or partner pays of all promotions together."""
+        paid = sum(
+            share.amount
+            for result in self.decision.promotions
+            for share in result.funding
+            if (share.party, share.name) == (expectation.party, expectation.name)
+        )
+        if paid == expectation.amount:
+            return None
+        name, amount = expectation.name, self.money(paid)
+        if expectation.party == "supplier":
+            return say("supplier «{name}» pays {amount}", name=name, amount=amount)
+        return say("partner «{name}» pays {amount}", name=name, amount=amount)
+
+    def hint(self, expected: str) -> Phrase | None:
+        """A hint in any language, as it is shown to the shopper."""
+        ruleset = self.trace.ruleset
+        hints = [
+            filled(hint.text, ruleset.writing(hint.language), self.decision.currency, {"missing": result.missing})
+            for result in self.decision.promotions
+            if result.missing is not None
+            for hint in ruleset.promotions[result.name].hints
+        ]
+        if expected in hints:
+            return None
+        shown = ", ".join(f"«{hint}»" for hint in hints)
+        return say("the hints are {hints}", hints=shown) if hints else say("nothing hints")
 
     def fee(self, service: str, expected: int | None) -> Phrase | None:
         """The fee of a service after promotions."""

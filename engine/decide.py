@@ -8,6 +8,8 @@ module turns the request into columns and columns into a Decision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engine.basket import BASIS_POINTS, Request
@@ -16,6 +18,7 @@ from engine.decision import (
     CodeVerdict,
     Decision,
     FeeResult,
+    Funding,
     LineDiscount,
     LineResult,
     Missing,
@@ -88,6 +91,16 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
     )
     combine(ruleset.buffer, question, table, state)
     return _Answer(ruleset, request, resolved, table, state).decision()
+
+
+def funding(shares: Sequence[tuple[str, str, int]], saving: int) -> tuple[Funding, ...]:
+    """Who pays how much of a saving: each its share rounded down, the cents that remain to the largest remainders.
+
+    Of equal remainders the one declared first."""
+    parts = [divmod(saving * points, BASIS_POINTS) for _, _, points in shares]
+    rest = saving - sum(whole for whole, _ in parts)
+    first = sorted(range(len(parts)), key=lambda i: (-parts[i][1], i))[:rest]
+    return tuple(Funding(party, name, parts[i][0] + (i in first)) for i, (party, name, _) in enumerate(shares))
 
 
 def warm(ruleset: Ruleset) -> None:
@@ -226,6 +239,7 @@ class _Answer:
             clause=self.clause(row),
             missing=missing,
             usage_as_given=self.ruleset.promotions[p].usage_as_given,
+            funding=funding(self.ruleset.promotions[p].funded, self.saving[row]) if applied else (),
         )
 
     def clause(self, row: int) -> str:

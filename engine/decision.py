@@ -80,6 +80,15 @@ class LineResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Funding:
+    """What one party pays of a promotion's saving, in minor units."""
+
+    party: str  # "us" | "supplier" | "partner"
+    name: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionResult:
     """One promotion that touches the basket (`explain`: any promotion). See docs/semantics.md for every field."""
 
@@ -93,6 +102,7 @@ class PromotionResult:
     clause: str = ""  # the first failing line as written
     missing: Missing | None = None
     usage_as_given: bool = False  # it has limits past the basket: judged from the usage facts of the request
+    funding: tuple[Funding, ...] = ()  # who pays what it saves, as declared; sums to `saving`
 
 
 @dataclass(frozen=True, slots=True)

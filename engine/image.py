@@ -173,7 +173,9 @@ class PromotionInfo(NamedTuple):
     title: str
     labels: tuple[tuple[str, str], ...]  # (language, text)
     terms: tuple[tuple[str, str], ...]
+    hints: tuple[tuple[str, str], ...]
     owner: str
+    funded: tuple[tuple[str, str, int], ...]  # (party, name, basis points)
     group: str
     usage_as_given: bool  # it has limits past the basket
 
@@ -195,12 +197,21 @@ class Ruleset:
         self.settings: Settings = _SETTINGS.validate_json(json.dumps(texts["settings"]))
         self.schema: Schema = _SCHEMA.validate_json(json.dumps(texts["schema"]))
         self.currencies = self.settings.currencies
+        self.writings = {writing.language: writing for writing in self.settings.writings}
         self.buffer: Ints = arrays["rules"]
         _require(self.buffer.dtype == np.int64, "the rules are no integers")
         self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies)))
         self.promotions = tuple(
             PromotionInfo(
-                p["name"], p["title"], _pairs(p["labels"]), _pairs(p["terms"]), p["owner"], p["group"], p["usage"]
+                p["name"],
+                p["title"],
+                _pairs(p["labels"]),
+                _pairs(p["terms"]),
+                _pairs(p["hints"]),
+                p["owner"],
+                tuple((party, name, points) for party, name, points in p["funded"]),
+                p["group"],
+                p["usage"],
             )
             for p in texts["promotions"]
         )

@@ -766,7 +766,9 @@ def promotion_info(p: Promotion, codes: CodeSet | None) -> str:
         "title": p.title,
         "labels": [[t.language, t.text] for t in p.labels],
         "terms": [[t.language, t.text] for t in p.terms],
+        "hints": [[t.language, t.text] for t in p.hints],
         "owner": p.owner,
+        "funded": [[s.party, s.name, s.basis_points] for s in p.funded],
         "group": p.group,
         "usage": past_basket or limited_codes,
         "clauses": {

@@ -532,8 +532,36 @@ class Limit(_Node):
 
 
 class Text(_Node):
+    """`{saved}`, `{missing}` and `{points}` in it are filled by engine/texts.py."""
+
     language: str
     text: str
+
+
+class Share(_Node):
+    """Who pays how much of what a promotion saves, in basis points; the shares of one sum to 10,000."""
+
+    party: Literal["us", "supplier", "partner"]
+    name: str = ""  # of all but us
+    basis_points: int = Field(ge=0, le=10_000)
+
+
+class Sign(_Node):
+    """What stands before and after the digits of an amount."""
+
+    currency: str
+    before: str
+    after: str
+
+
+class Writing(_Node):
+    """How a language writes numbers: the sign before decimals, the one between groups, how many digits groups have."""
+
+    language: str
+    decimal: str
+    group: str
+    sizes: tuple[Annotated[int, Field(ge=1, le=9)], Annotated[int, Field(ge=1, le=9)]]  # the last group, the others
+    signs: tuple[Sign, ...] = ()
 
 
 # ---------------------------------------------------------------------------------------------------- programs
@@ -549,6 +577,7 @@ class Settings(_Node):
     receipt_width: int | None = None
     rounding: Literal["half-up", "half-even", "down", "up"] = "half-up"
     prices_include_tax: bool = True
+    writings: tuple[Writing, ...] = ()  # of the languages of labels and hints, ascending
 
 
 class Attribute(_Node):
@@ -703,7 +732,9 @@ class Promotion(_Node):
     group: str
     labels: tuple[Text, ...] = ()
     terms: tuple[Text, ...] = ()
+    hints: tuple[Text, ...] = ()
     owner: str = ""
+    funded: tuple[Share, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
-from engine import decision
+from engine import decision, texts
 from engine.link import normalise_code
+from engine.program import Writing
+from engine.texts import PLAIN
 from server.convert import UNITS
 
 FORMAT_NUMBER = 1  # of the Decision message
@@ -38,6 +41,10 @@ class PromotionNames(Protocol):
     def labels(self) -> Sequence[tuple[str, str]]:
         """(language, text) for the receipt."""
 
+    @property
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """(language, text) while something is missing."""
+
 
 def to_message(
     answer: decision.Decision,
@@ -46,10 +53,11 @@ def to_message(
     promotions: Mapping[str, PromotionNames] | None = None,
     product_titles: Mapping[str, str] | None = None,
     prices_include_tax: bool = True,
+    writings: Mapping[str, Writing] | None = None,
 ) -> pb.Decision:
     """The contract's Decision. `codes`: as entered, so that verdicts spell them as the caller did.
 
-    `promotions` (labels), `product_titles` and `prices_include_tax` are the ruleset's."""
+    `promotions` (labels, hints), `product_titles`, `prices_include_tax` and `writings` are the ruleset's."""
     entered = _as_entered(codes)
     titles = product_titles or {}
     line_savings: Counter[str] = Counter()
@@ -76,6 +84,7 @@ def to_message(
                 product_titles=titles,
                 saving=line_savings[result.name],
                 fee_saving=fee_savings[result.name],
+                write=Writer(writings or {}, answer.currency),
             )
             for result in answer.promotions
         ],
@@ -95,6 +104,31 @@ def to_message(
     )
 
 
+_PARTIES = {
+    "us": pb.FUNDING_PARTY_US,
+    "supplier": pb.FUNDING_PARTY_SUPPLIER,
+    "partner": pb.FUNDING_PARTY_PARTNER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Texts with their placeholders filled, each in its language."""
+
+    writings: Mapping[str, Writing]
+    currency: str
+
+    def __call__(
+        self, pairs: Sequence[tuple[str, str]], values: Mapping[str, int | decision.Missing]
+    ) -> list[common.Text]:
+        return [
+            common.Text(
+                language=language, text=texts.filled(text, self.writings.get(language, PLAIN), self.currency, values)
+            )
+            for language, text in sorted(pairs)
+        ]
+
+
 def to_result(
     result: decision.PromotionResult,
     *,
@@ -103,6 +137,7 @@ def to_result(
     product_titles: Mapping[str, str],
     saving: int = 0,
     fee_saving: int = 0,
+    write: Writer,
 ) -> pb.PromotionResult:
     """One promotion's result. `saving`, `fee_saving` in minor units: what it takes off lines, off fees."""
     applied = result.reason == decision.Reason.APPLIED
@@ -112,7 +147,12 @@ def to_result(
         reason=common.Reason.ValueType(result.reason),
         applications=result.applications,
         saving_minor=saving,
-        labels=_labels(names.labels) if applied and names is not None else [],
+        labels=write(names.labels, {"saved": result.saving}) if applied and names is not None else [],
+        hints=write(names.hints, {"missing": result.missing}) if result.missing and names is not None else [],
+        funding=[
+            pb.Funding(party=_PARTIES[paid.party], name=paid.name, amount_minor=paid.amount)
+            for paid in sorted(result.funding, key=lambda paid: (_PARTIES[paid.party], paid.name.encode()))
+        ],
         codes=[entered.get(result.code, result.code)] if result.code else [],
         beaten_by=[result.beaten_by] if result.beaten_by else [],
         would_save_minor=result.would_save if gone and result.would_save else None,
@@ -148,10 +188,6 @@ def _as_entered(codes: Sequence[str]) -> dict[str, str]:
     for code in sorted(codes, key=str.encode):
         entered.setdefault(normalise_code(code), code)
     return entered
-
-
-def _labels(labels: Sequence[tuple[str, str]]) -> list[common.Text]:
-    return [common.Text(language=language, text=text) for language, text in sorted(labels)]
 
 
 def cut(text: str, most: int = CLAUSE_BYTES_MAX) -> str:

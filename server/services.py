@@ -223,6 +223,7 @@ class _Asked:
             promotions=self.promotions,
             product_titles=self.ruleset.product_titles,
             prices_include_tax=self.ruleset.settings.prices_include_tax,
+            writings=self.ruleset.writings,
         )
 
     def decision_bytes(self, answer: decision.Decision) -> bytes:

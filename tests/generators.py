@@ -90,6 +90,7 @@ from engine.program import (
     Schema,
     Segment,
     Settings,
+    Share,
     Since,
     Slot,
     StartsWith,
@@ -197,6 +198,20 @@ def unit_of(article: str) -> str:
     """The unit an article is measured in, by its name ("kg1"); "" for pieces ("a1")."""
     unit = article.rstrip("0123456789")
     return unit if unit in UNITS else ""
+
+
+def _shares(name: str) -> tuple[Share, ...]:
+    """Who pays, by the name alone: so the other choices stay what they were."""
+    random = Random(name)
+    if random.random() < 0.6:
+        return ()
+    cuts = sorted(random.choices((0, 1, 3_333, 5_000, 6_667, 9_999, 10_000), k=random.randint(0, 3)))
+    parts = [end - begin for begin, end in zip([0, *cuts], [*cuts, 10_000], strict=True)]
+    named = ["", *(f"supplier {number}" for number in range(1, 4))]
+    return tuple(
+        Share(party="supplier" if who else "us", name=who, basis_points=part)
+        for who, part in zip(named, parts, strict=False)
+    )
 
 
 class _Maker:
@@ -593,6 +608,7 @@ class _Maker:
             limits=self._limits(code is not None, benefit),
             group=group.name,
             labels=(Text(language="en", text=f"{name}!"),) if maybe(30) else (),
+            funded=_shares(name),
         )
 
     def _runs(self) -> Runs:

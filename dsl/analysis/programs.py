@@ -14,8 +14,8 @@ from dsl.memory import Memory
 from dsl.project import Project
 from engine import program as p
 
-# Constructs beside what decides: who pays, returns, texts, the law's evidence.
-BESIDE = frozenset(("P9008", "P9023", "P9024", "P9025", "P9026", "P9027"))
+# Constructs beside what decides: returns, the law's evidence, what is paid in cash.
+BESIDE = frozenset(("P9008", "P9024", "P9026"))
 # Constructs by which promotions bear on each other.
 BETWEEN = frozenset(("P9021", "P9022"))
 

@@ -87,6 +87,7 @@ from engine.program import (
     Schema,
     Segment,
     Settings,
+    Share,
     Since,
     Slot,
     Step,
@@ -135,7 +136,7 @@ SCHEMA = Schema(
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"entered", "delivery", "payment", "usage", "asked in", "expect"}
-EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used"}
+EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
 
 
@@ -402,6 +403,10 @@ class Shop:
             reward=self.reward(what["reward"]),
             **excepted,
             limits=limits,
+            funded=tuple(
+                Share(party="supplier" if who != "us" else "us", name="" if who == "us" else who, basis_points=part)
+                for who, part in what.get("funded", {}).items()
+            ),
             group=what.get("group", group),
         )
 

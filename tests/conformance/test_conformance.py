@@ -40,6 +40,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         "would save": lambda: of("would save", lambda result: result.would_save),
         "beaten by": lambda: of("beaten by", lambda result: result.beaten_by),
         "code used": lambda: of("code used", lambda result: result.code),
+        "funded": lambda: of("funded", lambda result: {paid.name or "us": paid.amount for paid in result.funding}),
         "net": lambda: {name: lines[name].net for name in case.expect["net"]},
         "list": lambda: {name: lines[name].list for name in case.expect["list"]},
         "refund": lambda: {name: lines[name].refund for name in case.expect["refund"]},
@@ -72,6 +73,9 @@ def adds_up(decision: Decision) -> None:
         assert line.refund == sum(share.count * share.refund for share in line.shares)
         assert all(share.net >= 0 and share.refund >= 0 for share in line.shares)
     assert decision.optimal == (decision.bound == 0)
+    for result in decision.promotions:
+        assert sum(paid.amount for paid in result.funding) in (0, result.saving)
+        assert all(paid.amount >= 0 for paid in result.funding)
 
 
 @pytest.mark.parametrize("decider", [oracle, engine], ids=["oracle", "engine"])

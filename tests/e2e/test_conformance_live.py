@@ -43,6 +43,7 @@ def expected(case: Case, digest: str) -> pb.Decision:
         promotions={p.name: Names(p) for p in case.programs if isinstance(p, Promotion)},
         product_titles={p.name: p.title or p.name for p in case.programs if p.program == "products"},
         prices_include_tax=settings.prices_include_tax,
+        writings={writing.language: writing for writing in settings.writings},
     )
 
 
@@ -52,6 +53,7 @@ class Names:
     def __init__(self, promotion: Promotion) -> None:
         self.title = promotion.title
         self.labels = tuple((text.language, text.text) for text in promotion.labels)
+        self.hints = tuple((text.language, text.text) for text in promotion.hints)
 
 
 # ---------------------------------------------------------------------------------------------------- the server

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from engine.basket import Request
-from engine.decision import CodeVerdict, Decision, PromotionResult, Reason, Verdict
+from engine.decision import CodeVerdict, Decision, Funding, PromotionResult, Reason, Verdict
 from engine.program import FreeService, Group, Program, Promotion
 from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge
@@ -107,6 +108,7 @@ class Run:
                 applications=len(taking.applications),
                 saving=taking.saving,
                 code=one.terms.code,
+                funding=funding(one.promotion, taking.saving),
             )
         for one in offers:
             if one.name not in takings:
@@ -139,7 +141,18 @@ class Run:
                 self.granted[service] = promotion.name
                 first, applied = first or promotion.name, applied + 1
                 saving = fees.get(service, 0)
-                self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code)
+                paid = funding(promotion, saving)
+                self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code, funding=paid)
+
+
+def funding(promotion: Promotion, saving: int) -> tuple[Funding, ...]:
+    """Cent by cent: the next one goes to whoever lacks most of his share, of several to the one declared first."""
+    due = [Fraction(saving * share.basis_points, 10_000) for share in promotion.funded]
+    paid = [int(amount) for amount in due]
+    while promotion.funded and sum(paid) < saving:
+        lacks = [amount - has for amount, has in zip(due, paid, strict=True)]
+        paid[lacks.index(max(lacks))] += 1
+    return tuple(Funding(share.party, share.name, amount) for share, amount in zip(promotion.funded, paid, strict=True))
 
 
 def beaten_by(group: Group, loser: Offer, takings: Mapping[str, Taking]) -> str:

@@ -1275,8 +1275,8 @@ class PromotionResult(_message.Message):
 
     @_builtins.property
     def funding(self) -> _containers.RepeatedCompositeFieldContainer[Global___Funding]:
-        """Who pays its saving; the amounts sum to it. By party, then by name (bytes). Empty on
-        a server that does not serve it yet.
+        """APPLIED: who pays its saving; the amounts sum to it. By party, then by name (bytes).
+        Empty: the promotion has no `funded` line.
         """
 
     def __init__(

@@ -32,13 +32,14 @@ BEGIN = NOW - 3_600_000_000
 
 
 def ruleset(letter: str) -> Any:
-    promotion = SimpleNamespace(name="pasta", title="Pasta 3 for 2", labels=(("en", "Pasta: 3 for 2"),))
-    other = SimpleNamespace(name="fashion", title="", labels=())
+    promotion = SimpleNamespace(name="pasta", title="Pasta 3 for 2", labels=(("en", "Pasta: 3 for 2"),), hints=())
+    other = SimpleNamespace(name="fashion", title="", labels=(), hints=(("en", "{missing} more"),))
     return SimpleNamespace(
         digest=letter * 64,
         promotions=(other, promotion),
         product_titles={"fashion": "Mode"},
         settings=SimpleNamespace(prices_include_tax=True, languages=("en", "de")),
+        writings={},
     )
 
 

@@ -7,6 +7,7 @@ from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from engine import decision
 from engine.decision import Reason, Verdict
+from engine.program import Sign, Writing
 from server import answers
 
 DECISION = decision.Decision(
@@ -34,7 +35,13 @@ DECISION = decision.Decision(
         ),
         decision.PromotionResult("home", Reason.APPLIED, applications=1, code="SAVE", usage_as_given=True),
         decision.PromotionResult("other", Reason.BEATEN, beaten_by="pasta", would_save=100),
-        decision.PromotionResult("pasta", Reason.APPLIED, applications=1, saving=129),
+        decision.PromotionResult(
+            "pasta",
+            Reason.APPLIED,
+            applications=1,
+            saving=129,
+            funding=(decision.Funding("supplier", "Pastella", 77), decision.Funding("us", "", 52)),
+        ),
         decision.PromotionResult(
             "weighed", Reason.QUANTITY, clause="buy 1 kg", missing=decision.Missing("measure", 250, "kg", "bananas")
         ),
@@ -99,9 +106,7 @@ NOT_YET = {
     "Decision.next_codes",
     "Decision.next_steps",
     "FeeResult.tax_rate_basis_points",
-    "PromotionResult.hints",
     "PromotionResult.variant",
-    "PromotionResult.funding",
     "Totals.refunded_minor",
     "Totals.cash_rounding_minor",
 }
@@ -118,8 +123,9 @@ def test_every_field_of_a_decision_is_filled_or_known_to_be_later_work():
                 for item in value if field.is_repeated else [value]:
                     walk(item)
 
-    pasta = SimpleNamespace(title="Pasta", labels=(("de", "Nudeln"), ("en", "Pasta")))
-    walk(answered(product_titles={"fashion": "Mode"}, promotions={"pasta": pasta}))
+    pasta = SimpleNamespace(title="Pasta", labels=(("de", "Nudeln"), ("en", "Pasta")), hints=())
+    fashion = SimpleNamespace(title="", labels=(), hints=(("en", "{missing} more"),))
+    walk(answered(product_titles={"fashion": "Mode"}, promotions={"pasta": pasta, "fashion": fashion}))
     messages = {name.split(".")[0] for name in filled} - {"Text"}
     every = {f"{name}.{field.name}" for name in messages for field in pb.DESCRIPTOR.message_types_by_name[name].fields}
     assert every - filled == NOT_YET | {"Missing.pieces"}  # no piece is missing in this one
@@ -143,5 +149,27 @@ def test_enums_of_engine_and_contract_are_the_same():
 
 def test_a_clause_is_cut_between_characters():
     long = decision.PromotionResult("p", Reason.CONDITION, clause="ä" * 600)
-    got = answers.to_result(long, entered={}, names=None, product_titles={})
+    got = answers.to_result(long, entered={}, names=None, product_titles={}, write=answers.Writer({}, "EUR"))
     assert got.failing_clause == "ä" * 512
+
+
+def test_texts_are_filled_as_their_language_writes_amounts():
+    german = Writing(
+        language="de", decimal=",", group=".", sizes=(3, 3), signs=(Sign(currency="EUR", before="", after=" €"),)
+    )
+    pasta = SimpleNamespace(title="", labels=(("en", "You save {saved}"), ("de", "Sie sparen {saved}")), hints=())
+    fashion = SimpleNamespace(title="", labels=(("de", "nie"),), hints=(("de", "Noch {missing} bis 50 €"),))
+    weighed = SimpleNamespace(title="", labels=(), hints=(("de", "{missing} fehlen"),))
+    names = {"pasta": pasta, "fashion": fashion, "weighed": weighed}
+    got = {result.promotion: result for result in answered(promotions=names, writings={"de": german}).promotions}
+    assert [text.text for text in got["pasta"].labels] == ["Sie sparen 1,29 €", "You save EUR 1.29"]
+    assert [text.text for text in got["fashion"].hints] == ["Noch 12,40 € bis 50 €"] and not got["fashion"].labels
+    assert [text.text for text in got["weighed"].hints] == ["0,25 kg fehlen"]
+
+
+def test_who_pays_is_told_by_party_then_name():
+    paid = answered().promotions[3].funding
+    assert [(p.party, p.name, p.amount_minor) for p in paid] == [
+        (pb.FUNDING_PARTY_US, "", 52),
+        (pb.FUNDING_PARTY_SUPPLIER, "Pastella", 77),
+    ]
