@@ -36,27 +36,33 @@ DAY: Final = 86_400
 # What this comparison understands of a promotion. One that says more is left alone.
 _UNDERSTOOD: Final = frozenset(
     "program name title runs only_on channels places audience code when buy reward except_ limits group labels terms "
-    "owner".split()
+    "owner hints funded advertised on_return".split()
 )
+BETWEEN: Final = frozenset(("exclusive", "not_with"))
 
 
 def claims(rules: Rules, worlds: Worlds, dead: frozenset[str]) -> Iterator[Claim]:
     """`dead`: promotions that never apply anyway."""
-    odd = {promotion.name for promotion in rules.promotions.values() if not plain(promotion)}
-    if odd:  # «exclusive» and the like bear on all others: nothing is claimed beside them
+    odd = {promotion.name: unusual(promotion) for promotion in rules.promotions.values()}
+    if any(fields & BETWEEN for fields in odd.values()):  # they bear on all others: nothing is claimed beside them
         return
     for group in rules.groups.values():
-        members = [promotion for promotion in rules.in_group(group.name) if promotion.name not in dead]
+        members = [
+            promotion
+            for promotion in rules.in_group(group.name)
+            if promotion.name not in dead and not odd[promotion.name]
+        ]
         yield from _in_group(rules, worlds, group, members)
 
 
-def plain(promotion: p.Promotion) -> bool:
-    """Does it say nothing that this comparison does not understand?"""
-    fields = type(promotion).model_fields
-    return all(
-        name in _UNDERSTOOD or getattr(promotion, name) == field.get_default(call_default_factory=True)
-        for name, field in fields.items()
-    )
+def unusual(promotion: p.Promotion) -> set[str]:
+    """What it says that this comparison does not understand."""
+    fields = type(promotion).model_fields.items()
+    return {
+        name
+        for name, field in fields
+        if name not in _UNDERSTOOD and getattr(promotion, name) != field.get_default(call_default_factory=True)
+    }
 
 
 def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.Promotion]) -> Iterator[Claim]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 
+from dsl import ast
 from dsl.diagnostics import Diagnostic, Span
 from dsl.lower import lower
 from dsl.memory import Memory
@@ -25,17 +26,36 @@ def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program,
     if not refused:
         return lower(project)
     touched = _declared_at(project, [finding.span for finding in refused if finding.code not in BESIDE])
-    opaque = {name for name, node in project.segments.items() if node.span in touched}
     kept = dataclasses.replace(
         project,
-        segments={
-            name: dataclasses.replace(node, lines=()) if name in opaque else node
-            for name, node in project.segments.items()
-        },
+        products=_emptied(project.products, touched),
+        places=_emptied(project.places, touched),
+        segments=_emptied(project.segments, touched),
         promotions={name: node for name, node in project.promotions.items() if node.span not in touched},
-        memory=Memory(lasting=False),  # it is another project
+        memory=Memory(lasting=False),
     )
-    return tuple(made for made in lower(kept) if not (isinstance(made, p.Segment) and made.name in opaque))
+    return tuple(_opaque(made, project, touched) for made in lower(kept))
+
+
+def _emptied(table: dict[str, ast.SetDecl], touched: set[Span]) -> dict[str, ast.SetDecl]:
+    return {name: dataclasses.replace(node, lines=()) if node.span in touched else node for name, node in table.items()}
+
+
+def _opaque(made: p.Program, project: Project, touched: set[Span]) -> p.Program:
+    """A set that is refused asks for a fact of its own that nobody knows: so nothing of it is claimed."""
+    match made:
+        case p.Segment():
+            entity, node = "customer", project.segments[made.name]
+        case p.ProductSet():
+            entity, node = "item", project.products[made.name]
+        case p.Place():
+            entity, node = "store", project.places[made.name]
+        case _:
+            return made
+    if node.span not in touched:
+        return made
+    fact = p.Compare(attribute=f"{entity}.what {made.name} asks for", op="eq", value="")
+    return made.model_copy(update={"lines": (p.Line(condition=fact, text=""),)})
 
 
 def _declared_at(project: Project, spans: list[Span]) -> set[Span]:

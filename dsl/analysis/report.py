@@ -59,7 +59,12 @@ def analyse(project: Project, *, shown: bool = False) -> Analysis:
     programs = programs_of(project, later)
     between = any(finding.code in BETWEEN for finding in later)
     rules = Rules(programs, _bounds(project))
-    claims = list(of_rules(rules, alone=not between))
+    exact = {name for name, codes in project.codes.items() if any(line.kind == "exact" for line in codes.lines)}
+    claims = [
+        claim
+        for claim in of_rules(rules, alone=not between)
+        if claim.kind != "codes" or not exact & {claim.name, str(claim.words["name"])}
+    ]
     dead = frozenset(claim.name for claim in claims if claim.code == "P3105")
     claims += costs.claims(rules, money_tables.costs(project, rules.currency), dead)
     prices = money_tables.history(project, rules.currency)
