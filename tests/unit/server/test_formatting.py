@@ -82,8 +82,8 @@ def test_errors_of_form_leave_a_file_and_only_it(project):
     assert lines[-7:] == [
         f"{project}/wrong.promo: left as it is: its form has errors",
         "error P0201  «limt» is not a promotion line. Did you mean «limit»?             [fix]",
-        f"   {project}/wrong.promo:2    limt 3",
-        " " * len(f"   {project}/wrong.promo:2    ") + "^^^^",
+        f"   {project}/wrong.promo:2  limt 3",
+        " " * len(f"   {project}/wrong.promo:2  ") + "^^^^",
         "",
         f"reformatted {project}/deep/loose.promo",
         "1 file reformatted, 1 unchanged, 2 left as they are",
