@@ -72,7 +72,7 @@ class Findings:
         if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
             guess = did_you_mean(name.text, known)
         said = guessed(guess) or _SAID.get((code, name.text))
-        if said is None and known and keyword == "schema":
+        if said is None and known and keyword in ("schema", "segment", "places", "group", "codes"):
             said = say("choose from: {words}", words=few(sorted(known)))
         fix = f'"{guess}"' if guess and quoted else guess
         self.once(code, name.text, name.span, name=name.text, guess=said, fix=fix)

@@ -214,12 +214,11 @@ _ROWS: tuple[_Row, ...] = (
     _row("products", r"(?:all|all items|everything|all articles|all products)$", "item.sku is known"),
     _row(
         "segment",
-        r"(?:customer )?(?:last order (?:is )?more than"
-        r"|has not ordered (?:for|in)(?: the last)?|no orders? (?:for|since))"
-        r" (?P<time>\d+ [a-z]+)(?: ago)?$",
-        r"no order in the last \g<time>",
+        r"(?:customer )?(?:has not ordered (?:for|in)(?: the last)?|no orders? (?:for|since)) "
+        r"(?P<time>\d+ [a-z]+)(?: ago)?$",
+        r"no orders in the last \g<time>",
     ),
-    _row("segment", r"(?:customer )?(?:has )?(?:0|no) orders?(?: yet)?$", "no order so far"),
+    _row("segment", r"(?:customer )?(?:has )?(?:0|no) orders?(?: yet)?$", "no orders so far"),
     _row(
         "segment",
         r"customer\.(?P<name>[a-z-]+) is this (?P<span>week|month)$",

@@ -31,7 +31,7 @@ GERMAN: dict[str, str] = {
     "{service} is not free": "{service} ist nicht frei",
     "the basket has no such fee": "der Warenkorb hat keine solche Gebühr",
     "it is {amount}": "sie ist {amount}",
-    "the code was not entered": "der Code wurde nicht eingegeben",
+    "the code was not entered: the test needs   given code {text}": "der Code wurde nicht eingegeben: im Test fehlt   given code {text}",
     "the code is {verdict}": "der Code ist {verdict}",
     "the code is {verdict} because {reason}": "der Code ist {verdict}: {reason}",
     "the customer is in {segment}": "der Kunde ist in {segment}",

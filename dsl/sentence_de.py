@@ -244,7 +244,7 @@ class German(Speaker):
         return f"das {word}" if count == 1 else f"die {count} {word}n"
 
     def left_out(self, clause: ast.Except) -> str:
-        return f"{self.all_called(clause.names, 'products', self.and_)} zählen dabei nicht mit"
+        return f"Nichts davon gilt für {self.all_called(clause.names, 'products', self.and_)}"
 
     def limit(self, clause: ast.Limit) -> str:
         scope, period = _SCOPES[clause.scope], clause.period

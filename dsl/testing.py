@@ -319,7 +319,7 @@ class _Judged:
         """A code that was refused, for this reason."""
         verdict = next((v for v in self.decision.codes if v.code == expectation.name), None)
         if verdict is None:
-            return say("the code was not entered")
+            return say("the code was not entered: the test needs   given code {text}", text=f'"{expectation.name}"')
         reason = verdict.reason
         if reason is None and verdict.verdict.name == "USED":
             reason = Reason.CODE_USED

@@ -100,6 +100,8 @@ LINES = [
     ("label", 'label en "x', "P0108", '"x', 'the closing " is missing'),
     ("label", 'label en "You save {amount}"', "P1026", "{amount}", "«{saved}»"),
     ("group", "group item-deal", "P1006", "item-deal", "«item-deals»"),
+    ("group", "group special", "P1006", "special", "choose from: "),
+    ("for", "for vips", "P1002", "vips", "choose from: "),
     ("group", "group delivery", "P3004", "get 10% off pasta", "gives discounts"),
     ("group", "group item-deals, coupons", "P0202", ",", "take it out"),
     # ---- conditions

@@ -97,7 +97,7 @@ def said(*clauses: str, language: str = "en") -> str:
             ("buy 2 of pasta", "get 1 of ties free, fewer too", "except ties"),
             "Everyone who buys 2 of «Pasta» gets 1 of «ties» free, or fewer of them. «ties» count for nothing here.",
             "Wer 2 Stück aus «Pasta» kauft, bekommt 1 Stück aus «ties» gratis, oder weniger davon. "
-            "«ties» zählen dabei nicht mit.",
+            "Nichts davon gilt für «ties».",
         ),
         (
             ("get 10% off pasta", "limit EUR 60.00 per household each month", "limit 1 per customer in any 30 days"),

@@ -256,7 +256,7 @@ def test_only_the_wanted_tests_run():
         ("penne costs EUR 6.00", "it costs EUR 4.00"),
         ("free shipping", "shipping is not free"),
         ("fee of shipping EUR 0.00", "the basket has no such fee"),
-        ('code "SPRING" refused because code-used', "the code was not entered"),
+        ('code "SPRING" refused because code-used', 'the code was not entered: the test needs   given code "SPRING"'),
         ("in gold-members", "the customer is not in gold-members"),
     ],
 )
