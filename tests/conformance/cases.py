@@ -538,7 +538,8 @@ def _event(what: Data, currency: str) -> Event:
         attributes = {name: _fact(known[name]) for name in ("brand", "path") if name in known}
         items.append(EventItem(article, known.get("paid"), attributes))
     at_us = instant(what[type_]) + what.get("us", 0)
-    return Event(type_, at_us, facts, tuple(items), currency, what.get("id", ""))
+    said = "total" in facts or any(item.amount is not None for item in items)  # else there is no amount to have one
+    return Event(type_, at_us, facts, tuple(items), currency if said else "", what.get("id", ""))
 
 
 def _fact(value: int | str | datetime.date) -> Fact:

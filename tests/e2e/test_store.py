@@ -61,14 +61,15 @@ def test_it_publishes_serves_and_ends_with_nothing_left(home, shop):
     with server(home, shop, EINKLANG_ADDRESS_FILE=str(home / "address")) as first:
         store = first.child("store.conf")
         first.ready()
+        publisher = first.child("server.publish_process")
         assert health(first.address) == "SERVING"
         assert health(first.address, "") == "SERVING"
         assert health(first.address, "einklang.v1.RedemptionService") == "NOT_SERVING"
         assert (home / "address").read_text().strip() == first.address
         assert first.address.startswith("127.0.0.1:")
-        assert children(first.process.pid) == [store]
+        assert sorted(children(first.process.pid)) == sorted((store, publisher))
         assert first.stop() == 0
-        assert not alive(store)
+        assert not alive(store) and not alive(publisher)
         assert list((home / "run").iterdir()) == []
         assert not (home / "address").exists()
     with server(home, shop) as second:
@@ -411,7 +412,7 @@ def test_a_store_elsewhere_changes_the_address_and_nothing_else(home, shop):
             address = f"unix://{elsewhere.socket}"
             with server(home, shop, EINKLANG_STORE=address) as first:
                 first.ready()
-                assert children(first.process.pid) == []
+                assert children(first.process.pid) == [first.child("server.publish_process")]  # and no store
                 (home / "two").mkdir()
                 with server(home / "two", EINKLANG_STORE=address) as second:
                     second.ready()
