@@ -17,8 +17,8 @@ from dsl.wrong_forms import did_you_mean
 _N = TypeVar("_N")
 _SAID = {  # words that people take for names
     ("P1001", "basket"): say("write «the basket»"),
-    ("P1001", "everything"): say("declare it:   products everything {{ item.sku is known }}"),
-    ("P1001", "all"): say("declare it:   products everything {{ item.sku is known }}"),
+    ("P1001", "everything"): say("declare it, in three lines:   products everything {{   item.sku is known   }}"),
+    ("P1001", "all"): say("declare it, in three lines:   products everything {{   item.sku is known   }}"),
 }
 
 

@@ -49,6 +49,7 @@ RESTART_NS: Final = 10**9  # between two attempts to start the embedded store ag
 QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
+CANCEL_AGAIN_S: Final = 0.5  # a part that is told to end and does not is told again
 DECISIONS: Final = "einklang.v1.DecisionService"
 RULESETS: Final = "einklang.v1.RulesetService"
 
@@ -420,11 +421,14 @@ def _private(path: Path) -> None:
 
 @asynccontextmanager
 async def _task(work: Any) -> AsyncIterator[asyncio.Future[Any]]:
-    """The work as a task, cancelled and awaited at the end."""
+    """The work as a task, cancelled and awaited at the end; again, where a library swallowed the cancellation."""
     task = asyncio.ensure_future(work)
     try:
         yield task
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+        while not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it was told
