@@ -49,7 +49,6 @@ RESTART_NS: Final = 10**9  # between two attempts to start the embedded store ag
 QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
-CANCEL_AGAIN_S: Final = 0.5  # a part that was told to end and goes on is told again
 DECISIONS: Final = "einklang.v1.DecisionService"
 RULESETS: Final = "einklang.v1.RulesetService"
 
@@ -421,14 +420,13 @@ def _private(path: Path) -> None:
 
 @asynccontextmanager
 async def _task(work: Any) -> AsyncIterator[asyncio.Future[Any]]:
-    """The work as a task, cancelled at the end and awaited; one that goes on all the same is cancelled again."""
+    """The work as a task, cancelled and awaited at the end."""
     task = asyncio.ensure_future(work)
     try:
         yield task
     finally:
-        while not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
-        if not task.cancelled():
+        task.cancel()
+        with suppress(asyncio.CancelledError):  # asked twice to end: not waited for
+            await asyncio.wait({task})
+        if task.done() and not task.cancelled():
             task.exception()  # whoever waited for it was told

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 import redis
+import uvloop
 
 from engine.program import address
 from engine.timeline import BadEntry, Timeline, decode, make_entry
@@ -443,3 +444,26 @@ def test_the_functions_are_loaded_again_when_they_differ(tenant, raw):
         return await store.timeline()
 
     assert run(tenant, story) == Timeline()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_whoever_waits_for_the_store_and_is_told_to_end_ends_at_whatever_moment(tenant, loop):
+    """On Python 3.11, `asyncio.wait_for`, by which the client library sends, forgets a cancellation that comes between
+    the end of what it waits for and its own waking: a server told to stop went on to follow the Timeline."""
+
+    async def story():
+        forgotten = []
+        async with opened(tenant) as store:
+            for turns in range(30):  # of the event loop, after which the question is cancelled
+                for question in (store.now_us, store.timeline):
+                    task = asyncio.ensure_future(question())
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    told = task.cancel()
+                    await asyncio.wait({task})
+                    if told and not task.cancelled():
+                        forgotten.append((question.__name__, turns))
+        return forgotten
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(story()) == []
