@@ -310,6 +310,16 @@ def stores(old: p.Stores, new: p.Stores) -> Iterator[Found]:
     yield from _table(a, b, "stores")
 
 
+def holidays(old: p.Holidays, new: p.Holidays) -> Iterator[Found]:
+    """Days that came or went."""
+    a, b = (set(zip(one.days, one.regions, strict=True)) for one in (old, new))
+    counted = ((len(b - a), "new"), (len(a - b), "gone"))
+    words = ", ".join(
+        f"{number:,} {'holiday' if number == 1 else 'holidays'} {what}" for number, what in counted if number
+    )
+    yield Effect.SCHEDULE, words, ""
+
+
 def schema(old: p.Schema, new: p.Schema) -> Iterator[Found]:
     """What rules may ask for."""
     a, b = ({f"{one.entity}.{one.name}": one for one in schema.attributes} for schema in (old, new))
@@ -351,5 +361,7 @@ def summary(one: p.Program) -> str:
             return f"{len(one.codes):,} codes"
         case p.Catalogue():
             return f"{len(one.articles):,} articles"
+        case p.Holidays():
+            return f"{len(one.days):,} holidays"
         case _:
             return ""

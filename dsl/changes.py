@@ -124,6 +124,7 @@ class _Comparison:
             p.CodeSet: rules.codes,
             p.Catalogue: rules.catalogue,
             p.Stores: rules.stores,
+            p.Holidays: rules.holidays,
             p.Schema: rules.schema,
             p.Settings: rules.settings,
         }
@@ -406,6 +407,8 @@ def references(one: BaseModel, known: Mapping[Named, object], of: str = "") -> s
     found: set[tuple[str, str]] = set()
     if isinstance(one, p.Member):
         return {(one.of, one.name)}
+    if isinstance(one, p.Slot):
+        return set() if one.holidays is None else {("holidays", "")}
     for name in type(one).model_fields:
         value = getattr(one, name)
         nodes = value if isinstance(value, tuple) else (value,)

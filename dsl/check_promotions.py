@@ -11,7 +11,7 @@ from dsl.check_conditions import Conditions
 from dsl.check_rewards import Rewards, is_benefit
 from dsl.check_terms import Terms
 from dsl.check_texts import Texts
-from dsl.clauses import clauses, first, limit_key
+from dsl.clauses import clauses, days_of, first, limit_key
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.findings import Findings
 from dsl.phrases import guessed, say
@@ -185,7 +185,7 @@ class Promotions:
         if holidays is not None and not any(source.kind == "holidays" for source in self.project.sources):
             self.needs(holidays.span, "holidays", 'holidays from "data/holidays.csv"')
         for slot in clause.slots:
-            if not slot.days - slot.but_not:
+            if not any(days_of(slot)):
                 self.report(
                     "P3021", slot.span, why=say("«but not» takes out every day"), advice=say("name a day that remains")
                 )

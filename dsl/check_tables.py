@@ -11,7 +11,7 @@ from dsl.diagnostics import Span, found
 from dsl.findings import Findings
 from dsl.phrases import Phrase, few, say
 from dsl.project import WHOSE, table_columns
-from dsl.values import MILLION, AttributeInfo
+from dsl.values import MACHINE_TYPES, MILLION, AttributeInfo
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
 from engine.program import Type
@@ -98,6 +98,9 @@ class Tables:
             return
         types = _TYPES[source.kind]
         infos = {name: AttributeInfo("", name, kind, (), False, False, None, _NOWHERE) for name, kind in types.items()}
+        region = self.project.attributes.get(_REGION)
+        if source.kind == "holidays" and region is not None:
+            infos["region"] = region  # of a choice: one of these
         currencies = self.project.settings.currencies
         columns, bad = typed_columns(table, infos, (), currencies)
         self.findings.extend(bad)
@@ -207,6 +210,11 @@ class Tables:
             self.findings.once(
                 "P1004", _REGION, path, whose=WHOSE["store"], name=_REGION.partition(".")[2], known=known
             )
+        elif asked and MACHINE_TYPES[self.project.attributes[_REGION].kind] is not Type.TEXT:
+            kind = self.project.attributes[_REGION].kind
+            why = say("its column «region» names regions, and «{name}» is of type «{type}»", name=_REGION, type=kind)
+            self.findings.add(found("P1018", source.path.span, name=source.path.text, why=why))
+            return
         seen: dict[tuple[str, str], int] = {}
         for row, day in enumerate(table.columns["date"]):
             if day is None:

@@ -67,6 +67,18 @@ def _codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
     return codes_in(codes)
 
 
+def days_of(slot: ast.Slot) -> tuple[int, int]:
+    """The days of the week on which a slot holds, as bits: on usual days, and on holidays."""
+    usual = slot.days - slot.but_not - {ast.HOLIDAY}
+    off = (_WEEK if ast.HOLIDAY in slot.days else slot.days) - slot.but_not
+    if ast.HOLIDAY in slot.but_not:
+        off = frozenset()
+    return sum(1 << day for day in usual), sum(1 << day for day in off)
+
+
+_WEEK = frozenset(range(7))
+
+
 def lines_of(test: ast.Test, kind: type[_C]) -> list[_C]:
     """All lines of a kind."""
     return [line for line in test.lines if isinstance(line, kind)]

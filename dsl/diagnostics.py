@@ -434,6 +434,11 @@ TABLE: dict[str, Text] = {
         "one of these times falls into that hour",
         "A time that is skipped never comes; one that comes twice counts twice.",
     ),
+    "P3110": _warning(
+        "The table of holidays has no day of {value}, and «{name}» runs then.",
+        "each day of that year counts as none",
+        "Add the holidays of {value} to the table.",
+    ),
     # ---- law and texts
     "P4001": _note("{count} of {most} articles in {where} stay at full price.", "{why}", "{hint}"),
     "P4002": _warning("All {count} articles in {where} stay at full price.", "{why}"),
@@ -500,8 +505,6 @@ TABLE: dict[str, Text] = {
     # ---- not built yet
     "P9003": _later("«similar to» is"),
     "P9005": _later("Price lists are"),
-    "P9006": _later("Holidays are"),
-    "P9007": _later("Purchase costs are"),
     "P9008": _later("Cash rounding is"),
     "P9009": _later("Points are"),
     "P9010": _later("Gifts are"),

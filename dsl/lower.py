@@ -5,16 +5,17 @@ The passes stand in PASSES, in the order of their Programs: the canonical order,
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, cast
 
 from dsl import ast
-from dsl.clauses import choice, clauses, codes_of, first, headings, limit_key
+from dsl.clauses import choice, clauses, codes_of, days_of, first, headings, limit_key
 from dsl.data import Table
 from dsl.diagnostics import Diagnostic
 from dsl.project import IDS, Project, table_columns
-from dsl.values import MACHINE_TYPES, basis_points, money, scalar
+from dsl.values import EPOCH, MACHINE_TYPES, basis_points, money, scalar
 from dsl.values import days as day_number
 from dsl.writing import writings
 from dsl.zones import zone
@@ -150,6 +151,21 @@ def _columns(project: Project, source: ast.Source, order: list[int]) -> tuple[p.
         )
         for column in project.recall(table_columns, source)[0]
     )
+
+
+def _holidays(project: Project) -> Iterator[p.Program]:
+    for source in project.sources:
+        if source.kind == "holidays":
+            yield project.recall(_days_off, source)
+
+
+def _days_off(project: Project, source: ast.Source) -> p.Holidays:
+    table = project.table(source.path.text)
+    assert isinstance(table, Table)
+    days = (datetime.date.fromisoformat(cast(str, cell)) for cell in table.columns["date"])
+    regions = table.columns.get("region", [None] * table.rows)
+    rows = sorted(((day - EPOCH).days, region or "") for day, region in zip(days, regions, strict=True))
+    return p.Holidays(days=tuple(day for day, _ in rows), regions=tuple(region for _, region in rows))
 
 
 def _zones(project: Project) -> Iterator[p.Program]:
@@ -496,8 +512,8 @@ def _only_on(node: ast.OnlyOn) -> p.OnlyOn:
     for slot in node.slots:
         start = slot.start.seconds if slot.start else 0
         until = slot.until.seconds if slot.until else DAY
-        days = slot.days - slot.but_not
-        slots.append(p.Slot(days=sum(1 << day for day in days), start=start, until=until))
+        days, off = days_of(slot)
+        slots.append(p.Slot(days=days, holidays=None if off == days else off, start=start, until=until))
     return p.OnlyOn(slots=tuple(slots), text=node.text)
 
 
@@ -603,6 +619,7 @@ PASSES: tuple[tuple[str, Callable[[Project], Iterator[p.Program]]], ...] = (
     ("schema", _schema),
     ("catalogue", _catalogue),
     ("stores", _stores),
+    ("holidays", _holidays),
     ("zones", _zones),
     ("product sets", _sets),
     ("places", _places),

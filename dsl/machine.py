@@ -42,7 +42,7 @@ CONDITIONS: dict[type, str] = {
     ast.SimilarTo: "P9003",
 }
 SETTINGS: dict[type, str] = {ast.CashRounding: "P9008", ast.BasePoints: "P9009"}
-SOURCES = {"prices": "P9005", "holidays": "P9006", "costs": "P9007"}
+SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.Picks: "P9010",
     ast.GivenArm: "P9020",
@@ -183,10 +183,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
     match clause:
         case ast.When():
             yield from _conditions((clause.line,))
-        case ast.OnlyOn():
-            for slot in clause.slots:
-                if ast.HOLIDAY in slot.days | slot.but_not:
-                    yield "P9006", slot.span
         case ast.Buy():
             yield from _buy(clause)
         case ast.Get():

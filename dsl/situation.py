@@ -28,6 +28,7 @@ from engine.program import (
     Group,
     Guard,
     Happened,
+    Holidays,
     Line,
     Measured,
     Member,
@@ -70,6 +71,7 @@ class Ruleset:
         self.attributes: dict[str, Attribute] = {}
         self.catalogue = _Table()
         self.stores = _Table()
+        self.holidays: dict[int, tuple[str, ...]] = {}  # regions by day; "": everywhere
         for program in programs:
             match program:
                 case Segment():
@@ -91,6 +93,9 @@ class Ruleset:
                     self.catalogue = _Table(program)
                 case Stores():
                     self.stores = _Table(program)
+                case Holidays():
+                    for day, region in zip(program.days, program.regions, strict=True):
+                        self.holidays[day] = (*self.holidays.get(day, ()), region)
                 case Schema():
                     self.schema = program
                     for attribute in program.attributes:
@@ -134,6 +139,11 @@ class _Table:
         elif self.program is not None:
             ids = self.program.ids
         return {name: row for row, name in enumerate(ids)}
+
+    def zone(self, store: str) -> str:
+        """The time zone of a store; "": none of its own."""
+        row = self.index.get(store, -1)
+        return self.program.zones[row] if isinstance(self.program, Stores) and row >= 0 else ""
 
     def fact(self, key: str, name: str, currency: str) -> Fact | None:
         """A cell; money only in the basket's currency."""

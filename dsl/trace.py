@@ -13,6 +13,7 @@ from dsl.situation import Ruleset, Situation
 from dsl.spelling import amount as money_text
 from dsl.spelling import number
 from dsl.trails import Clause
+from dsl.zones import local_seconds
 from engine.basket import Fact, Request
 from engine.decision import Decision, LineResult, Missing, PromotionResult, Reason
 from engine.money import exponent
@@ -51,6 +52,8 @@ SPEAKS: Mapping[Reason, tuple[str, ...]] = {
     Reason.CURRENCY: ("get",),
 }
 OTHERS_MAX = 10  # promotions named beside the shares of a total
+_REGION = "store.region"
+_REGIONS_MAX = 6  # named in one line
 _ONE = {Reason.QUANTITY}  # the first clause says it all
 _EPOCH = datetime.date(1970, 1, 1)
 WEEKDAYS: Mapping[str, Phrase] = {
@@ -137,6 +140,7 @@ class Trace:
         match reason:
             case Reason.SCHEDULE:
                 yield self.moment()
+                yield from self.holidays(promotion, result)
             case Reason.CHANNEL:
                 yield self.channel()
             case Reason.PLACE:
@@ -172,6 +176,37 @@ class Trace:
         """When the test takes place, in words."""
         day, _, rest = self.case.moment.partition(" ")
         return say("the test is on {day} {moment}", day=WEEKDAYS[day], moment=rest)
+
+    def holidays(self, promotion: Promotion, result: PromotionResult) -> Iterator[Said]:
+        """Whether the day is a holiday, where «only on» asks for it; of a night also the day it began on."""
+        slots = promotion.only_on.slots if promotion.only_on and result.clause == promotion.only_on.text else ()
+        if all(slot.holidays is None for slot in slots):
+            return
+        zone = promotion.runs.zone
+        if zone == "store-time":
+            zone = self.ruleset.stores.zone(self.request.store) or self.ruleset.zone
+        today, second = divmod(local_seconds(zone, self.request.at_us // 1_000_000), 86_400)
+        asked = [today - 1] if any(second < slot.until <= slot.start for slot in slots) else []
+        if any(slot.start <= second for slot in slots):
+            asked.append(today)
+        of_regions = False
+        for date in asked:
+            day, regions = str(_EPOCH + datetime.timedelta(days=date)), self.ruleset.holidays.get(date, ())
+            if not regions:
+                yield say("{day} is no holiday", day=day)
+            elif "" in regions:
+                yield say("{day} is a holiday", day=day)
+            else:
+                of_regions = True
+                named = ", ".join(f"«{name}»" for name in regions[:_REGIONS_MAX])
+                more = f" … ({len(regions)})" if len(regions) > _REGIONS_MAX else ""
+                yield say("{day} is a holiday in {regions}", day=day, regions=named + more)
+        if of_regions:
+            region = self.situation.fact(_REGION)
+            if region is None:
+                yield say("{attribute} is not known", attribute=_REGION)
+            else:
+                yield say("{attribute} is {value}", attribute=_REGION, value=fact_text(region))
 
     def channel(self) -> Phrase:
         """Where it takes place."""
@@ -336,6 +371,7 @@ class Trace:
             names = (*promotion.places.any_of, *promotion.places.but_not)
             lines += [line for name in names for line in self.ruleset.places[name].lines]
         lines += [line for line in promotion.when if line.text == result.clause]
+        yield from self.holidays(promotion, result)
         named = [name for line in lines for name in self.situation.unknown(line.condition)]
         for asked in (asked for line in lines for asked in self.situation.past(line.condition)):
             if self.situation.truth(asked) is None:

@@ -28,8 +28,10 @@ DECLARATIONS: dict[str, Row] = {
     "catalogue": Row("articles and their attributes, from a table", 'catalogue from "data/catalogue.csv"'),
     "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"', "P9005"),
     "stores": Row("stores and their attributes, from a table", 'stores from "data/stores.csv"'),
-    "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"', "P9006"),
-    "costs": Row("what articles cost us, from a table", 'costs from "data/costs.csv"', "P9007"),
+    "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"'),
+    "costs": Row(
+        "what articles cost us, from a table: the check says what sells below it", 'costs from "data/costs.csv"'
+    ),
     "products": Row("a set of articles: all lines must hold", 'products pasta "Pasta" {'),
     "places": Row("a set of stores: all lines must hold", 'places city "City" {'),
     "segment": Row("a set of customers: all lines must hold", 'segment gold-members "Gold" {'),
@@ -48,7 +50,7 @@ CLAUSES: dict[str, Row] = {
     "runs": Row(
         "from a moment, until a moment; a date alone is to its end", "runs from 2026-09-17 08:00 until 2026-09-30"
     ),
-    "only on": Row("days of the week and hours", "only on Mon to Fri between 18:00 and 20:00"),
+    "only on": Row("days of the week, holidays and hours", "only on Mon to Fri between 18:00 and 20:00"),
     "only at": Row("in the stores of these places", "only at city-stores"),
     "sold": Row("in these channels", "sold in stores, webshop"),
     "for": Row("for everyone, or members of segments", "for any of gold-members, champions but not employees"),

@@ -145,6 +145,7 @@ class Rules(NamedTuple):
     excepted: Ints
     limits: Ints
     windows: Ints
+    holidays: Ints
     zone_begin: Ints
     transitions: Ints
     amounts: Ints
@@ -442,7 +443,8 @@ def verify(ruleset: Ruleset) -> None:
     for name in per_promotion:
         _require(getattr(r, name).shape == (promotions,), f"{name} has the wrong length")
     for name, columns in (
-        ("slots", 3),
+        ("slots", 4),
+        ("holidays", 2),
         ("ladder", 3),
         ("limits", 4),
         ("windows", 2),
@@ -508,6 +510,11 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.limits[:, 2], -1, amounts, "amount of a limit")
     _within(r.limits[r.limits[:, 0] == Counted.SAVING, 2], 0, amounts, "amount of a limit")
     _within(r.limits[:, 3], 0, len(Scope), "scope")
+    _require((r.slots[:, :2] >= 0).all() and (r.slots[:, :2] < 1 << 7).all(), "a slot has other days than a week")
+    _within(r.holidays[:, 0], -NUMBER_MAX, NUMBER_MAX, "day of a holiday")
+    _within(r.holidays[:, 1], -1, len(ruleset.symbols), "region of a holiday")
+    order = np.lexsort((r.holidays[:, 1], r.holidays[:, 0]))
+    _require((order == np.arange(r.holidays.shape[0])).all(), "holidays do not ascend")
     _ranges(r.zone_begin, zones, r.transitions.shape[0], "zones")
     _require((np.diff(r.zone_begin) >= 1).all(), "a zone has no transitions")
     _within(r.transitions[:, 0], -NUMBER_MAX, NUMBER_MAX, "transitions")

@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("except_begin", 1, "product sets that are left out"),
     ("limit_begin", 1, "limits, in the order written"),
     # what the above point at
-    ("slots", 3, "rows (days, start, until)"),
+    ("slots", 4, "rows (days, those of them on holidays, start, until)"),
     ("place_any", 1, "places"),
     ("place_not", 1, "places"),
     ("audience_any", 1, "segments"),
@@ -60,6 +60,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("excepted", 1, "product sets"),
     ("limits", 4, "rows (Counted, count, amount row, Scope)"),
     ("windows", 2, "rows (from, until) in microseconds, half-open"),
+    ("holidays", 2, "rows (day, symbol of a region; -1 = everywhere), ascending"),
     ("zone_begin", 1, "by zone: transitions"),
     ("transitions", 2, "rows (second, offset)"),
     ("amounts", 0, "rows by currency; -1 = not said"),
@@ -120,6 +121,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_EXCEPTED,
     R_LIMITS,
     R_WINDOWS,
+    R_HOLIDAYS,
     R_ZONE_BEGIN,
     R_TRANSITIONS,
     R_AMOUNTS,
@@ -149,6 +151,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     ("at_us", "instant that rules are judged at, microseconds"),
     ("channel", "position in the schema's channels"),
     ("zone", "of the store, else the settings'"),
+    ("region", "symbol of the store's region, or NOWHERE; REGION_UNKNOWN"),
     ("store_named", "1: the request names a store"),
     ("customer_known", "1: it names a customer"),
     ("household_known", "1: it names a household"),
@@ -161,6 +164,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     Q_AT_US,
     Q_CHANNEL,
     Q_ZONE,
+    Q_REGION,
     Q_STORE_NAMED,
     Q_CUSTOMER_KNOWN,
     Q_HOUSEHOLD_KNOWN,
@@ -169,6 +173,8 @@ SCALARS: tuple[tuple[str, str], ...] = (
     Q_MICROS_PER_MINOR,
     Q_ROUNDING,
 ) = range(len(SCALARS))
+
+REGION_UNKNOWN, NOWHERE = -1, -2  # a region that the rules do not name is none of those that have holidays
 
 QUESTION: tuple[tuple[str, int, str], ...] = (
     ("scalars", 1, "see SCALARS"),

@@ -56,6 +56,7 @@ from engine.program import (
     Guard,
     Happened,
     Has,
+    Holidays,
     Known,
     Ladder,
     Line,
@@ -77,6 +78,7 @@ from engine.program import (
     Schema,
     Segment,
     Settings,
+    Slot,
     StartsWith,
     Stores,
     SumOf,
@@ -92,6 +94,7 @@ from engine.reuse import Reuse
 from engine.sets import Evaluator, Values, dynamic_sets, int_values, text_values
 
 FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
+REGION = "store.region"  # holidays of a region are those of its stores
 BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 CMPS = {"eq": Cmp.EQ, "ne": Cmp.NE, "lt": Cmp.LT, "le": Cmp.LE, "gt": Cmp.GT, "ge": Cmp.GE}
 APPLIES = {
@@ -189,6 +192,7 @@ class _Linker:
         self.schema: Schema = only(Schema, Schema(attributes=()))
         self.catalogue: Catalogue = only(Catalogue, Catalogue(articles=(), columns=()))
         self.stores: Stores = only(Stores, Stores(ids=(), zones=(), columns=()))
+        self.holidays: Holidays = only(Holidays, Holidays(days=(), regions=()))
         self.sets: dict[str, ProductSet] = named(ProductSet)
         self.places: dict[str, Place] = named(Place)
         self.segments: dict[str, Segment] = named(Segment)
@@ -377,7 +381,7 @@ class _Linker:
     def rules_part(self) -> bytes:
         columns: dict[str, list[int]] = {name: [] for name, _, _ in RULES[:R_SLOT_BEGIN]}
         lists = {
-            "slot": _Lists(3),
+            "slot": _Lists(4),
             "place_any": _Lists(),
             "place_not": _Lists(),
             "audience_any": _Lists(),
@@ -394,9 +398,7 @@ class _Linker:
             row = self.promotion_row(promotion, windows)
             for column, value in row.items():
                 columns[column].append(value)
-            lists["slot"].add(
-                [(s.days, s.start, s.until) for s in promotion.only_on.slots] if promotion.only_on else []
-            )
+            lists["slot"].add(map(slot_row, promotion.only_on.slots) if promotion.only_on else ())
             places = promotion.places
             lists["place_any"].add([self.id(self.place_id, p, "place") for p in places.any_of] if places else [])
             lists["place_not"].add([self.id(self.place_id, p, "place") for p in places.but_not] if places else [])
@@ -439,7 +441,7 @@ class _Linker:
         arrays |= begins
         arrays |= {
             "line_begin": ints(line_begin),
-            "slots": ints(lists["slot"].rows, 3),
+            "slots": ints(lists["slot"].rows, 4),
             "place_any": ints(lists["place_any"].rows),
             "place_not": ints(lists["place_not"].rows),
             "audience_any": ints(lists["audience_any"].rows),
@@ -448,6 +450,7 @@ class _Linker:
             "excepted": ints(lists["except"].rows),
             "limits": ints(lists["limit"].rows, 4),
             "windows": ints(windows, 2),
+            "holidays": ints(self.holiday_rows(), 2),
             "zone_begin": ints(zone_lists.begin),
             "transitions": ints(zone_lists.rows, 2),
             "amounts": ints(list(self.amounts), len(self.settings.currencies)),
@@ -493,6 +496,13 @@ class _Linker:
             "currencies": self.currencies(promotion),
         }
         return row | self.reward_row(promotion)
+
+    def holiday_rows(self) -> list[tuple[int, int]]:
+        """Days with the symbols of their regions."""
+        if any(self.holidays.regions):
+            self.declared(REGION)
+        rows = zip(self.holidays.days, self.holidays.regions, strict=True)
+        return sorted((day, self.symbol(region) if region else -1) for day, region in rows)
 
     def instant(self, zone: Zone, local: int, *, last: bool) -> int:
         key = (zone.name, local, last)
@@ -755,6 +765,11 @@ class _Linker:
         sets = self.code_sets.values()
         keys = [self.reuse.of(("keys", codes.name), (codes,), code_keys) for codes in sets]
         return self.reuse.of("codes", tuple(sets), lambda *_: all_codes_part(keys))
+
+
+def slot_row(slot: Slot) -> tuple[int, int, int, int]:
+    """A row of the slots."""
+    return slot.days, slot.days if slot.holidays is None else slot.holidays, slot.start, slot.until
 
 
 def promotion_info(p: Promotion, codes: CodeSet | None) -> str:

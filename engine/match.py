@@ -38,6 +38,7 @@ from engine.layout import (
     Q_KNOWN,
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
+    Q_REGION,
     Q_SET_BEGIN,
     Q_SETS,
     Q_STORE_NAMED,
@@ -63,6 +64,7 @@ from engine.layout import (
     R_EXCEPT_BEGIN,
     R_EXCEPTED,
     R_GROUP,
+    R_HOLIDAYS,
     R_KIND,
     R_LIMIT_BEGIN,
     R_LIMITS,
@@ -88,6 +90,7 @@ from engine.layout import (
     R_WINDOWS,
     R_ZONE,
     R_ZONE_BEGIN,
+    REGION_UNKNOWN,
     T_APPLICATIONS,
     T_BEATEN_BY,
     T_BUDGET,
@@ -233,6 +236,12 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
 def negate(truth: int) -> int:
     """Kleene not."""
     return _UNKNOWN if truth == _UNKNOWN else 1 - truth
+
+
+@kernel
+def either(truth: int, other: int) -> int:
+    """Kleene or."""
+    return _TRUE if _TRUE in (truth, other) else max(truth, other)
 
 
 @kernel
@@ -422,23 +431,69 @@ def local_seconds(rules: Buffer, zone: int, second: int) -> int:
 
 
 @kernel
-def in_slots(rules: Buffer, q: Buffer, p: int) -> bool:
+def first_holiday(rules: Buffer, day: int, region: int) -> int:
+    """The first row of the holidays that is not before this one."""
+    low, high = 0, size(rules, R_HOLIDAYS) // 2
+    while low < high:
+        middle = (low + high) // 2
+        other = cell(rules, R_HOLIDAYS, 2, middle, 0)
+        if other < day or (other == day and cell(rules, R_HOLIDAYS, 2, middle, 1) < region):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def is_holiday(rules: Buffer, q: Buffer, day: int) -> int:
+    """Whether a day is a holiday where the request comes from: one of everywhere, or of the store's region."""
+    rows = size(rules, R_HOLIDAYS) // 2
+    row = first_holiday(rules, day, -1)
+    if row == rows or cell(rules, R_HOLIDAYS, 2, row, 0) != day:
+        return _FALSE
+    if cell(rules, R_HOLIDAYS, 2, row, 1) == -1:
+        return _TRUE
+    region = scalar(q, Q_REGION)
+    if region == REGION_UNKNOWN:
+        return _UNKNOWN
+    row = first_holiday(rules, day, region)
+    same = row < rows and cell(rules, R_HOLIDAYS, 2, row, 0) == day and cell(rules, R_HOLIDAYS, 2, row, 1) == region
+    return _TRUE if same else _FALSE
+
+
+@kernel
+def on_day(days: int, on_holidays: int, weekday: int, holiday: int) -> int:
+    """Whether a slot holds on a day of the week that is a holiday, is none, or may be one."""
+    usual, off = (days >> weekday) & 1, (on_holidays >> weekday) & 1
+    if usual == off or holiday == _FALSE:
+        return usual
+    return off if holiday == _TRUE else _UNKNOWN
+
+
+@kernel
+def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     """Whether one of the promotion's days and hours holds; no slots: always."""
     begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
     if begin == end:
-        return True
+        return _TRUE
     zone = at(rules, R_ZONE, p) if at(rules, R_ZONE, p) >= 0 else scalar(q, Q_ZONE)
     local = local_seconds(rules, zone, scalar(q, Q_AT_US) // 1_000_000)
     day, second = local // 86_400, local % 86_400
     today, yesterday = (day + 3) % 7, (day + 2) % 7  # 1970-01-01 was a Thursday
+    off_today, off_yesterday = is_holiday(rules, q, day), is_holiday(rules, q, day - 1)
+    truth = _FALSE
     for i in range(begin, end):
-        days, start, until = cell(rules, R_SLOTS, 3, i, 0), cell(rules, R_SLOTS, 3, i, 1), cell(rules, R_SLOTS, 3, i, 2)
-        if start < until:
-            if (days >> today) & 1 and start <= second < until:
-                return True
-        elif ((days >> today) & 1 and second >= start) or ((days >> yesterday) & 1 and second < until):
-            return True
-    return False
+        days, on_holidays, start, until = (
+            cell(rules, R_SLOTS, 4, i, 0),
+            cell(rules, R_SLOTS, 4, i, 1),
+            cell(rules, R_SLOTS, 4, i, 2),
+            cell(rules, R_SLOTS, 4, i, 3),
+        )
+        if second >= start and (start >= until or second < until):
+            truth = either(truth, on_day(days, on_holidays, today, off_today))
+        if start >= until and second < until:  # it began yesterday
+            truth = either(truth, on_day(days, on_holidays, yesterday, off_yesterday))
+    return truth
 
 
 @kernel
@@ -448,7 +503,7 @@ def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     truth = _TRUE if begin == end else _FALSE
     for i in range(begin, end):
         found = truths.place[at(rules, R_PLACE_ANY, i)]
-        truth = _TRUE if _TRUE in (truth, found) else max(truth, found)
+        truth = either(truth, found)
     for i in range(at(rules, R_PLACE_NOT_BEGIN, p), at(rules, R_PLACE_NOT_BEGIN, p + 1)):
         found = negate(truths.place[at(rules, R_PLACE_NOT, i)])
         truth = _FALSE if _FALSE in (truth, found) else max(truth, found)
@@ -543,8 +598,10 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
     if not cell(rules, R_WINDOWS, 2, window, 0) <= scalar(q, Q_AT_US) < cell(rules, R_WINDOWS, 2, window, 1):
         table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_RUNS
         return
-    if not in_slots(rules, q, p):
-        table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_ONLY_ON
+    truth = in_slots(rules, q, p)
+    if truth != _TRUE:
+        table[T_REASON, row] = SCHEDULE if truth == _FALSE else UNKNOWN_FACT
+        table[T_CLAUSE, row] = CLAUSE_ONLY_ON
         return
     if not (at(rules, R_CHANNELS, p) >> scalar(q, Q_CHANNEL)) & 1:
         table[T_REASON, row], table[T_CLAUSE, row] = CHANNEL, CLAUSE_SOLD

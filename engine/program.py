@@ -479,6 +479,7 @@ class Slot(_Node):
     """Days of the week and a span of the local clock. A span past midnight belongs to the day it began on."""
 
     days: int  # bit 0 = Monday … bit 6 = Sunday
+    holidays: int | None = None  # those on which it holds when they are holidays; None: the same
     start: int  # seconds of the day; 0 with until = 86,400: the whole day
     until: int  # the first second that is out; at most `start`: past midnight
 
@@ -645,6 +646,14 @@ class Stores(_Node):
     columns: tuple[Column, ...]
 
 
+class Holidays(_Node):
+    """Days off: days[i] is one where regions[i] says, the value of the store's attribute `region`; "": everywhere."""
+
+    program: Literal["holidays"] = "holidays"
+    days: tuple[int, ...]  # with the regions in ascending order, no pair twice
+    regions: tuple[str, ...]
+
+
 class Zone(_Node):
     """The offsets of a time zone, pinned: from instants[i] on (seconds UTC) local time is UTC + offsets[i] seconds.
 
@@ -740,7 +749,19 @@ class Promotion(_Node):
 
 
 Program = Annotated[
-    Settings | Schema | Catalogue | Stores | Zone | ProductSet | Place | Segment | Group | Guard | CodeSet | Promotion,
+    Settings
+    | Schema
+    | Catalogue
+    | Stores
+    | Holidays
+    | Zone
+    | ProductSet
+    | Place
+    | Segment
+    | Group
+    | Guard
+    | CodeSet
+    | Promotion,
     Field(discriminator="program"),
 ]
 

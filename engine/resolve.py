@@ -43,8 +43,8 @@ from engine.calendar import EPOCH, shifted
 from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
 from engine.instructions import DIMENSIONS, FALSE, TRUE
-from engine.layout import QUESTION, pack
-from engine.link import code_key, normalise_code
+from engine.layout import NOWHERE, QUESTION, REGION_UNKNOWN, pack
+from engine.link import REGION, code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
 from engine.program import Age, Anniversary, Consent, Happened, Has, NthOrder, Refresh, SumOf, Type
 from engine.sets import PRICE, Evaluator, Values, int_values, text_holds
@@ -457,6 +457,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     sets, marks = basket.members()
 
     facts = _Facts(ruleset, request, len(names))
+    region = facts.value(REGION) if REGION in ruleset.attributes else None
     zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
     value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)
     for i, slot in enumerate(ruleset.slots):
@@ -476,6 +477,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
                 request.at_us,
                 ruleset.channel_index.get(request.channel, 0),  # no channels listed: no promotion is sold in any
                 zone,
+                ruleset.symbols.get(region, NOWHERE) if isinstance(region, str) else REGION_UNKNOWN,
                 bool(request.store),
                 bool(request.customer.id),
                 bool(request.customer.household),

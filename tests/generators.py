@@ -63,6 +63,7 @@ from engine.program import (
     Guard,
     Happened,
     Has,
+    Holidays,
     InTheLast,
     Known,
     Ladder,
@@ -230,6 +231,7 @@ class _Maker:
         self.places: list[str] = []
         self.codes: list[str] = []
         self.groups: list[Group] = []
+        self.holidays = False
 
     def _articles(self) -> tuple[str, ...]:
         count = self.random.randint(4, 10)
@@ -248,6 +250,8 @@ class _Maker:
         )
         made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
         made += [zone(name) for name in ZONES]
+        if maybe(30):
+            made.append(self._holidays())
         for number in range(random.randint(1, 3)):
             refresh = Refresh(daily=random.choice((None, 3 * 3600, 2 * 3600 + 1800))) if maybe(15) else None
             lines = self._lines(self._segment_condition)
@@ -345,6 +349,14 @@ class _Maker:
             zones=tuple(self.random.choice((*ZONES, "")) for _ in ids),
             columns=(Column(name="region", type=Type.TEXT, values=regions),),
         )
+
+    def _holidays(self) -> Holidays:
+        """About every second day is one, somewhere."""
+        self.holidays = True
+        first = seconds(2026, 1, 1) // DAY
+        where = ("", "north", "north", "south", "west")
+        rows = {(first + self.random.randrange(365), self.random.choice(where)) for _ in range(300)}
+        return Holidays(days=tuple(day for day, _ in sorted(rows)), regions=tuple(of for _, of in sorted(rows)))
 
     # ---------- conditions ----------
 
@@ -626,7 +638,9 @@ class _Maker:
         slots = []
         for _ in range(self.random.choice((1, 2))):
             start, until = self.random.choice(spans)
-            slots.append(Slot(days=self.random.choice((127, 96, 31, 64)), start=start, until=until))
+            days = self.random.choice((127, 96, 31, 64))
+            off = self.random.choice((None, 0, 127, 64, 95)) if self.holidays else None
+            slots.append(Slot(days=days, holidays=off, start=start, until=until))
         return OnlyOn(slots=tuple(slots), text="only on these days")
 
     def _channels(self) -> Channels:

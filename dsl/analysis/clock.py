@@ -1,9 +1,9 @@
-"""Schedules on the local clock: weekdays that never come, moments that a clock skips or shows twice."""
+"""Schedules on the local clock: weekdays that never come, moments that a clock skips or shows twice, holidays."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from dsl.analysis.claims import Claim, claim
@@ -16,6 +16,7 @@ DAY: Final = 86_400
 _EPOCH = datetime.date(1970, 1, 1)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WEEKS_LOOKED_AT: Final = 8  # days of a schedule; in a longer one every weekday comes
+_FAR: Final = 2**40  # seconds: of a run without a bound
 _SHIFT_MAX: Final = 26 * 3600  # of a clock: zones that crossed the date line jumped by a day
 
 
@@ -25,32 +26,68 @@ def claims(rules: Rules) -> Iterator[Claim]:
         yield from _days_that_never_come(rules, promotion)
         yield from _moments(rules, promotion)
         yield from _slots(rules, promotion)
+        yield from _years_without_holidays(rules, promotion)
 
 
 def never_on(rules: Rules, promotion: p.Promotion) -> bool:
     """Does no slot of «only on» ever come while the promotion runs?"""
-    return promotion.only_on is not None and not any(days for days in coming(rules, promotion))
+    if promotion.only_on is None:
+        return False
+    return not any(coming(rules, promotion, lambda slot, day: may_hold(rules, slot, day)))
 
 
-def coming(rules: Rules, promotion: p.Promotion) -> list[int]:
-    """For each slot the weekdays, as bits, on which it comes while the promotion runs."""
+def may_hold(rules: Rules, slot: p.Slot, day: int) -> bool:
+    """Does a slot hold on a day, in some region?"""
+    return True in _on(rules, slot, day)
+
+
+def must_hold(rules: Rules, slot: p.Slot, day: int) -> bool:
+    """Does a slot hold on a day, in every region?"""
+    return False not in _on(rules, slot, day)
+
+
+def _on(rules: Rules, slot: p.Slot, day: int) -> set[bool]:
+    """Whether a slot holds on a day, where that is a holiday and where it is none."""
+    usual, off = bool(slot.days & _bits([day])), bool(days_off(slot) & _bits([day]))
+    everywhere = (rules.holidays or {}).get(day)
+    return {usual} if everywhere is None else {off} if everywhere else {usual, off}
+
+
+def days_off(slot: p.Slot) -> int:
+    """The days of the week on which a slot holds when they are holidays, as bits."""
+    return slot.days if slot.holidays is None else slot.holidays
+
+
+def coming(rules: Rules, promotion: p.Promotion, holds: Callable[[p.Slot, int], bool]) -> list[int]:
+    """For each slot the weekdays, as bits, on which it comes while the promotion runs; in a long run all of its usual
+    ones come."""
     assert promotion.only_on is not None
     runs = promotion.runs
     slots = promotion.only_on.slots
     if runs.start is None or runs.until is None or runs.until - runs.start > _WEEKS_LOOKED_AT * DAY:
-        return [slot.days for slot in slots]
+        begin, end = (far if bound is None else bound for bound, far in ((runs.start, -_FAR), (runs.until, _FAR)))
+        off = [day for day in rules.holidays or () if begin < (day + 1) * DAY and day * DAY < end]
+        return [slot.days | _bits(day for day in off if holds(slot, day)) for slot in slots]
     begin, end = _widened(rules, promotion)
     found = []
     for slot in slots:
         length = slot.until - slot.start if slot.start < slot.until else slot.until + DAY - slot.start
-        days = 0
-        for day in range(begin // DAY - 1, end // DAY + 1):
-            weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
-            first = day * DAY + slot.start
-            if slot.days >> weekday & 1 and first < end and first + length > begin:
-                days |= 1 << weekday
-        found.append(days)
+        found.append(
+            _bits(
+                day
+                for day in range(begin // DAY - 1, end // DAY + 1)
+                if holds(slot, day) and begin - length < day * DAY + slot.start < end
+            )
+        )
     return found
+
+
+def _bits(days: Iterable[int]) -> int:
+    """The days of the week of these dates."""
+    bits = 0
+    for day in days:
+        bits |= 1 << (day + 3) % 7  # 1970-01-01 was a Thursday
+    return bits
 
 
 def _widened(rules: Rules, promotion: p.Promotion) -> tuple[int, int]:
@@ -78,11 +115,9 @@ def zones_of(rules: Rules, promotion: p.Promotion) -> list[p.Zone]:
 
 
 def _days_that_never_come(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
-    if promotion.only_on is None:
-        return
-    come = coming(rules, promotion)
-    if not any(come):
+    if promotion.only_on is None or never_on(rules, promotion):
         return  # it never applies: said elsewhere
+    come = coming(rules, promotion, lambda slot, day: bool(slot.days & _bits([day])))
     ever = 0
     for days in come:
         ever |= days
@@ -102,15 +137,19 @@ def plain_day(number: int) -> str:
     return (_EPOCH + datetime.timedelta(days=number)).isoformat()
 
 
+def _date(local: int) -> datetime.date:
+    return _EPOCH + datetime.timedelta(days=local // DAY)
+
+
 def day(local: int) -> str:
     """The date and weekday of a local moment."""
-    date = _EPOCH + datetime.timedelta(days=local // DAY)
+    date = _date(local)
     return f"{_DAYS[date.weekday()]} {date.isoformat()}"
 
 
 def moment(local: int) -> str:
     """A local moment."""
-    date = _EPOCH + datetime.timedelta(days=local // DAY)
+    date = _date(local)
     return f"{date.isoformat()} {clock(local % DAY)}"
 
 
@@ -167,6 +206,20 @@ def _moments(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
             break
 
 
+def _years_without_holidays(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
+    """A table of holidays that ends before the promotion does: the first year of which it has no day."""
+    runs, only_on = promotion.runs, promotion.only_on
+    asks = only_on is not None and any(days_off(slot) != slot.days for slot in only_on.slots)
+    if not asks or rules.holidays is None or runs.start is None:
+        return
+    last = runs.start if runs.until is None else runs.until - 1  # who runs for ever will have the next table
+    years = range(_date(runs.start).year, _date(last).year + 1)
+    known = {plain_day(day)[:4] for day in rules.holidays}
+    missing = next((str(year) for year in years if str(year) not in known), None)
+    if missing is not None:
+        yield claim("P3110", "promotion", promotion.name, "only on", name=promotion.name, value=missing)
+
+
 def _slots(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
     """Slots with an end inside a span that a clock skips or shows twice: the first such day."""
     if promotion.only_on is None:
@@ -178,7 +231,7 @@ def _slots(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
                 continue
             if end is None and first > begin + 366 * DAY:
                 break  # later ones are of the same kind
-            if any(_cut(slot, first, last, skipped) for slot in promotion.only_on.slots):
+            if any(_cut(rules, slot, first, last, skipped) for slot in promotion.only_on.slots):
                 hours = f"{clock(first % DAY)}-{clock(last % DAY)}"
                 what = say("is skipped") if skipped else say("comes twice")
                 yield claim(
@@ -194,11 +247,11 @@ def _slots(rules: Rules, promotion: p.Promotion) -> Iterator[Claim]:
                 return
 
 
-def _cut(slot: p.Slot, first: int, last: int, skipped: bool) -> bool:
+def _cut(rules: Rules, slot: p.Slot, first: int, last: int, skipped: bool) -> bool:
     """Does the slot begin or end inside the span, or lie in it?"""
     for back in (0, 1):
         origin = first // DAY - back
-        if not slot.days >> (origin + 3) % 7 & 1:
+        if not may_hold(rules, slot, origin):
             continue
         begins = origin * DAY + slot.start
         ends = origin * DAY + slot.until + (0 if slot.start < slot.until else DAY)

@@ -1,19 +1,22 @@
 """Promotions that sell below what articles cost us, by the catalogue's prices and the table of costs.
 
-Costs are without tax; prices that include it are compared without. Only articles that are not below cost at their list
-price anyway. A `buy` is looked at with pieces of one article.
+Costs are without tax; prices that include it are compared without. Of costs that change while a promotion runs the
+least counts. Only articles that are not below cost at their list price anyway. A `buy` is looked at with pieces of one
+article.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from dsl.analysis.claims import Claim, claim
+from dsl.analysis.clock import DAY
 from dsl.analysis.free import shown
 from dsl.analysis.guarded import kept_out, reach
+from dsl.analysis.money_tables import PriceRow
 from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
 from engine import program as p
@@ -22,20 +25,26 @@ from engine.sets import Ints
 
 FULL: Final = 10_000  # basis points
 MICROS_MAX: Final = 10**11  # of a price or a cost looked at: with a tax rate and a count it fits int64
+_ALWAYS: Final = (-(10**9), 10**9)  # days
 COUNT_MAX: Final = 1_000  # pieces of a `buy` looked at
 
 
-def claims(rules: Rules, costs: Mapping[str, int], dead: frozenset[str]) -> Iterator[Claim]:
-    """`costs`: micros of the first currency by article; `dead`: promotions that never apply anyway."""
+def claims(rules: Rules, costs: Mapping[str, Sequence[PriceRow]], dead: frozenset[str]) -> Iterator[Claim]:
+    """`costs`: of the first currency by article; `dead`: promotions that never apply anyway."""
     prices, catalogue = rules.prices, rules.catalogue
     if not costs or prices is None or catalogue is None or rules.articles is None:
         return
     micros = micros_per_minor(rules.currency)
-    paid_to_us = np.array([costs.get(article, MICROS_MAX) for article in catalogue.articles], np.int64)
     taxes = _taxes(rules)
-    known = (paid_to_us < MICROS_MAX) & prices.known & (prices.numbers % micros == 0) & (prices.numbers < MICROS_MAX)
-    known &= ~kept_out(rules) & (prices.numbers * FULL >= paid_to_us * (FULL + taxes))
-    for promotion in rules.promotions.values():
+    judged = prices.known & (prices.numbers % micros == 0) & (prices.numbers < MICROS_MAX) & ~kept_out(rules)
+    table = _Costs(costs, catalogue.articles)
+    of: tuple[int, int] | None = None
+    paid_to_us, known = prices.numbers, judged
+    for promotion in sorted(rules.promotions.values(), key=table.days):  # those of the same days one after the other
+        if of != table.days(promotion):
+            of = table.days(promotion)
+            paid_to_us = table.least(of)
+            known = judged & (paid_to_us < MICROS_MAX) & (prices.numbers * FULL >= paid_to_us * (FULL + taxes))
         count = promotion.buy.count if promotion.buy else 1
         if promotion.name in dead or count > COUNT_MAX:
             continue
@@ -64,6 +73,34 @@ def claims(rules: Rules, costs: Mapping[str, int], dead: frozenset[str]) -> Iter
                 other=catalogue.articles[int(rows[worst])],
                 value=shown(max(1, (int(losses[worst]) + micros // 2) // micros), rules.currency),
             )
+
+
+class _Costs:
+    """What articles cost us, as columns: a row each for an article and its days."""
+
+    def __init__(self, costs: Mapping[str, Sequence[PriceRow]], articles: Sequence[str]) -> None:
+        rows = [(place, row) for place, article in enumerate(articles) for row in costs.get(article, ())]
+        self.articles = len(articles)
+        self.place = np.array([place for place, _ in rows], np.int64)
+        self.cost = np.array([min(row.price, MICROS_MAX) for _, row in rows], np.int64)
+        self.first = np.array([_ALWAYS[0] if row.start is None else row.start for _, row in rows], np.int64)
+        self.last = np.array([_ALWAYS[1] if row.until is None else row.until for _, row in rows], np.int64)
+        self.dated = any(row.start is not None or row.until is not None for _, row in rows)
+
+    def days(self, promotion: p.Promotion) -> tuple[int, int]:
+        """The first and last day of a promotion, a day more for other zones; costs without days ask for none."""
+        if not self.dated:
+            return _ALWAYS
+        runs = promotion.runs
+        first = _ALWAYS[0] if runs.start is None else runs.start // DAY - 1
+        return first, _ALWAYS[1] if runs.until is None else (runs.until - 1) // DAY + 1
+
+    def least(self, days: tuple[int, int]) -> Ints:
+        """The least that each article costs us on one of these days; not known: MICROS_MAX."""
+        then = (self.first <= days[1]) & (self.last >= days[0])
+        found = np.full(self.articles, MICROS_MAX, np.int64)
+        np.minimum.at(found, self.place[then], self.cost[then])
+        return found
 
 
 def _taxes(rules: Rules) -> Ints:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 
 from dsl.analysis.claims import Claim
-from dsl.analysis.clock import DAY
+from dsl.analysis.clock import DAY, must_hold
 from dsl.analysis.guarded import kept_out, reach
 from dsl.analysis.never_applies import parts_of, place_pairs, scopes_of, set_of
 from dsl.analysis.ruleset import Rules
@@ -128,7 +128,7 @@ class _Builder:
             return True
         day, second = divmod(local, DAY)
         return any(
-            slot.days >> (day + 3) % 7 & 1
+            must_hold(self.rules, slot, day)
             and slot.start <= second
             and (second < slot.until or slot.until <= slot.start)
             for slot in promotion.only_on.slots

@@ -16,25 +16,26 @@ STANDARD: Final = "standard"  # the price list that customers without one of the
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """A price of one article, in micros, from and until a day (since 1970-01-01), both included; None: open."""
+    """A price or cost of one article, in micros, from and until a day (since 1970-01-01), both included; None: open."""
 
     price: int
     start: int | None
     until: int | None
 
 
-def costs(project: Project, currency: str) -> dict[str, int]:
-    """What each article costs us, in micros of this currency; empty where no table says it."""
+def costs(project: Project, currency: str) -> dict[str, list[PriceRow]]:
+    """What each article costs us; empty where no table says it."""
     table = _table(project, "costs", "")
     if table is None:
         return {}
-    columns = _typed(project, table, {"cost": "money"}, currency)
-    cells = columns.get("cost", [None] * table.rows)
-    return {
-        article: cost
-        for article, cost in zip(_articles(table), cells, strict=True)
-        if article is not None and cost is not None
-    }
+    columns = _typed(project, table, {"cost": "money", "from": "date", "until": "date"}, currency)
+    nothing: Sequence[int | None] = [None] * table.rows
+    found: dict[str, list[PriceRow]] = {}
+    rows = zip(_articles(table), *(columns.get(name, nothing) for name in ("cost", "from", "until")), strict=True)
+    for article, cost, start, until in rows:
+        if article is not None and cost is not None:
+            found.setdefault(article, []).append(PriceRow(cost, start, until))
+    return found
 
 
 def history(project: Project, currency: str) -> dict[str, list[PriceRow]] | None:

@@ -7,12 +7,13 @@ are equal only the one that loses them is reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from dsl.analysis.claims import Claim, claim
+from dsl.analysis.clock import days_off
 from dsl.analysis.never_applies import (
     audience_pairs,
     parts_of,
@@ -346,20 +347,23 @@ def _slots(winner: p.Promotion, loser: p.Promotion) -> bool:
     if winner.only_on is None:
         return True
     zones = winner.runs.zone, loser.runs.zone
-    ours = _week(winner.only_on)
+    ours = _week(winner.only_on, lambda slot: slot.days & days_off(slot))
     if ours == [(0, WEEK)]:
         return True
     if loser.only_on is None or zones[0] != zones[1]:
         return False
-    return all(any(begin <= first and last <= end for begin, end in ours) for first, last in _week(loser.only_on))
+    if loser.only_on.slots == winner.only_on.slots:
+        return True
+    theirs = _week(loser.only_on, lambda slot: slot.days | days_off(slot))
+    return all(any(begin <= first and last <= end for begin, end in ours) for first, last in theirs)
 
 
-def _week(only_on: p.OnlyOn) -> list[tuple[int, int]]:
+def _week(only_on: p.OnlyOn, days: Callable[[p.Slot], int]) -> list[tuple[int, int]]:
     """The spans of a week, in seconds from Monday 0:00, those that touch joined."""
     spans = []
     for slot in only_on.slots:
         for weekday in range(7):
-            if slot.days >> weekday & 1:
+            if days(slot) >> weekday & 1:
                 begin = weekday * DAY + slot.start
                 end = weekday * DAY + slot.until + (0 if slot.start < slot.until else DAY)
                 spans += [(begin, min(end, WEEK))] + ([(0, end - WEEK)] if end > WEEK else [])

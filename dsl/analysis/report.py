@@ -7,7 +7,7 @@ tables         sets and places without an article or a store of the tables besid
 guarded        what guards keep out of promotions
 free, costs    promotions that give all away, or sell below cost
 codes          codes in several sets
-clock          weekdays that never come, moments that a clock skips or shows twice
+clock          weekdays that never come, moments that a clock skips or shows twice, years without holidays
 advertised     price reductions against the prices of the 30 days before
 texts          texts that some languages lack
 """

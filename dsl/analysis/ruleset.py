@@ -33,6 +33,7 @@ class Rules:
         self.schema = p.Schema(attributes=())
         self.catalogue: p.Catalogue | None = None
         self.stores: p.Stores | None = None
+        self.holidays: dict[int, bool] | None = None  # by day: whether everywhere, not in some regions alone
         self.zones: dict[str, p.Zone] = {}
         self.products: dict[str, p.ProductSet] = {}
         self.places: dict[str, p.Place] = {}
@@ -56,6 +57,9 @@ class Rules:
                 self.catalogue = program
             case p.Stores():
                 self.stores = program
+            case p.Holidays():
+                everywhere = {day for day, region in zip(program.days, program.regions, strict=True) if not region}
+                self.holidays = {day: day in everywhere for day in program.days}
             case p.Zone():
                 self.zones[program.name] = program
             case p.ProductSet():

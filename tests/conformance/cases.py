@@ -60,6 +60,7 @@ from engine.program import (
     Group,
     Guard,
     Happened,
+    Holidays,
     InTheLast,
     Known,
     Ladder,
@@ -135,7 +136,7 @@ SCHEMA = Schema(
 )
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
-CASE |= {"entered", "delivery", "payment", "usage", "asked in", "expect"}
+CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "expect"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
 
@@ -236,6 +237,7 @@ class Shop:
             prices_include_tax=data.get("tax", "included") == "included",
         )
         made: list[Program] = [settings, SCHEMA, self._catalogue(), self._stores(), *(zone(name) for name in ZONES)]
+        made.append(self._holidays())
         made.append(self._set("all", list(self.articles)))
         made += [self._set(name, [name]) for name in self.articles]
         made += [self._set(name, what) for name, what in data.get("sets", {}).items()]
@@ -267,6 +269,12 @@ class Shop:
         stores: Data = self.data.get("stores", {"berlin": ""})
         ids = tuple(sorted(stores))
         return Stores(ids=ids, zones=tuple(stores[name] for name in ids), columns=())
+
+    def _holidays(self) -> Holidays:
+        """Regions by day; "": everywhere."""
+        said: Mapping[datetime.date, list[str]] = self.data.get("holidays", {})
+        rows = sorted((date(day.isoformat()), region) for day, regions in said.items() for region in regions)
+        return Holidays(days=tuple(day for day, _ in rows), regions=tuple(region for _, region in rows))
 
     def _codes(self, name: str, what: Any) -> CodeSet:
         listed = what["codes"] if isinstance(what, dict) else what
@@ -416,6 +424,7 @@ class Shop:
             slots=tuple(
                 Slot(
                     days=sum(1 << days.index(day) for day in slot.get("days", days)),
+                    holidays=sum(1 << days.index(day) for day in slot["holidays"]) if "holidays" in slot else None,
                     start=slot.get("from", 0) * 3600,
                     until=slot.get("until", 24) * 3600,
                 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import datetime
+from collections.abc import Set
 
-from engine.program import OnlyOn, Runs, Zone
+from engine.program import OnlyOn, Runs, Slot, Zone
+from tests.oracle.resolve import Truth
 
 DAY = 86_400
 EPOCH = datetime.date(1970, 1, 1).toordinal()
@@ -43,19 +45,33 @@ def runs(span: Runs, zone: Zone, at_us: int) -> bool:
     return span.until is None or at_us < max(instants(zone, span.until)) * 1_000_000
 
 
-def in_slot(only: OnlyOn, zone: Zone, at_us: int) -> bool:
-    """On the local clock; a span past midnight belongs to the day it began on."""
-    days, second = divmod(local(zone, at_us // 1_000_000), DAY)
-    today, yesterday = (days + 3) % 7, (days + 2) % 7  # 1970-01-01 was a Thursday, bit 3
+def in_slots(only: OnlyOn, zone: Zone, at_us: int, holidays: Set[tuple[int, str]], region: str | None) -> Truth:
+    """On the local clock; a span past midnight belongs to the day it began on. `region` None: not known."""
+    day, second = divmod(local(zone, at_us // 1_000_000), DAY)
+    found: set[Truth] = set()
     for slot in only.slots:
-        on_today, on_yesterday = slot.days >> today & 1, slot.days >> yesterday & 1
-        if slot.start < slot.until:
-            holds = bool(on_today) and slot.start <= second < slot.until
-        else:
-            holds = (bool(on_today) and second >= slot.start) or (bool(on_yesterday) and second < slot.until)
-        if holds:
-            return True
-    return False
+        overnight = slot.start >= slot.until
+        if slot.start <= second and (overnight or second < slot.until):
+            found.add(on_day(slot, day, is_holiday(day, holidays, region)))
+        if overnight and second < slot.until:
+            found.add(on_day(slot, day - 1, is_holiday(day - 1, holidays, region)))
+    return True if True in found else None if None in found else False
+
+
+def is_holiday(day: int, holidays: Set[tuple[int, str]], region: str | None) -> Truth:
+    """One of everywhere is one wherever; one of some region is one there."""
+    where = {of for date, of in holidays if date == day}
+    if "" in where:
+        return True
+    return None if where and region is None else region in where
+
+
+def on_day(slot: Slot, day: int, holiday: Truth) -> Truth:
+    """Unknown only where it depends on whether the day is a holiday, and that is not known."""
+    weekday = (day + 3) % 7  # 1970-01-01 was a Thursday, bit 3
+    usual = bool(slot.days >> weekday & 1)
+    off = usual if slot.holidays is None else bool(slot.holidays >> weekday & 1)
+    return usual if usual == off else None if holiday is None else off if holiday else usual
 
 
 def today(zone: Zone, instant_us: int) -> int:

@@ -34,7 +34,7 @@ from engine.program import (
     Zone,
 )
 from tests.oracle.arithmetic import ceiling
-from tests.oracle.calendar import in_slot, runs
+from tests.oracle.calendar import in_slots, runs
 from tests.oracle.conditions import Judge, amount_in, every, negate, some
 from tests.oracle.resolve import Basket, Line, Truth, Unit
 
@@ -84,8 +84,11 @@ def check(basket: Basket, judge: Judge, promotion: Promotion, group: Group, left
     zone = _zone(basket, promotion.runs.zone)
     if not runs(promotion.runs, zone, at):
         return Failure(Reason.SCHEDULE, promotion.runs.text)
-    if promotion.only_on is not None and not in_slot(promotion.only_on, zone, at):
-        return Failure(Reason.SCHEDULE, promotion.only_on.text)
+    if promotion.only_on is not None:
+        region = basket.facts.get("store.region")
+        truth = in_slots(promotion.only_on, zone, at, ruleset.holidays, region if isinstance(region, str) else None)
+        if truth is not True:
+            return Failure(Reason.UNKNOWN_FACT if truth is None else Reason.SCHEDULE, promotion.only_on.text)
     if request.channel not in promotion.channels.names:
         return Failure(Reason.CHANNEL, promotion.channels.text)
     if promotion.places is not None:

@@ -13,6 +13,7 @@ from engine.program import (
     EventType,
     Group,
     Guard,
+    Holidays,
     Place,
     ProductSet,
     Program,
@@ -32,6 +33,7 @@ class Ruleset:
         self.schema = Schema(attributes=())
         self.catalogue = Catalogue(articles=(), columns=())
         self.stores = Stores(ids=(), zones=(), columns=())
+        self.holidays: frozenset[tuple[int, str]] = frozenset()
         self.zones: dict[str, Zone] = {}
         self.products: dict[str, ProductSet] = {}
         self.places: dict[str, Place] = {}
@@ -50,6 +52,8 @@ class Ruleset:
                     self.catalogue = program
                 case Stores():
                     self.stores = program
+                case Holidays():
+                    self.holidays = frozenset(zip(program.days, program.regions, strict=True))
                 case Zone():
                     self.zones[program.name] = program
                 case ProductSet():
