@@ -357,25 +357,27 @@ class Assist:
 
     def actions(self, findings: Iterable[Diagnostic], file: str, first: int, last: int) -> list[Action]:
         """Quick fixes for the findings of these lines, and «fix all» of the file where there are several."""
-        every = [finding for finding in findings if finding.fix is not None and finding.span.file == file]
+        every = [finding for finding in findings if finding.span.file == file]
         here = [finding for finding in every if finding.span.line <= last and finding.span.end_line >= first]
-        result = [
-            Action(_title(finding), (Edit(finding.fix.span, finding.fix.text),), finding)
-            for finding in here
-            if finding.fix is not None
-        ]
-        if here and len(every) > 1:
-            result.append(self.fix_all(every, file))
+        result: list[Action] = []
+        for finding in here:
+            if finding.fix is not None:
+                edits = tuple(Edit(span, text) for span, text in finding.fix.edits)
+                result.append(Action(_title(finding.fix.text), edits, finding))
+            result += [Action(_title(text), (Edit(span, text),), finding) for span, text in finding.choices]
+        fixable = [finding for finding in every if finding.fix is not None]
+        if len(fixable) > 1 and any(finding.fix is not None for finding in here):
+            result.append(self.fix_all(fixable, file))
         return result
 
     def fix_all(self, findings: Iterable[Diagnostic], file: str) -> Action:
         """All fixes of a file that do not touch each other."""
         edits: list[Edit] = []
-        fixes = [finding.fix for finding in findings if finding.fix is not None and finding.fix.span.file == file]
-        for fix in sorted(fixes, key=lambda fix: fix.span):
+        fixes = [finding.fix for finding in findings if finding.fix is not None]
+        for span, text in sorted(edit for fix in fixes for edit in fix.edits if edit[0].file == file):
             end = (edits[-1].span.end_line, edits[-1].span.end_column) if edits else (0, 0)
-            if (fix.span.line, fix.span.column) >= end:
-                edits.append(Edit(fix.span, fix.text))
+            if (span.line, span.column) >= end:
+                edits.append(Edit(span, text))
         return Action(f"Fix all {len(edits)} in this file", tuple(edits))
 
     def related(self, finding: Diagnostic) -> list[tuple[Span, str]]:
@@ -452,9 +454,8 @@ def _covers(span: Span, line: int, column: int) -> bool:
     return (span.line, span.column) <= (line, column) <= (span.end_line, span.end_column)
 
 
-def _title(finding: Diagnostic) -> str:
-    assert finding.fix is not None
-    text = " ".join(finding.fix.text.split())
+def _title(words: str) -> str:
+    text = " ".join(words.split())
     return f"Write «{text[:60]}»" if text else "Take it out"
 
 

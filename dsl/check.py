@@ -58,7 +58,9 @@ def _circles(findings: Findings) -> None:
             follower = circle[1] if len(circle) > 1 else circle[0]
             name = edges[circle[0]][follower]
             shown = " -> ".join((*circle, circle[0]))
-            findings.add(found("P6003", name.span, what=what, circle=shown))
+            others = zip(circle[1:], (*circle[2:], circle[0]), strict=True) if len(circle) > 1 else ()
+            also = tuple(edges[user][used].span for user, used in others)
+            findings.add(found("P6003", name.span, also=also, what=what, circle=shown))
 
 
 def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dsl import ast
 from dsl.check_history import History
@@ -136,7 +137,7 @@ class Conditions:
         for bound in (low, high):
             if condition.unit and bound is not None and (bound * 1000) % 1:
                 self.findings.add(
-                    found("P2005", condition.span, currency=say("A measure"), digits=3, write=say("fewer"))
+                    found("P2005", condition.span, currency=say("A measure"), digits=3, advice=say("write fewer"))
                 )
         if low is not None and low < 1 and high is None and not condition.unit:
             self.findings.add(found("P2007", condition.span, what=say("The number after «at least»"), least=1))
@@ -176,8 +177,8 @@ class Conditions:
             findings.add(found("P3044", subject.span, name=subject.path))
         elif subject.entity not in ENTITIES:
             guess = did_you_mean(subject.entity, ENTITIES)
-            fix = f"{guess}.{subject.name}" if guess else None
-            findings.once("P1005", subject.entity, subject.span, name=subject.entity, did=did(guess), fix=fix)
+            span = replace(subject.span, end_column=subject.span.column + len(subject.entity))
+            findings.once("P1005", subject.entity, span, name=subject.entity, did=did(guess), fix=guess)
         elif not findings.schema_broken:
             known = sorted(
                 a.name for a in self.project.attributes.values() if a.entity == subject.entity and self.told(a)
@@ -186,12 +187,12 @@ class Conditions:
             findings.once(
                 "P1004",
                 subject.path,
-                subject.span,
+                replace(subject.span, column=subject.span.end_column - len(subject.name)),
                 whose=WHOSE[subject.entity],
                 name=subject.name,
                 did=did(guess),
                 known=few(known),
-                fix=f"{subject.entity}.{guess}" if guess else None,
+                fix=guess,
             )
         return None
 
@@ -259,7 +260,19 @@ class Conditions:
         else:
             fitting = [o for o, row in OPERATORS.items() if info.kind in row.types and "known" not in o]
             can = say("it has: {words}", words=tuple(fitting))
-        self.findings.add(found("P2001", node.span, name=info.name, type=TYPES[info.kind].noun, op=op, can=can))
+        noun = TYPES[info.kind].noun
+        hint = self.meant(node, info)
+        self.findings.add(found("P2001", node.span, name=info.name, type=noun, op=op, can=can, hint=hint))
+
+    def meant(self, node: ast.Compare, info: AttributeInfo) -> Phrase | None:
+        """A choice compared with a number: the score that there is, if there is one."""
+        value = node.values[0] if len(node.values) == 1 else None
+        if info.kind != "one of" or not isinstance(value, ast.Number):
+            return None
+        kinds = ("score-1-to-5", "number")
+        fitting = [a for a in self.project.attributes.values() if a.entity == info.entity and a.kind in kinds]
+        near = min(fitting, key=lambda a: (kinds.index(a.kind), a.name), default=None)
+        return say("For a number:   {line}", line=f"{near.path} {node.op} {written(value)}") if near else None
 
     def values(self, node: ast.Compare, info: AttributeInfo) -> None:
         """Values of the attribute's type."""

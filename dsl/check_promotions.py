@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Unpack
 
@@ -14,7 +15,7 @@ from dsl.check_texts import Texts
 from dsl.clauses import clauses, days_of, first, limit_key
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
 from dsl.findings import Findings
-from dsl.phrases import guessed, say
+from dsl.phrases import guessed, say, to_write
 from dsl.project import where
 from dsl.spelling import number
 from dsl.values import basis_points, money
@@ -172,7 +173,12 @@ class Promotions:
         if ends <= begins:
             self.report("P2011", until.date.span, begins=say("on {day}", day=str(clause.start.date.value)))
         elif until.time and until.time.seconds == 23 * 3600 + 59 * 60:
-            self.report("P3015", until.time.span)
+            self.last_minute(until.time.span, replace(until.time.span, column=until.date.span.end_column), "")
+
+    def last_minute(self, span: Span, fix_span: Span, fix: str) -> None:
+        """23:59 leaves out the last minute of the day."""
+        advice = to_write(fix) if fix else say("write the date alone")
+        self.findings.add(found("P3015", span, fix=fix, fix_span=fix_span, advice=advice))
 
     def needs(self, span: Span, word: str, write: str) -> None:
         """A word that only a table gives a meaning."""
@@ -197,7 +203,7 @@ class Promotions:
                         "P2011", slot.start.span, begins=say("at the end of the day, which is the next day's 00:00")
                     )
                 elif slot.until.seconds == 23 * 3600 + 59 * 60:
-                    self.report("P3015", slot.until.span)
+                    self.last_minute(slot.until.span, slot.until.span, "24:00")
 
     def sold(self, clause: ast.Sold) -> None:
         """Channels of the schema, at least one of them left."""
@@ -349,8 +355,9 @@ class Promotions:
             what = say("The {which} {count}", which=_WHICH[reward.which], count=reward.count)
             self.report("P3008", reward.count_span, what=what, count=buy.count, most=buy.count)
         elif buy is not None and reward.count == buy.count and reward.percent.value == 100:
-            why = say("{count} of {count} are free", count=buy.count)
-            self.report("P3007", reward.count_span, name=node.name.text, why=why)
+            why = say("{count} of {count} are free; usual is 1", count=buy.count)
+            bought_in = tuple(clause.span for clause in clauses(node, ast.Buy))
+            self.findings.add(found("P3007", reward.count_span, also=bought_in, name=node.name.text, why=why))
 
     def ladder(self, reward: ast.Ladder, get: ast.Get, buy: ast.Buy | None, bought: bool) -> None:
         """Positions within the bought pieces, each once."""
@@ -423,6 +430,11 @@ class Promotions:
             )
         if clause.scope == "code" and first(node, ast.WithCode) is None and not node.broken:
             self.report("P3013", clause.span)
+        get = first(node, ast.Get)
+        uses = (clause.scope, clause.measure, clause.period) == ("basket", "uses", "ever")
+        if uses and get is not None and first(node, ast.Buy) is None and not node.broken:
+            one = say("For one piece:   buy 1 of ...   and   get ... off them")
+            self.report("P3047", clause.span, hint=None if is_benefit(get.reward) else one)
 
     def same_limits(self, node: ast.Promotion) -> None:
         """No two limits with one counter."""

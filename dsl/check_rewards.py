@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from dsl import ast
 from dsl.diagnostics import Gaps, Span, found
-from dsl.phrases import say
+from dsl.phrases import say, to_write
 from dsl.values import exponent_of
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Rewards:
             self.report("P0309", factor.span, why=say("at most {most}", most=FACTOR_MAX))
         elif -exponent_of(factor.value) > 2:
             what = say("A factor")
-            self.report("P2005", factor.span, currency=what, digits=2, write=f"{factor.value:.2f}")
+            self.report("P2005", factor.span, currency=what, digits=2, advice=to_write(f"{factor.value:.2f}"))
         settings = self.project.settings_lines
         if settings and not any(isinstance(line, ast.BasePoints) for line in settings):
             what = say("base points in the settings")

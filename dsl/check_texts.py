@@ -11,6 +11,7 @@ from dsl.check_terms import missing_possible
 from dsl.clauses import clauses
 from dsl.diagnostics import Gaps, Span, found
 from dsl.phrases import guessed, listed, say
+from dsl.project import where
 from dsl.vocabulary import PLACEHOLDERS
 from dsl.wrong_forms import did_you_mean
 
@@ -59,7 +60,11 @@ class Texts:
             write = f'label {missing[0]} "..."'
             known = listed(settings.languages)
             name = node.name.text
-            self.report("P5002", node.name.span, name=name, languages=tuple(missing), write=write, known=known)
+            lines = self.project.settings_lines
+            asked = next((line for line in lines if isinstance(line, ast.Setting) and line.kind == "languages"), None)
+            place = say(" ({where})", where=where(asked.span, node.name.span)) if asked else None
+            languages = tuple(missing)
+            self.report("P5002", node.name.span, name=name, languages=languages, write=write, known=known, where=place)
 
     def text(self, clause: ast.Label, node: ast.Promotion) -> None:
         """One of them."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dsl import limits
+from dsl import ast, limits
 from dsl.analysis.examples import Example
 from dsl.analysis.report import analyse
 from dsl.cases import Case, cases
@@ -23,6 +23,7 @@ from dsl.diagnostics import Diagnostic, Span, in_order
 from dsl.lower import lower
 from dsl.machine import refused
 from dsl.memory import Memory
+from dsl.near import with_sizes
 from dsl.parse import Parsed, parse
 from dsl.project import Project, assemble
 from dsl.trails import Clause, clause_spans, clauses, places
@@ -58,7 +59,7 @@ def compile_project(files: Mapping[str, bytes], memory: Memory | None = None, *,
     Pure: the same files give the same result, in whatever order they come. Never raises for what a file holds. A
     `memory` of earlier compilations of the project makes it quicker and changes nothing else. Without `tests` there are
     no tests, spans and clauses: a publication needs none."""
-    project, diagnostics, sources = _read(files, memory)
+    project, diagnostics, sources, _ = _read(files, memory)
     return _compiled(project, diagnostics, sources, tests=tests)
 
 
@@ -67,16 +68,20 @@ def check_project(files: Mapping[str, bytes], memory: Memory | None = None, *, e
 
     A ruleset is analysed once every line of it is right, whether the machine can run all of it yet or not.
     `examples`: with baskets that show what is claimed."""
-    project, diagnostics, sources = _read(files, memory)
+    project, diagnostics, sources, declarations = _read(files, memory)
     if any(finding.severity == "error" and not finding.code.startswith(LATER) for finding in diagnostics):
+        if not project.memory.lasting:  # an editor asks often, and shows sizes in its own way
+            diagnostics = with_sizes(diagnostics, declarations, files, project.memory)
         return _compiled(project, diagnostics, sources)
     analysis = analyse(project, shown=examples)
     compiled = _compiled(project, in_order((*diagnostics, *analysis.diagnostics)), sources)
     return replace(compiled, examples=analysis.examples)
 
 
-def _read(files: Mapping[str, bytes], memory: Memory | None) -> tuple[Project, tuple[Diagnostic, ...], dict[str, str]]:
-    """The project, all findings about its lines, and its texts."""
+def _read(
+    files: Mapping[str, bytes], memory: Memory | None
+) -> tuple[Project, tuple[Diagnostic, ...], dict[str, str], list[ast.Decl]]:
+    """The project, all findings about its lines, its texts, and what it declares."""
     memory = Memory(lasting=False) if memory is None else memory
     files = memory.take(files)
     parsed = [_parsed(name, files[name], memory) for name in sorted(files) if name.endswith(".promo")]
@@ -91,7 +96,7 @@ def _read(files: Mapping[str, bytes], memory: Memory | None) -> tuple[Project, t
     sources = {
         name: file.text for name, file in zip(sorted(n for n in files if n.endswith(".promo")), parsed, strict=True)
     }
-    return project, diagnostics, sources
+    return project, diagnostics, sources, declarations
 
 
 def _parsed(name: str, data: bytes, memory: Memory) -> Parsed:

@@ -54,13 +54,16 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a row of TABLE, what fills its gaps, and where. `also`: other lines that it speaks of."""
+    """One finding: a row of TABLE, what fills its gaps, and where. `also`: other lines that it speaks of.
+
+    `choices`: where it can be mended in several ways, of which only its author knows the right one."""
 
     code: str
     span: Span
     values: tuple[tuple[str, Value], ...] = ()
     fix: Fix | None = None
     also: tuple[Span, ...] = ()
+    choices: tuple[Edit, ...] = ()
 
     def words(self, language: Language = "en") -> Text:
         """What it says: `mark` stands beside the carets, `help` on lines of its own."""
@@ -91,7 +94,7 @@ class Diagnostic:
         return self.words().help
 
     def as_data(self, language: Language = "en") -> dict[str, object]:
-        """The same for programs; docs/language.md names the fields."""
+        """The same for programs; docs/tools.md names the fields."""
         words = self.words(language)
         return {
             "code": self.code,
@@ -101,6 +104,7 @@ class Diagnostic:
             "mark": words.mark,
             "help": words.help,
             "fix": [{"span": asdict(span), "text": text} for span, text in self.fix.edits] if self.fix else [],
+            "choices": [{"span": asdict(span), "text": text} for span, text in self.choices],
             "also": [asdict(span) for span in self.also],
         }
 
@@ -114,7 +118,7 @@ class Gaps(TypedDict, total=False):
     can: Phrase | None
     circle: str
     column: str
-    count: int
+    count: int | str
     currency: str | Phrase
     did: Phrase | None  # « Did you mean …?», after a sentence
     digits: int | Phrase
@@ -130,7 +134,7 @@ class Gaps(TypedDict, total=False):
     least: int | Decimal | Phrase
     line: int
     more: Phrase | None
-    most: int
+    most: int | str
     name: str
     op: str
     other: str | Phrase
@@ -253,21 +257,21 @@ TABLE: dict[str, Text] = {
     "P0308": _error("This text is too long: {size} characters; a text may have {most}.", "shorten it"),
     "P0309": _error("This number is too large.", "{why}"),
     # ---- names
-    "P1001": _error("There is no product set «{name}».", "{guess}", "{others}"),
-    "P1002": _error("There is no segment «{name}».", "{guess}", "{others}"),
-    "P1003": _error("There are no places «{name}».", "{guess}", "{others}"),
+    "P1001": _error("There is no product set «{name}».", "{guess}{where}", "{others}"),
+    "P1002": _error("There is no segment «{name}».", "{guess}{where}", "{others}"),
+    "P1003": _error("There are no places «{name}».", "{guess}{where}", "{others}"),
     "P1004": _error("{whose} no «{name}».{did}", "known: {known}", "{others}"),
     "P1005": _error(
         "Nothing is known as «{name}».{did}", "rules ask about customer, item, basket, store and delivery", "{others}"
     ),
-    "P1006": _error("There is no group «{name}».", "{guess}", "{others}"),
-    "P1007": _error("There is no code set «{name}».", "{guess}", "{others}"),
+    "P1006": _error("There is no group «{name}».", "{guess}{where}", "{others}"),
+    "P1007": _error("There is no code set «{name}».", "{guess}{where}", "{others}"),
     "P1008": _error("There is no channel «{name}».", "{guess}", "{others}"),
     "P1009": _error("There is no consent «{name}».", "{guess}", "{others}"),
     "P1010": _error("There is no service «{name}».", "{guess}", "{others}"),
     "P1011": _error("There is no means of payment «{name}».", "{guess}", "{others}"),
-    "P1012": _error("There is no promotion «{name}».", "{guess}", "{others}"),
-    "P1013": _error("There is no sample «{name}».", "{guess}", "{others}"),
+    "P1012": _error("There is no promotion «{name}».", "{guess}{where}", "{others}"),
+    "P1013": _error("There is no sample «{name}».", "{guess}{where}", "{others}"),
     "P1014": _error("There is no file «{name}».", "{guess}", "Files are named from the project's directory."),
     "P1015": _error("«{name}» is declared twice.", "the first is {where}", "{hint}"),
     "P1016": _error(
@@ -289,13 +293,13 @@ TABLE: dict[str, Text] = {
     "P1027": _error("No promotion lets the cashier give the reason «{name}».", "{guess}", "{others}"),
     "P1028": _error("No promotion is paid by «{name}».", "{guess}", "{others}"),
     # ---- types and amounts
-    "P2001": _error("«{name}» is a {type}, so it has no «{op}».", "{can}"),
+    "P2001": _error("«{name}» is a {type}, so it has no «{op}».", "{can}", "{hint}"),
     "P2002": _error("«{name}» is never «{value}».", "{guess}", "choose from: {known}"),
     "P2003": _error("«{name}» is a {type}; this is {other}.", "{advice}"),
     "P2004": _error(
         "A percentage cannot limit a promotion.", "a limit is a number of times (2) or an amount (EUR 60.00)"
     ),
-    "P2005": _error("{currency} has {digits} decimals.", "write {write}"),
+    "P2005": _error("{currency} has {digits} decimals.", "{advice}"),
     "P2006": _error("A percentage is more than 0 and at most 100, with at most two decimals.", "{advice}"),
     "P2007": _error("{what} must be at least {least}.", "{advice}"),
     "P2008": _error("«{name}» is not a currency of this project.", "the settings have: {known}"),
@@ -315,7 +319,7 @@ TABLE: dict[str, Text] = {
     "P2020": _error("«{word}» and «{other}» measure different things.", "write both in one kind of unit"),
     # ---- meaning
     "P3001": _error("The promotion «{name}» has no «{word}» line.", "add:   {write}"),
-    "P3002": _error("Nobody can ever be in «{name}».", "{why}"),
+    "P3002": _error("Nobody can ever be in «{name}».", "{why}", "{hint}"),
     "P3004": _error("«{group}» gives {gives}; this is {other}.", "{advice}", "The group is declared {where}."),
     "P3005": _error(
         "«{group}» gives each piece to one promotion, so it cannot share a reward over many.",
@@ -343,7 +347,7 @@ TABLE: dict[str, Text] = {
         "write «them»",
         "Without «buy», say what the basket must hold:   when basket has at least {count} of {set}",
     ),
-    "P3015": _warning("The last minute is left out: times end just before the moment.", "write the date alone"),
+    "P3015": _warning("The last minute is left out: times end just before the moment.", "{advice}"),
     "P3016": _error("The project has no {what}.", "add:   {write}"),
     "P3017": _error(
         "«{name}» is not in the group «{group}»; only its own promotions have an order in it.", "take it out"
@@ -393,7 +397,7 @@ TABLE: dict[str, Text] = {
     ),
     "P3038": _error("One variant alone compares nothing.", "add a second, or   control 10%"),
     "P3039": _warning("This can never meet «{name}»: {why}.", "take it out"),
-    "P3040": _error("A promotion cannot exclude itself.", "take it out, or write:   limit 1 per basket"),
+    "P3040": _error("A promotion cannot exclude itself.", "take it out"),
     "P3041": _error(
         "Benefits are compared with nothing, so none is «exclusive».",
         "take it out",
@@ -414,6 +418,9 @@ TABLE: dict[str, Text] = {
         "What «{name}» was of a set of articles is not known.",
         "write   {write}, or leave the set out",
         "An event says what was paid for each of its articles; that is what a total «of» a set adds up.",
+    ),
+    "P3047": _warning(
+        "Without «buy» a promotion applies once in a basket, so this limit never counts.", "take it out", "{hint}"
     ),
     "P3101": _error("No article can ever be in «{name}».", "{why}"),
     "P3102": _error("No store can ever be in «{name}».", "{why}"),
@@ -464,7 +471,7 @@ TABLE: dict[str, Text] = {
         "GDPR Art. 6, 21 and 22: without it the customer may not be profiled.",
     ),
     "P5001": _error("This receipt text is {size} characters; tills print {most}.", "cut here", "{hint}"),
-    "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}."),
+    "P5002": _error("«{name}» has no label in {languages}.", "add:   {write}", "The settings ask for {known}{where}."),
     "P5003": _error("«{name}» has two «{word}» lines in {language}.", "take one out"),
     "P5004": _error(
         "«{word}» cannot say «{name}».",
@@ -553,13 +560,14 @@ def found(
     fix: str | None = None,
     fix_span: Span | None = None,
     also: tuple[Span, ...] = (),
+    choices: tuple[Edit, ...] = (),
     **values: Unpack[Gaps],
 ) -> Diagnostic:
     """The finding of this code at this place. `fix` replaces `fix_span`, else the span itself; `also` is shown with it.
 
     A text among the values is shown as it is: a name, a value, a word of the language. Words of ours are phrases."""
     filling = cast("tuple[tuple[str, Value], ...]", tuple(values.items()))
-    return Diagnostic(code, span, filling, None if fix is None else Fix(fix_span or span, fix), also)
+    return Diagnostic(code, span, filling, None if fix is None else Fix(fix_span or span, fix), also, choices)
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

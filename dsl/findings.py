@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, Unpack
 
@@ -66,7 +66,8 @@ class Findings:
         """A name that nothing declares. Silent where its declaration could not be read: that was said already."""
         if name.text in self.project.broken.get(keyword, ()) or (keyword == "schema" and self.schema_broken):
             return
-        known = frozenset(known)
+        table: Mapping[str, object] = known if isinstance(known, Mapping) else {}
+        known = frozenset(known) | self.project.broken.get(keyword, set())
         meant = (word for word in SYNONYMS.get(name.text, ()) if word in known)
         guess = next(meant, None)
         if guess is None and (len(self._unknown) < limits.GUESSES_MAX or (code, name.text) in self._unknown):
@@ -75,7 +76,9 @@ class Findings:
         if said is None and known and keyword in ("schema", "segment", "places", "group", "codes"):
             said = say("choose from: {words}", words=few(sorted(known)))
         fix = f'"{guess}"' if guess and quoted else guess
-        self.once(code, name.text, name.span, name=name.text, guess=said, fix=fix)
+        declared = getattr(table.get(guess), "name", None) if guess else None
+        where = say(" ({place})", place=f"{declared.span.file}:{declared.span.line}") if declared else None
+        self.once(code, name.text, name.span, name=name.text, guess=said, fix=fix, where=where)
 
     def once(self, code: str, key: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """A finding whose cause is one, wherever it shows."""

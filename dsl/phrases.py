@@ -97,6 +97,11 @@ def few(words: Sequence[str], most: int = 6) -> tuple[str, ...]:
     return (*words[:most], "...") if len(words) > most else tuple(words)
 
 
+def many(number: int) -> str:
+    """18 417: from five digits on in groups, in every language alike."""
+    return f"{number:,}".replace(",", " ") if number >= 10_000 else str(number)
+
+
 def listed(words: Sequence[str]) -> Phrase:
     """a, b and c."""
     if len(words) == 1:

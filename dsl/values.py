@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
 from dsl import ast
@@ -75,12 +75,21 @@ def money(
             return found("P2010", span, name=currency)
         digits = EXPONENTS[currency] if scale == "minor" else 6
         if -exponent_of(units) > digits:
-            rounded = units.quantize(Decimal(1).scaleb(-digits))
-            write = amount(currency, rounded)
-            return found("P2005", span, currency=currency, digits=digits or say("no"), write=write)
+            near = [amount(currency, value) for value in _around(units, digits)]
+            choices = tuple((span, text) for text in near)
+            either = say("write {first} or {last}", first=near[0], last=near[-1])
+            advice = to_write(near[0]) if len(near) == 1 else either
+            return found("P2005", span, currency=currency, digits=digits or say("no"), advice=advice, choices=choices)
         scaled = units.scaleb(digits)
         amounts[currency] = Amount(currency=currency, value=int(scaled))
     return tuple(amounts[currency] for currency in sorted(amounts))
+
+
+def _around(units: Decimal, digits: int) -> list[Decimal]:
+    """The next amounts of so many digits below, if it is one, and above."""
+    step = Decimal(1).scaleb(-digits)
+    below = units.quantize(step, ROUND_FLOOR)
+    return [below, below + step] if below else [step]
 
 
 def exponent_of(value: Decimal) -> int:

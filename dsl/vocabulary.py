@@ -60,7 +60,7 @@ CLAUSES: dict[str, Row] = {
     ),
     "buy": Row("so many pieces of a set; repeats", "buy 3 of pasta"),
     "get": Row("the reward", "get 10% off pasta"),
-    "limit": Row("how often, how many baskets, or how much", "limit 4 per basket"),
+    "limit": Row("how often, how many baskets, or how much", "limit 1 per customer"),
     "group": Row("the group it is weighed in", "group item-deals"),
     "except": Row("articles left out of reward, «buy» and thresholds", "except gift-cards"),
     "label": Row("its text on the receipt, in a language", 'label en "Pasta: 3 for 2"'),

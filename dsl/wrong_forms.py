@@ -316,13 +316,17 @@ def _each_or_together(place: Place) -> Iterator[Diagnostic]:
     )
     if hit and hit[1] != "per":
         write = say("«off {name} each» or «off {name} together»", name=hit[1])
-        yield found("P0209", place.span(*hit.span(1)), write=write)
-    hit = re.match(r"\s*get\s+(?:them|[a-z][a-z0-9-]*)\s+for\s+([A-Z]{3} ?\d+(?:\.\d+)?)\s*$", place.masked)
+        span = place.span(*hit.span(1))
+        yield found("P0209", span, write=write, choices=((span, f"{hit[1]} each"), (span, f"{hit[1]} together")))
+    hit = re.match(r"\s*get\s+((them|[a-z][a-z0-9-]*)\s+for\s+([A-Z]{3} ?\d+(?:\.\d+)?))\s*$", place.masked)
     if hit:
-        write = say("«{amount} each»", amount=hit[1])
-        if " them " in hit[0]:
-            write = say("«{amount} each» or «get them together for {amount}»", amount=hit[1])
-        yield found("P0209", place.span(*hit.span(1)), write=write)
+        span = place.span(*hit.span(3))
+        write = say("«{amount} each»", amount=hit[3])
+        choices = [(span, f"{hit[3]} each")]
+        if hit[2] == "them":
+            write = say("«{amount} each» or «get them together for {amount}»", amount=hit[3])
+            choices.append((place.span(*hit.span(1)), f"them together for {hit[3]}"))
+        yield found("P0209", span, write=write, choices=tuple(choices))
 
 
 def _any_of(place: Place) -> Iterator[Diagnostic]:

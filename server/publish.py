@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from server.embedded import store_settings
 from server.settings import Settings, child_environment
@@ -35,6 +35,10 @@ FILES_MAX: Final = 10_000
 PATH_MAX: Final = 512  # characters of a file's path within its project
 KEPT: Final = -1  # in place of a file's size: as it was sent before
 LINE_MAX: Final = 64 << 20  # bytes of one line that the process writes
+
+
+# file, line, column, end line, end column, the text to put there
+Replacement = tuple[str, int, int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,12 @@ class Finding:
     column: int
     end_line: int
     end_column: int
-    fix: str | None = None  # the text to put in place of the span
+    fix: tuple[Replacement, ...] = ()  # all that mends it, safe to apply by machine
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Finding:
+        """From JSON, which knows no tuples."""
+        return cls(**{**fields, "fix": tuple(tuple(edit) for edit in fields["fix"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,12 +314,12 @@ async def _outcome(process: asyncio.subprocess.Process, progress: Progress | Non
             if progress is not None:
                 progress(message.pop("progress"), message)
         elif "refused" in message:
-            raise PublishRefused(tuple(Finding(**fields) for fields in message["refused"]))
+            raise PublishRefused(tuple(Finding.of(fields) for fields in message["refused"]))
         elif "failed" in message:
             raise _FAILURES.get(message["kind"], PublishFailed)(message["failed"])
         elif "result" in message:
             fields = message["result"]
-            fields["diagnostics"] = tuple(Finding(**finding) for finding in fields["diagnostics"])
+            fields["diagnostics"] = tuple(Finding.of(finding) for finding in fields["diagnostics"])
             return PublishResult(**fields)
     text = f"the publishing process ended without an answer (exit code {await process.wait()})"
     raise PublishFailed(text) if taken else _NotTaken(text)

@@ -27,7 +27,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -155,7 +155,7 @@ class Workshop:
                 column=found.span.column,
                 end_line=found.span.end_line,
                 end_column=found.span.end_column,
-                fix=found.fix.text if found.fix is not None and found.fix.span == found.span else None,
+                fix=tuple((*astuple(span), text) for span, text in found.fix.edits) if found.fix else (),
             )
             for found in compilation.diagnostics
         )
@@ -200,7 +200,7 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
         counts = {"programs_compiled": 0, "programs_reused": 0, "parts_stored": 0, "parts_reused": 0}
         if build is not None:
             counts["programs_reused"] = len(build.programs)
-            digest, findings = build.digest, tuple(Finding(**note) for note in build.notes)
+            digest, findings = build.digest, tuple(Finding.of(note) for note in build.notes)
             if not order.dry_run:
                 await store.put_listing(digest, build.programs)
             say("reuse", digest=digest)

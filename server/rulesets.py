@@ -327,7 +327,10 @@ def diagnostics(findings: Iterable[Finding]) -> list[common.Diagnostic]:
             end_column=finding.end_column,
             message=finding.message,
             help=finding.help,
-            fix=finding.fix,
+            fix=[
+                common.Edit(file=file, line=line, column=column, end_line=end_line, end_column=end_column, text=text)
+                for file, line, column, end_line, end_column, text in finding.fix
+            ],
         )
         for finding in findings
     ]

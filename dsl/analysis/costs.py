@@ -19,6 +19,7 @@ from dsl.analysis.guarded import kept_out, reach
 from dsl.analysis.money_tables import PriceRow
 from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
+from dsl.phrases import many
 from engine import program as p
 from engine.money import Rounding, divide, micros_per_minor
 from engine.sets import Ints
@@ -68,8 +69,8 @@ def claims(rules: Rules, costs: Mapping[str, Sequence[PriceRow]], dead: frozense
                 promotion.name,
                 "get",
                 name=promotion.name,
-                count=below,
-                most=len(rows),
+                count=many(below),
+                most=many(len(rows)),
                 other=catalogue.articles[int(rows[worst])],
                 value=shown(max(1, (int(losses[worst]) + micros // 2) // micros), rules.currency),
             )

@@ -23,7 +23,8 @@ def claims(rules: Rules, dead: frozenset[str]) -> Iterator[Claim]:
         if promotion.name not in dead:
             why = _why(rules, promotion)
             if why is not None:
-                yield claim("P3007", "promotion", promotion.name, "get", name=promotion.name, why=why)
+                also = ("buy",) if promotion.buy else ()
+                yield claim("P3007", "promotion", promotion.name, "get", also=also, name=promotion.name, why=why)
 
 
 def shown(minor: int, currency: str) -> str:
@@ -42,7 +43,7 @@ def _why(rules: Rules, promotion: p.Promotion) -> Phrase | None:
             return say("a price of nothing")
         case p.Ladder() if promotion.buy is not None:
             if len([step for step in reward.steps if step.percent == FULL]) == promotion.buy.count:
-                return say("{count} of {count} are free", count=promotion.buy.count)
+                return say("{count} of {count} are free; usual is 1", count=promotion.buy.count)
         case p.AmountOffEach():
             return _above_all_prices(rules, promotion, reward.amount)
         case p.AmountOffTogether():

@@ -11,7 +11,7 @@ from dsl.analysis.never_applies import set_of
 from dsl.analysis.never_wins import counts
 from dsl.analysis.ruleset import Rows, Rules
 from dsl.analysis.worlds import Pair, Want, Worlds, in_set
-from dsl.phrases import Phrase, few, say
+from dsl.phrases import Phrase, few, many, say
 from engine import program as p
 
 
@@ -63,10 +63,13 @@ def _counted(rules: Rules, promotion: p.Promotion, inside: Rows, kept: Rows) -> 
     where = say("the catalogue") if name is None else say("«{name}»", name=name)
     why = _by_guard(rules, kept)
     if count == most:
-        yield claim("P4002", "promotion", promotion.name, part, count=count, where=where, why=why)
+        yield claim("P4002", "promotion", promotion.name, part, count=many(count), where=where, why=why)
     else:
         hint = None if promotion.except_ else say("Nothing to do: «except» is not needed.")
-        yield claim("P4001", "promotion", promotion.name, part, count=count, most=most, where=where, why=why, hint=hint)
+        of = many(most)
+        yield claim(
+            "P4001", "promotion", promotion.name, part, count=many(count), most=of, where=where, why=why, hint=hint
+        )
 
 
 def _by_guard(rules: Rules, kept: Rows) -> Phrase:
@@ -85,9 +88,13 @@ def _by_guard(rules: Rules, kept: Rows) -> Phrase:
                     sets[name] = sets.get(name, 0) + number
                 left &= ~rows
     said = []
+    because = {guard.name: guard.because for guard in rules.guards}
     for guard_name, sets in sorted(counted.items(), key=lambda one: -sum(one[1].values())):
         most_first = sorted(sets.items(), key=lambda one: (-one[1], one[0]))
-        said.append(f"{guard_name}: " + ", ".join(few([f"{number:,} {name}" for name, number in most_first], 3)))
+        law = f" ({because[guard_name]})" if because[guard_name] else ""
+        said.append(
+            f"{guard_name}{law}: " + ", ".join(few([f"{many(number)} {name}" for name, number in most_first], 3))
+        )
     return say("guard {words}", words="; ".join(few(said, 3)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -106,7 +108,12 @@ def _contradiction(
     cause = core(parts, lambda chosen: impossible(worlds, chosen, scopes))
     if cause:
         names = [part.name for part in cause]
-        yield claim(code, kind, made.name, names[-1], also=tuple(names[:-1]), name=made.name, why=_why(cause))
+        also, why = tuple(names[:-1]), _why(cause)
+        if code != "P3002":
+            yield claim(code, kind, made.name, names[-1], also=also, name=made.name, why=why)
+            return
+        lines = [made.lines[int(name.removeprefix("line "))] for name in names]
+        yield claim(code, kind, made.name, names[-1], also=also, name=made.name, why=why, hint=_meant(lines))
 
 
 def impossible(worlds: Worlds, parts: Sequence[Part], scopes: Sequence[Scope]) -> bool:
@@ -299,6 +306,25 @@ def _no_article(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Iterato
             why = say("«except» and guards leave nothing of «{name}»", name=name)
         also = tuple(part for part in names[1:] if part != "guards")
         yield claim("P3105", "promotion", promotion.name, names[0], also=also, name=promotion.name, why=why)
+
+
+def _meant(lines: Sequence[p.Line]) -> Phrase | None:
+    """«at least 2 orders in the last 3 months» and «no orders in the last 6»: perhaps those before these were meant."""
+    for line, other in itertools.permutations(lines, 2) if len(lines) == 2 else ():
+        match line.condition, other.condition:
+            case (
+                p.Happened(low=int(), then=(), window=p.InTheLast(length=recent, but_not=None)),
+                p.Happened(high=int(), then=(), window=p.InTheLast(length=silent, but_not=None)),
+            ) if recent.unit == silent.unit:
+                ages = f"between {recent.count + silent.count} {recent.unit}s and {_length(silent)} ago"
+                words, count = re.subn(r"in the last [0-9]+ [a-z]+$", ages, line.text)
+                if count:
+                    return say("If those before were meant:   {line}", line=words)
+    return None
+
+
+def _length(length: p.Length) -> str:
+    return f"{length.count} {length.unit}{'' if length.count == 1 else 's'}"
 
 
 def _why(cause: Sequence[Part]) -> Phrase:

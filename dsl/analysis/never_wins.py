@@ -23,7 +23,7 @@ from dsl.analysis.never_applies import (
 )
 from dsl.analysis.ruleset import Rows, Rules
 from dsl.analysis.worlds import Pair, Want, Worlds, in_set
-from dsl.phrases import say
+from dsl.phrases import Phrase, many, say
 from engine import program as p
 
 COMPARED_MAX: Final = 200  # promotions that one promotion is compared with: those that reach the same set, in order
@@ -89,18 +89,16 @@ def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.
             ties = not by_order and winner.name.encode() > loser.name.encode()
             if ties and compare.beats(loser, winner, shadowed=False):
                 continue  # equal: the other one loses the ties
-            yield _claim(rules, group, winner, loser, scope, by_order)
+            yield _claim(group, winner, loser, compare.where(loser, scope), by_order)
             break
 
 
-def _claim(rules: Rules, group: p.Group, winner: p.Promotion, loser: p.Promotion, scope: str, by_order: bool) -> Claim:
+def _claim(group: p.Group, winner: p.Promotion, loser: p.Promotion, where: Phrase | None, by_order: bool) -> Claim:
     mode = group.apply.replace("-", " ") if group.apply != "at-most" else f"at most {group.at_most} per basket"
-    count = len(rules.catalogue.articles) if rules.catalogue else 0
     if by_order:
         why = say("comes first and takes part whenever this does")
     else:
         why = say("gives at least as much on every basket")
-    where = say(" (of the {count} articles of the catalogue)", count=count) if scope == "catalogue" else None
     return claim(
         "P6001",
         "promotion",
@@ -176,6 +174,24 @@ class _Comparison:
             (set_of(winner), winner.except_), (set_of(loser), loser.except_), measured=_measured(winner, loser)
         )
         return scope if scope and self._whenever(winner, loser) else ""
+
+    def where(self, loser: p.Promotion, scope: str) -> Phrase | None:
+        """How many articles of the catalogue the loser reaches, so that both do."""
+        rules, name = self.rules, set_of(loser)
+        if rules.articles is None:
+            return None
+        most = many(rules.articles.rows)
+        shared = None
+        if name is not None and name not in rules.dynamic:
+            rows = self._reached_at_most(name, loser.except_)
+            shared = None if rows is None else int(rows.sum())
+        if scope == "catalogue":
+            return say(
+                " (of the {most} articles of the catalogue; they share {count})", most=most, count=many(shared or 0)
+            )
+        if not shared:
+            return None
+        return say(" (they share {count} of the {most} articles of the catalogue)", count=many(shared), most=most)
 
     # ------------------------------------------------------------------------------------------------ units
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dsl.analysis.claims import Claim, claim
 from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
+from dsl.phrases import many
 from engine.instructions import FALSE
 
 
@@ -21,7 +22,7 @@ def claims(rules: Rules, dead: frozenset[tuple[str, str]]) -> Iterator[Claim]:
             perhaps = rules.perhaps_in(name)
             assert perhaps is not None
             if ("products", name) not in dead and not perhaps.any():
-                yield claim("P3103", "products", name, name=name, count=count)
+                yield claim("P3103", "products", name, name=name, count=many(count))
     if rules.shops is not None and rules.stores is not None:
         yield from _stores(rules, len(rules.stores.ids), dead)
 
@@ -32,7 +33,7 @@ def _stores(rules: Rules, count: int, dead: frozenset[tuple[str, str]]) -> Itera
     empty = {name for name in rules.places if bool((shops.member(name) == FALSE).all())}
     for name in empty:
         if ("places", name) not in dead:
-            yield claim("P3104", "places", name, name=name, count=count)
+            yield claim("P3104", "places", name, name=name, count=many(count))
     for promotion in rules.promotions.values():
         places = promotion.places
         if places is None or empty & set(places.any_of) or ("promotion", promotion.name) in dead:
@@ -41,4 +42,4 @@ def _stores(rules: Rules, count: int, dead: frozenset[tuple[str, str]]) -> Itera
         truths = [among] if places.any_of else []
         truths += [shops.negate(shops.member(name)) for name in places.but_not]
         if bool((shops.every(truths) == FALSE).all()):
-            yield claim("P3106", "promotion", promotion.name, "only at", count=count)
+            yield claim("P3106", "promotion", promotion.name, "only at", count=many(count))

@@ -805,10 +805,13 @@ class Diagnostic(_message.Message):
     """One plain sentence: what is wrong."""
     help: _builtins.str
     """Why, or what to do about it. May be empty; at most 1,024 bytes."""
-    fix: _builtins.str
-    """The text to put in place of the span. Absent: no repair is certain. Present and
-    empty: delete the span.
-    """
+    @_builtins.property
+    def fix(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
+        """What mends it, safe to apply by machine, all of it together: first the edit of the
+        finding itself, then those of other places with the same cause. Empty: no repair
+        is certain.
+        """
+
     def __init__(
         self,
         *,
@@ -821,17 +824,59 @@ class Diagnostic(_message.Message):
         end_column: _builtins.int = ...,
         message: _builtins.str = ...,
         help: _builtins.str = ...,
-        fix: _builtins.str | None = ...,
+        fix: _abc.Iterable[Global___Edit] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fix", b"_fix", "fix", b"fix"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fix", b"_fix", "code", b"code", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "fix", b"fix", "help", b"help", "line", b"line", "message", b"message", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "fix", b"fix", "help", b"help", "line", b"line", "message", b"message", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__fix: _TypeAlias = _typing.Literal["fix"]  # noqa: Y015
-    _WhichOneofArgType__fix: _TypeAlias = _typing.Literal["_fix", b"_fix"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__fix) -> _WhichOneofReturnType__fix | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Diagnostic: _TypeAlias = Diagnostic  # noqa: Y015
+
+@_typing.final
+class Edit(_message.Message):
+    """A piece of a source file and the text to put in its place. Lines and columns count
+    as in Diagnostic.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    END_LINE_FIELD_NUMBER: _builtins.int
+    END_COLUMN_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    file: _builtins.str
+    """Path of the source file as published."""
+    line: _builtins.int
+    """First line, counted from 1."""
+    column: _builtins.int
+    """First column, in characters (Unicode code points), counted from 1."""
+    end_line: _builtins.int
+    """Last line, counted from 1, inclusive."""
+    end_column: _builtins.int
+    """The column behind the last character, counted from 1."""
+    text: _builtins.str
+    """The new text. Empty: delete the piece."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.str = ...,
+        line: _builtins.int = ...,
+        column: _builtins.int = ...,
+        end_line: _builtins.int = ...,
+        end_column: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "line", b"line", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Edit: _TypeAlias = Edit  # noqa: Y015
 
 @_typing.final
 class ErrorDetail(_message.Message):

@@ -261,7 +261,7 @@ def test_by_the_catalogue():
     assert codes(WITH + text) == []  # of an article without a category nobody knows
     known = CATALOGUE.replace(b"301,Nord,,", b"301,Nord,Tobacco,")
     (finding,) = checked(WITH + text, data_articles=known).diagnostics
-    assert "(of the 5 articles of the catalogue)" in finding.mark
+    assert "(of the 5 articles of the catalogue; they share 2)" in finding.mark
 
 
 def test_in_a_group_that_applies_the_first_the_order_decides():

@@ -338,7 +338,8 @@ def test_an_unknown_name_is_reported_once():
     example = "".join(f"segment s{number} {{\n  in gold-member\n}}\n\n" for number in range(4))
     (finding,) = compile_framed(example).diagnostics
     assert finding.span.line == 2
-    assert finding.mark == "did you mean «gold-members»?" and finding.help == "Reported once; 3 more lines use it."
+    assert finding.mark.startswith("did you mean «gold-members»? (frame.promo:")
+    assert finding.help == "Reported once; 3 more lines use it."
 
 
 def test_all_are_everyone():

@@ -28,7 +28,7 @@ from tests.unit.dsl.test_messages import LINES, replaced
 ROOM = pathlib.Path(dsl.__file__).parent
 OTHER_WORDS = {*ENTITIES, "payment", *re.findall(r"\w+", " ".join(known_zones()))}
 REPORTS = ("found", "report", "once", "unknown", "claim")  # make findings; a code is their first argument
-NOT_GAPS = {"fix", "fix_span", "also", "quoted"}
+NOT_GAPS = {"fix", "fix_span", "also", "choices", "quoted"}
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:

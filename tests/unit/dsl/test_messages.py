@@ -110,7 +110,7 @@ LINES = [
     ("+", "when basket has pasta", "P0202", "has pasta", "«has at least 1 of pasta»"),
     ("+", "when customer.tier is gold or silver", "P0104", "or", "customer.tier is one of gold, silver"),
     ("+", 'when customer.tier is "gold"', "P2003", '"gold"', "without quotes"),
-    ("+", "when customer.teir is gold", "P1004", "customer.teir", "«tier»"),
+    ("+", "when customer.teir is gold", "P1004", "teir", "«tier»"),
     ("+", "when customer.tier is Gold", "P0108", "Gold", "gold"),
     ("+", "when store.region is Süd", "P0108", "Süd", '"Süd"'),
     ("+", "when store.region is in Nord, Ost", "P0105", "is in", "«is one of»"),

@@ -52,7 +52,7 @@ def test_annotations_name_the_file_from_where_the_build_runs(project):
         "::warning file=rules/of ours/example.promo,line=2,endLine=2,col=41,endColumn=46,title=P3015::"
         "The last minute is left out: times end just before the moment.%0Awrite the date alone",
         "::error file=rules/of ours/example.promo,line=5,endLine=5,col=7,endColumn=16,title=P2005::"
-        "EUR has 2 decimals.%0Awrite EUR 1.00",
+        "EUR has 2 decimals.%0Awrite EUR 1.00 or EUR 1.01",
         "::error file=rules/of ours/example.promo,line=6,endLine=6,col=3,endColumn=7,title=P0201::"
         "«limt» is not a promotion line. Did you mean «limit»?",
     ]
@@ -144,7 +144,7 @@ def test_sarif_of_nothing_and_of_related_lines(tmp_path):
 def test_json_has_one_shape(project):
     findings = json.loads(check(project, "--format", "json", "--lang", "de"))["diagnostics"]
     assert [list(finding) for finding in findings] == [
-        ["code", "severity", "span", "message", "mark", "help", "fix", "also"]
+        ["code", "severity", "span", "message", "mark", "help", "fix", "choices", "also"]
     ] * 3
     assert findings[2]["message"] == "«limt» ist keine Zeile einer Aktion. Gemeint: «limit»?"
     assert findings[2]["span"] == {"file": "example.promo", "line": 6, "column": 3, "end_line": 6, "end_column": 7}

@@ -532,8 +532,10 @@ def test_a_publication_that_cannot_finish_in_time_is_told_to_look_it_up():
 
 
 def test_a_repair_travels_with_its_diagnostic(served, rulesets):
-    found = Finding("P0101", "error", "wrong", "", "a.promo", 1, 1, 1, 6, fix="50.00")
-    served.publisher.raises = PublishRefused((found, dataclasses.replace(found, line=2, fix=None)))
+    edits = (("a.promo", 1, 1, 1, 6, "50.00"), ("b.promo", 3, 7, 3, 9, ""))
+    found = Finding("P0101", "error", "wrong", "", "a.promo", 1, 1, 1, 6, fix=edits)
+    served.publisher.raises = PublishRefused((found, dataclasses.replace(found, line=2, fix=())))
     _, detail = refused(rulesets.Publish, iter([chunk("a.promo"), finish()]))
     first, second = detail.diagnostics
-    assert (first.HasField("fix"), first.fix, second.HasField("fix")) == (True, "50.00", False)
+    told = [(e.file, e.line, e.column, e.end_line, e.end_column, e.text) for e in first.fix]
+    assert (tuple(told), list(second.fix)) == (edits, [])
