@@ -30,8 +30,7 @@ def check(project: Project) -> list[Diagnostic]:
     findings = Findings(project)
     conditions = Conditions(findings)
     for table in (project.products, project.places, project.segments):
-        for node in table.values():
-            findings.of(conditions.declaration, node)
+        findings.of(conditions.declaration, table.values())
     _circles(findings)
     _settings(findings)
     _groups(findings)
@@ -53,7 +52,12 @@ def _circles(findings: Findings) -> None:
         (say("Places"), project.places),
         (say("Segments"), project.segments),
     ):
-        edges = {name: {n.text: n for n in depends_on(node) if n.text in table} for name, node in table.items()}
+        asking = {
+            name: names
+            for name, names in zip(table, project.recall_each(_depends, table.values()), strict=True)
+            if names
+        }
+        edges = {name: {n.text: n for n in names if n.text in asking} for name, names in asking.items()}
         for circle in circles({name: sorted(names) for name, names in edges.items()}):
             follower = circle[1] if len(circle) > 1 else circle[0]
             name = edges[circle[0]][follower]
@@ -61,6 +65,10 @@ def _circles(findings: Findings) -> None:
             others = zip(circle[1:], (*circle[2:], circle[0]), strict=True) if len(circle) > 1 else ()
             also = tuple(edges[user][used].span for user, used in others)
             findings.add(found("P6003", name.span, also=also, what=what, circle=shown))
+
+
+def _depends(_project: Project, node: ast.SetDecl) -> tuple[ast.Name, ...]:
+    return tuple(depends_on(node))
 
 
 def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -80,8 +80,7 @@ class Promotions:
 
     def check(self) -> None:
         """All of them."""
-        for promotion in self.project.promotions.values():
-            self.findings.of(self.promotion, promotion)
+        self.findings.of(self.promotion, self.project.promotions.values())
 
     def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
         """Add a finding."""

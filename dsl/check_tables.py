@@ -45,7 +45,7 @@ class Tables:
     def check(self) -> None:
         """All of them."""
         for source in self.project.sources:
-            self.findings.of(self.entities if source.kind in _IDS else self.source, source)
+            self.findings.of(self.entities if source.kind in _IDS else self.source, (source,))
 
     # ------------------------------------------------------------------------------------------------ articles, stores
 

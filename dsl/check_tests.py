@@ -31,10 +31,8 @@ class Tests:
 
     def check(self) -> None:
         """All of them."""
-        for sample in self.project.samples.values():
-            self.findings.of(self.sample, sample)
-        for test in self.project.tests.values():
-            self.findings.of(self.test, test)
+        self.findings.of(self.sample, self.project.samples.values())
+        self.findings.of(self.test, self.project.tests.values())
 
     def report(self, code: str, span: Span, *, fix: str | None = None, **values: Unpack[Gaps]) -> None:
         """Add a finding."""

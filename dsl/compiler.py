@@ -25,7 +25,7 @@ from dsl.machine import refused
 from dsl.memory import Memory
 from dsl.near import with_sizes
 from dsl.parse import Parsed, parse
-from dsl.project import Project, assemble
+from dsl.project import Part, Project, assemble_parts, part
 from dsl.trails import Clause, clause_spans, clauses, places
 from engine.program import Program
 
@@ -84,10 +84,10 @@ def _read(
     """The project, all findings about its lines, its texts, and what it declares."""
     memory = Memory(lasting=False) if memory is None else memory
     files = memory.take(files)
-    parsed = [_parsed(name, files[name], memory) for name in sorted(files) if name.endswith(".promo")]
-    declarations = [node for file in parsed for node in file.declarations]
-    memory.forget(declarations)
-    project, findings = assemble(declarations, files, memory)
+    read = [_parsed(name, files[name], memory) for name in sorted(files) if name.endswith(".promo")]
+    parsed = [file for file, _ in read]
+    memory.forget(node for file in parsed for node in file.declarations)
+    project, findings = assemble_parts([part for _, part in read], files, memory)
     if any(not file.text and file.findings for file in parsed):
         project.incomplete.add("file")
     project.noted()
@@ -99,11 +99,12 @@ def _read(
     return project, diagnostics, sources, declarations
 
 
-def _parsed(name: str, data: bytes, memory: Memory) -> Parsed:
-    known: Parsed | None = memory.recall(("text", name), data)
-    if known is not None:
-        return known
-    return memory.work(("text", name), data, lambda: parse(name, data, memory.pieces.setdefault(name, {})))
+def _parsed(name: str, data: bytes, memory: Memory) -> tuple[Parsed, Part]:
+    def read() -> tuple[Parsed, Part]:
+        parsed = parse(name, data, memory.pieces.setdefault(name, {}))
+        return parsed, part(parsed.declarations)
+
+    return memory.read(("text", name), data, read)
 
 
 def _compiled(

@@ -39,18 +39,24 @@ class Findings:
         """Some more."""
         self._found.extend(findings)
 
-    def of(self, judge: Callable[[_N], None], node: _N) -> None:
-        """What a method finds about one declaration; known from an earlier compilation where nothing of it changed.
+    def of(self, judge: Callable[[_N], None], nodes: Iterable[_N]) -> None:
+        """What a method finds about declarations; known from an earlier compilation where nothing of them changed.
 
         An unknown name is reported once in a project, so whoever names one is always judged again."""
+        listed = list(nodes)
+        what = getattr(judge, "__func__", judge)
+        memory = self.project.memory
+        known = memory.recall_each(what, listed) if memory.lasting else [None] * len(listed)
+        for node, findings in zip(listed, known, strict=True):
+            if findings is None:
+                self._judge(judge, what, node)
+            elif findings:
+                self._found.extend(findings)
+
+    def _judge(self, judge: Callable[[_N], None], what: object, node: _N) -> None:
         memory = self.project.memory
         if not memory.lasting:
             judge(node)
-            return
-        what = getattr(judge, "__func__", judge)
-        known: tuple[Diagnostic, ...] | None = memory.recall(what, node)
-        if known is not None:
-            self._found.extend(known)
             return
         before, said = len(self._found), self._said
 

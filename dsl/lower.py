@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, cast
 
 from dsl import ast
@@ -56,10 +57,13 @@ def _settings(project: Project) -> Iterator[p.Program]:
 
 def _spoken(project: Project) -> Iterator[str]:
     """The languages that amounts are printed in: of labels and hints with placeholders."""
-    for promotion in project.promotions.values():
-        for clause in clauses(promotion, ast.Label):
-            if clause.kind != "terms" and "{" in clause.text.text:
-                yield clause.language.text
+    for languages in project.recall_each(_spoken_by, project.promotions.values()):
+        yield from languages
+
+
+def _spoken_by(_project: Project, promotion: ast.Promotion) -> tuple[str, ...]:
+    labels = (clause for clause in clauses(promotion, ast.Label) if clause.kind != "terms")
+    return tuple(label.language.text for label in labels if "{" in label.text.text)
 
 
 def _schema(project: Project) -> Iterator[p.Program]:
@@ -170,10 +174,7 @@ def _days_off(project: Project, source: ast.Source) -> p.Holidays:
 
 def _zones(project: Project) -> Iterator[p.Program]:
     names = {project.settings.timezone}
-    for promotion in project.promotions.values():
-        runs = first(promotion, ast.Runs)
-        if runs is not None and runs.zone is not None and runs.zone.text != "store-time":
-            names.add(runs.zone.text)
+    names.update(*project.recall_each(_zones_of, project.promotions.values()))
     if project.stores is not None:
         table = project.table(project.stores.path.text)
         assert isinstance(table, Table)
@@ -181,12 +182,16 @@ def _zones(project: Project) -> Iterator[p.Program]:
     yield from (zone(name) for name in sorted(names))
 
 
+def _zones_of(_project: Project, promotion: ast.Promotion) -> tuple[str, ...]:
+    runs = first(promotion, ast.Runs)
+    return () if runs is None or runs.zone is None or runs.zone.text == "store-time" else (runs.zone.text,)
+
+
 # ---------------------------------------------------------------------------------------------------- conditions
 
 
 def _sets(project: Project) -> Iterator[p.Program]:
-    for node in _by_name(project.products):
-        yield project.recall(_set, node)
+    yield from project.recall_each(_set, _by_name(project.products))
 
 
 def _set(project: Project, node: ast.SetDecl) -> p.ProductSet:
@@ -194,8 +199,7 @@ def _set(project: Project, node: ast.SetDecl) -> p.ProductSet:
 
 
 def _places(project: Project) -> Iterator[p.Program]:
-    for node in _by_name(project.places):
-        yield project.recall(_place, node)
+    yield from project.recall_each(_place, _by_name(project.places))
 
 
 def _place(project: Project, node: ast.SetDecl) -> p.Place:
@@ -203,8 +207,7 @@ def _place(project: Project, node: ast.SetDecl) -> p.Place:
 
 
 def _segments(project: Project) -> Iterator[p.Program]:
-    for node in _by_name(project.segments):
-        yield project.recall(_segment, node)
+    yield from project.recall_each(_segment, _by_name(project.segments))
 
 
 def _segment(project: Project, node: ast.SetDecl) -> p.Segment:
@@ -217,7 +220,7 @@ def _segment(project: Project, node: ast.SetDecl) -> p.Segment:
 
 
 def _by_name(table: dict[str, Any]) -> Iterable[Any]:
-    return (table[name] for name in sorted(table))
+    return [node for _, node in sorted(table.items(), key=itemgetter(0))]
 
 
 def _lines(project: Project, lines: Iterable[ast.Line], of: str) -> tuple[p.Line, ...]:
@@ -441,8 +444,7 @@ def _guards(project: Project) -> Iterator[p.Program]:
 
 
 def _codes(project: Project) -> Iterator[p.Program]:
-    for node in _by_name(project.codes):
-        yield project.recall(_code_set, node)
+    yield from project.recall_each(_code_set, _by_name(project.codes))
 
 
 def _code_set(project: Project, node: ast.Codes) -> p.CodeSet:
@@ -454,8 +456,7 @@ def _code_set(project: Project, node: ast.Codes) -> p.CodeSet:
 
 
 def _promotions(project: Project) -> Iterator[p.Program]:
-    for node in _by_name(project.promotions):
-        yield project.recall(_promotion, node)
+    yield from project.recall_each(_promotion, _by_name(project.promotions))
 
 
 def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:

@@ -139,8 +139,8 @@ def _declared(project: Project) -> Iterator[Refused]:
         if source.kind in SOURCES:
             yield SOURCES[source.kind], source.span
     for table in (project.products, project.places, project.segments):
-        for node in table.values():
-            yield from _conditions(node.lines)
+        for some in project.recall_each(_set, table.values()):
+            yield from some
     for guard in project.guards.values():
         for floor in guard.floors:
             yield "P9032", floor.span
@@ -148,6 +148,10 @@ def _declared(project: Project) -> Iterator[Refused]:
         for code_line in codes.lines:
             if code_line.kind == "exact":
                 yield "P9033", code_line.span
+
+
+def _set(_project: Project, node: ast.SetDecl) -> tuple[Refused, ...]:
+    return tuple(_conditions(node.lines))
 
 
 def _conditions(lines: Iterable[ast.Line]) -> Iterator[Refused]:
@@ -167,8 +171,8 @@ def _conditions(lines: Iterable[ast.Line]) -> Iterator[Refused]:
 
 
 def _promotions(project: Project) -> Iterator[Refused]:
-    for promotion in project.promotions.values():
-        yield from project.recall(_promotion, promotion)
+    for some in project.recall_each(_promotion, project.promotions.values()):
+        yield from some
 
 
 def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...]:
@@ -224,8 +228,8 @@ def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refus
 
 
 def _tests(project: Project) -> Iterator[Refused]:
-    for test in project.tests.values():
-        yield from project.recall(_test, test)
+    for some in project.recall_each(_test, project.tests.values()):
+        yield from some
 
 
 def _test(_project: Project, test: ast.Test) -> tuple[Refused, ...]:

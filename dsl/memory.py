@@ -1,38 +1,24 @@
 """What earlier compilations of a project worked out, for a process that compiles it again and again.
 
-A Memory keeps, by identity, what was made of each declaration (its findings, its Program, its test) together with
-everything that was asked of the project meanwhile: names that were looked up and what stood behind them, whole tables
-that were gone through, files. It is used again where the declaration and all these answers are the very same objects,
-and where nothing else of the project changed (settings, schema, names of what cannot be read). So whoever writes a
-check needs to know one rule alone: what is judged of a declaration depends on it and on the project, on nothing else.
+A Memory keeps what was made of each declaration (its findings, its Program, its test) together with everything that was
+asked of the project meanwhile: names that were looked up, whole tables that were gone through, files. Before the next
+compilation each table is compared with what it was: what rests on an entry that is another object now is dropped, and
+all of it where anything else of the project changed (settings, schema, names of what cannot be read). What is left is
+used again. So whoever writes a check needs to know one rule alone: what is judged of a declaration depends on it and
+on the project, on nothing else.
 
 `compile_project(files, Memory())` gives what `compile_project(files)` gives, always: tests hold the two together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _WHOLE = object()  # in place of a key: the table was gone through
 
-
-class Asked(NamedTuple):
-    """A question to a table of the project, and the answer."""
-
-    table: str
-    key: object
-    answer: object
-
-
-@dataclass(slots=True)
-class _Kept:
-    node: object  # kept alive, so that its id stays its own
-    world: int
-    asked: tuple[Asked, ...]
-    result: Any
+Question = tuple[str, object]  # a table of the project, and the key that was looked up
 
 
 class Memory:
@@ -41,13 +27,15 @@ class Memory:
     def __init__(self, *, lasting: bool = True) -> None:
         self.lasting = lasting
         self.pieces: dict[str, Any] = {}  # by file: its declarations as dsl.parse read them
-        self._kept: dict[tuple[object, int], _Kept] = {}  # by what was worked out, and the node's id
+        self._results: dict[object, dict[int, Any]] = {}  # by what was worked out, by the node's id
+        self._asked: dict[object, dict[int, tuple[object, tuple[Question, ...]]]] = {}  # likewise: the node, kept alive
+        self._relies: dict[Question, set[tuple[object, int]]] = {}  # what rests on an answer
+        self._read: dict[object, tuple[bytes, Any]] = {}  # what was read of a file's bytes, and on nothing else
         self._files: dict[str, bytes] = {}
+        self._alive: dict[int, object] = {}
         self._tables: dict[str, dict[Any, Any]] = {}
-        self._walks: dict[str, int] = {}  # by table: a number that is new whenever the table is
         self._world: tuple[Any, ...] = ()
-        self._world_number = 0
-        self._asking: list[list[Asked]] = []
+        self._asking: list[list[Question]] = []
         self._same: dict[object, Any] = {}
 
     # ------------------------------------------------------------------------------------------------ a compilation
@@ -61,65 +49,84 @@ class Memory:
         return self._files
 
     def table(self, name: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        """A table of the project that notes what it is asked."""
-        before = self._tables.get(name)
-        if (
-            before is None
-            or len(before) != len(content)
-            or not all(a is b for a, b in zip(before.values(), content.values(), strict=True))
-            or list(dict.keys(before)) != list(content)
-        ):
-            self._walks[name] = self._walks.get(name, 0) + 1
-        self._tables[name] = dict(content)
-        return _Noting(content, name, self)
+        """A table of the project that notes what it is asked. What rests on what changed in it is dropped."""
+        before, now = self._tables.get(name, {}), dict(content)
+        changed = [key for key, value in now.items() if before.get(key) is not value]
+        changed += [key for key in before if key not in now]
+        if changed or list(before) != list(now):
+            self._outdated((name, _WHOLE))
+        for key in changed:
+            self._outdated((name, key))
+        self._tables[name] = now
+        return _Noting(now, name, self)
 
     def world(self, *things: Any) -> None:
         """All of the project that is no such table: where any of it changed, nothing is used again."""
         if things != self._world:
-            self._world, self._world_number = things, self._world_number + 1
+            self._world = things
+            for kept in (self._results, self._asked, self._relies):
+                kept.clear()
 
     def forget(self, alive: Iterable[object]) -> None:
         """Keep only what was made of these."""
-        if self.lasting:
-            living = {id(node) for node in alive} | {id(data) for data in self._files.values()}
-            self._kept = {key: kept for key, kept in self._kept.items() if key[1] in living}
-            self.pieces = {name: pieces for name, pieces in self.pieces.items() if name in self._files}
+        if not self.lasting:
+            return
+        living = {id(node): node for node in alive}
+        for gone in self._alive.keys() - living.keys():
+            for what in self._asked:
+                self._drop(what, gone)
+        self._alive = living
+        files = {id(data) for data in self._files.values()}
+        self._read = {what: kept for what, kept in self._read.items() if id(kept[0]) in files}
+        self.pieces = {name: pieces for name, pieces in self.pieces.items() if name in self._files}
 
     # ------------------------------------------------------------------------------------------------ what is kept
 
     def recall(self, what: object, node: object) -> Any:
-        """What `keep` was given, if all that it rests on is as it was; else None."""
-        kept = self._kept.get((what, id(node)))
-        if kept is None:
-            return None
-        if self.lasting:
-            if kept.world != self._world_number or not all(map(self._holds, kept.asked)):
-                return None
-            if self._asking:
-                self._asking[-1].extend(kept.asked)
-        return kept.result
+        """What `work` made, if all that it rests on is as it was; else None."""
+        result = self._results.get(what, _NOTHING).get(id(node))
+        if result is not None and self._asking:
+            self._asking[-1].extend(self._asked[what][id(node)][1])
+        return result
+
+    def recall_each(self, what: object, nodes: Sequence[object]) -> list[Any]:
+        """The same for many."""
+        if self._asking:
+            return [self.recall(what, node) for node in nodes]
+        return list(map(self._results.get(what, _NOTHING).get, map(id, nodes)))
 
     def work(self, what: object, node: object, work: Callable[[], _T]) -> _T:
         """Do it, and keep the result with all that was asked meanwhile. A result is never None."""
-        if not self.lasting:
+        asked: list[Question] = []
+        if self.lasting:
+            self._asking.append(asked)
+            try:
+                result = work()
+            finally:
+                self._asking.pop()
+            if self._asking:
+                self._asking[-1].extend(asked)
+        else:
             result = work()
-            self._kept[what, id(node)] = _Kept(node, 0, (), result)
-            return result
-        asked: list[Asked] = []
-        self._asking.append(asked)
-        try:
-            result = work()
-        finally:
-            self._asking.pop()
-        if self._asking:
-            self._asking[-1].extend(asked)
-        once = {(question.table, question.key): question for question in asked}
-        self._kept[what, id(node)] = _Kept(node, self._world_number, tuple(once.values()), result)
+        key = id(node)
+        self._drop(what, key)
+        self._results.setdefault(what, {})[key] = result
+        self._asked.setdefault(what, {})[key] = (node, once := tuple(dict.fromkeys(asked)))
+        for question in once:
+            self._relies.setdefault(question, set()).add((what, key))
         return result
 
     def drop(self, what: object, node: object) -> None:
         """Not to be used again."""
-        self._kept.pop((what, id(node)), None)
+        self._drop(what, id(node))
+
+    def read(self, what: object, data: bytes, read: Callable[[], _T]) -> _T:
+        """What a file's bytes say, read once."""
+        known = self._read.get(what)
+        if known is None or known[0] is not data:
+            known = self._read[what] = (data, read())
+        result: _T = known[1]
+        return result
 
     def same(self, name: object, value: _T) -> _T:
         """The object that was given last under this name, where it is equal."""
@@ -130,20 +137,28 @@ class Memory:
         known: _T = self._same[name]
         return known
 
-    def _holds(self, asked: Asked) -> bool:
-        if asked.key is _WHOLE:
-            return asked.answer == self._walks[asked.table]
-        return self._tables[asked.table].get(asked.key) is asked.answer
-
     def note(self, table: str, key: object) -> None:
         """A table is asked."""
         if self._asking:
-            self._asking[-1].append(Asked(table, key, self._tables[table].get(key)))
+            self._asking[-1].append((table, key))
 
     def walked(self, table: str) -> None:
         """A table was gone through."""
         if self._asking:
-            self._asking[-1].append(Asked(table, _WHOLE, self._walks[table]))
+            self._asking[-1].append((table, _WHOLE))
+
+    def _outdated(self, question: Question) -> None:
+        for what, key in self._relies.pop(question, ()):
+            self._drop(what, key)
+
+    def _drop(self, what: object, key: int) -> None:
+        _, asked = self._asked.get(what, _NOTHING).pop(key, (None, ()))
+        self._results.get(what, _NOTHING).pop(key, None)
+        for question in asked:
+            self._relies.get(question, set()).discard((what, key))
+
+
+_NOTHING: dict[int, Any] = {}
 
 
 class _Noting(dict[str, Any]):

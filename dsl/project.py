@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from dsl import ast, limits
 from dsl.data import Table, TypedColumn, Unreadable, read_list, read_table, typed_columns
@@ -112,14 +112,19 @@ class Project:
             except Unreadable as why:
                 return why
 
-        known: _R | Unreadable | None = self.memory.recall(what, data)
-        return self.memory.work(what, data, attempt) if known is None else known
+        return self.memory.read(what, data, attempt)
 
     def recall(self, work: Callable[[Project, _N], _R], node: _N) -> _R:
         """work(project, node), where it is not known from an earlier compilation. `work` is a function of a module; it
         depends on the node and on the project alone."""
         known: _R | None = self.memory.recall(work, node)
         return self.memory.work(work, node, lambda: work(self, node)) if known is None else known
+
+    def recall_each(self, work: Callable[[Project, _N], _R], nodes: Iterable[_N]) -> list[_R]:
+        """The same for many."""
+        listed = list(nodes)
+        known: list[_R | None] = self.memory.recall_each(work, listed)
+        return [self.recall(work, node) if one is None else one for node, one in zip(listed, known, strict=True)]
 
     def noted(self) -> None:
         """From now on the memory notes what is asked of this project."""
@@ -145,8 +150,6 @@ NOTED = (
 )  # tables by name; whatever else changes in a project, all is judged again
 
 
-_KINDS = {"products": "products", "places": "places", "segment": "segments"}
-_NOUNS = {"products": "product set", "places": "places", "segment": "segment"}
 NOUNS = {
     "product set": say("product set"),
     "service": say("service"),
@@ -164,12 +167,61 @@ def assemble(
     declarations: Iterable[ast.Decl], files: Mapping[str, bytes], memory: Memory | None = None
 ) -> tuple[Project, list[Diagnostic]]:
     """The project of these declarations and the findings about their names."""
+    return assemble_parts((part(declarations),), files, memory)
+
+
+def assemble_parts(
+    parts: Sequence[Part], files: Mapping[str, bytes], memory: Memory | None = None
+) -> tuple[Project, list[Diagnostic]]:
+    """The same of the parts of files, in the order of their names."""
     builder = _Assembly(Project(files, memory=memory or Memory(lasting=False)))
-    ordered = sorted(declarations, key=lambda node: node.span)
-    for node in ordered:
-        builder.add(node)
-    builder.finish(next((node.span for node in ordered), Span(min(files, default="project.promo"), 1, 1, 1, 2)))
+    for some in parts:
+        builder.join(some)
+    nowhere = Span(min(files, default="project.promo"), 1, 1, 1, 2)
+    builder.finish(next((node.span for some in parts for node in some.nodes), nowhere))
     return builder.project, builder.findings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Declarations of one file in their order, and by name those with whose names nothing is wrong in itself."""
+
+    nodes: tuple[ast.Decl, ...]
+    tables: Mapping[str, Mapping[str, ast.Decl]]
+    others: tuple[ast.Decl, ...]
+
+
+def part(declarations: Iterable[ast.Decl]) -> Part:
+    """What these declare. All are `others` where a name stands twice, is a word of the language, or could not be read
+    whole: then they are looked at one by one."""
+    nodes = tuple(sorted(declarations, key=lambda node: (node.span.file, node.span.line, node.span.column)))
+    tables: dict[str, dict[str, ast.Decl]] = {}
+    others = []
+    for node in nodes:
+        kind = node.kind if isinstance(node, ast.SetDecl) else type(node)
+        if kind not in _TABLES:
+            others.append(node)
+            continue
+        table, noun = _TABLES[kind]
+        name: str = getattr(node, "name").text  # noqa: B009 - any declaration
+        named = tables.setdefault(table, {})
+        if name in named or name in RESERVED.get(noun, ()) or getattr(node, "broken", False):
+            return Part(nodes, {}, nodes)
+        named[name] = node
+    return Part(nodes, tables, tuple(others))
+
+
+_TABLES: dict[object, tuple[str, str]] = {
+    "products": ("products", "product set"),
+    "places": ("places", "places"),
+    "segment": ("segments", "segment"),
+    ast.Group: ("groups", "group"),
+    ast.Guard: ("guards", "guard"),
+    ast.Codes: ("codes", "code set"),
+    ast.Promotion: ("promotions", "promotion"),
+    ast.Sample: ("samples", "sample"),
+    ast.Test: ("tests", "test"),
+}  # by kind: the table of a project, and the noun for people
 
 
 class _Assembly:
@@ -181,6 +233,18 @@ class _Assembly:
 
     def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
         self.findings.append(found(code, span, **values))
+
+    def join(self, some: Part) -> None:
+        """What a file declares."""
+        for node in some.others:
+            self.add(node)
+        for table, named in some.tables.items():
+            known: dict[str, Any] = getattr(self.project, table)
+            if known.keys().isdisjoint(named):
+                known.update(named)
+            else:
+                for node in named.values():
+                    self.add(node)
 
     def add(self, node: ast.Decl) -> None:
         """One declaration."""
@@ -197,24 +261,13 @@ class _Assembly:
             case ast.Sequence():
                 if self.once("sequence", project.sequence, node.span):
                     project.sequence = node
-            case ast.SetDecl():
-                self.declare(getattr(project, _KINDS[node.kind]), node, node.name, _NOUNS[node.kind])
-            case ast.Group():
-                self.declare(project.groups, node, node.name, "group")
-            case ast.Guard():
-                self.declare(project.guards, node, node.name, "guard")
-            case ast.Codes():
-                self.declare(project.codes, node, node.name, "code set")
-            case ast.Promotion():
-                self.declare(project.promotions, node, node.name, "promotion")
-            case ast.Sample():
-                self.declare(project.samples, node, node.name, "sample")
-            case ast.Test():
-                self.declare(project.tests, node, node.name, "test")
             case ast.Broken():
                 project.incomplete.add(node.kind)
                 if node.name:
                     project.broken.setdefault(node.kind, set()).add(node.name.text)
+            case _:
+                table, noun = _TABLES[node.kind if isinstance(node, ast.SetDecl) else type(node)]
+                self.declare(getattr(project, table), node, node.name, noun)
         if getattr(node, "broken", False):
             project.incomplete.add(type(node).__name__.lower())
 

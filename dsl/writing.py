@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 from babel import Locale, UnknownLocaleError
@@ -18,6 +19,7 @@ def writings(languages: Iterable[str], currencies: Iterable[str]) -> tuple[Writi
     return tuple(_writing(language, tuple(currencies)) for language in sorted(set(languages)))
 
 
+@functools.cache
 def _writing(language: str, currencies: tuple[str, ...]) -> Writing:
     try:
         locale = Locale.parse(language)
