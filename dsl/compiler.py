@@ -86,7 +86,8 @@ def _read(
     files = memory.take(files)
     read = [_parsed(name, files[name], memory) for name in sorted(files) if name.endswith(".promo")]
     parsed = [file for file, _ in read]
-    memory.forget(node for file in parsed for node in file.declarations)
+    declarations = [node for file in parsed for node in file.declarations]
+    memory.forget(declarations)
     project, findings = assemble_parts([part for _, part in read], files, memory)
     if any(not file.text and file.findings for file in parsed):
         project.incomplete.add("file")

@@ -10,7 +10,7 @@ import numpy as np
 from engine.instructions import TRUE
 from engine.money import micros_per_minor
 from engine.program import Catalogue, ProductSet, Program, Schema, Settings, Type
-from engine.sets import Evaluator, Values, dynamic_sets, int_values, text_values
+from engine.sets import Evaluator, Values, dynamic_sets, int_values, needs_of_all, text_values
 
 
 def set_sizes(programs: Iterable[Program]) -> dict[str, int]:
@@ -39,5 +39,5 @@ def set_sizes(programs: Iterable[Program]) -> dict[str, int]:
         return int_values([value if isinstance(value, int) else None for value in filled])
 
     judge = Evaluator(len(articles), column, sets, currencies[0], micros_per_minor(currencies[0]))
-    dynamic = dynamic_sets(sets, attributes, currencies)
+    dynamic = dynamic_sets(needs_of_all(sets), attributes, currencies)
     return {name: int(np.count_nonzero(judge.member(name) == TRUE)) for name in sets if name not in dynamic}

@@ -60,7 +60,7 @@ from engine.program import (
     Under,
     Window,
 )
-from engine.sets import Values, dynamic_sets
+from engine.sets import Values, dynamic_sets, needs_of_all
 
 FORMAT = 1
 MAGIC = b"EINKPART"
@@ -212,15 +212,15 @@ class Ruleset:
                 p["owner"],
                 tuple((party, name, points) for party, name, points in p["funded"]),
                 p["group"],
-                p["usage"],
+                p["usage"] or bool(limited),
             )
-            for p in texts["promotions"]
+            for p, limited in zip(texts["promotions"], self._limited_codes(), strict=True)
         )
         self.clauses: tuple[dict[str, Any], ...] = tuple(p["clauses"] for p in texts["promotions"])
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
         self.set_names: tuple[str, ...] = tuple(texts["sets"])
         self.sets: dict[str, ProductSet] = {s.name: s for s in _SETS.validate_json(json.dumps(texts["set_programs"]))}
-        self.dynamic_sets = dynamic_sets(self.sets, self.schema.attributes, self.currencies)
+        self.dynamic_sets = dynamic_sets(needs_of_all(self.sets), self.schema.attributes, self.currencies)
         self.product_titles = {name: s.title or name for name, s in self.sets.items()}
         self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
         self.limit_rows: dict[tuple[str, str], list[int]] = {}  # a counter may stand in several limits
@@ -252,6 +252,12 @@ class Ruleset:
         self.code_high: npt.NDArray[np.uint64] = codes["high"]
         self.code_low: npt.NDArray[np.uint64] = codes["low"]
         self.code_set: Ints = codes["sets"]
+
+    def _limited_codes(self) -> npt.NDArray[np.bool_]:
+        """For each promotion whether it asks for codes that may be used so often only."""
+        codes, uses = self.rules.codes, np.append(self.rules.code_uses, -1)  # the last one is that of no codes, at -1
+        _within(codes, -1, len(uses) - 1, "codes")
+        return uses[codes] >= 0
 
 
 class Table:

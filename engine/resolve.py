@@ -44,10 +44,11 @@ from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
 from engine.instructions import DIMENSIONS, FALSE, TRUE
 from engine.layout import NOWHERE, QUESTION, REGION_UNKNOWN, pack
-from engine.link import REGION, code_key, normalise_code
+from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
 from engine.program import Age, Anniversary, Consent, Happened, Has, NthOrder, Refresh, SumOf, Type
 from engine.sets import PRICE, Evaluator, Values, int_values, text_holds
+from engine.write import REGION
 
 Ints = npt.NDArray[np.int64]
 

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -289,8 +290,42 @@ def text_holds(node: Compare | OneOf | Under | StartsWith | CompareMoney | Known
             raise ValueError(f"a text cannot be asked for {node.kind}")
 
 
+class Needs(NamedTuple):
+    """What a product set asks for itself, each once."""
+
+    attributes: tuple[str, ...]
+    sets: tuple[str, ...]
+
+
+def needs_of(found: ProductSet) -> Needs:
+    """Raises ValueError for a condition that product sets do not have."""
+    attributes: dict[str, None] = {}
+    sets: dict[str, None] = {}
+
+    def walk(node: Condition) -> None:
+        match node:
+            case All() | Any_() | None_():
+                for part in node.of:
+                    walk(part)
+            case Member(of="products"):
+                sets[node.name] = None
+            case Compare() | CompareMoney() | OneOf() | Known() | Under() | StartsWith() | Has():
+                attributes[node.attribute] = None
+            case _:
+                raise ValueError(f"a product set cannot ask for {node.kind}")
+
+    for line in found.lines:
+        walk(line.condition)
+    return Needs(tuple(attributes), tuple(sets))
+
+
+def needs_of_all(sets: Mapping[str, ProductSet]) -> dict[str, Needs]:
+    """By name."""
+    return {name: needs_of(found) for name, found in sets.items()}
+
+
 def dynamic_sets(
-    sets: Mapping[str, ProductSet], attributes: Iterable[Attribute], currencies: Sequence[str]
+    needs: Mapping[str, Needs], attributes: Iterable[Attribute], currencies: Sequence[str]
 ) -> frozenset[str]:
     """The sets whose members only a request can tell: they ask, directly or through another set, for the price of the
     line, or for money where the basket's currency decides whether it is known."""
@@ -298,15 +333,8 @@ def dynamic_sets(
     if len(currencies) > 1:
         asked |= {f"{a.entity}.{a.name}" for a in attributes if a.type is Type.MONEY}
 
-    def asks(node: Condition) -> bool:
-        match node:
-            case All() | Any_() | None_():
-                return any(asks(part) for part in node.of)
-            case Member():
-                return any(asks(line.condition) for line in sets[node.name].lines)
-            case Compare() | CompareMoney() | OneOf() | Known():
-                return node.attribute in asked
-            case _:
-                return False
+    def asks(name: str) -> bool:
+        attributes, sets = needs[name]
+        return not asked.isdisjoint(attributes) or any(map(asks, sets))
 
-    return frozenset(name for name, found in sets.items() if any(asks(line.condition) for line in found.lines))
+    return frozenset(filter(asks, needs))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine import program as p
 from engine.instructions import FALSE, TRUE, UNKNOWN
 from engine.money import micros_per_minor
-from engine.sets import PRICE, Evaluator, Truths, Values, dynamic_sets, int_values, text_values
+from engine.sets import PRICE, Evaluator, Truths, Values, dynamic_sets, int_values, needs_of_all, text_values
 
 BITS_MAX: Final = 2_000_000_000  # sets x articles that are held at once, a bit each
 
@@ -120,7 +120,11 @@ class Rules:
     @cached_property
     def dynamic(self) -> frozenset[str]:
         """The sets whose members only a request can tell."""
-        return dynamic_sets(self.products, self.schema.attributes, self.settings.currencies)
+        return dynamic_sets(
+            needs_of_all(self.products),
+            self.schema.attributes,
+            self.settings.currencies,
+        )
 
     def members(self, name: str) -> Truths | None:
         """For each article of the catalogue whether it is in the set. None: there is no catalogue."""

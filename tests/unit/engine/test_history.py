@@ -13,7 +13,7 @@ from engine.basket import EVENT_ITEMS_MAX, EVENTS_MAX, Customer, Event, EventHis
 from engine.calendar import first_day, shifted
 from engine.history import History
 from engine.image import STEPS_MAX, ImageRejected, load
-from engine.link import LinkError, link
+from engine.link import link
 from engine.program import (
     Compare,
     EventAttribute,
@@ -37,6 +37,7 @@ from engine.program import (
     Type,
 )
 from engine.resolve import check, clock
+from engine.write import LinkError
 from tests.generators import zone
 from tests.oracle import events as oracle
 from tests.oracle.conditions import Judge

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from engine.link import LinkError, code_key, link, normalise_code
+from engine.link import code_key, link, normalise_code
 from engine.program import (
     Attribute,
     Compare,
@@ -24,6 +24,7 @@ from engine.program import (
     Worth,
     Zone,
 )
+from engine.write import LinkError
 from tests.generators import ruleset
 from tests.unit.engine.shops import FULL, programs
 

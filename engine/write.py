@@ -1,0 +1,403 @@
+"""Declarations → pieces: what promotions, segments and places add to the rules (engine/pieces.py).
+
+A piece rests on its Program, the settings, the schema and the zones. Names of other declarations stay names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from engine.basket import UNITS
+from engine.instructions import (
+    DIMENSIONS,
+    Cmp,
+    Counted,
+    Kind,
+    Op,
+    Scope,
+    Target,
+)
+from engine.layout import R_SLOT_BEGIN, RULES
+from engine.pieces import Piece, Ref, piece
+from engine.program import (
+    Age,
+    All,
+    AmountOffEach,
+    AmountOffMeasure,
+    AmountOffTogether,
+    Anniversary,
+    Any_,
+    Buy,
+    Compare,
+    CompareMoney,
+    Condition,
+    Consent,
+    Count,
+    EventOf,
+    FixedPriceEach,
+    FixedPriceMeasure,
+    FreeService,
+    Happened,
+    Has,
+    Holidays,
+    Known,
+    Ladder,
+    Measured,
+    Member,
+    Money,
+    None_,
+    NthOrder,
+    OneOf,
+    PercentOff,
+    PercentOffTogether,
+    Pick,
+    Place,
+    PriceTogether,
+    Promotion,
+    Refresh,
+    Schema,
+    Segment,
+    Settings,
+    Slot,
+    StartsWith,
+    SumOf,
+    Under,
+    Worth,
+    Zone,
+)
+from engine.program import (
+    Target as TargetNode,
+)
+
+FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
+CMPS = {"eq": Cmp.EQ, "ne": Cmp.NE, "lt": Cmp.LT, "le": Cmp.LE, "gt": Cmp.GT, "ge": Cmp.GE}
+COUNTED = {"uses": Counted.USES, "baskets": Counted.BASKETS, "saving": Counted.SAVING}
+SCOPES = {
+    "basket": Scope.BASKET,
+    "customer": Scope.CUSTOMER,
+    "household": Scope.HOUSEHOLD,
+    "store": Scope.STORE,
+    "code": Scope.CODE,
+    "total": Scope.TOTAL,
+}
+REGION = "store.region"  # holidays of a region are those of its stores
+BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
+SCALARS = tuple(name for name, _, _ in RULES[:R_SLOT_BEGIN])
+LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "ladder", "excepted", "limits")
+FIELDS = (
+    "scalars",
+    *LISTS,
+    "windows",
+    "holidays",
+    "lines",
+    "code",
+)  # of a piece; lines: how many rows of code each has
+COLUMNS = {"scalars": len(SCALARS)} | {name: columns for name, columns, _ in RULES if name in FIELDS}
+
+Code = list[tuple[int | Ref, int | Ref, int | Ref, int | Ref, int | Ref]]
+Rows = Iterable[Iterable[int | Ref]]
+
+
+class LinkError(Exception):
+    """Programs that do not fit together; the checker should have said so. Names what is missing."""
+
+
+class Writer:
+    """Writes the pieces of a ruleset."""
+
+    def __init__(self, settings: Settings, schema: Schema, zones: Mapping[str, Zone]) -> None:
+        self.settings = settings
+        self.schema = schema
+        self.zones = zones
+        self.attributes = {f"{a.entity}.{a.name}" for a in schema.attributes} | BUILT_IN
+        self.event_attributes = {e.name: {f"{e.name}.{a.name}" for a in e.attributes} for e in schema.events}
+        self.instants: dict[tuple[str, int, bool], int] = {}  # most promotions begin and end with others
+        self.asked: list[Ref] = []  # what must be there, though no row has its number
+
+    def declared(self, attribute: str) -> None:
+        if attribute not in self.attributes:
+            raise LinkError(f"there is no attribute «{attribute}»")
+
+    def channel(self, name: str) -> int:
+        if name not in self.schema.channels:
+            raise LinkError(f"there is no channel «{name}»")
+        return self.schema.channels.index(name)
+
+    def amount(self, money: Money) -> int | Ref:
+        """The row of an amount said in some currencies; -1 for none."""
+        said = {a.currency: a.value for a in money}
+        return Ref("amount", tuple(said.get(c, -1) for c in self.settings.currencies)) if money else -1
+
+    def slot(self, attribute: str, condition: Condition | None = None) -> Ref:
+        """The slot of an attribute's value, or of the truth of a condition (on an attribute, or on none: "")."""
+        if attribute:
+            self.declared(attribute)
+        return Ref("slot", (attribute, "null" if condition is None else condition.model_dump_json()))
+
+    # ------------------------------------------------------------------------------------------------ declarations
+
+    def promotion(self, promotion: Promotion) -> Piece:
+        """A promotion: all fields."""
+        windows: list[tuple[int, int]] = []
+        row = self.row(promotion, windows)
+        places, audience = promotion.places, promotion.audience
+        steps = promotion.reward.steps if isinstance(promotion.reward, Ladder) else ()
+        rows: dict[str, Rows] = {
+            "scalars": [[row[name] for name in SCALARS]],
+            "slots": map(slot_row, promotion.only_on.slots if promotion.only_on else ()),
+            "place_any": [[Ref("place", name)] for name in (places.any_of if places else ())],
+            "place_not": [[Ref("place", name)] for name in (places.but_not if places else ())],
+            "audience_any": [[Ref("segment", name)] for name in audience.any_of],
+            "audience_not": [[Ref("segment", name)] for name in audience.but_not],
+            "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
+            "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
+            "limits": [
+                (COUNTED[limit.measure], limit.count, self.amount(limit.saving), SCOPES[limit.scope])
+                for limit in promotion.limits
+            ],
+            "windows": windows,
+        }
+        return self.piece(rows, [self.emit(line.condition) for line in promotion.when])
+
+    def place(self, place: Place) -> Piece:
+        """A place: code alone."""
+        return self.piece({}, [self.emit(line.condition) for line in place.lines])
+
+    def segment(self, segment: Segment) -> Piece:
+        """A segment: code alone.
+
+        Where facts that are too old make it unknown, that is any(all(lines, fresh), not fresh): `fresh` is true or
+        unknown, never false, so the whole is its lines or unknown."""
+        if segment.refresh is None:
+            return self.piece({}, [self.emit(line.condition) for line in segment.lines])
+        fresh = self.emit(segment.refresh)
+        code = list(fresh)
+        for line in segment.lines:
+            code += [*self.emit(line.condition), (Op.ALL, 2, 0, 0, 0)]
+        return self.piece({}, [[*code, *fresh, (Op.NONE, 1, 0, 0, 0), (Op.ANY, 2, 0, 0, 0)]])
+
+    def all_holidays(self, holidays: Holidays) -> Piece:
+        """Days with the symbols of their regions."""
+        if any(holidays.regions):
+            self.declared(REGION)
+        rows = sorted(zip(holidays.days, holidays.regions, strict=True))
+        return self.piece({"holidays": [(day, Ref("symbol", region) if region else -1) for day, region in rows]}, [])
+
+    def piece(self, rows: Mapping[str, Rows], lines: list[Code]) -> Piece:
+        """Of these rows by field, and of the code of lines, all of which must hold."""
+        all_rows = {**rows, "lines": [[len(code)] for code in lines], "code": chain.from_iterable(lines)}
+        asked, self.asked = self.asked, []
+        return piece((chain.from_iterable(all_rows.get(name, ())) for name in FIELDS), asked)
+
+    # ------------------------------------------------------------------------------------------------ conditions
+
+    def emit(self, node: Condition) -> Code:
+        """Postfix code of a condition."""
+        match node:
+            case All() | Any_() | None_():
+                op = {"all": Op.ALL, "any": Op.ANY, "none": Op.NONE}[node.kind]
+                return [row for part in node.of for row in self.emit(part)] + [(op, len(node.of), 0, 0, 0)]
+            case Compare():
+                value = Ref("symbol", node.value) if isinstance(node.value, str) else node.value
+                return [(Op.COMPARE, self.slot(node.attribute), CMPS[node.op], value, 0)]
+            case CompareMoney():
+                return [(Op.MONEY, self.slot(node.attribute), CMPS[node.op], self.amount(node.value), 0)]
+            case OneOf():
+                begin, end = Ref("pool", node.values), Ref("pool end", node.values)
+                return [(Op.ONE_OF, self.slot(node.attribute), begin, end, int(node.negated))]
+            case Known():
+                return [(Op.KNOWN, self.slot(node.attribute), int(node.known), 0, 0)]
+            case Under() | StartsWith() | Has() | Age() | Anniversary():
+                return [(Op.TRUTH, self.slot(node.attribute, node), 0, 0, 0)]
+            case Happened() | SumOf() | NthOrder() | Refresh():
+                self.check_events(node)
+                return [(Op.TRUTH, self.slot("", node), 0, 0, 0)]
+            case Consent():
+                return [(Op.TRUTH, self.slot("", node), 1, 0, 0)]
+            case Member(of="segment"):
+                return [(Op.SEGMENT, Ref("segment", node.name), int(node.negated), 0, 0)]
+            case Member(of="place"):
+                return [(Op.PLACE, Ref("place", node.name), int(node.negated), 0, 0)]
+            case Worth():
+                of = -1 if node.of is None else Ref("product set", node.of)
+                basis = ("group", "list", "current").index(node.basis)
+                return [(Op.WORTH, of, self.amount(node.low), self.amount(node.high), basis)]
+            case Count():
+                low, high = (-1 if bound is None else bound for bound in (node.low, node.high))
+                return [(Op.COUNT, Ref("product set", node.of), low, high, int(node.one_article))]
+            case Measured():
+                factor = UNITS[node.unit][1]
+                low, high = (-1 if bound is None else bound * factor for bound in (node.low, node.high))
+                of = Ref("product set", node.of)
+                return [(Op.MEASURE, of, low, high, list(UNITS).index(node.unit))]
+            case _:
+                raise LinkError(f"a condition of the basket or customer cannot ask for {node.kind}")
+
+    def check_events(self, node: Happened | SumOf | NthOrder | Refresh) -> None:
+        """The events, attributes and product sets that a condition asks for are declared."""
+        asked: list[EventOf] = []
+        match node:
+            case Happened():
+                asked = [node.events, *(step.events for step in node.then)]
+            case SumOf():
+                asked = [node.events]
+                if node.attribute not in self.event_attributes.get(node.events.event, ()):
+                    raise LinkError(f"there is no attribute «{node.attribute}»")
+            case NthOrder():
+                asked = [EventOf(event=node.event)]
+            case Refresh():
+                pass
+        for events in asked:
+            if events.event not in self.event_attributes:
+                raise LinkError(f"there is no event «{events.event}»")
+            if events.of is not None:
+                self.asked.append(Ref("product set", events.of))
+            for comparison in events.where:
+                if comparison.attribute not in self.event_attributes[events.event]:
+                    raise LinkError(f"there is no attribute «{comparison.attribute}»")
+
+    # ------------------------------------------------------------------------------------------------ promotions
+
+    def row(self, promotion: Promotion, windows: list[tuple[int, int]]) -> dict[str, int | Ref]:
+        """The scalar columns of one promotion; its windows are appended. Its rank and the row of its windows are
+        known once there are others."""
+        runs = promotion.runs
+        by_zone = runs.zone == "store-time"
+        zones = list(self.zones) if by_zone else [runs.zone]
+        for name in zones:
+            zone = self.zones[self.zones_name(name)]
+            start = FAR_PAST_US if runs.start is None else self.instant(zone, runs.start, last=False) * 1_000_000
+            until = FAR_FUTURE_US if runs.until is None else self.instant(zone, runs.until, last=True) * 1_000_000
+            windows.append((start, until))
+        row: dict[str, int | Ref] = {
+            "group": Ref("group", promotion.group),
+            "rank": 0,
+            "buy": promotion.buy.count if promotion.buy else 0,
+            "window": 0,
+            "window_by_zone": int(by_zone),
+            "zone": -1 if by_zone else Ref("zone", runs.zone),
+            "channels": sum(1 << self.channel(name) for name in promotion.channels.names),
+            "codes": Ref("code set", promotion.code.codes) if promotion.code else -1,
+            "currencies": self.currencies(promotion),
+        }
+        return row | self.reward_row(promotion)
+
+    def instant(self, zone: Zone, local: int, *, last: bool) -> int:
+        key = (zone.name, local, last)
+        if key not in self.instants:
+            self.instants[key] = instant(zone, local, last=last)
+        return self.instants[key]
+
+    def zones_name(self, name: str) -> str:
+        if name not in self.zones:
+            raise LinkError(f"the zone {name} is missing")
+        return name
+
+    def reward_row(self, promotion: Promotion) -> dict[str, int | Ref]:
+        reward, buy = promotion.reward, promotion.buy
+        row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
+        row |= {"amount": -1, "per": 1}
+        target: TargetNode | None = None
+        match reward:
+            case PercentOff() | PercentOffTogether():
+                row |= {"kind": Kind.PERCENT if reward.kind == "percent-off" else Kind.PERCENT_TOGETHER}
+                row |= {"percent": reward.percent}
+                target = reward.target
+            case AmountOffEach() | AmountOffTogether():
+                row |= {"kind": Kind.AMOUNT_EACH if reward.kind == "amount-off-each" else Kind.AMOUNT_TOGETHER}
+                row |= {"amount": self.amount(reward.amount)}
+                target = reward.target
+            case FixedPriceEach():
+                row |= {"kind": Kind.PRICE_EACH, "amount": self.amount(reward.price)}
+                target = reward.target
+            case AmountOffMeasure() | FixedPriceMeasure():
+                dimension, factor = UNITS[reward.per]
+                measure_off = isinstance(reward, AmountOffMeasure)
+                row |= {"kind": Kind.AMOUNT_MEASURE if measure_off else Kind.PRICE_MEASURE}
+                row |= {"amount": self.amount(reward.amount if isinstance(reward, AmountOffMeasure) else reward.price)}
+                row |= {"dimension": DIMENSIONS.index(dimension)}
+                row |= {"per": 1_000 * factor * (100 if reward.hundreds else 1)}
+                target = reward.target
+            case Pick():
+                row |= {"kind": Kind.PICK, "percent": reward.percent, "pick_count": reward.count}
+                row |= {"pick_dearest": int(reward.which == "dearest")}
+            case Ladder():
+                row |= {"kind": Kind.LADDER}
+            case PriceTogether():
+                row |= {"kind": Kind.PRICE_SINGLES if reward.singles else Kind.PRICE_TOGETHER}
+                row |= {"amount": self.amount(reward.price)}
+            case FreeService():
+                row |= {"kind": Kind.FREE_SERVICE, "target_kind": Target.SERVICE}
+                if reward.service not in self.schema.services:
+                    raise LinkError(f"there is no service «{reward.service}»")
+                return row | {"target": self.schema.services.index(reward.service)}
+        return row | self.target_row(promotion.name, buy, target)
+
+    def target_row(self, name: str, buy: Buy | None, target: TargetNode | None) -> dict[str, int | Ref]:
+        if buy is not None:
+            if target is not None and target.kind != "them":
+                raise LinkError(f"«{name}» buys one set and rewards another")
+            return {"target_kind": Target.SET, "target": Ref("product set", buy.of)}
+        if target is None or target.kind == "them":
+            raise LinkError(f"«{name}» rewards what is bought, but buys nothing")
+        if target.kind == "basket":
+            return {"target_kind": Target.BASKET, "target": -1}
+        return {"target_kind": Target.SET, "target": Ref("product set", target.name)}
+
+    def currencies(self, promotion: Promotion) -> int:
+        """The currencies in which every amount of the promotion is said, as a bit mask."""
+        moneys: list[Money] = [limit.saving for limit in promotion.limits if limit.saving]
+
+        def walk(node: Condition) -> None:
+            match node:
+                case All() | Any_() | None_():
+                    for part in node.of:
+                        walk(part)
+                case Worth():
+                    moneys.extend(m for m in (node.low, node.high) if m)
+                case CompareMoney():
+                    moneys.append(node.value)
+                case SumOf():
+                    for part in (*node.holds, *node.events.where):
+                        walk(part)
+                case Happened():
+                    for part in (*node.events.where, *(c for step in node.then for c in step.events.where)):
+                        walk(part)
+                case _:
+                    pass
+
+        for line in promotion.when:
+            walk(line.condition)
+        reward = promotion.reward
+        if isinstance(reward, Ladder):
+            moneys.extend(step.amount for step in reward.steps if step.amount)
+        elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure):
+            moneys.append(reward.amount)
+        elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether):
+            moneys.append(reward.price)
+        mask = (1 << len(self.settings.currencies)) - 1
+        for money in moneys:
+            said = {a.currency for a in money}
+            mask &= sum(1 << i for i, c in enumerate(self.settings.currencies) if c in said)
+        return mask
+
+
+def slot_row(slot: Slot) -> tuple[int, int, int, int]:
+    """A row of the slots."""
+    return slot.days, slot.days if slot.holidays is None else slot.holidays, slot.start, slot.until
+
+
+def instant(zone: Zone, local: int, *, last: bool) -> int:
+    """The UTC second at which the clock of a zone shows `local` (seconds): of two the first, with `last` the second;
+    if it never does, the first instant after the gap."""
+    found = []
+    for i, (begin, offset) in enumerate(zip(zone.instants, zone.offsets, strict=True)):
+        end = zone.instants[i + 1] if i + 1 < len(zone.instants) else zone.until
+        second = local - offset
+        if (begin <= second or i == 0) and (second < end or i + 1 == len(zone.instants)):
+            found.append(second)
+    if found:
+        return found[-1] if last else found[0]
+    gaps = (i for i in range(1, len(zone.instants)) if zone.instants[i] + zone.offsets[i - 1] <= local)
+    return zone.instants[max(gaps)]
