@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dsl import change_words as say
+from dsl import change_words as wording
 from dsl import inclusion
-from dsl.change_words import arrow
+from dsl.change_words import Words, arrow
 from dsl.inclusion import Way, turned
+from dsl.phrases import Phrase, Value, many, say
 from engine import program as p
 
 
@@ -47,7 +48,30 @@ AUDIENCE = {
 }
 HOLDS = {Way.MORE: Effect.LARGER, Way.LESS: Effect.SMALLER, Way.BOTH: Effect.HOLDS, Way.UNKNOWN: Effect.HOLDS}
 
-Found = tuple[Effect, str, str]  # the effect, its words, and the clause that has the place
+EFFECTS = {
+    Effect.NEW: say("new"),
+    Effect.ENDS: say("ends"),
+    Effect.EARLIER: say("ends earlier"),
+    Effect.TEXT: say("text only"),
+    Effect.SCHEDULE: say("schedule"),
+    Effect.MORE: say("gives more"),
+    Effect.LESS: say("gives less"),
+    Effect.BOTH: say("gives more and less"),
+    Effect.OTHER: say("changes what it gives"),
+    Effect.WIDER: say("audience wider"),
+    Effect.NARROWER: say("audience narrower"),
+    Effect.AUDIENCE: say("audience wider and narrower"),
+    Effect.LARGER: say("holds more"),
+    Effect.SMALLER: say("holds less"),
+    Effect.HOLDS: say("holds more and less"),
+    Effect.STACKING: say("stacking"),
+    Effect.SCHEMA: say("schema"),
+    Effect.THROUGH: say("changed through"),
+}
+ARTICLES, STORES, CODES, ENTRIES = say("articles"), say("stores"), say("codes"), say("entries")
+NONE = say("none")
+
+Found = tuple[Effect, Words, str]  # the effect, its words, and the clause that has the place
 
 VERBS = ("discount", "reward", "count", "ship_free")
 PLAIN = {
@@ -62,25 +86,21 @@ PLAIN = {
 # ---------------------------------------------------------------------------------------------------- single clauses
 
 
-def two(old: Any, new: Any) -> str:
+def two(old: Any, new: Any) -> Words:
     """A clause before and after; None: there was, or is, none."""
     if old is None or new is None:
-        return f"no longer {old.text}" if new is None else f"now {new.text}"
+        return say("no longer {line}", line=old.text) if new is None else say("now {line}", line=new.text)
     if old.text != new.text:
         return arrow(old.text, new.text)
     return str(new.text)
 
 
-def line_words(old: p.Line | None, new: p.Line | None) -> str:
+def line_words(old: p.Line | None, new: p.Line | None) -> Words:
     """A condition before and after; None: there was, or is, none."""
-    if old is None or new is None:
-        line = new or old
-        assert line is not None
-        return f"{'now' if old is None else 'no longer'} {line.text}"
-    if old.text != new.text:
-        return arrow(old.text, new.text)
-    size = say.sizes(_entries(old.condition), _entries(new.condition), "entries")
-    return f"{new.text}: {size or 'other entries'}"
+    if old is None or new is None or old.text != new.text:
+        return two(old, new)
+    size = wording.sizes(_entries(old.condition), _entries(new.condition), ENTRIES)
+    return say("{line}: {size}", line=new.text, size=size or say("other entries"))
 
 
 def _entries(condition: Any) -> int:
@@ -92,7 +112,7 @@ def _entries(condition: Any) -> int:
 
 def title(old: Any, new: Any) -> Iterator[Found]:
     """The name that people read."""
-    yield Effect.TEXT, f"title «{old.title}» -> «{new.title}»", ""
+    yield Effect.TEXT, say("title «{old}» -> «{new}»", old=old.title, new=new.title), ""
 
 
 def meaning(clause: BaseModel | None) -> object:
@@ -124,14 +144,15 @@ def channels(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
         return
     words = arrow(old.channels.text, new.channels.text)
     if old.channels.text == new.channels.text:
-        words = f"{new.channels.text}: {say.names(a - b, b - a)}"
+        yield GIVES[lists(a, b)], _lines(new.channels.text + ":", wording.names(a - b, b - a)), new.channels.text
+        return
     yield GIVES[lists(a, b)], words, new.channels.text
 
 
 def left_out(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
     """`except`: what is left out more, is given less."""
     a, b = set(old.except_), set(new.except_)
-    yield GIVES[turned(lists(a, b))], f"except {say.names(a - b, b - a)}", "except"
+    yield GIVES[turned(lists(a, b))], _lines("except", wording.names(a - b, b - a)), "except"
 
 
 def limits(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
@@ -158,14 +179,22 @@ def texts(name: str, word: str) -> Callable[[p.Promotion, p.Promotion], Iterator
         a, b = ({text.language: text.text for text in getattr(one, name)} for one in (old, new))
         for language in sorted(a.keys() | b.keys()):
             if a.get(language) != b.get(language):
-                words = f"{word} {language} {_quoted(a.get(language))} -> {_quoted(b.get(language))}"
-                yield Effect.TEXT, words, f"{word} {language}"
+                line = f"{word} {language}"
+                yield Effect.TEXT, _became(line, _quoted(a.get(language)), _quoted(b.get(language))), line
 
     return compare
 
 
-def _quoted(text: str | None) -> str:
-    return "none" if text is None else f"«{text}»"
+def _quoted(text: str | None) -> Words:
+    return NONE if text is None else f"«{text}»"
+
+
+def _lines(words: str, rest: Value) -> Phrase:
+    return say("{words} {rest}", words=words, rest=rest)
+
+
+def _became(name: str, old: Words, new: Words) -> Phrase:
+    return say("{name} {old} -> {new}", name=name, old=old, new=new)
 
 
 def choice(choice: p.Choice | None, of: Any) -> p.Condition:
@@ -224,17 +253,22 @@ def steps(old: Sequence[p.Step], new: Sequence[p.Step]) -> Way:
 # ---------------------------------------------------------------------------------------------------- other kinds
 
 
-def plain(value: Any) -> str:
+def field(name: str, old: Any, new: Any) -> Phrase:
+    """A field of a declaration before and after."""
+    return _became(name.strip("_").replace("_", " "), plain(old), plain(new))
+
+
+def plain(value: Any) -> Words:
     """A value of a field, for people."""
     match value:
         case None | "" | ():
-            return "none"
+            return NONE
         case bool():
-            return "yes" if value else "no"
+            return say("yes") if value else say("no")
         case BaseModel():
             return str(getattr(value, "text", "") or value.model_dump_json())
         case tuple():
-            return ", ".join(map(plain, value))
+            return say("{all}", all=tuple(map(plain, value)))
         case _:
             return str(value)
 
@@ -249,7 +283,7 @@ def _fields(old: BaseModel, new: BaseModel, effects: Mapping[str, Effect], usual
     for name in type(new).model_fields:
         a, b = getattr(old, name), getattr(new, name)
         if a != b:
-            yield effects.get(name, usual), f"{name.replace('_', ' ')} {plain(a)} -> {plain(b)}", ""
+            yield effects.get(name, usual), field(name, a, b), ""
 
 
 def group(old: p.Group, new: p.Group) -> Iterator[Found]:
@@ -263,7 +297,8 @@ def guard(old: p.Guard, new: p.Guard) -> Iterator[Found]:
     for verb in VERBS:
         a, b = set(getattr(old, verb)), set(getattr(new, verb))
         if a != b:
-            yield GIVES[turned(lists(a, b))], f"never {verb.replace('_', ' ')} {say.names(a - b, b - a)}", ""
+            never = f"never {verb.replace('_', ' ')}"
+            yield GIVES[turned(lists(a, b))], _lines(never, wording.names(a - b, b - a)), ""
     rest = {verb: getattr(new, verb) for verb in VERBS}
     yield from _fields(old.model_copy(update=rest), new, {"title": Effect.TEXT, "because": Effect.TEXT}, Effect.OTHER)
 
@@ -271,11 +306,12 @@ def guard(old: p.Guard, new: p.Guard) -> Iterator[Found]:
 def codes(old: p.CodeSet, new: p.CodeSet) -> Iterator[Found]:
     """The codes, and how often each may be used."""
     if old.codes != new.codes:
-        size = say.sizes(len(old.codes), len(new.codes), "codes") or f"{len(new.codes):,} codes, others than before"
-        yield GIVES[lists(old.codes, new.codes)], size, ""
+        size = wording.sizes(len(old.codes), len(new.codes), CODES)
+        others = say("{count} codes, others than before", count=many(len(new.codes)))
+        yield GIVES[lists(old.codes, new.codes)], size or others, ""
     if old.uses != new.uses:
-        a, b = ("any number" if uses is None else str(uses) for uses in (old.uses, new.uses))
-        yield GIVES[bound(old.uses, new.uses)], f"uses of each code {a} -> {b}", ""
+        a, b = (say("any number") if uses is None else many(uses) for uses in (old.uses, new.uses))
+        yield GIVES[bound(old.uses, new.uses)], say("uses of each code {old} -> {new}", old=a, new=b), ""
     rest = {"codes": new.codes, "uses": new.uses}
     yield from _fields(old.model_copy(update=rest), new, {"title": Effect.TEXT}, Effect.OTHER)
 
@@ -288,17 +324,21 @@ def _rows(ids: Sequence[str], columns: Sequence[p.Column]) -> dict[str, tuple[ob
     }
 
 
-def _table(old: dict[str, tuple[object, ...]], new: dict[str, tuple[object, ...]], noun: str) -> Iterator[Found]:
+def _table(old: dict[str, tuple[object, ...]], new: dict[str, tuple[object, ...]], noun: Phrase) -> Iterator[Found]:
     come, gone = len(new.keys() - old.keys()), len(old.keys() - new.keys())
     other = sum(old[one] != new[one] for one in old.keys() & new.keys())
-    counted = ((come, f"new {noun}"), (gone, f"{noun} gone"), (other, f"{noun} with other values"))
-    words = ", ".join(f"{number:,} {what}" for number, what in counted if number)
-    yield Effect.OTHER, words or f"columns of {noun}", ""
+    counted = (
+        (come, say("{count} new {noun}", count=many(come), noun=noun)),
+        (gone, say("{count} {noun} gone", count=many(gone), noun=noun)),
+        (other, say("{count} {noun} with other values", count=many(other), noun=noun)),
+    )
+    words = tuple(phrase for number, phrase in counted if number)
+    yield Effect.OTHER, say("{all}", all=words) if words else say("columns of {noun}", noun=noun), ""
 
 
 def catalogue(old: p.Catalogue, new: p.Catalogue) -> Iterator[Found]:
     """Articles that came, went, or have other values."""
-    yield from _table(_rows(old.articles, old.columns), _rows(new.articles, new.columns), "articles")
+    yield from _table(_rows(old.articles, old.columns), _rows(new.articles, new.columns), ARTICLES)
 
 
 def stores(old: p.Stores, new: p.Stores) -> Iterator[Found]:
@@ -307,34 +347,35 @@ def stores(old: p.Stores, new: p.Stores) -> Iterator[Found]:
         {name: (zone, *rows[name]) for name, zone in zip(one.ids, one.zones, strict=True)}
         for one, rows in ((old, _rows(old.ids, old.columns)), (new, _rows(new.ids, new.columns)))
     )
-    yield from _table(a, b, "stores")
+    yield from _table(a, b, STORES)
 
 
 def holidays(old: p.Holidays, new: p.Holidays) -> Iterator[Found]:
     """Days that came or went."""
     a, b = (set(zip(one.days, one.regions, strict=True)) for one in (old, new))
-    counted = ((len(b - a), "new"), (len(a - b), "gone"))
-    words = ", ".join(
-        f"{number:,} {'holiday' if number == 1 else 'holidays'} {what}" for number, what in counted if number
+    come, gone = len(b - a), len(a - b)
+    counted = (
+        (come, say("1 holiday new") if come == 1 else say("{count} holidays new", count=come)),
+        (gone, say("1 holiday gone") if gone == 1 else say("{count} holidays gone", count=gone)),
     )
-    yield Effect.SCHEDULE, words, ""
+    yield Effect.SCHEDULE, say("{all}", all=tuple(phrase for number, phrase in counted if number)), ""
 
 
 def schema(old: p.Schema, new: p.Schema) -> Iterator[Found]:
     """What rules may ask for."""
     a, b = ({f"{one.entity}.{one.name}": one for one in schema.attributes} for schema in (old, new))
     if a.keys() != b.keys():
-        yield Effect.SCHEMA, f"attributes {say.names(a.keys() - b.keys(), b.keys() - a.keys())}", ""
+        yield Effect.SCHEMA, _lines("attributes", wording.names(a.keys() - b.keys(), b.keys() - a.keys())), ""
     for path in sorted(a.keys() & b.keys()):
         if a[path] != b[path]:
             for _, words, _ in _fields(a[path], b[path], {}, Effect.SCHEMA):
-                yield Effect.SCHEMA, f"{path}: {words}", ""
+                yield Effect.SCHEMA, _lines(f"{path}:", words), ""
     for name in type(new).model_fields:
         if name not in ("attributes", "program") and getattr(old, name) != getattr(new, name):
             one, other = ({getattr(part, "name", part): part for part in getattr(side, name)} for side in (old, new))
-            words = say.names(one.keys() - other.keys(), other.keys() - one.keys())
+            words = wording.names(one.keys() - other.keys(), other.keys() - one.keys())
             within = [key for key in sorted(one.keys() & other.keys()) if one[key] != other[key]]
-            yield Effect.SCHEMA, f"{name} {words or ', '.join(within)}", ""
+            yield Effect.SCHEMA, _lines(name, words or tuple(within)), ""
 
 
 def attribute_means_else(old: p.Attribute, new: p.Attribute) -> bool:
@@ -348,20 +389,20 @@ def settings(old: p.Settings, new: p.Settings) -> Iterator[Found]:
     yield from _fields(old, new, texts, Effect.OTHER)
 
 
-def summary(one: p.Program) -> str:
+def summary(one: p.Program) -> Words:
     """What is new or ends, in a few words."""
     match one:
         case p.Promotion():
             channels = " ".join(one.channels.names)
-            return f"{one.runs.text}, {channels}, {say.reward(one.reward)}"
+            return f"{one.runs.text}, {channels}, {wording.reward(one.reward)}"
         case p.Guard():
             verbs = (f"never {verb.replace('_', ' ')} {', '.join(getattr(one, verb))}" for verb in VERBS)
             return "; ".join(text for text in verbs if not text.endswith(" "))
         case p.CodeSet():
-            return f"{len(one.codes):,} codes"
+            return say("{count} codes", count=many(len(one.codes)))
         case p.Catalogue():
-            return f"{len(one.articles):,} articles"
+            return say("{count} articles", count=many(len(one.articles)))
         case p.Holidays():
-            return f"{len(one.days):,} holidays"
+            return say("{count} holidays", count=many(len(one.days)))
         case _:
             return ""

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
+from dsl.phrases import Phrase, many, say
 from dsl.spelling import amount, number, words
 from engine.money import EXPONENTS
 from engine.program import (
@@ -29,6 +30,8 @@ from engine.program import (
 _MIDDLE_MAX = 8  # words that differ; more are shown as two whole lines
 _SHOWN = 3  # names of a list
 
+Words = str | Phrase  # a text is of the language, the same for every reader
+
 
 def arrow(old: str, new: str) -> str:
     """`get 10% -> 15% off pasta`: what both share is said once."""
@@ -48,20 +51,25 @@ def arrow(old: str, new: str) -> str:
     return " ".join((*before[:first], " -> ".join(middle), *before[end[0] :]))
 
 
-def names(gone: Iterable[str], come: Iterable[str]) -> str:
+def names(gone: Iterable[str], come: Iterable[str]) -> Words:
     """`+ b, c  - a`: what a list has more and less."""
-    parts = [f"{sign} {_listed(sorted(words))}" for sign, words in (("+", set(come)), ("-", set(gone))) if words]
-    return "  ".join(parts)
+    signs = (("+", set(come)), ("-", set(gone)))
+    parts = [say("{sign} {names}", sign=sign, names=_listed(sorted(words))) for sign, words in signs if words]
+    return say("{first}  {last}", first=parts[0], last=parts[1]) if len(parts) > 1 else parts[0] if parts else ""
 
 
-def _listed(words: list[str]) -> str:
+def _listed(words: list[str]) -> Words:
     more = len(words) - _SHOWN
-    return ", ".join(words) if more <= 1 else f"{', '.join(words[:_SHOWN])} and {more:,} more"
+    if more <= 1:
+        return ", ".join(words)
+    return say("{names} and {count} more", names=tuple(words[:_SHOWN]), count=many(more))
 
 
-def sizes(old: int | None, new: int | None, noun: str) -> str:
-    """`42,100 -> 58,400 articles`; "" where one of them is not known, or nothing changed."""
-    return "" if old is None or new is None or old == new else f"{old:,} -> {new:,} {noun}"
+def sizes(old: int | None, new: int | None, noun: Phrase) -> Words:
+    """`42 100 -> 58 400 articles`; "" where one of them is not known, or nothing changed."""
+    if old is None or new is None or old == new:
+        return ""
+    return say("{old} -> {new} {noun}", old=many(old), new=many(new), noun=noun)
 
 
 def minor(money: Money) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from dsl import change_rules as rules
-from dsl import change_words as say
+from dsl import change_words as wording
 from dsl import inclusion
 from dsl.articles import Articles
 from dsl.change_rules import AUDIENCE, GIVES, HOLDS, VERBS, Effect, Found
-from dsl.change_words import arrow
+from dsl.change_words import Words, arrow
 from dsl.diagnostics import Span
 from dsl.inclusion import Way, World
+from dsl.phrases import many, say
 from engine import program as p
 
 Spans = Mapping[tuple[str, str], Span]
@@ -32,9 +33,14 @@ class Change:
     kind: str
     name: str
     effect: Effect
-    words: str = ""
+    said: Words = ""
     span: Span | None = None
     through: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What is said of it, in English."""
+        return str(self.said)
 
     @property
     def sign(self) -> str:
@@ -85,7 +91,7 @@ class _Comparison:
 
     def all(self) -> Iterator[Change]:
         """Every difference."""
-        roots: dict[Named, str] = {}  # what was changed itself, by (kind, name), with its size before, after
+        roots: dict[Named, Words] = {}  # what was changed itself, by (kind, name), with its size before, after
         keys = {**self.old.by_name, **self.new.by_name}
         for kind, name in keys:
             before, after = self.old.by_name.get((kind, name)), self.new.by_name.get((kind, name))
@@ -169,8 +175,7 @@ class _Comparison:
             if name in own:
                 yield from own[name](old, new)
             else:
-                effect = rules.PLAIN.get(name, Effect.OTHER)
-                yield effect, f"{name.strip('_').replace('_', ' ')} {rules.plain(before)} -> {rules.plain(after)}", name
+                yield rules.PLAIN.get(name, Effect.OTHER), rules.field(name, before, after), name
 
     def places(self, old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
         """`only at`."""
@@ -238,7 +243,7 @@ class _Comparison:
         """What is given."""
         before, after = old.reward, new.reward
         way = self.reward_way(before, after) if type(before) is type(after) else Way.UNKNOWN
-        yield GIVES[way], arrow(say.reward(before), say.reward(after)), "get"
+        yield GIVES[way], arrow(wording.reward(before), wording.reward(after)), "get"
 
     def reward_way(self, old: BaseModel, new: BaseModel) -> Way:
         """Two rewards of the same form, field by field."""
@@ -273,37 +278,37 @@ class _Comparison:
         size = self.size(new.program, new.name)
         for way, before, after in inclusion.pairs(old.lines, new.lines, self.old.world, self.new.world):
             words = rules.line_words(before, after)
-            yield effects[way], f"{words}  ({size})" if size else words, after.text if after else ""
+            sized = say("{words}  ({size})", words=words, size=size) if size else words
+            yield effects[way], sized, after.text if after else ""
         for name in type(new).model_fields:
             if name not in ("title", "lines") and getattr(old, name) != getattr(new, name):
-                yield (
-                    effects[Way.UNKNOWN],
-                    f"{name} {rules.plain(getattr(old, name))} -> {rules.plain(getattr(new, name))}",
-                    "",
-                )
+                yield effects[Way.UNKNOWN], rules.field(name, getattr(old, name), getattr(new, name)), ""
 
-    def size(self, kind: str, name: str) -> str:
+    def size(self, kind: str, name: str) -> Words:
         """How large it was and is, where that is known."""
         if kind == "products":
             old, new = (side.articles.members(name) for side in (self.old, self.new))
-            return say.sizes(None if old is None else len(old), None if new is None else len(new), "articles")
+            return wording.sizes(None if old is None else len(old), None if new is None else len(new), rules.ARTICLES)
         if kind == "codes":
             before, after = self.old.by_name[kind, name], self.new.by_name[kind, name]
             if isinstance(before, p.CodeSet) and isinstance(after, p.CodeSet):
-                return say.sizes(len(before.codes), len(after.codes), "codes")
+                return wording.sizes(len(before.codes), len(after.codes), rules.CODES)
         return ""
 
-    def moved_sets(self, roots: Mapping[Named, str]) -> Iterator[tuple[str, str]]:
+    def moved_sets(self, roots: Mapping[Named, Words]) -> Iterator[tuple[str, Words]]:
         """Product sets that hold other articles because the catalogue is another."""
         for kind, name in self.new.by_name:
             if kind == "products" and (kind, name) in self.old.by_name and (kind, name) not in roots:
                 old, new = (side.articles.members(name) for side in (self.old, self.new))
                 if old is not None and new is not None and old != new:
-                    yield name, self.size(kind, name) or f"{len(new):,} articles, others than before"
+                    yield (
+                        name,
+                        self.size(kind, name) or say("{count} articles, others than before", count=many(len(new))),
+                    )
 
     # ------------------------------------------------------------------------------------------------ through
 
-    def attributes(self) -> dict[Named, str]:
+    def attributes(self) -> dict[Named, Words]:
         """Attributes that both know and that mean something else now."""
         old, new = (
             {f"{a.entity}.{a.name}": a for one in side.programs if isinstance(one, p.Schema) for a in one.attributes}
@@ -315,7 +320,7 @@ class _Comparison:
             if rules.attribute_means_else(old[path], new[path])
         }
 
-    def through(self, roots: Mapping[Named, str]) -> Iterator[Change]:
+    def through(self, roots: Mapping[Named, Words]) -> Iterator[Change]:
         """Promotions, and guards, that use what was changed: the shortest way to each."""
         if not roots:
             return
@@ -331,11 +336,12 @@ class _Comparison:
                         ways[there] = (*ways[here], " ".join(there).strip())
                         queue.append(there)
             for root in ways.keys() & roots.keys() - {(kind, name)}:
-                words = f"{' -> '.join(ways[root])}{': ' if roots[root] else ''}{roots[root]}"
+                way = " -> ".join(ways[root])
+                words = say("{way}: {size}", way=way, size=roots[root]) if roots[root] else way
                 yield Change(kind, name, Effect.THROUGH, words, self.new.place(kind, name), ways[root])
         yield from self.through_guards(roots)
 
-    def through_guards(self, roots: Mapping[Named, str]) -> Iterator[Change]:
+    def through_guards(self, roots: Mapping[Named, Words]) -> Iterator[Change]:
         """Promotions whose articles a changed guard touches, as far as the catalogue tells."""
         for kind, name in roots:
             if kind != "guard":

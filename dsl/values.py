@@ -79,7 +79,7 @@ def money(
             choices = tuple((span, text) for text in near)
             either = say("write {first} or {last}", first=near[0], last=near[-1])
             advice = to_write(near[0]) if len(near) == 1 else either
-            return found("P2005", span, currency=currency, digits=digits or say("no"), advice=advice, choices=choices)
+            return found("P2005", span, currency=currency, digits=digits, advice=advice, choices=choices)
         scaled = units.scaleb(digits)
         amounts[currency] = Amount(currency=currency, value=int(scaled))
     return tuple(amounts[currency] for currency in sorted(amounts))

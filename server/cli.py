@@ -68,6 +68,11 @@ class Spoken(StrEnum):
     EN = "en"
     DE = "de"
 
+    @property
+    def code(self) -> Literal["en", "de"]:
+        """As the language's own functions take it."""
+        return "de" if self is Spoken.DE else "en"
+
 
 class TestFormat(StrEnum):
     """How `test` answers."""
@@ -393,6 +398,7 @@ def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The project as it was: a directory.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The project as it shall be: a directory.")],
     output: Output = Format.TEXT,
+    language: Language = Spoken.EN,
 ) -> None:
     """Say what differs between two projects in what they do: who gets what, when and where.
 
@@ -408,12 +414,12 @@ def diff(
         _usage(str(error))
     for read in (before, after):
         if not read.compilation.ok:
-            _findings(read.compilation, output)
+            _findings(read.compilation, output, language)
     found = comparing.compare(before.side, after.side)
     if output is Format.JSON:
-        _say(json.dumps({"changes": comparing.as_data(found)}, ensure_ascii=False))
+        _say(json.dumps({"changes": comparing.as_data(found, language.code)}, ensure_ascii=False))
     else:
-        _show_changes(found)
+        _show_changes(found, language)
     if found:
         raise typer.Exit(CHANGES)
 
@@ -433,6 +439,7 @@ def plan(
     timeout: Timeout = 10.0,
     output: Output = Format.TEXT,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the plan here, as JSON.")] = None,
+    language: Language = Spoken.EN,
 ) -> None:
     """Say what a project would change of what is live on a server, before it is published.
 
@@ -447,21 +454,21 @@ def plan(
     files = _project(directory)
     compilation = check_project(files)
     if not compilation.ok:
-        _findings(compilation, output)
+        _findings(compilation, output, language)
     try:
         made = planning.plan(planning.live(address, timeout), directory, files, compilation)
         if out is not None:
-            planning.save(made, out)
+            planning.save(made, out, language.code)
     except client.CallFailed as error:
         _refused(error, output)
     except OSError as error:
         _usage(f"{out}: cannot be written: {error.strerror}")
     if output is Format.JSON:
-        _say(json.dumps(planning.as_data(made), ensure_ascii=False))
+        _say(json.dumps(planning.as_data(made, language.code), ensure_ascii=False))
     else:
-        above, below = planning.text(made)
+        above, below = planning.text(made, language.code)
         _say(above + "\n")
-        _show_lines(made.changes)
+        _show_lines(made.changes, language)
         _say(below)
     if made.changes:
         raise typer.Exit(CHANGES)
@@ -701,7 +708,7 @@ def _mended(directory: Path, files: dict[str, bytes], language: Spoken, *, diff:
         if result.state == "left":
             _say(f"{result.path}: left as it is: {result.why}", "red", to=sys.stderr)
     if outcome.results and not diff:
-        _say(outcome.summary("de" if language is Spoken.DE else "en"), "green", to=sys.stderr)
+        _say(outcome.summary(language.code), "green", to=sys.stderr)
     return outcome.files
 
 
@@ -716,13 +723,13 @@ def _report(
     from server import reports
 
     findings = compilation.diagnostics
-    lang: Literal["en", "de"] = "de" if language is Spoken.DE else "en"
+    lang = language.code
     match form:
         case Report.TEXT:
             for shown in reports.text(findings, compilation.sources, lang):
                 _say(shown)
             for one in examples or ():
-                _say(f"{one.sentence}\n   einklang decide {one.path}")
+                _say(f"{one.sentence(lang)}\n   einklang decide {one.path}")
         case Report.JSON:
             also = {} if examples is None else {"examples": [one.as_data() for one in examples]}
             _say(reports.as_json(findings, lang, also))
@@ -733,25 +740,27 @@ def _report(
             _say(reports.sarif(findings, directory, lang))
 
 
-def _findings(compilation: Compilation, output: Format) -> NoReturn:
+def _findings(compilation: Compilation, output: Format, language: Spoken = Spoken.EN) -> NoReturn:
     """Show why a project does not compile, and end with 1."""
-    _report(compilation, Report(output.value), Path(), Spoken.EN)
+    _report(compilation, Report(output.value), Path(), language)
     raise typer.Exit(FINDINGS)
 
 
-def _show_changes(found: Sequence[Change]) -> None:
+def _show_changes(found: Sequence[Change], language: Spoken) -> None:
     """A line for each change, then how many there are."""
+    from dsl.phrases import say
     from server.comparing import summary
 
-    _show_lines(found)
-    _say(f"{summary(found)}." if found else "Nothing changes.", "" if found else "green")
+    _show_lines(found, language)
+    nothing = say("Nothing changes.").text(language.code)
+    _say(f"{summary(found, language.code)}." if found else nothing, "" if found else "green")
 
 
-def _show_lines(found: Sequence[Change]) -> None:
+def _show_lines(found: Sequence[Change], language: Spoken) -> None:
     """A line for each change, and an empty one."""
     from server.comparing import rows
 
-    for sign, line in rows(found):
+    for sign, line in rows(found, language.code):
         _say(line, _SIGNS[sign])
     if found:
         _say("")
@@ -814,7 +823,7 @@ def _explain_name(name: str, directory: Path, language: Spoken) -> None:
 def _explain_code(code: str, language: Spoken) -> None:
     from dsl.diagnostics import explanation
 
-    page = explanation(code.upper(), "de" if language is Spoken.DE else "en")
+    page = explanation(code.upper(), language.code)
     if page is None:
         _usage(f"there is no code {code.upper()}")
     from rich.console import Console

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dsl.analysis.examples import Example
 from dsl.compiler import Compilation
+from dsl.phrases import Language, say
 from dsl.testing import Decide
 from engine.basket import BadRequest
 from engine.decision import Decision, Reason
@@ -26,11 +27,11 @@ class Shown:
     text: str  # a DecideRequest as protobuf JSON
     reason: str
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, language: Language) -> str:
         """What `einklang decide` will say."""
-        example = self.example
-        return f"{example.code}  «{example.by}» applies, «{example.promotion}» does not: {self.reason}"
+        one = self.example
+        said = say("«{name}» applies, «{other}» does not: {why}", name=one.by, other=one.promotion, why=self.reason)
+        return f"{one.code}  {said.text(language)}"
 
     def as_data(self) -> dict[str, object]:
         """The same for programs."""

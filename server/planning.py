@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from dsl.change_rules import Effect
 from dsl.changes import Change, Side, changes
 from dsl.compiler import Compilation
+from dsl.phrases import Language, many, say
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
 from engine.link import link
 from engine.program import Catalogue, Program, address, decode, encode
-from server import client, comparing
+from server import client, comparing, reports
 from server.publish_process import digest_of_files
 
 FORM: Final = 1  # of the file that --out writes
@@ -73,37 +74,45 @@ def plan(now: Live, directory: Path, files: dict[str, bytes], compilation: Compi
     found: tuple[Change, ...] = ()
     if None in theirs:  # only tables are that large
         programs = [one for one in programs if not isinstance(one, Catalogue)]
-        found = (Change("catalogue", "", Effect.OTHER, "another one, too large to compare"),)
+        found = (Change("catalogue", "", Effect.OTHER, say("another one, too large to compare")),)
     found += changes(Side([one for one in theirs if one is not None]), Side(programs, compilation.spans))
     ruleset = hashlib.sha256(link(compilation.programs).manifest).hexdigest()
     return Plan(now, directory, digest_of_files(files), ruleset, found, compilation)
 
 
-def text(made: Plan) -> tuple[str, str]:
+def text(made: Plan, language: Language = "en") -> tuple[str, str]:
     """What stands above the changes, and below them."""
-    now = made.live
-    said = f"#{now.sequence} {now.digest[:12]} in force on {now.address}" if now.digest else f"nothing on {now.address}"
-    findings = made.compilation.diagnostics
-    counted = [(sum(one.severity == kind for one in findings), kind) for kind in ("error", "warning", "note")]
-    parts = [f"{number:,} {kind}{'' if number == 1 else 's'}" for number, kind in counted if number or kind == "error"]
-    tests = len(made.compilation.tests)
-    parts.append(f"{tests:,} test{'' if tests == 1 else 's'}, run by: einklang test {made.project}")
-    total = f"Plan: {comparing.summary(made.changes)}." if made.changes else "Nothing changes."
-    return f"Live: {said}   Compared with: {made.project}", f"  Checks   {', '.join(parts)}\n{total}"
+    now, tests = made.live, len(made.compilation.tests)
+    live = say("nothing on {address}", address=now.address)
+    if now.digest:
+        ruleset = f"#{now.sequence} {now.digest[:12]}"
+        live = say("{ruleset} in force on {address}", ruleset=ruleset, address=now.address)
+    above = say("Live: {live}   Compared with: {project}", live=live, project=str(made.project))
+    run = say("1 test") if tests == 1 else say("{count} tests", count=many(tests))
+    checks = say(
+        "  Checks   {found}, {tests}, run by: einklang test {project}",
+        found=tuple(reports.counted(made.compilation.diagnostics)),
+        tests=run,
+        project=str(made.project),
+    )
+    total = say("Nothing changes.")
+    if made.changes:
+        total = say("Plan: {changes}.", changes=comparing.summary(made.changes, language))
+    return above.text(language), f"{checks.text(language)}\n{total.text(language)}"
 
 
-def as_data(made: Plan) -> dict[str, Any]:
+def as_data(made: Plan, language: Language = "en") -> dict[str, Any]:
     """The plan for programs: both sides by their digests."""
     now = made.live
     return {
         "format": FORM,
         "live": {"address": now.address, "ruleset_digest": now.digest, "sequence": now.sequence},
         "project": {"sources_digest": made.sources, "ruleset_digest": made.ruleset},
-        "changes": comparing.as_data(made.changes),
-        "findings": [found.as_data() for found in made.compilation.diagnostics],
+        "changes": comparing.as_data(made.changes, language),
+        "findings": [found.as_data(language) for found in made.compilation.diagnostics],
     }
 
 
-def save(made: Plan, path: Path) -> None:
+def save(made: Plan, path: Path, language: Language = "en") -> None:
     """Write the plan to a file. Raises OSError."""
-    path.write_text(json.dumps(as_data(made), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(as_data(made, language), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -62,18 +62,19 @@ def coloured(finding: Diagnostic, sources: Mapping[str, str], language: Language
 
 def summary(findings: Iterable[Diagnostic], files: int, language: Language) -> str:
     """2 files read: 1 error, 3 warnings"""
-    count = Counter(finding.severity for finding in findings)
-    said = [_errors(count["error"]) if count["error"] else say("no errors")]
-    if count["warning"]:
-        said.append(_counted(count["warning"], say("1 warning"), say("{count} warnings", count=count["warning"])))
-    if count["note"]:
-        said.append(_counted(count["note"], say("1 note"), say("{count} notes", count=count["note"])))
     read = _counted(files, say("1 file read"), say("{count} files read", count=files))
-    return say("{read}: {found}", read=read, found=tuple(said)).text(language)
+    return say("{read}: {found}", read=read, found=tuple(counted(findings))).text(language)
 
 
-def _errors(count: int) -> Phrase:
-    return _counted(count, say("1 error"), say("{count} errors", count=count))
+def counted(findings: Iterable[Diagnostic]) -> Iterator[Phrase]:
+    """How many there are of each severity; errors always."""
+    count = Counter(finding.severity for finding in findings)
+    errors = _counted(count["error"], say("1 error"), say("{count} errors", count=count["error"]))
+    yield errors if count["error"] else say("no errors")
+    if count["warning"]:
+        yield _counted(count["warning"], say("1 warning"), say("{count} warnings", count=count["warning"]))
+    if count["note"]:
+        yield _counted(count["note"], say("1 note"), say("{count} notes", count=count["note"]))
 
 
 def _counted(count: int, one: Phrase, several: Phrase) -> Phrase:

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from dsl.changes import Effect, Side, changes
+from dsl.change_rules import Effect
+from dsl.changes import Side, changes
 from dsl.compiler import Compilation
 from dsl.report import report
 from dsl.testing import run

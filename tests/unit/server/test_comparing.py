@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dsl.change_rules import Effect
+from dsl.change_rules import EFFECTS, Effect
 from dsl.changes import Change
 from server import cli, comparing
 
@@ -42,6 +42,38 @@ def test_the_look(changed):
     lines = got.output.splitlines()
     assert lines[0] == "  ~ pasta-3-for-2  gives more  get the cheapest 1 -> 2 free  (promotions.promo:6)"
     assert lines[-1] == "1 to change."
+
+
+def test_german(changed):
+    path = changed / "promotions.promo"
+    text = path.read_text()
+    assert text.count("  group ") > 1
+    path.write_text(
+        text.replace("  group ", "  limit 1 per customer\n  group ", 1).replace("Pasta: 3 for 2", "3 for 2")
+    )
+    got = run(PROJECT, changed, "--lang", "de")
+    assert got.exit_code == 2
+    assert (
+        got.output
+        == """\
+  ~ pasta-3-for-2  gibt weniger  jetzt limit 1 per customer  (promotions.promo:7)
+  ~ pasta-3-for-2  gibt mehr     get the cheapest 1 -> 2 free  (promotions.promo:6)
+  ~ pasta-3-for-2  nur Text      label en «Pasta: 3 for 2» -> «3 for 2»  (promotions.promo:9)
+
+1 geändert.
+"""
+    )
+    english, german = (
+        [change["words"] for change in json.loads(run(PROJECT, changed, "--format", "json", *more).output)["changes"]]
+        for more in ((), ("--lang", "de"))
+    )
+    assert (english[0], german[0]) == ("now limit 1 per customer", "jetzt limit 1 per customer")
+    assert english[1:] == german[1:]
+    assert run(PROJECT, PROJECT, "--lang", "de").output == "Nichts ändert sich.\n"
+
+
+def test_every_effect_has_its_words():
+    assert {effect: str(words) for effect, words in EFFECTS.items()} == {effect: effect.value for effect in Effect}
 
 
 def test_many_alike_are_told_in_few_lines():

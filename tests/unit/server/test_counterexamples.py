@@ -91,7 +91,8 @@ def test_the_files_read_back(tmp_path):
     text = written.path.read_text(encoding="utf-8")
     assert to_request(read_basket(text, pb.DecideRequest), at_us=0) == written.example.request
     assert json.loads(text) == written.as_data()["basket"]
-    assert written.sentence == "P6001  «best» applies, «offer» does not: beaten"
+    assert written.sentence("en") == "P6001  «best» applies, «offer» does not: beaten"
+    assert written.sentence("de") == "P6001  «best» gilt, «offer» nicht: beaten"
 
 
 def test_what_the_engine_does_not_confirm_is_not_shown():

@@ -63,6 +63,9 @@ def test_changes(live, changed, tmp_path):
     assert kept["live"] == {"address": live.address, "ruleset_digest": "a" * 64, "sequence": 1}
     assert [len(kept["project"][name]) for name in ("sources_digest", "ruleset_digest")] == [64, 64]
     assert kept["changes"][0]["effect"] == "gives more"
+    german = run(changed, "--address", live.address, "--lang", "de")
+    assert german.output.startswith(f"In Kraft: #1 {'a' * 12} auf {live.address}   Verglichen mit: {changed}")
+    assert "gibt mehr" in german.output and german.output.endswith("Plan: 1 geändert.\n")
     as_json = run(changed, "--address", live.address, "--format", "json")
     assert (as_json.exit_code, json.loads(as_json.output)) == (2, kept)
 
