@@ -62,8 +62,12 @@ class Tables:
 
     def ids(self, table: Table, key: str) -> None:
         """Each id once."""
+        cells = table.columns[key]
+        texts = [cell for cell in cells if cell is not None]
+        if len(set(texts)) == len(cells) and all(len(text) <= limits.TEXT_CHARACTERS_MAX for text in texts):
+            return
         seen: dict[str, int] = {}
-        for row, cell in enumerate(table.columns[key]):
+        for row, cell in enumerate(cells):
             why: Phrase | None = None
             if cell is None:
                 why = say("it is empty")

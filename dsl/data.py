@@ -7,13 +7,16 @@ import datetime
 import io
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from dsl import limits
 from dsl.diagnostics import Diagnostic, Span, found
+from dsl.memory import Memory
 from dsl.phrases import Phrase, say
 from dsl.values import EPOCH, MACHINE_TYPES, AttributeInfo
 from engine.basket import PIECE_MICROS_MAX
@@ -131,6 +134,61 @@ def _csv(file: str, data: bytes) -> Table:
         name: [cell.strip() or None for cell in column] for name, column in zip(names, cells, strict=True)
     }
     return Table(file, columns, len(lines), lines)
+
+
+def changed_table(before: Table, old: bytes, new: bytes) -> Table | None:
+    """The table of a CSV file of which some lines changed, from what the file was; None where it must be read whole:
+    where lines are counted in other ways, rows began elsewhere, or what is new does not fit.
+
+    The bytes before and behind what changed are the same, and rows began there: so those rows are the same. Columns
+    that did not change stay the same objects."""
+    same = _alike(old, new)
+    behind = _alike(old[same:], new[same:], from_end=True)
+    begin = old.rfind(b"\n", 0, same) + 1
+    end = old.find(b"\n", len(old) - behind) + 1 or len(old)
+    first_line, last_line = (old.count(b"\n", 0, position) + 1 for position in (begin, end))
+    first = bisect_left(before.lines, first_line)
+    last = bisect_left(before.lines, last_line) if end < len(old) else before.rows
+    boundaries = (begin, first, first_line), (end, last, last_line)
+    if (
+        begin == 0
+        or len(new) > limits.DATA_BYTES_MAX
+        or any(text.count(b"\r") != text.count(b"\r\n") for text in (old, new))
+        or any(at < len(old) and list(before.lines[row : row + 1]) != [line] for at, row, line in boundaries)
+    ):
+        return None
+    heading = old[: old.index(b"\n") + 1]
+    try:
+        rows = [
+            (number, row) for number, row in _rows(heading + new[begin : end + len(new) - len(old)])[1:] if any(row)
+        ]
+    except Unreadable:
+        return None
+    if b'"' in heading or any(len(row) != len(before.columns) for _, row in rows):
+        return None
+    columns = dict(before.columns)
+    for position, (name, cells) in enumerate(before.columns.items()):
+        changed = [row[position].strip() or None for _, row in rows]
+        if changed != cells[first:last]:
+            columns[name] = [*cells[:first], *changed, *cells[last:]]
+    shift = new.count(b"\n") - old.count(b"\n")
+    lines = array("q", before.lines[:first])
+    lines.extend(first_line + number - 2 for number, _ in rows)  # line 2 there, behind the heading
+    lines.extend(before.lines[last:] if not shift else [line + shift for line in before.lines[last:]])
+    return Table(before.file, columns, len(lines), lines) if len(lines) <= limits.TABLE_ROWS_MAX else None
+
+
+def _alike(one: bytes, other: bytes, *, from_end: bool = False) -> int:
+    """How many bytes are the same, from the begin or from the end on."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if from_end:
+            same = one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]
+        else:
+            same = one[low:middle] == other[low:middle]
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low
 
 
 def _parquet(file: str, data: bytes) -> Table:
@@ -294,9 +352,14 @@ class TypedColumn(NamedTuple):
 
 
 def typed_columns(
-    table: Table, attributes: Mapping[str, AttributeInfo], channels: Sequence[str], currencies: Sequence[str]
+    table: Table,
+    attributes: Mapping[str, AttributeInfo],
+    channels: Sequence[str],
+    currencies: Sequence[str],
+    memory: Memory | None = None,
 ) -> tuple[tuple[TypedColumn, ...], list[Diagnostic]]:
     """The columns that carry attributes' names. Other columns are nobody's business."""
+    memory = memory or Memory(lasting=False)
     columns: list[TypedColumn] = []
     findings: list[Diagnostic] = []
     seen: dict[tuple[str, str], str] = {}
@@ -321,21 +384,28 @@ def typed_columns(
             continue
         seen[name, currency] = written
         read = _reader(info, channels, currency)
-        meant: dict[str | None, int | str | None] = {}  # most texts stand in many rows
-        bad: dict[str | None, Phrase] = {}
-        for cell in dict.fromkeys(cells):
-            meant[cell] = None
-            try:
-                meant[cell] = None if cell is None else read(cell)
-            except _Misfit as misfitting:
-                bad[cell] = misfitting.why
+        values, bad = memory.derived(
+            ("cells", table.file, written, info.path, currency), (cells,), partial(_meant, cells, read)
+        )
         if bad:
             row, wrong = next((row, cell) for row, cell in enumerate(cells) if cell in bad)
             findings.append(misfit(table, row, written, wrong or "", bad[wrong]))
         machine = MACHINE_TYPES[info.kind]
-        values = list(map(meant.__getitem__, cells))
         columns.append(TypedColumn(name, machine, currency if machine is Type.MONEY else "", values))
     return tuple(sorted(columns, key=lambda column: (column.name, column.currency))), findings
+
+
+def _meant(cells: Cells, read: CellReader) -> tuple[list[int | str | None], dict[str | None, Phrase]]:
+    """What the cells say, and why some say nothing. Most texts stand in many rows and are read once."""
+    meant: dict[str | None, int | str | None] = {}
+    bad: dict[str | None, Phrase] = {}
+    for cell in dict.fromkeys(cells):
+        meant[cell] = None
+        try:
+            meant[cell] = None if cell is None else read(cell)
+        except _Misfit as misfitting:
+            bad[cell] = misfitting.why
+    return list(map(meant.__getitem__, cells)), bad
 
 
 def misfit(table: Table, row: int, column: str, value: str, why: Phrase) -> Diagnostic:

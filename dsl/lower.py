@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 from operator import itemgetter
 from typing import Any, cast
 
 from dsl import ast
 from dsl.clauses import choice, clauses, codes_of, days_of, first, headings, limit_key
-from dsl.data import Table
+from dsl.data import Table, TypedColumn
 from dsl.diagnostics import Diagnostic
 from dsl.project import IDS, Project, table_columns
 from dsl.values import EPOCH, MACHINE_TYPES, basis_points, money, scalar
@@ -137,21 +138,24 @@ def _all_stores(project: Project, source: ast.Source) -> p.Stores:
 
 def _sorted_ids(project: Project, table: Table, key: str) -> tuple[tuple[str, ...], list[int]]:
     cells = cast(list[str], table.columns[key])
-    order = sorted(range(len(cells)), key=cells.__getitem__)
-    return project.memory.same(("ids", key, table.file), tuple(cells[row] for row in order)), order
+
+    def in_order() -> tuple[tuple[str, ...], list[int]]:
+        order = sorted(range(len(cells)), key=cells.__getitem__)
+        return tuple(map(cells.__getitem__, order)), order
+
+    return project.memory.derived(("ids", table.file, key), (cells,), in_order)
 
 
 def _columns(project: Project, source: ast.Source, order: list[int]) -> tuple[p.Column, ...]:
     """A column that did not change stays the same object: the linker knows it again."""
+
+    def made(column: TypedColumn) -> p.Column:
+        values = tuple(map(column.values.__getitem__, order))
+        return p.Column(name=column.name, type=column.type, currency=column.currency, values=values)
+
     return tuple(
-        project.memory.same(
-            ("column", source.kind, column.name, column.currency),
-            p.Column(
-                name=column.name,
-                type=column.type,
-                currency=column.currency,
-                values=tuple(map(column.values.__getitem__, order)),
-            ),
+        project.memory.derived(
+            ("column", source.kind, column.name, column.currency), (column.values, order), partial(made, column)
         )
         for column in project.recall(table_columns, source)[0]
     )

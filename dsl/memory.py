@@ -13,11 +13,13 @@ on the project, on nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _WHOLE = object()  # in place of a key: the table was gone through
 
+Reading = tuple[str, str] | tuple[str, str, object]  # what is read, and the file's path
 Question = tuple[str, object]  # a table of the project, and the key that was looked up
 
 
@@ -30,7 +32,8 @@ class Memory:
         self._results: dict[object, dict[int, Any]] = {}  # by what was worked out, by the node's id
         self._asked: dict[object, dict[int, tuple[object, tuple[Question, ...]]]] = {}  # likewise: the node, kept alive
         self._relies: dict[Question, set[tuple[object, int]]] = {}  # what rests on an answer
-        self._read: dict[object, tuple[bytes, Any]] = {}  # what was read of a file's bytes, and on nothing else
+        self._read: dict[Reading, tuple[bytes, Any]] = {}  # what was read of a file's bytes, and of nothing else
+        self._derived: dict[object, tuple[Sequence[object], Any]] = {}
         self._files: dict[str, bytes] = {}
         self._alive: dict[int, object] = {}
         self._tables: dict[str, dict[Any, Any]] = {}
@@ -64,7 +67,7 @@ class Memory:
         """All of the project that is no such table: where any of it changed, nothing is used again."""
         if things != self._world:
             self._world = things
-            for kept in (self._results, self._asked, self._relies):
+            for kept in (self._results, self._asked, self._relies, self._derived):
                 kept.clear()
 
     def forget(self, alive: Iterable[object]) -> None:
@@ -76,8 +79,7 @@ class Memory:
             for what in self._asked:
                 self._drop(what, gone)
         self._alive = living
-        files = {id(data) for data in self._files.values()}
-        self._read = {what: kept for what, kept in self._read.items() if id(kept[0]) in files}
+        self._read = {what: kept for what, kept in self._read.items() if what[1] in self._files}
         self.pieces = {name: pieces for name, pieces in self.pieces.items() if name in self._files}
 
     # ------------------------------------------------------------------------------------------------ what is kept
@@ -120,11 +122,23 @@ class Memory:
         """Not to be used again."""
         self._drop(what, id(node))
 
-    def read(self, what: object, data: bytes, read: Callable[[], _T]) -> _T:
-        """What a file's bytes say, read once."""
+    def read(
+        self, what: Reading, data: bytes, read: Callable[[], _T], change: Callable[[bytes, _T], _T | None] | None = None
+    ) -> _T:
+        """What a file's bytes say, read once. `change` makes it of what the file was before and of what that said,
+        where it can."""
         known = self._read.get(what)
         if known is None or known[0] is not data:
-            known = self._read[what] = (data, read())
+            changed = None if known is None or change is None else change(*known)
+            known = self._read[what] = (data, read() if changed is None else changed)
+        result: _T = known[1]
+        return result
+
+    def derived(self, what: object, made_of: Sequence[object], make: Callable[[], _T]) -> _T:
+        """What is made of these objects and of what `world` was told; made anew where one of them is another."""
+        known = self._derived.get(what)
+        if known is None or len(known[0]) != len(made_of) or not all(map(is_, known[0], made_of)):
+            known = self._derived[what] = (made_of, make())
         result: _T = known[1]
         return result
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, Unpack
 
 from dsl import ast, limits
-from dsl.data import Table, TypedColumn, Unreadable, read_list, read_table, typed_columns
+from dsl.data import Table, TypedColumn, Unreadable, changed_table, read_list, read_table, typed_columns
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
-from dsl.memory import Memory
+from dsl.memory import Memory, Reading
 from dsl.phrases import TAKE_OUT, Phrase, did, guessed, say
 from dsl.values import AttributeInfo, scalar
 from dsl.vocabulary import RESERVED, TYPES
@@ -95,7 +95,11 @@ class Project:
     def table(self, path: str) -> Table | Unreadable | None:
         """A table of the project, None where there is no such file."""
         data = self.files.get(path)
-        return None if data is None else self.of_bytes(data, ("table", path), lambda: read_table(path, data))
+        if data is None:
+            return None
+        return self.of_bytes(
+            data, ("table", path), lambda: read_table(path, data), lambda old, table: changed_table(table, old, data)
+        )
 
     def listed(self, path: str, headings: Sequence[str]) -> tuple[str, ...] | Unreadable | None:
         """The first column of a file, None where there is no such file."""
@@ -103,7 +107,9 @@ class Project:
         what = ("list", path, tuple(headings))
         return None if data is None else self.of_bytes(data, what, lambda: read_list(path, data, headings))
 
-    def of_bytes(self, data: bytes, what: object, read: Callable[[], _R]) -> _R | Unreadable:
+    def of_bytes(
+        self, data: bytes, what: Reading, read: Callable[[], _R], change: Callable[[bytes, _R], _R | None] | None = None
+    ) -> _R | Unreadable:
         """What a file holds, read once."""
 
         def attempt() -> _R | Unreadable:
@@ -112,7 +118,10 @@ class Project:
             except Unreadable as why:
                 return why
 
-        return self.memory.read(what, data, attempt)
+        def from_before(old: bytes, known: _R | Unreadable) -> _R | Unreadable | None:
+            return None if change is None or isinstance(known, Unreadable) else change(old, known)
+
+        return self.memory.read(what, data, attempt, from_before)
 
     def recall(self, work: Callable[[Project, _N], _R], node: _N) -> _R:
         """work(project, node), where it is not known from an earlier compilation. `work` is a function of a module; it
@@ -532,7 +541,7 @@ def table_columns(project: Project, source: ast.Source) -> tuple[tuple[TypedColu
     table = project.table(source.path.text)
     assert isinstance(table, Table)
     attributes = table_attributes(project, {"catalogue": "item", "stores": "store"}[source.kind])
-    return typed_columns(table, attributes, project.channels, project.settings.currencies)
+    return typed_columns(table, attributes, project.channels, project.settings.currencies, project.memory)
 
 
 assert limits.NAME_CHARACTERS_MAX <= limits.TEXT_CHARACTERS_MAX

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.retailer import project
 from dsl.compiler import Compilation, compile_project
+from dsl.data import Table, Unreadable, changed_table, read_table
 from dsl.memory import Memory
 from engine.link import link
 from engine.program import encode
@@ -229,3 +230,55 @@ def test_a_name_that_begins_to_mean_something_is_seen():
     known = unknown | {"a.promo": b'products late "Late" {\n  item.organic is yes\n}\n'}
     assert compile_project(known, memory).ok
     assert [found.code for found in compile_project(unknown, memory).diagnostics] == ["P1001"]
+
+
+def table_file(chance: random.Random, end: str) -> list[str]:
+    """The lines of a CSV file, some of its cells quoted, with breaks and quotes in them."""
+    cells = ("1", " 2.50 ", "", '"a, b"', '"two\nlines"', '"said ""so"""', "ä")
+    return ["sku,name,price" + end] + [
+        f"{number},{chance.choice(cells)},{chance.choice(cells)}{end}" if chance.random() < 0.9 else end
+        for number in range(chance.randrange(12))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_table_of_which_lines_changed_is_the_table_read_whole(seed):
+    """Lines are changed, taken out, added, broken: what is made of the table before is never another one."""
+    chance = random.Random(seed)
+    end = chance.choice(("\n", "\n", "\r\n"))
+    lines = table_file(chance, end)
+    table: Table | None = None
+    data = b""
+    for step in range(8):
+        new = "".join(lines).encode()[: None if chance.random() < 0.8 else -1]
+        try:
+            whole = read_table("a.csv", new)
+        except Unreadable:
+            whole = None
+        made = None if table is None else changed_table(table, data, new)
+        if made is not None:
+            assert whole is not None, f"seed {seed}, step {step}"
+            assert (made.columns, made.rows, list(made.lines)) == (whole.columns, whole.rows, list(whole.lines)), (
+                f"seed {seed}, step {step}"
+            )
+        if whole is not None:
+            table, data = made or whole, new
+        at = chance.randrange(len(lines))
+        match chance.randrange(6):
+            case 0:
+                lines[at:at] = table_file(chance, end)[1:]
+            case 1 if at:
+                del lines[at]
+            case 2:
+                lines[at] = lines[at].replace(",", chance.choice((",", '"', "\r", ",,")), 1)
+            case _:
+                lines[at] = lines[at].replace("1", str(chance.randrange(100)), 1)
+
+
+def test_of_a_changed_line_the_other_columns_stay_the_same_objects():
+    old = b"sku,name,price\n1,a,1.00\n2,b,2.00\n3,c,3.00\n"
+    before = read_table("a.csv", old)
+    after = changed_table(before, old, old.replace(b"2.00", b"12.50"))
+    assert after is not None
+    assert after.columns == {"sku": ["1", "2", "3"], "name": ["a", "b", "c"], "price": ["1.00", "12.50", "3.00"]}
+    assert [name for name in before.columns if after.columns[name] is not before.columns[name]] == ["price"]
