@@ -966,13 +966,14 @@ class GivenUses:
 
 @dataclass(frozen=True, slots=True)
 class GivenEvent:
-    """given 2 orders of plants 300 days ago worth EUR 59.90: so many alike."""
+    """given 2 orders of plants 300 days ago worth EUR 59.90 where orders.channel is app: so many alike."""
 
     count: int
     event: Name
     of: Name | None
-    ago: Duration
+    before: Duration | Moment
     worth: Money | None
+    facts: tuple[GivenFact, ...]
     span: Span
 
 
@@ -981,6 +982,22 @@ class GivenNoEvent:
     """given no orders: the history is known, and has none."""
 
     event: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GivenHistory:
+    """given history since 2026-06-01: what was before is not known."""
+
+    since: Moment
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFacts:
+    """given facts as of 2 hours ago: how old the facts of the customer are."""
+
+    as_of: Duration | Moment
     span: Span
 
 
@@ -1080,6 +1097,8 @@ TestLine = (
     | GivenUses
     | GivenEvent
     | GivenNoEvent
+    | GivenHistory
+    | GivenFacts
     | GivenArm
     | GivenCashier
     | Given

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, Unpack, cast
 
@@ -1101,6 +1102,10 @@ class Builder:
                 return ast.GivenFee(self.name(parts[0]), self.money(parts[1]), span)
             case "g_event":
                 return self.given_event(tree, span)
+            case "g_history":
+                return ast.GivenHistory(self.moment(parts[0]), span)
+            case "g_facts":
+                return ast.GivenFacts(self.before(parts[0]), span)
             case "g_no_event":
                 return ast.GivenNoEvent(self.name(parts[0]), span)
             case "g_variant":
@@ -1115,12 +1120,35 @@ class Builder:
                 return self.uses(tree, span)
 
     def given_event(self, tree: Tree, span: Span) -> ast.GivenEvent:
-        """given 2 orders of plants 300 days ago worth EUR 59.90"""
+        """given 2 orders of plants 300 days ago worth EUR 59.90 where orders.channel is app"""
         count, event, *rest = tree.children
-        of, _ = self.of_where(part for part in rest if hasattr(part, "data"))
-        ago = next(self.duration(part) for part in rest if getattr(part, "type", "") == "DURATION")
-        worth = next((self.money(part) for part in rest if getattr(part, "data", "") == "money"), None)
-        return ast.GivenEvent(self.integer(count), self.name(event), of, ago, worth, span)
+        of: ast.Name | None = None
+        worth: ast.Money | None = None
+        before: ast.Duration | ast.Moment | None = None
+        facts: tuple[ast.GivenFact, ...] = ()
+        for part in rest:
+            match getattr(part, "type", "") or part.data:
+                case "of_set":
+                    of = self.name(part.children[0])
+                case "money":
+                    worth = self.money(part)
+                case "given_where":
+                    facts = tuple(self.given_attribute(child) for child in part.children)
+                case _:
+                    before = self.before(part)
+        assert before is not None
+        return ast.GivenEvent(self.integer(count), self.name(event), of, before, worth, facts, span)
+
+    def before(self, part: Any) -> ast.Duration | ast.Moment:
+        """3 days ago; on 2026-08-01 12:00"""
+        return self.moment(part) if getattr(part, "data", "") == "moment" else self.duration(part)
+
+    def given_attribute(self, tree: Tree) -> ast.GivenFact:
+        """orders.channel is app"""
+        path, value = tree.children
+        subject, read = self.path(path), self.value(value)
+        end = read.span
+        return ast.GivenFact(subject, read, replace(subject.span, end_line=end.end_line, end_column=end.end_column))
 
     def uses(self, tree: Tree, span: Span) -> ast.GivenUses:
         """given 2 uses of pasta-3-for-2 by others 12 days ago worth EUR 1.99"""

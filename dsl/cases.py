@@ -140,7 +140,10 @@ class _Maker:
             household=KNOWN_HOUSEHOLD,
             attributes=self.facts(facts),
             consents=frozenset(line.name for line in given if line.kind == "consent"),
-            events=self.past.history(self.test, at_us, self.currency, self.sample),
+            events=self.past.history(self.test, at_us, self.currency, self),
+            facts_as_of_us=next(
+                (self.past.before(line.as_of, at_us) for line in lines_of(self.test, ast.GivenFacts)), 0
+            ),
         )
 
     def facts(self, given: Iterable[ast.GivenFact]) -> Mapping[str, Fact]:
@@ -150,7 +153,8 @@ class _Maker:
             name = fact.subject.name
             if not name or fact.subject.path in ("customer.id", "store.id") or fact.value is None:
                 continue
-            made = self.fact(self.project.attributes[fact.subject.path], fact.value)
+            path = fact.subject.path
+            made = self.fact(self.project.attributes.get(path) or self.project.event_attributes[path], fact.value)
             if made.type is Type.TEXTS and name in facts:
                 before = facts[name].value
                 assert isinstance(before, tuple) and isinstance(made.value, tuple)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Unpack
 
 from dsl import ast
+from dsl.check_conditions import Conditions
+from dsl.check_history import History
 from dsl.check_rewards import rewards_of
 from dsl.clauses import clauses, first, lines_of
 from dsl.diagnostics import Diagnostic, Gaps, Span, found
+from dsl.past import amount_of
 from dsl.phrases import TAKE_OUT, Phrase, say
 from dsl.values import basis_points
 
@@ -24,6 +28,7 @@ class Givens:
         self.project = tests.project
         self.payers: dict[str, set[str]] | None = None
         self.reasons: set[str] | None = None
+        self.history = History(Conditions(tests.findings))
 
     def report(self, code: str, span: Span, **values: Unpack[Gaps]) -> None:
         """Add a finding."""
@@ -42,6 +47,10 @@ class Givens:
                     self.event(line, node)
                 case ast.GivenNoEvent():
                     self.known_event(line.event)
+                case ast.GivenHistory() if not self.is_before(line.since, node):
+                    self.nothing(line.span, say("the test is not later"))
+                case ast.GivenFacts():
+                    self.facts_of(line, node)
                 case ast.GivenArm():
                     self.arm(line)
                 case ast.GivenCashier():
@@ -55,6 +64,9 @@ class Givens:
 
     def twice(self, node: ast.Test) -> None:
         """A history that is empty and not, two arms of one promotion, facts of somebody nothing is known of."""
+        for once in (lines_of(node, ast.GivenHistory), lines_of(node, ast.GivenFacts)):
+            for again in once[1:]:
+                self.report("P7006", again.span, line=once[0].span.line)
         empty: dict[str, ast.GivenNoEvent] = {}
         words = self.project.event_words
         for line in lines_of(node, ast.GivenNoEvent):
@@ -81,7 +93,7 @@ class Givens:
         if not any(line.kind == "offline" for line in lines_of(node, ast.Given)):
             return
         for line in node.lines:
-            told = isinstance(line, ast.GivenEvent | ast.GivenNoEvent)
+            told = isinstance(line, ast.GivenEvent | ast.GivenNoEvent | ast.GivenHistory | ast.GivenFacts)
             told = told or (isinstance(line, ast.GivenFact) and line.subject.entity == "customer")
             told = told or (isinstance(line, ast.Given) and line.kind == "consent")
             if told:
@@ -107,6 +119,10 @@ class Givens:
             name = event.many.text if event else line.event.text
             write = say("write:   given no {name}", name=name)
             self.report("P2007", line.span, what=say("The number of events"), least=1, advice=write)
+        if not self.is_before(line.before, node):
+            self.nothing(line.span, say("the test is not later"))
+        if event is not None:
+            self.attributes(line, event.many.text)
         if line.worth is None:
             return
         self.tests.amount(line.worth, node)
@@ -114,6 +130,32 @@ class Givens:
             infos = (a for a in self.project.event_attributes.values() if a.entity == event.many.text)
             if not any(info.kind == "money" for info in infos) and not self.findings.schema_broken:
                 self.nothing(line.worth.span, say("«{name}» have no amount", name=event.many.text))
+
+    def attributes(self, line: ast.GivenEvent, event: str) -> None:
+        """What is known of an event: its own attributes, each once."""
+        seen = {amount_of(self.project, event)} if line.worth is not None else set()
+        for fact in line.facts:
+            info = self.history.attribute(fact.subject, event)
+            if info is None or fact.value is None:
+                continue
+            self.tests.fact(info, fact.value)
+            if info.name in seen and info.kind != "list of text":
+                self.report("P7006", fact.span, line=line.span.line)
+            seen.add(info.name)
+
+    def facts_of(self, line: ast.GivenFacts, node: ast.Test) -> None:
+        """Not of the future, and of use to some segment."""
+        if not self.is_before(line.as_of, node):
+            self.nothing(line.span, say("the test is not later"))
+        elif not any(segment.refresh for segment in self.project.segments.values()):
+            self.nothing(line.span, say("no segment has a «refresh» line"))
+
+    def is_before(self, moment: ast.Duration | ast.Moment, node: ast.Test) -> bool:
+        """Is that earlier than the test?"""
+        at = next((line.moment for line in lines_of(node, ast.TestAt)), None)
+        if isinstance(moment, ast.Duration):
+            return moment.count > 0
+        return at is None or _order(moment) < _order(at)
 
     # ------------------------------------------------------------------------------------------------ variants
 
@@ -238,3 +280,7 @@ class Givens:
         if line.count > count:
             why = say("it buys {count} of them", count=count)
             self.report("P7008", line.span, why=why, advice=say("return no more"))
+
+
+def _order(moment: ast.Moment) -> tuple[datetime.date, int]:
+    return moment.date.value, moment.time.seconds if moment.time else 0

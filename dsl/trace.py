@@ -235,6 +235,7 @@ class Trace:
             inside = self.situation.member(name)
             if inside:
                 yield say("the customer is in {segment}", segment=name)
+            yield from self.old_facts(self.ruleset.segments[name])
             for line in self.ruleset.segments[name].lines:
                 if inside or self.situation.truth(line.condition) is not True:
                     yield from self.line(name, line)
@@ -243,8 +244,13 @@ class Trace:
         """The lines of a segment that keep the customer out; all of them where they are in."""
         inside = self.situation.member(segment.name)
         lines = [line for line in segment.lines if inside or self.situation.truth(line.condition) is not True]
-        said = (said for line in lines for said in self.line(segment.name, line))
+        said = (*self.old_facts(segment), *(said for line in lines for said in self.line(segment.name, line)))
         return tuple(dict.fromkeys(self.text(one) for one in said))
+
+    def old_facts(self, segment: Segment) -> Iterator[Said]:
+        """Facts that its `refresh` line does not take."""
+        if segment.refresh is not None and not self.situation.young(segment.refresh):
+            yield say("the facts of the customer are too old for «{segment}»", segment=segment.name)
 
     def line(self, owner: str, line: Line) -> Iterator[Said]:
         """A line of a segment or place, and the facts it looks at."""
@@ -275,8 +281,10 @@ class Trace:
             case Happened():
                 counted = history.count(condition)
                 name = condition.events.event
-                if counted is None or counted[0] == counted[1]:
-                    return say("{name}: {count} of them", name=name, count=counted[0] if counted else "?")
+                if counted is None:
+                    return say("the events that are known do not reach back so far")
+                if counted[0] == counted[1]:
+                    return say("{name}: {count} of them", name=name, count=counted[0])
                 return say("{name}: from {low} to {high} of them", name=name, low=counted[0], high=counted[1])
             case SumOf():
                 total, money = history.total(condition), isinstance(condition.holds[0], CompareMoney)
@@ -372,6 +380,9 @@ class Trace:
             lines += [line for name in names for line in self.ruleset.places[name].lines]
         lines += [line for line in promotion.when if line.text == result.clause]
         yield from self.holidays(promotion, result)
+        if result.clause == promotion.audience.text:
+            for name in promotion.audience.any_of:
+                yield from self.old_facts(self.ruleset.segments[name])
         named = [name for line in lines for name in self.situation.unknown(line.condition)]
         for asked in (asked for line in lines for asked in self.situation.past(line.condition)):
             if self.situation.truth(asked) is None:

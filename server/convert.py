@@ -271,12 +271,15 @@ def _event(path: str, event: common.Event) -> Event:
     if not event.at_us:
         raise Refused(f"{path}.at_us", "needed: when it happened", common.ERROR_REASON_MISSING)
     attributes = _facts(f"{path}.attributes", event.attributes, ATTRIBUTES_MAX)
-    currency = ""
+    currency = _currency(f"{path}.currency", event.currency) if event.currency else ""
     if event.HasField("total"):
         if "total" in attributes:
             text = "excludes an attribute of the same name; say it once"
             raise Refused(f"{path}.total", text, common.ERROR_REASON_CONTRADICTION)
         attributes["total"] = _money(f"{path}.total", event.total)
+        if currency not in ("", event.total.currency):
+            text = f"is {currency}, and the total is in {event.total.currency}; say one"
+            raise Refused(f"{path}.currency", text, common.ERROR_REASON_CONTRADICTION)
         currency = event.total.currency
     _at_most(f"{path}.items", len(event.items), basket.LINES_MAX)
     items = []
@@ -295,7 +298,7 @@ def _event_item(item: common.EventItem, currency: str) -> EventItem:
     amount = None
     if item.HasField("amount_minor"):
         if not currency:
-            text = "needs the currency of the event's total; send that too"
+            text = "needs the currency of the event or of its total; send one of them"
             raise Refused("amount_minor", text, common.ERROR_REASON_CONTRADICTION)
         amount = _within("amount_minor", item.amount_minor, -PRICE_MAX, PRICE_MAX)
     return EventItem(item.article, amount, _facts("attributes", item.attributes, ATTRIBUTES_MAX))

@@ -59,9 +59,11 @@ def _event(event: Event) -> common.Event:
     """What it was worth is a field of its own where items have amounts: they are in its currency."""
     attributes = dict(event.attributes)
     message = common.Event(type=event.type, at_us=event.at_us, id=event.id)
-    total = attributes.pop("total", None) if event.currency else None
-    if total is not None:
-        message.total.CopyFrom(_value(total).money)
+    total = attributes.get("total")
+    if total is not None and total.type is Type.MONEY and total.currency == event.currency:
+        message.total.CopyFrom(_value(attributes.pop("total")).money)
+    else:
+        message.currency = event.currency
     message.attributes.extend(_attributes(attributes))
     for item in event.items:
         said = common.EventItem(article=item.article, quantity=1, attributes=_attributes(item.attributes))

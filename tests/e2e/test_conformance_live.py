@@ -98,10 +98,8 @@ def test_case(number, images, decisions):
             decisions.Decide(message, timeout=SECONDS)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         return
-    if not served(case, message):
-        pytest.skip("not run: the contract cannot say this request")
     assert decisions.Decide(message, timeout=SECONDS).decision == wanted
 
 
-def test_most_cases_can_be_said():
-    assert sum(served(case, message_of(case.request, "0" * 64)) for case in CASES) > 0.9 * len(CASES)
+def test_every_case_can_be_said():
+    assert [case.name for case in CASES if not served(case, message_of(case.request, "0" * 64))] == []

@@ -618,6 +618,7 @@ class Event(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """The type as declared in the ruleset, in the singular, such as `order`. Required."""
     at_us: _builtins.int
@@ -626,6 +627,10 @@ class Event(_message.Message):
     """The caller's name of the event, which makes sending it again harmless: an equal event
     of this id counts once, another one is refused. Empty: none; then an equal event
     counts twice. Needed by RecordEvents only. At most 64 bytes.
+    """
+    currency: _builtins.str
+    """The currency of the items' amounts, ISO 4217, where `total` is not known; with `total`
+    its currency or empty.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
@@ -650,10 +655,11 @@ class Event(_message.Message):
         items: _abc.Iterable[Global___EventItem] | None = ...,
         total: Global___Money | None = ...,
         id: _builtins.str = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "attributes", b"attributes", "id", b"id", "items", b"items", "total", b"total", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "attributes", b"attributes", "currency", b"currency", "id", b"id", "items", b"items", "total", b"total", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,8 +686,8 @@ class EventItem(_message.Message):
     measure_unit: Global___MeasureUnit.ValueType
     """The unit of the measure. Required with `measure_thousandths`, else absent."""
     amount_minor: _builtins.int
-    """What was paid for this item in all, in minor units of the currency of the event's
-    total, which must be given then. From -10^12 to 10^12. Absent: not known.
+    """What was paid for this item in all, in minor units of the currency of the event,
+    which must be given then. From -10^12 to 10^12. Absent: not known.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:

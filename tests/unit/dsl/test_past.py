@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from dsl.compiler import compile_project
+from dsl.diagnostics import render
 from dsl.report import report
 from dsl.testing import run
 from engine.basket import Event, EventHistory, EventItem, Fact
@@ -15,6 +16,10 @@ from tests.oracle.decide import decide as oracle
 from tests.unit.dsl.frame import compile_framed
 
 SAMPLE = 'sample penne-box {\n  sku: "penne-box"\n  category: "Food/Pasta"\n  price: EUR 1.50\n}\n'
+
+
+ON_THE_APP = "given 1 order 3 days ago where orders.channel is app"
+OLD = ("given customer.tier is gold", "given facts as of 2 hours ago")
 
 
 def us(text: str) -> int:
@@ -72,6 +77,69 @@ def test_events_have_their_age_worth_and_an_article_of_the_set():
 def test_days_are_the_calendars_and_hours_exact(ago, at, moment):
     found = history(f"given 1 order {ago} ago", at=at)
     assert found is not None and found.events[0].at_us == us(moment)
+
+
+def test_events_have_their_moment_and_their_attributes():
+    facts = {
+        "total": Fact(Type.MONEY, 5_000_000, "EUR"),
+        "channel": Fact(Type.TEXT, "app"),
+    }
+    order = Event("order", us("2026-08-01T10:30:00+02:00"), facts, currency="EUR")
+    assert history("given 1 order on 2026-08-01 10:30 worth EUR 5.00 where orders.channel is app") == EventHistory(
+        (order,)
+    )
+    assert history("given 1 order on 2026-08-01 10:30 where orders.channel is app, orders.total is EUR 5.00") == (
+        EventHistory((order,))
+    )
+    midnight = Event("visit", us("2026-08-01T00:00:00+02:00"), currency="EUR")
+    assert history("given 1 visit on 2026-08-01") == EventHistory((midnight,))
+
+
+def test_a_history_that_does_not_reach_back():
+    since = us("2026-06-01T00:00:00+02:00")
+    assert history("given history since 2026-06-01") == EventHistory((), since)
+    assert history("given no orders", "given history since 2026-06-01") == EventHistory((), since)
+
+
+def test_facts_have_an_age():
+    refreshed = "segment young {\n  customer.tier is gold\n  refresh realtime\n}\n"
+    for given, moment in (("2 hours ago", "2026-09-08T10:00:00+02:00"), ("2026-09-01", "2026-09-01T00:00:00+02:00")):
+        text = refreshed + SAMPLE + block(f"given facts as of {given}", "expect not in young")
+        assert compile_framed(text).tests[0].request.customer.facts_as_of_us == us(moment)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "words"),
+    [
+        (("given 1 order on 2026-09-08 12:00",), "P7009", "the test is not later"),
+        (("given 1 order on 2026-09-09",), "P7009", "the test is not later"),
+        (("given history since 2026-09-09",), "P7009", "the test is not later"),
+        (("given history since 2026-01-01", "given history since 2026-02-01"), "P7006", "line 4"),
+        (("given facts as of 2 hours ago",), "P7009", "no segment has a «refresh» line"),
+        (("given 1 order 3 days ago where orders.chanel is app",), "P1004", "«chanel»"),
+        (("given 1 order 3 days ago where visits.channel is app",), "P3025", "orders"),
+        (("given 1 order 3 days ago where order.channel is app",), "P3025", "orders.channel"),
+        (("given 1 order 3 days ago where orders.channel is kiosk",), "P2002", "kiosk"),
+        (("given 1 order 3 days ago where orders.total is 5",), "P2003", "total"),
+        (("given 1 order 3 days ago worth EUR 5.00 where orders.total is EUR 5.00",), "P7006", "line 4"),
+        (
+            ("given 1 order 3 days ago where orders.channel is app, orders.channel is stores",),
+            "P7006",
+            "line 4",
+        ),
+        (("given nothing known of the customer", "given history since 2026-06-01"), "P7009", "nothing is known"),
+    ],
+)
+def test_what_cannot_have_been(lines, code, words):
+    compilation = compile_framed(block(*lines, "expect not in gold-members"))
+    (finding,) = compilation.diagnostics
+    assert finding.code == code
+    assert words in render(finding, compilation.sources)
+
+
+def test_facts_that_are_too_old_are_told():
+    said = outcome("customer.tier is gold; refresh realtime", *OLD, "expect in asked")
+    assert "the facts of the customer are too old for «asked»" in said, said
 
 
 def test_events_of_a_set_that_nothing_is_in_cannot_be_made_up():
@@ -160,6 +228,16 @@ THREE = ("given 2 orders of pasta 30 days ago worth EUR 20.00", "given 1 order o
         ("anniversary of customer.first-seen is this month", ("given customer.first-seen is 2020-09-30",), "in"),
         ("anniversary of customer.first-seen is this week", ("given customer.first-seen is 2020-09-06",), "not in"),
         ("no orders so far; refresh realtime", ("given no orders",), "in"),
+        ("no orders so far; refresh realtime", ("given no orders", "given facts as of 1 minute ago"), "in"),
+        ("no orders so far; refresh realtime", ("given no orders", "given facts as of 2 minutes ago"), "not in"),
+        ("no orders so far; refresh daily 03:00", ("given no orders", "given facts as of 2026-09-08 03:00"), "in"),
+        ("no orders so far; refresh daily 03:00", ("given no orders", "given facts as of 2026-09-08 02:59"), "not in"),
+        ("at least 1 order where orders.channel is app so far", (ON_THE_APP,), "in"),
+        ("at least 1 order where orders.channel is stores so far", (ON_THE_APP,), "not in"),
+        ("no orders in the last 3 months", ("given history since 2026-06-01",), "in"),
+        ("no orders in the last 4 months", ("given history since 2026-06-01",), "not in"),
+        ("at least 1 order in the last 30 days", ("given history since 2026-06-01", ON_THE_APP), "in"),
+        ("at least 1 order so far", ("given history since 2026-06-01", ON_THE_APP), "not in"),
         ("no orders so far", (), "not in"),
         ("at least 1 order so far", (), "not in"),
     ],

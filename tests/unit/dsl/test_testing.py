@@ -300,3 +300,14 @@ def ago(count: int, unit: str) -> ast.Duration:
 )
 def test_periods(period, when, counts):
     assert in_period(period, datetime.date(2026, 9, 8), when) is counts
+
+
+@pytest.mark.parametrize(("prices", "tax", "payable"), [("include", 318, 1990), ("exclude", 378, 2368)])
+def test_the_total_is_with_the_tax_where_prices_are(prices, tax, payable):
+    settings = f"settings {{\n  currency EUR\n  timezone Europe/Berlin\n  languages en\n  prices {prices} tax\n}}\n"
+    taxed = 'sample taxed {\n  category: "Food/Pasta"\n  price: EUR 19.90\n  tax-rate: 19%\n}\n'
+    compilation = compile_framed(settings + taxed + case("buys 1 x taxed", "expect total EUR 19.90"))
+    results = run(compilation, partial(oracle, compilation.programs))
+    assert all(result.ok for result in results), report(results)
+    decision = oracle(compilation.programs, compilation.tests[0].request)
+    assert (sum(one.tax for one in decision.taxes), decision.totals.payable) == (tax, payable)

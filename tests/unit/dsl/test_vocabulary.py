@@ -290,7 +290,8 @@ def around(table: str, row: Row) -> str:
             ]
             usual += [] if example.startswith("buys") else ["buys 2 x penne"]
             usual += [] if example.startswith("expect") else ["expect nothing applies"]
-            return 'test "it" {\n' + "\n  ".join([*usual, example]) + "\n}"
+            fresh = "segment asked {\n  customer.tier is gold\n  refresh realtime\n}\n" if "facts" in example else ""
+            return fresh + 'test "it" {\n' + "\n  ".join([*usual, example]) + "\n}"
         case _:
             return "promotion asked {\n  " + "\n  ".join(clauses_of(example)) + "\n}"
 
