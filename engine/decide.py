@@ -76,6 +76,10 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
     """The Decision; with `everything` it reports all promotions, else those that touch the basket.
 
     Raises BadRequest, naming the field, for what is out of bounds or unknown to the ruleset."""
+    return _Answer(ruleset, request, *_decided(ruleset, request, everything=everything)).decision()
+
+
+def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[Resolved, Table, State]:
     compile_kernels()
     check(request)
     resolved = resolve(ruleset, request)
@@ -90,7 +94,7 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
         np.zeros(2, np.int64),
     )
     combine(ruleset.buffer, question, table, state)
-    return _Answer(ruleset, request, resolved, table, state).decision()
+    return resolved, table, state
 
 
 def funding(shares: Sequence[tuple[str, str, int]], saving: int) -> tuple[Funding, ...]:
@@ -104,9 +108,12 @@ def funding(shares: Sequence[tuple[str, str, int]], saving: int) -> tuple[Fundin
 
 
 def warm(ruleset: Ruleset) -> None:
-    """Compile or load the kernels and decide an empty basket with this ruleset, so that the next answer is quick."""
-    channel = next(iter(ruleset.schema.channels), "")
-    decide(ruleset, Request(0, ruleset.currencies[0], channel, ()), everything=True)
+    """Compile or load the kernels and decide an empty basket with this ruleset, so that the next answer is quick.
+
+    All promotions are judged; what nobody will read of them is not written."""
+    nothing = Request(0, ruleset.currencies[0], next(iter(ruleset.schema.channels), ""), ())
+    _decided(ruleset, nothing, everything=True)
+    decide(ruleset, nothing)
 
 
 class _Answer:

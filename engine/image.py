@@ -1,5 +1,8 @@
 """The image: a ruleset as a manifest of content-addressed parts; byte layout, version, encoding, verification.
 
+What people read of promotions, and the product sets, stand in blocks: parts of some hundred declarations each, so that
+of a changed ruleset most parts are those of the one before (engine/link.py says where a block ends).
+
 A part is one buffer: magic, format, header (JSON: the arrays and a free data value), then the arrays, each on a
 64-byte boundary. Parts are mapped read-only; an array is a view into its part. The manifest is canonical JSON that
 names every part by its SHA-256; the SHA-256 of the manifest names the ruleset.
@@ -14,10 +17,10 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,9 +63,9 @@ from engine.program import (
     Under,
     Window,
 )
-from engine.sets import Values, dynamic_sets, needs_of_all
+from engine.sets import Needs, Values, dynamic_sets, needs_of_all
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"EINKPART"
 ALIGNMENT = 64
 HEADER = struct.Struct("<8sII")
@@ -191,9 +194,12 @@ class Slot(NamedTuple):
 class Ruleset:
     """A verified image, ready for decisions: `buffer` for kernels, the rest for resolving requests and for people."""
 
-    def __init__(self, digest: str, manifest: bytes, parts: Mapping[str, tuple[dict[str, Any], Any]]) -> None:
+    def __init__(self, digest: str, manifest: bytes, parts: Mapping[str, Any], buffers: Mapping[str, Any]) -> None:
         self.digest = digest
         self.manifest = manifest
+        self.buffers = buffers  # kept mapped as long as this lives
+        self.blocks = [part for name, part in parts.items() if name.startswith("promotions.")]
+        self.set_blocks = [part for name, part in parts.items() if name.startswith("products.")]
         arrays, texts = parts["rules"]
         self.settings: Settings = _SETTINGS.validate_json(json.dumps(texts["settings"]))
         self.schema: Schema = _SCHEMA.validate_json(json.dumps(texts["schema"]))
@@ -202,30 +208,26 @@ class Ruleset:
         self.buffer: Ints = arrays["rules"]
         _require(self.buffer.dtype == np.int64, "the rules are no integers")
         self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies)))
-        self.promotions = tuple(
-            PromotionInfo(
-                p["name"],
-                p["title"],
-                _pairs(p["labels"]),
-                _pairs(p["terms"]),
-                _pairs(p["hints"]),
-                p["owner"],
-                tuple((party, name, points) for party, name, points in p["funded"]),
-                p["group"],
-                p["usage"] or bool(limited),
-            )
-            for p, limited in zip(texts["promotions"], self._limited_codes(), strict=True)
-        )
-        self.clauses: tuple[dict[str, Any], ...] = tuple(p["clauses"] for p in texts["promotions"])
+        promotions = list(chain.from_iterable(block.infos for block in self.blocks))
+        self.clauses: tuple[dict[str, Any], ...] = tuple(chain.from_iterable(block.clauses for block in self.blocks))
+        for number in self._limited_codes(len(promotions)).tolist():
+            promotions[number] = promotions[number]._replace(usage_as_given=True)
+        self.promotions = tuple(promotions)
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
-        self.set_names: tuple[str, ...] = tuple(texts["sets"])
-        self.sets: dict[str, ProductSet] = {s.name: s for s in _SETS.validate_json(json.dumps(texts["set_programs"]))}
-        self.dynamic_sets = dynamic_sets(needs_of_all(self.sets), self.schema.attributes, self.currencies)
-        self.product_titles = {name: s.title or name for name, s in self.sets.items()}
+        self.set_names: tuple[str, ...] = tuple(chain.from_iterable(block.sets for block in self.set_blocks))
+        self.sets: dict[str, ProductSet] = {}
+        needs: dict[str, Needs] = {}
+        self.product_titles: dict[str, str] = {}
+        for block in self.set_blocks:
+            self.sets |= block.sets
+            needs |= block.needs
+            self.product_titles |= block.titles
+        self.dynamic_sets = dynamic_sets(needs, self.schema.attributes, self.currencies)
         self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
         self.limit_rows: dict[tuple[str, str], list[int]] = {}  # a counter may stand in several limits
-        for row, (promotion, key) in enumerate(texts["limits"]):
-            self.limit_rows.setdefault((promotion, key), []).append(row)
+        keys = chain.from_iterable(block.limits for block in self.blocks)
+        for row, limit in enumerate(keys):
+            self.limit_rows.setdefault(limit, []).append(row)
         self.symbols: dict[str, int] = {text: i for i, text in enumerate(texts["symbols"])}
         self.slots = tuple(
             Slot(
@@ -241,9 +243,9 @@ class Ruleset:
         self.group_names: tuple[str, ...] = tuple(texts["groups"])
         self.attributes: dict[str, Attribute] = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
 
-        self.catalogue = Table(*parts["catalogue"])
-        self.stores = Table(*parts["stores"])
-        self.store_zones: Ints = parts["stores"][0]["zones"]
+        self.catalogue: Table = parts["catalogue"]
+        self.stores: Table = parts["stores"]
+        self.store_zones: Ints = self.stores.arrays["zones"]
         postings, _ = parts["postings"]
         self.posting_begin: Ints = postings["begin"]
         self.posting: Ints = postings["sets"]
@@ -253,17 +255,61 @@ class Ruleset:
         self.code_low: npt.NDArray[np.uint64] = codes["low"]
         self.code_set: Ints = codes["sets"]
 
-    def _limited_codes(self) -> npt.NDArray[np.bool_]:
-        """For each promotion whether it asks for codes that may be used so often only."""
+    def _limited_codes(self, promotions: int) -> Ints:
+        """The promotions that ask for codes that may be used so often only."""
         codes, uses = self.rules.codes, np.append(self.rules.code_uses, -1)  # the last one is that of no codes, at -1
         _within(codes, -1, len(uses) - 1, "codes")
-        return uses[codes] >= 0
+        _require(codes.shape == (promotions,), "codes has the wrong length")
+        return np.flatnonzero(uses[codes] >= 0)
+
+
+class PromotionBlock:
+    """What people read of some promotions."""
+
+    def __init__(self, _: dict[str, Any], data: Any) -> None:
+        self.infos = tuple(
+            PromotionInfo(
+                p["name"],
+                p["title"],
+                _pairs(p["labels"]),
+                _pairs(p["terms"]),
+                _pairs(p["hints"]),
+                p["owner"],
+                tuple((party, name, points) for party, name, points in p["funded"]),
+                p["group"],
+                p["usage"],
+            )
+            for p in data
+        )
+        self.clauses: tuple[dict[str, Any], ...] = tuple(p["clauses"] for p in data)
+        self.limits = tuple((p["name"], key) for p in data for key in p["limits"])
+        _require(all(isinstance(info.name, str) for info in self.infos), "a name is no text")
+        _require(all(set(clauses) == CLAUSES for clauses in self.clauses), "a promotion's clauses are not there")
+        _require(
+            all(len(p["limits"]) == len(p["clauses"]["limits"]) for p in data), "the limits and their names differ"
+        )
+        lengths = [(len(clauses["when"]), len(clauses["limits"])) for clauses in self.clauses]
+        self.lengths = np.array(lengths, np.int64).reshape(-1, 2)
+
+
+class SetBlock:
+    """Some product sets."""
+
+    def __init__(self, _: dict[str, Any], data: Any) -> None:
+        sets = _SETS.validate_json(json.dumps(data))
+        self.sets = {one.name: one for one in sets}
+        _require(len(self.sets) == len(sets), "a name stands twice")
+        self.titles = {one.name: one.title or one.name for one in sets}
+        self.needs = needs_of_all(self.sets)
+        self.asked = frozenset(name for needs in self.needs.values() for name in needs.sets)
+        self.checked: Mapping[str, Type] = {}  # the attributes that its conditions fit
 
 
 class Table:
     """Rows with an id and columns: the catalogue, the stores."""
 
     def __init__(self, arrays: dict[str, Any], data: Any) -> None:
+        self.arrays = arrays
         self.index: dict[str, int] = {text: i for i, text in enumerate(data["ids"])}
         self.columns: dict[tuple[str, str], Values] = {}  # by name and, for money, currency
         _require(len(self.index) == len(data["ids"]), "a table names a row twice")
@@ -361,17 +407,21 @@ def decode_part(buffer: Any) -> tuple[dict[str, Any], Any]:
     return arrays, data
 
 
-def manifest(parts: Mapping[str, bytes]) -> bytes:
-    """The canonical manifest of named parts."""
-    rows = [
-        {"name": name, "digest": hashlib.sha256(part).hexdigest(), "size": len(part)}
-        for name, part in sorted(parts.items())
-    ]
+def digest_of(part: bytes) -> str:
+    """The name of a part's bytes."""
+    return hashlib.sha256(part).hexdigest()
+
+
+def manifest(parts: Mapping[str, bytes], digests: Iterable[str] = ()) -> bytes:
+    """The canonical manifest of named parts; `digests`: theirs, where they are known."""
+    named = zip(parts.items(), digests or map(digest_of, parts.values()), strict=True)
+    rows = [{"name": name, "digest": digest, "size": len(part)} for (name, part), digest in sorted(named)]
     return json.dumps({"format": FORMAT, "semantics": SEMANTICS, "parts": rows}, separators=(",", ":")).encode()
 
 
 CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "limits"}  # texts of a promotion
 PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
+BLOCKS = ("products", "promotions")
 
 
 def parts_of(manifest_bytes: bytes) -> tuple[PartRef, ...]:
@@ -386,30 +436,58 @@ def parts_of(manifest_bytes: bytes) -> tuple[PartRef, ...]:
         refs = tuple(PartRef(str(p["name"]), str(p["digest"]), int(p["size"])) for p in value["parts"])
     except UNREADABLE as error:
         raise ImageRejected(f"the manifest does not read: {error!r}") from error
-    if tuple(ref.name for ref in refs) != PART_NAMES or any(not 0 < ref.size <= PART_BYTES_MAX for ref in refs):
-        raise ImageRejected(f"the manifest must name the parts {', '.join(PART_NAMES)}, of 1 to {PART_BYTES_MAX} bytes")
+    blocks = [f"{kind}.{i:05}" for kind in BLOCKS for i in range(sum(ref.name.startswith(f"{kind}.") for ref in refs))]
+    if [ref.name for ref in refs] != sorted((*PART_NAMES, *blocks)) or any(
+        not 0 < ref.size <= PART_BYTES_MAX for ref in refs
+    ):
+        names = ", ".join((*PART_NAMES, *(f"{kind}.00000 …" for kind in BLOCKS)))
+        raise ImageRejected(f"the manifest must name the parts {names}, of 1 to {PART_BYTES_MAX} bytes")
     return refs
 
 
-def load(manifest_bytes: bytes, parts: Mapping[str, Any]) -> Ruleset:
+Kept = MutableMapping[tuple[str, str], Any]  # parts that were read, by kind and digest
+
+
+def load(manifest_bytes: bytes, parts: Mapping[str, Any], kept: Kept | None = None) -> Ruleset:
     """The ruleset of a manifest and its parts (by digest; bytes or mapped files), everything verified.
 
-    Raises ImageRejected, saying what does not hold."""
-    decoded: dict[str, tuple[dict[str, Any], Any]] = {}
+    `kept`: what was read of parts before, and is not read again. Raises ImageRejected, saying what does not hold."""
+    kept = {} if kept is None else kept
+    read: dict[str, Any] = {}
     for ref in parts_of(manifest_bytes):
-        buffer = parts.get(ref.digest)
-        if buffer is None:
-            raise ImageRejected(f"part {ref.name} ({ref.digest}) is missing")
-        view = memoryview(buffer).cast("B")
-        if len(view) != ref.size or hashlib.sha256(view).hexdigest() != ref.digest:
-            raise ImageRejected(f"part {ref.name} does not match its digest {ref.digest}")
-        decoded[ref.name] = decode_part(view)
+        kind = ref.name.partition(".")[0]
+        known = kept.get((kind, ref.digest))
+        read[ref.name] = _read(ref, kind, parts.get(ref.digest)) if known is None else known
+        if kind in _READERS:
+            kept[kind, ref.digest] = read[ref.name]
     try:
-        ruleset = Ruleset(hashlib.sha256(manifest_bytes).hexdigest(), manifest_bytes, decoded)
+        ruleset = Ruleset(hashlib.sha256(manifest_bytes).hexdigest(), manifest_bytes, read, parts)
         verify(ruleset)
     except UNREADABLE as error:
         raise ImageRejected(f"the image does not hold together: {error!r}") from error
     return ruleset
+
+
+def _read(ref: PartRef, kind: str, buffer: Any) -> Any:
+    """What a part says; its arrays and data where nothing more is made of it."""
+    if buffer is None:
+        raise ImageRejected(f"part {ref.name} ({ref.digest}) is missing")
+    view = memoryview(buffer).cast("B")
+    if len(view) != ref.size or hashlib.sha256(view).hexdigest() != ref.digest:
+        raise ImageRejected(f"part {ref.name} does not match its digest {ref.digest}")
+    decoded = decode_part(view)
+    try:
+        return _READERS[kind](*decoded) if kind in _READERS else decoded
+    except UNREADABLE as error:
+        raise ImageRejected(f"part {ref.name} does not hold together: {error!r}") from error
+
+
+_READERS: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
+    "catalogue": Table,
+    "products": SetBlock,
+    "promotions": PromotionBlock,
+    "stores": Table,
+}
 
 
 # ---------------------------------------------------------------------------------------------------- verification
@@ -587,7 +665,6 @@ def _verify_names(ruleset: Ruleset) -> None:
     r = ruleset.rules
     schema = ruleset.schema
     for names in (
-        [p.name for p in ruleset.promotions],
         ruleset.set_names,
         ruleset.segment_names,
         ruleset.code_set_names,
@@ -603,15 +680,14 @@ def _verify_names(ruleset: Ruleset) -> None:
         _require(len(set(names)) == len(names), "a name stands twice")
     _require(ruleset.currencies and all(c in EXPONENTS for c in ruleset.currencies), "a currency is none")
     _require(max(len(ruleset.currencies), len(schema.channels)) <= NAMES_MAX, "too many channels or currencies")
-    _require(tuple(ruleset.sets) == ruleset.set_names, "the product sets and their names differ")
+    _require(len(ruleset.promotion_index) == len(ruleset.promotions), "a name stands twice")
     for mark, sets in ruleset.guards:
         _require(isinstance(mark, int) and 0 < mark < 16, "a guard's mark is unknown")
         _require(all(name in ruleset.sets for name in sets), "a guard's product set is not there")
     _require(sum(map(len, ruleset.limit_rows.values())) == r.limits.shape[0], "the limits and their names differ")
-    lengths = zip(ruleset.clauses, np.diff(r.line_begin).tolist(), np.diff(r.limit_begin).tolist(), strict=True)
-    for clauses, lines, limits in lengths:
-        _require(set(clauses) == CLAUSES, "a promotion's clauses are not there")
-        _require(len(clauses["when"]) == lines and len(clauses["limits"]) == limits, "a promotion's clauses differ")
+    lengths = np.concatenate([np.zeros((0, 2), np.int64), *(block.lengths for block in ruleset.blocks)])
+    written = np.diff(r.line_begin), np.diff(r.limit_begin)
+    _require((lengths == np.stack(written, axis=1)).all(), "a promotion's clauses differ")
 
 
 def _verify_attributes(ruleset: Ruleset) -> None:
@@ -648,16 +724,20 @@ def _verify_attributes(ruleset: Ruleset) -> None:
                 for part in node.of:
                     walk(part)
             case Member():
-                _require(node.of == "products" and node.name in ruleset.sets, "a product set is not there")
+                _require(node.of == "products", "a product set is not there")
             case Compare() | CompareMoney() | OneOf() | Known() | Under() | StartsWith() | Has():
                 _require(node.attribute.startswith("item."), "a product set asks for what is no article's")
                 _verify_asked(types, node.attribute, node)
             case _:
                 raise ImageRejected(f"a product set cannot ask for {node.kind}")
 
-    for found in ruleset.sets.values():
-        for line in found.lines:
-            walk(line.condition)
+    for block in ruleset.set_blocks:
+        _require(block.asked <= ruleset.sets.keys(), "a product set is not there")
+        if block.checked != types:
+            for found in block.sets.values():
+                for line in found.lines:
+                    walk(line.condition)
+            block.checked = types
 
 
 def _verify_default(attribute: Attribute | EventAttribute) -> None:

@@ -9,14 +9,16 @@ whatever order they come. Programs are trusted to be checked (dsl/check.py); wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.image import NAMES_MAX, Image, Json, encode_part, json_of, manifest
+from engine.image import NAMES_MAX, Image, Json, digest_of, encode_part, json_of, manifest
 from engine.instructions import (
     FALSE,
     Apply,
@@ -61,6 +63,7 @@ APPLIES = {
     "first-per-item": Apply.FIRST_PER_ITEM,
     "at-most": Apply.AT_MOST,
 }
+BLOCK = 256  # Programs of a block, on average
 BEGINS = {  # where the rows of a promotion begin, by what they are
     "slots": "slot_begin",
     "place_any": "place_any_begin",
@@ -86,12 +89,15 @@ def link(programs: Iterable[Program], reuse: Reuse | None = None) -> Image:
             "stores": linker.stores_part(),
             "postings": linker.postings_part(),
             "codes": linker.codes_part(),
+            **linker.blocks("promotions", linker.promotions, promotion_info),
+            **linker.blocks("products", linker.sets, program_json),
         }
+        digests = reuse.each("digest", parts.values(), (), digest_of)
     except OverflowError as error:
         raise LinkError(f"a number is too large: {error}") from error
     finally:
         reuse.ended()
-    return Image(manifest(parts), {hashlib.sha256(part).hexdigest(): part for part in parts.values()})
+    return Image(manifest(parts, digests), dict(zip(digests, parts.values(), strict=True)))
 
 
 def ints(rows: Sequence[Any], columns: int = 0) -> npt.NDArray[np.int64]:
@@ -323,6 +329,20 @@ class _Linker:
             order += [i for i in below if i not in order]
         return order
 
+    def blocks(self, kind: str, programs: Mapping[str, Any], text: Callable[[Any], str]) -> dict[str, bytes]:
+        """The texts of these Programs, some hundred in a part. A block ends before a name whose checksum says so: a
+        Program more or less moves no other border."""
+        texts = self.reuse.each(kind, programs.values(), (), text)
+        names = list(programs)
+        borders = [i for i, name in enumerate(names) if i and not crc32(name.encode()) % BLOCK]
+        ends: list[int] = [0, *borders, len(names)]
+        found = {}
+        for number, (begin, end) in enumerate(pairwise(ends)):
+            some = texts[begin:end]
+            part = partial(encode_part, {}, Json(f"[{','.join(some)}]"))
+            found[f"{kind}.{number:05}"] = self.reuse.of((kind, *names[begin : begin + 1]), some, part)
+        return found
+
     def texts(self, names: _Numbers) -> Json:
         guards = [
             (mark, list(names))
@@ -335,15 +355,9 @@ class _Linker:
             )
             if names
         ]
-        info = self.reuse.each("info", self.promotions.values(), (), promotion_info)
-        programs = self.reuse.each("program", self.sets.values(), (), program_json)
         data = {
             "settings": self.settings.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
-            "promotions": Json(f"[{','.join(info)}]"),
-            "limits": [(p.name, limit.key) for p in self.promotions.values() for limit in p.limits],
-            "sets": list(self.sets),
-            "set_programs": Json(f"[{','.join(programs)}]"),
             "guards": guards,
             "symbols": names.symbols,
             "segments": list(self.segments),
@@ -481,6 +495,7 @@ def promotion_info(p: Promotion) -> str:
         "owner": p.owner,
         "funded": [[s.party, s.name, s.basis_points] for s in p.funded],
         "group": p.group,
+        "limits": [limit.key for limit in p.limits],
         "usage": any(limit.scope != "basket" for limit in p.limits),
         "clauses": {
             "runs": p.runs.text,

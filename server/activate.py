@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 AHEAD: Final = 8  # scheduled rulesets that are kept loaded
 BEHIND: Final = 2  # rulesets that were in force before
 PREVIEWS: Final = 4  # rulesets that were asked for by digest or by an older instant
-PARTS_MAX: Final = 1_000  # of one image
+PARTS_MAX: Final = 100_000  # of one image
 IMAGE_BYTES_MAX: Final = 4 << 30
 SOON_US: Final = 1_000_000
 RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or the disk was full

@@ -28,6 +28,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
+from weakref import WeakValueDictionary
 
 from server import kernels
 from server.activate import Machine, RulesetHolder, busy, follow
@@ -344,6 +345,7 @@ def _machine(compiled: threading.Event, clock: Clock) -> Machine:
 
     began_ns = clock.monotonic_ns()
     done = False
+    kept: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()  # parts of the rulesets that are loaded
 
     def warm_and_note(ruleset: Ruleset) -> None:
         nonlocal done
@@ -356,7 +358,7 @@ def _machine(compiled: threading.Event, clock: Clock) -> Machine:
     def load_at_once(manifest: bytes, parts: Mapping[str, memoryview]) -> Ruleset:
         gc.disable()  # a large ruleset is a million objects, and none of them garbage
         try:
-            return load(manifest, parts)
+            return load(manifest, parts, kept)
         finally:
             gc.enable()
 

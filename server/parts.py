@@ -1,7 +1,8 @@
 """Image parts as files: fetched once, verified, mapped read-only; the workers of a host share them.
 
-A part is the file of its digest's name in `<data>/parts`. It is written under another name, synced and renamed, so that
-a file of that name is whole; it is verified nevertheless, each time it is mapped: a disk may lie.
+A part is the file of its digest's name in `<data>/parts`. It is written under another name, synced and renamed, so
+that a file of that name is whole; it is verified nevertheless, each time it is mapped: a disk may lie. While it is
+mapped it is not mapped again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import mmap
 import os
 import secrets
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from engine.timeline import is_digest
 from server.store import Store
@@ -25,12 +27,21 @@ class PartFiles:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._counters = counters
+        self._known: WeakValueDictionary[str, mmap.mmap] = WeakValueDictionary()  # those of rulesets that are loaded
 
     async def get(self, store: Store, digest: str, size: int) -> memoryview:
         """The part's bytes, mapped. Fetched from the store unless a sound file is here.
 
         Raises what Store.get_part raises, and OSError for a full disk."""
         assert is_digest(digest)
+        if (known := self._known.get(digest)) is not None:
+            return memoryview(known)
+        view = await self._get(store, digest, size)
+        if isinstance(view.obj, mmap.mmap):
+            self._known[digest] = view.obj
+        return view
+
+    async def _get(self, store: Store, digest: str, size: int) -> memoryview:
         path = self._directory / digest
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is not None:

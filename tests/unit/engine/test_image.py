@@ -15,7 +15,6 @@ from engine import image as module
 from engine.basket import BadRequest
 from engine.decide import decide, warm
 from engine.image import (
-    PART_NAMES,
     Image,
     ImageRejected,
     Rules,
@@ -76,7 +75,7 @@ def test_it_is_taken_as_it_is():
 # ---------------------------------------------------------------------------------------------------- bytes
 
 
-@pytest.mark.parametrize("name", PART_NAMES)
+@pytest.mark.parametrize("name", PARTS)
 def test_other_bytes_under_the_same_digest(name):
     random = Random(name)
     part = PARTS[name]
@@ -104,7 +103,7 @@ def harmless(parts: dict[str, bytes]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", PART_NAMES)
+@pytest.mark.parametrize("name", PARTS)
 def test_other_bytes_with_a_fitting_digest(name):
     random = Random(name)
     part = PARTS[name]
@@ -147,12 +146,17 @@ def test_what_is_no_manifest(data):
 
 def test_another_format_or_meaning():
     value = json.loads(IMAGE.manifest)
-    for other in ({"format": 2}, {"semantics": value["semantics"] + 1}, {"format": "1"}, {"semantics": None}):
+    for other in (
+        {"format": module.FORMAT + 1},
+        {"semantics": value["semantics"] + 1},
+        {"format": "1"},
+        {"semantics": None},
+    ):
         with pytest.raises(ImageRejected, match="format"):
             load(json.dumps(value | other).encode(), IMAGE.parts)
     for part in PARTS.values():
-        with pytest.raises(ImageRejected, match="format 2"):
-            decode_part(part[:8] + b"\2\0\0\0" + part[12:])
+        with pytest.raises(ImageRejected, match="format 7"):
+            decode_part(part[:8] + b"\7\0\0\0" + part[12:])
         with pytest.raises(ImageRejected, match="EINKPARX"):
             decode_part(b"EINKPARX" + part[8:])
 
@@ -311,7 +315,7 @@ def planted(value: Any, path: tuple[Any, ...], what: Any) -> Any:
 DROP = object()
 
 
-@pytest.mark.parametrize("name", ["catalogue", "rules", "stores"])
+@pytest.mark.parametrize("name", ["catalogue", "products.00000", "promotions.00000", "rules", "stores"])
 def test_any_other_text(name):
     """Something else at every place of a part's texts: rejected, or an image that decides."""
     data = decode_part(PARTS[name])[1]
