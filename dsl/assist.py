@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dsl import ast, limits
 from dsl.complete import Item, Known, complete
 from dsl.data import Unreadable, read_table
+from dsl.days_off import holidays
 from dsl.diagnostics import Diagnostic, Span
 from dsl.following import context
 from dsl.hover import Hover, hover
@@ -442,7 +443,8 @@ class Assist:
         name = self.meant(file, line, column)
         lines = (read.masked, read.lines)
         meaning = functools.partial(self.meaning, language=language)
-        return hover(self.index, name, declaration, lines, file, line, column, here, articles or {}, zone, meaning)
+        off = functools.partial(holidays, self.project)
+        return hover(self.index, name, declaration, lines, file, line, column, here, articles or {}, zone, meaning, off)
 
 
 def count(number: int, noun: str) -> str:

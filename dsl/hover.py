@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsl import ast
+from dsl.days_off import Holiday
 from dsl.diagnostics import Diagnostic, Span, explanation
 from dsl.following import context
 from dsl.names import Index, Occurrence, Symbol
@@ -46,8 +47,9 @@ def hover(
     articles: Mapping[str, int],
     timezone: str,
     meaning: Callable[[Symbol], str],
+    off: Callable[[], Sequence[Holiday]],
 ) -> Hover | None:
-    """Of a place. `lines`: masked, and as written."""
+    """Of a place. `lines`: masked, and as written. `off`: the holidays."""
     masked = lines[0]
     parts: list[str] = []
     span = findings[0].span if findings else None
@@ -58,7 +60,7 @@ def hover(
         if told:
             parts.insert(0, told)
             span = name.span
-    instants = _instants(declaration, line, column, timezone)
+    instants = _instants(declaration, line, column, timezone) or _days_off(declaration, line, column, off)
     if instants is not None:
         parts.insert(0, instants.text)
         span = span or instants.span
@@ -183,6 +185,25 @@ def _instants(declaration: ast.Decl | None, line: int, column: int, timezone: st
         for at in declaration.lines:
             if isinstance(at, ast.TestAt) and at.span.line == line and column >= at.span.column:
                 return Hover(_moment(at.moment, timezone, 0), at.span) if timezone in known_zones() else None
+    return None
+
+
+def _days_off(
+    declaration: ast.Decl | None, line: int, column: int, off: Callable[[], Sequence[Holiday]]
+) -> Hover | None:
+    """The holidays that an `only on` line asks for, while its promotion runs."""
+    clauses = declaration.clauses if isinstance(declaration, ast.Promotion) else ()
+    runs = next((clause for clause in clauses if isinstance(clause, ast.Runs)), None)
+    for clause in clauses:
+        if isinstance(clause, ast.OnlyOn) and clause.span.line == line and column >= clause.span.column:
+            if all(ast.HOLIDAY not in slot.days | slot.but_not for slot in clause.slots):
+                return None
+            begins = runs.start.date.value if runs else datetime.date.min
+            ends = runs.until.date.value if runs and runs.until else datetime.date.max
+            days = [str(holiday) for holiday in off() if begins <= holiday.day <= ends]
+            more = [f"and {len(days) - _SHOWN_MAX} more"] if len(days) > _SHOWN_MAX else []
+            shown = ["**holidays** while it runs", *days[:_SHOWN_MAX], *more]
+            return Hover("  \n".join(shown) if days else "The table has no holiday while it runs.", clause.span)
     return None
 
 

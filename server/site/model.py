@@ -11,6 +11,7 @@ from dsl import ast
 from dsl.assist import Assist
 from dsl.clauses import clauses, first
 from dsl.compiler import Compilation, compile_project
+from dsl.days_off import Holiday, holidays
 from dsl.names import Index, Symbol
 from dsl.project import Project, assemble
 from dsl.sentence import sentence
@@ -98,6 +99,7 @@ class Site:
     groups: list[tuple[str, list[Bar]]]  # the calendar, group by group in their sequence
     attributes: list[Attribute]
     names: list[tuple[str, list[str]]]  # channels, consents …
+    holidays: tuple[Holiday, ...]
     errors: int
     warnings: int
 
@@ -115,6 +117,7 @@ def gather(files: Mapping[str, bytes], language: str) -> Site:
         groups=maker.calendar(pages["promotion"]),
         attributes=maker.attributes(),
         names=maker.lists(),
+        holidays=holidays(project),
         errors=severities.count("error"),
         warnings=severities.count("warning"),
     )

@@ -12,6 +12,7 @@ from server.site.model import Bar, Site
 from server.site.words import WORDS
 
 _LINKS_SHOWN_MAX = 400  # of one list on a page; beyond it a line says how many more
+_NAMED_MAX = 20  # holidays of regions on one day
 WIDTH = 1000  # of the calendar's drawing, in its own units
 
 
@@ -57,7 +58,7 @@ def files(site: Site, *, title: str, language: str) -> Iterator[tuple[str, str]]
 def _calendar(bars: Sequence[Bar], site: Site) -> dict[str, object]:
     """Where bars and months stand."""
     if not bars:
-        return {"groups": [], "months": []}
+        return {"groups": [], "months": [], "off": []}
     days = [bar.start for bar in bars] + [bar.until for bar in bars if bar.until is not None]
     first, last = min(days).replace(day=1), max(days)
     last = (last.replace(day=1) + datetime.timedelta(days=45)).replace(day=1)  # a month to run out in
@@ -79,4 +80,9 @@ def _calendar(bars: Sequence[Bar], site: Site) -> dict[str, object]:
         months.append((place(month), month))
         month = (month + datetime.timedelta(days=32)).replace(day=1)
     step = max(1, len(months) // 24)
-    return {"groups": groups, "months": months[::step]}
+    off: dict[datetime.date, list[str]] = {}
+    for holiday in site.holidays:
+        if first <= holiday.day < last:
+            off.setdefault(holiday.day, []).append(str(holiday))
+    ticks = [(place(day), max(WIDTH // total, 1), "\n".join(told[:_NAMED_MAX])) for day, told in off.items()]
+    return {"groups": groups, "months": months[::step], "off": ticks}

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from dsl.assist import Assist
 from dsl.change_rules import Effect
 from dsl.changes import Side, changes
 from dsl.compiler import Compilation
@@ -202,3 +203,32 @@ def test_costs_count_while_the_promotion_runs(rows, found):
     text = 'catalogue from "data/articles.csv"\ncosts from "data/x.csv"\n' + promotion(get="get 15% off pasta")
     compilation = check_framed(text, {"data/x.csv": f"article,cost,from,until\n{rows}".encode()})
     assert [finding.code for finding in compilation.diagnostics if "«offer»" in finding.message] == found
+
+
+# ---------------------------------------------------------------------------------------------------- what hover says
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ("until 2026-10-31", ["Sat 2026-10-03 Unity Day"]),
+        ("until 2026-12-31", ["Sat 2026-10-03 Unity Day", "Wed 2026-11-18 Repentance Day (North)", "Fri 2026-12-25"]),
+        ("until 2026-09-30", ["The table has no holiday while it runs."]),
+        ("", ["Fri 2026-12-25 Christmas"]),
+    ],
+)
+def test_hover_names_the_holidays(runs, said):
+    text = TABLE + promotion(f"runs from 2026-09-01 {runs}".rstrip(), "only on Mon to Fri but not holidays")
+    files = {"a.promo": text.encode(), "data/days.csv": (DAYS + "gestern,,\n,,\n").encode()}
+    line = next(number for number, line in enumerate(text.split("\n"), start=1) if "only on" in line)
+    found = Assist(files).hover("a.promo", line, 14)
+    assert found is not None
+    assert [part for part in said if part not in found.text] == []
+
+
+def test_hover_over_other_days_and_without_a_table():
+    for days, said in (("Mon to Fri", "days of the week"), ("holidays", "The table has no holiday")):
+        text = promotion(f"only on {days}")
+        found = Assist({"a.promo": text.encode()}).hover("a.promo", 5, 4)
+        assert found is not None
+        assert said in found.text

@@ -135,3 +135,11 @@ def test_the_command(tmp_path):
     assert got.exit_code == 0 and "index.html" in got.output
     again = CliRunner().invoke(cli.app, ["docs", str(ROOT / "examples" / "shop"), "--out", str(tmp_path)])
     assert again.exit_code == 64 and "name a new directory" in again.output
+
+
+def test_the_calendar_names_holidays():
+    table = b"date,region,name\n2026-09-10,,<Unity>\n2026-09-11,Nord,Fair\n2030-01-01,,New Year\nsoon,,\n"
+    project = {**SHOP, "days.promo": b'holidays from "days.csv"\n', "days.csv": table}
+    page = rendered(project)["calendar.html"]
+    assert "Thu 2026-09-10 &lt;Unity&gt;" in page and "Fri 2026-09-11 Fair (Nord)" in page and "New Year" not in page
+    assert "Feiertag" in rendered(project, "de")["calendar.html"]
