@@ -63,10 +63,16 @@ class Case:
 
 
 def cases(
-    project: Project, programs: Iterable[Program], report: Callable[[Diagnostic], None] = lambda _: None
+    project: Project,
+    programs: Iterable[Program],
+    report: Callable[[Diagnostic], None] = lambda _: None,
+    *,
+    all_of_them: bool = True,
 ) -> tuple[Case, ...]:
-    """All tests of a project without errors, by file and line. `report` is told of those that nobody could run."""
-    tests = sorted(project.tests.values(), key=lambda node: node.span)
+    """The tests of a project without errors, by file and line. `report` is told of those that nobody could run. Not
+    `all_of_them`: only those of which some cannot."""
+    nodes = (node for node in project.tests.values() if all_of_them or asks_for_articles(node))
+    tests = sorted(nodes, key=lambda node: node.span)
     past = Past(project, programs, report)
     return tuple(
         _Maker(project, node, past).case() if asks_for_articles(node) else project.recall(_case, node) for node in tests

@@ -4,19 +4,18 @@ parse  → declarations      each file on its own; what cannot be read is report
 check  → findings          names, types, meaning; one finding per cause
 machine → findings         what the language has and the engine cannot run yet
 lower  → Programs          only where no finding is an error
-
-`check_project` adds the analysis of the ruleset as a whole (dsl/analysis/).
+analyse → findings         of the ruleset as a whole (dsl/analysis/): its errors always, all of it in `check_project`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dsl import ast, limits
 from dsl.analysis.examples import Example
-from dsl.analysis.report import analyse
+from dsl.analysis.report import analyse, errors
 from dsl.cases import Case, cases
 from dsl.check import check
 from dsl.diagnostics import Diagnostic, Span, in_order
@@ -56,11 +55,16 @@ class Compilation:
 def compile_project(files: Mapping[str, bytes], memory: Memory | None = None, *, tests: bool = True) -> Compilation:
     """Compile all files of a project, named by their path from its directory: .promo files, and the tables they name.
 
-    Pure: the same files give the same result, in whatever order they come. Never raises for what a file holds. A
-    `memory` of earlier compilations of the project makes it quicker and changes nothing else. Without `tests` there are
-    no tests, spans and clauses: a publication needs none."""
+    Pure: the same files give the same result, in whatever order they come. Never raises for what a file holds. Its
+    errors are those of `check_project`, always: what the one refuses the other does. A `memory` of earlier compilations
+    of the project makes it quicker and changes nothing else. Without `tests` there are no tests, spans and clauses: a
+    publication needs none."""
     project, diagnostics, sources, _ = _read(files, memory)
-    return _compiled(project, diagnostics, sources, tests=tests)
+    if _wrong(diagnostics):
+        return _refused(diagnostics, sources)
+    programs = _programs(project, diagnostics)
+    diagnostics = in_order((*diagnostics, *errors(project, programs)))
+    return _compiled(project, programs, diagnostics, sources, tests=tests)
 
 
 def check_project(files: Mapping[str, bytes], memory: Memory | None = None, *, examples: bool = False) -> Compilation:
@@ -69,13 +73,14 @@ def check_project(files: Mapping[str, bytes], memory: Memory | None = None, *, e
     A ruleset is analysed once every line of it is right, whether the machine can run all of it yet or not.
     `examples`: with baskets that show what is claimed."""
     project, diagnostics, sources, declarations = _read(files, memory)
-    if any(finding.severity == "error" and not finding.code.startswith(LATER) for finding in diagnostics):
+    if _wrong(diagnostics):
         if not project.memory.lasting:  # an editor asks often, and shows sizes in its own way
             diagnostics = with_sizes(diagnostics, declarations, files, project.memory)
-        return _compiled(project, diagnostics, sources)
-    analysis = analyse(project, shown=examples)
-    compiled = _compiled(project, in_order((*diagnostics, *analysis.diagnostics)), sources)
-    return replace(compiled, examples=analysis.examples)
+        return _refused(diagnostics, sources)
+    programs = _programs(project, diagnostics)
+    analysis = analyse(project, programs, shown=examples)
+    diagnostics = in_order((*diagnostics, *analysis.diagnostics))
+    return replace(_compiled(project, programs, diagnostics, sources), examples=analysis.examples)
 
 
 def _read(
@@ -108,20 +113,39 @@ def _parsed(name: str, data: bytes, memory: Memory) -> tuple[Parsed, Part]:
     return memory.read(("text", name), data, read)
 
 
+def _wrong(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Some line is not right: then nothing is said of the ruleset as a whole."""
+    return any(finding.severity == "error" and not finding.code.startswith(LATER) for finding in diagnostics)
+
+
+def _programs(project: Project, diagnostics: Iterable[Diagnostic]) -> tuple[Program, ...]:
+    """Of a project without errors, else none."""
+    return () if any(finding.severity == "error" for finding in diagnostics) else lower(project)
+
+
+def _refused(diagnostics: tuple[Diagnostic, ...], sources: dict[str, str]) -> Compilation:
+    return Compilation((), worst_first(diagnostics), (), sources=sources)
+
+
 def _compiled(
-    project: Project, diagnostics: tuple[Diagnostic, ...], sources: dict[str, str], *, tests: bool = True
+    project: Project,
+    programs: tuple[Program, ...],
+    diagnostics: tuple[Diagnostic, ...],
+    sources: dict[str, str],
+    *,
+    tests: bool = True,
 ) -> Compilation:
     if any(finding.severity == "error" for finding in diagnostics):
-        return Compilation((), worst_first(diagnostics), (), sources=sources)
-    programs, unfit = lower(project), list[Diagnostic]()
-    made = cases(project, programs, unfit.append) if tests else ()
+        return _refused(diagnostics, sources)
+    unfit: list[Diagnostic] = []
+    made = cases(project, programs, unfit.append, all_of_them=tests)
     if unfit:
-        return Compilation((), worst_first(in_order((*diagnostics, *unfit))), (), sources=sources)
+        return _refused(in_order((*diagnostics, *unfit)), sources)
     trails = clauses(project) if tests else ()
     return Compilation(
         programs=programs,
         diagnostics=diagnostics[: limits.FINDINGS_MAX],
-        tests=made,
+        tests=made if tests else (),
         spans={**places(project), **clause_spans(trails)} if tests else {},
         clauses=trails,
         sources=sources,

@@ -40,6 +40,11 @@ class Memory:
         self._world: tuple[Any, ...] = ()
         self._asking: list[list[Question]] = []
         self._same: dict[object, Any] = {}
+        self._beside: dict[str, Memory] = {}
+
+    def beside(self, name: str) -> Memory:
+        """A memory of this name, of what is worked out of something else than declarations."""
+        return self._beside.setdefault(name, Memory(lasting=self.lasting))
 
     # ------------------------------------------------------------------------------------------------ a compilation
 

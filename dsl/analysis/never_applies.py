@@ -6,9 +6,11 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from dsl.analysis.claims import Claim, Kind, claim
 from dsl.analysis.clock import never_on
+from dsl.analysis.known import Known
 from dsl.analysis.ruleset import Rules
 from dsl.analysis.values import DAY_US, TODAY
 from dsl.analysis.worlds import (
@@ -35,15 +37,15 @@ class Part:
     amounts: tuple[Amount, ...] = field(default=())
 
 
-def claims(rules: Rules, worlds: Worlds) -> Iterator[Claim]:
+def claims(rules: Rules, known: Known) -> Iterator[Claim]:
     """All that is contradictory in itself; where a set already is, what is made of it is not reported again."""
     dead: set[tuple[str, str]] = set()
-    for found in _sets(rules, worlds):
+    for found in _sets(rules, known):
         dead.add((found.kind, found.name))
         yield found
     for promotion in rules.promotions.values():
         if not dead or not _follows(promotion, dead):
-            yield from of_promotion(rules, worlds, promotion)
+            yield from known.of(of_promotion, promotion, partial(of_promotion, rules, promotion))
 
 
 def _follows(promotion: p.Promotion, dead: set[tuple[str, str]]) -> bool:
@@ -59,7 +61,7 @@ def _follows(promotion: p.Promotion, dead: set[tuple[str, str]]) -> bool:
 # ---------------------------------------------------------------------------------------------------- sets
 
 
-def _sets(rules: Rules, worlds: Worlds) -> Iterator[Claim]:
+def _sets(rules: Rules, known: Known) -> Iterator[Claim]:
     every = [Scope(currency) for currency in rules.settings.currencies]
     kinds: tuple[tuple[str, Kind, Iterable[p.Segment | p.ProductSet | p.Place]], ...] = (
         ("P3002", "segment", rules.segments.values()),
@@ -69,7 +71,9 @@ def _sets(rules: Rules, worlds: Worlds) -> Iterator[Claim]:
     for code, kind, table in kinds:
         dead: set[str] = set()
         for made in _inner_first(table):
-            for found in _contradiction(code, kind, made, worlds, every, dead):
+            work = partial(_contradiction, code, kind, made, every, dead)
+            follows = any(_made_of(line.condition, dead) for line in made.lines)
+            for found in known.now(work) if follows else known.of(_contradiction, made, work):
                 dead.add(found.name)
                 yield found
 
@@ -96,9 +100,9 @@ def _contradiction(
     code: str,
     kind: Kind,
     made: p.Segment | p.ProductSet | p.Place,
-    worlds: Worlds,
     scopes: Sequence[Scope],
     dead: set[str],
+    worlds: Worlds,
 ) -> Iterator[Claim]:
     parts = [
         Part(f"line {number}", ((line.condition, Want.TRUE),))
@@ -138,7 +142,7 @@ def core(parts: Sequence[Part], excluded: Callable[[Sequence[Part]], bool]) -> l
 # ---------------------------------------------------------------------------------------------------- promotions
 
 
-def of_promotion(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Iterator[Claim]:
+def of_promotion(rules: Rules, promotion: p.Promotion, worlds: Worlds) -> Iterator[Claim]:
     """The first reason why it can never apply."""
 
     def never(part: str, why: Phrase, *also: str) -> Claim:

@@ -14,7 +14,7 @@ texts          texts that some languages lack
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dsl import ast
@@ -35,6 +35,7 @@ from dsl.analysis import (
 )
 from dsl.analysis.claims import Claim
 from dsl.analysis.examples import Example
+from dsl.analysis.known import Known
 from dsl.analysis.programs import BETWEEN, programs_of
 from dsl.analysis.ruleset import Rules
 from dsl.analysis.worlds import Worlds
@@ -42,6 +43,7 @@ from dsl.clauses import choice, clauses, first
 from dsl.diagnostics import Diagnostic, Span, found, in_order
 from dsl.machine import refused
 from dsl.project import Project
+from engine.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,34 @@ class Analysis:
     examples: tuple[Example, ...] = ()
 
 
-def analyse(project: Project, *, shown: bool = False) -> Analysis:
+def errors(project: Project, programs: tuple[Program, ...]) -> tuple[Diagnostic, ...]:
+    """Those findings of `analyse` that are errors, for whoever needs no more: where the project's memory lasts, only of
+    what changed. `programs`: all of the project; none where the machine cannot run all of it."""
+    rules = Rules(programs or programs_of(project, refused(project)), _bounds(project))
+    known = Known(rules, Worlds(rules), project.memory.beside("claims"))
+    claims = list(never_applies.claims(rules, known))
+    if any(first(node, ast.Advertised) is not None for node in project.promotions.values()):
+        prices = money_tables.history(project, rules.currency)
+        claims += advertised.claims(rules, project.promotions, prices, _dead(claims))
+    places = _Places(project)
+    found = [places.finding(claim) for claim in claims]
+    return in_order(finding for finding in found if finding.severity == "error")
+
+
+def analyse(project: Project, programs: tuple[Program, ...], *, shown: bool = False) -> Analysis:
     """Everything that is wrong with a ruleset as a whole. Of a project that is checked and has no errors, but for what
-    the machine cannot run yet. `shown`: with baskets that show what is claimed of two promotions."""
-    later = refused(project)
-    programs = programs_of(project, later)
+    the machine cannot run yet; then there are no `programs`. `shown`: with baskets that show what is claimed of two
+    promotions."""
+    later = [] if programs else refused(project)
     between = any(finding.code in BETWEEN for finding in later)
-    rules = Rules(programs, _bounds(project))
+    rules = Rules(programs or programs_of(project, later), _bounds(project))
     exact = {name for name, codes in project.codes.items() if any(line.kind == "exact" for line in codes.lines)}
     claims = [
         claim
         for claim in of_rules(rules, alone=not between)
         if claim.kind != "codes" or not exact & {claim.name, str(claim.words["name"])}
     ]
-    dead = frozenset(claim.name for claim in claims if claim.code == "P3105")
+    dead = _dead(claims)
     claims += costs.claims(rules, money_tables.costs(project, rules.currency), dead)
     prices = money_tables.history(project, rules.currency)
     claims += advertised.claims(rules, project.promotions, prices, dead)
@@ -74,10 +90,15 @@ def analyse(project: Project, *, shown: bool = False) -> Analysis:
     return Analysis(in_order(findings), tuple(examples.examples(rules, claims)) if shown else ())
 
 
+def _dead(claims: Iterable[Claim]) -> frozenset[str]:
+    """The promotions that never apply."""
+    return frozenset(claim.name for claim in claims if claim.code == "P3105")
+
+
 def of_rules(rules: Rules, *, alone: bool = True) -> Iterator[Claim]:
     """What is claimed of a ruleset by its Programs. `alone`: no promotion bears on those of other groups."""
     worlds = Worlds(rules)
-    contradictions = list(never_applies.claims(rules, worlds))
+    contradictions = list(never_applies.claims(rules, Known(rules, worlds)))
     yield from contradictions
     dead = frozenset(claim.name for claim in contradictions if claim.kind == "promotion")
     yield from tables.claims(rules, frozenset((claim.kind, claim.name) for claim in contradictions))

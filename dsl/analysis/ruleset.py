@@ -6,11 +6,12 @@ import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from dsl.memory import Memory
 from engine import program as p
 from engine.instructions import FALSE, TRUE, UNKNOWN
 from engine.money import micros_per_minor
@@ -43,8 +44,21 @@ class Rules:
         self.codes: dict[str, p.CodeSet] = {}
         self.promotions: dict[str, p.Promotion] = {}
         self._holders: dict[str, list[str]] = {}
+        named: dict[type, dict[str, Any]] = {
+            p.Zone: self.zones,
+            p.ProductSet: self.products,
+            p.Place: self.places,
+            p.Segment: self.segments,
+            p.Group: self.groups,
+            p.CodeSet: self.codes,
+            p.Promotion: self.promotions,
+        }
         for program in self.programs:
-            self._add(program)
+            table = named.get(type(program))
+            if table is None:
+                self._add(program)
+            else:
+                table[cast(Any, program).name] = program
         self.attributes = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
 
     def _add(self, program: p.Program) -> None:
@@ -60,22 +74,19 @@ class Rules:
             case p.Holidays():
                 everywhere = {day for day, region in zip(program.days, program.regions, strict=True) if not region}
                 self.holidays = {day: day in everywhere for day in program.days}
-            case p.Zone():
-                self.zones[program.name] = program
-            case p.ProductSet():
-                self.products[program.name] = program
-            case p.Place():
-                self.places[program.name] = program
-            case p.Segment():
-                self.segments[program.name] = program
-            case p.Group():
-                self.groups[program.name] = program
             case p.Guard():
                 self.guards.append(program)
-            case p.CodeSet():
-                self.codes[program.name] = program
-            case p.Promotion():
-                self.promotions[program.name] = program
+
+    def watch(self, memory: Memory) -> None:
+        """Have what is looked up by name noted from now on, and forgotten what rests on what is no more as it was."""
+        memory.forget(self.programs)
+        self.products = memory.table("products", self.products)
+        self.places = memory.table("places", self.places)
+        self.segments = memory.table("segments", self.segments)
+        self.groups = memory.table("groups", self.groups)
+        apart = (p.Promotion, p.ProductSet, p.Place, p.Segment, p.Group, p.CodeSet, p.Catalogue, p.Stores)
+        others = tuple(program for program in self.programs if not isinstance(program, apart))
+        memory.world(others, frozenset(self.stores.zones if self.stores else ()), self.bounds)
 
     def guarded(self, verb: str) -> tuple[str, ...]:
         """The sets that any guard keeps from this: "discount", "count" …"""

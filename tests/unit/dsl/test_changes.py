@@ -322,11 +322,11 @@ GUARD = "guard law {\n  never discount tobacco\n  never count tobacco\n}\n"
 
 def test_guards():
     old = compiled(offer() + GUARD)
-    new = compiled(offer() + GUARD.replace("never discount tobacco", "never discount tobacco, pasta"))
+    new = compiled(offer() + GUARD.replace("never discount tobacco", "never discount tobacco, sauce"))
     found = said(between(old, new))
-    assert ("guard law", LESS, "never discount + pasta") in found
+    assert ("guard law", LESS, "never discount + sauce") in found
     assert ("offer", "changed through", "guard law") in found
-    assert ("guard law", MORE, "never discount - pasta") in said(between(new, old))
+    assert ("guard law", MORE, "never discount - sauce") in said(between(new, old))
     assert said(between(compiled(offer()), old)) == [
         ("guard law", "new", "never discount tobacco; never count tobacco")
     ]

@@ -275,7 +275,7 @@ def test_conditions_on_customers():
 def test_conditions_on_baskets():
     made = promotion(
         "when basket is worth between EUR 5.00 and EUR 9.00 of pasta after discounts",
-        "when basket has exactly 2 of pasta",
+        "when basket has exactly 4 of pasta",
         "when basket has at least 3 of one article of pasta",
         "when basket has no tobacco",
         "when basket has at most 2.5 kg of pasta",
@@ -289,7 +289,7 @@ def test_conditions_on_baskets():
     )
     assert [line.condition for line in made.when] == [
         p.Worth(low=eur(500), high=eur(900), of="pasta", basis="current"),
-        p.Count(low=2, high=2, of="pasta"),
+        p.Count(low=4, high=4, of="pasta"),
         p.Count(low=3, of="pasta", one_article=True),
         p.Count(high=0, of="tobacco"),
         p.Measured(high=2_500, unit="kg", of="pasta"),
