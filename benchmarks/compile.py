@@ -186,6 +186,7 @@ def _tell_stages(project: Path) -> None:
 
 def _run_stages(project: Path) -> Iterator[Stage]:
     """What compile_project and link do, step by step. Like the publishing process, without looking for garbage."""
+    from dsl.analysis.report import errors
     from dsl.check import check
     from dsl.lower import lower
     from dsl.machine import refused
@@ -211,6 +212,9 @@ def _run_stages(project: Path) -> Iterator[Stage]:
     yield stage._replace(what="no findings")
     stage, programs = _timed("lower", lambda: lower(found))
     yield stage._replace(what=f"{len(programs):,} Programs")
+    stage, told = _timed("analyse", lambda: list(errors(found, programs)))
+    assert not told, told[:3]
+    yield stage._replace(what="no errors")
     stage, image = _timed("link", lambda: link(programs))
     yield stage._replace(what=f"image of {sum(map(len, image.parts.values())) / 1e6:.1f} MB")
     stage, encoded = _timed("encode", lambda: [encode(program) for program in programs])

@@ -72,7 +72,7 @@ def _sets(rules: Rules, known: Known) -> Iterator[Claim]:
         dead: set[str] = set()
         for made in _inner_first(table):
             work = partial(_contradiction, code, kind, made, every, dead)
-            follows = any(_made_of(line.condition, dead) for line in made.lines)
+            follows = bool(dead) and any(_made_of(line.condition, dead) for line in made.lines)
             for found in known.now(work) if follows else known.of(_contradiction, made, work):
                 dead.add(found.name)
                 yield found

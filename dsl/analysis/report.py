@@ -60,7 +60,9 @@ def errors(project: Project, programs: tuple[Program, ...]) -> tuple[Diagnostic,
     rules = Rules(programs or programs_of(project, refused(project)), _bounds(project))
     known = Known(rules, Worlds(rules), project.memory.beside("claims"))
     claims = list(never_applies.claims(rules, known))
-    if any(first(node, ast.Advertised) is not None for node in project.promotions.values()):
+    if any(source.kind == "prices" for source in project.sources) and any(
+        first(node, ast.Advertised) is not None for node in project.promotions.values()
+    ):
         prices = money_tables.history(project, rules.currency)
         claims += advertised.claims(rules, project.promotions, prices, _dead(claims))
     places = _Places(project)

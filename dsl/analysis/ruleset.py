@@ -17,6 +17,8 @@ from engine.instructions import FALSE, TRUE, UNKNOWN
 from engine.money import micros_per_minor
 from engine.sets import PRICE, Evaluator, Truths, Values, dynamic_sets, int_values, needs_of_all, text_values
 
+# What is looked up by name where one promotion or set is judged, and what is not looked at there.
+APART: Final = frozenset((p.Promotion, p.ProductSet, p.Place, p.Segment, p.Group, p.CodeSet, p.Catalogue, p.Stores))
 BITS_MAX: Final = 2_000_000_000  # sets x articles that are held at once, a bit each
 
 Rows = npt.NDArray[np.bool_]
@@ -84,8 +86,7 @@ class Rules:
         self.places = memory.table("places", self.places)
         self.segments = memory.table("segments", self.segments)
         self.groups = memory.table("groups", self.groups)
-        apart = (p.Promotion, p.ProductSet, p.Place, p.Segment, p.Group, p.CodeSet, p.Catalogue, p.Stores)
-        others = tuple(program for program in self.programs if not isinstance(program, apart))
+        others = tuple(program for program in self.programs if type(program) not in APART)
         memory.world(others, frozenset(self.stores.zones if self.stores else ()), self.bounds)
 
     def guarded(self, verb: str) -> tuple[str, ...]:

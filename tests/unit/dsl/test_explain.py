@@ -9,7 +9,7 @@ import pytest
 
 import dsl
 from dsl import limits
-from dsl.compiler import LATER, compile_project
+from dsl.compiler import LATER, check_project, compile_project
 from dsl.diagnostics import TABLE, Diagnostic, explanation
 from tests.unit.dsl.frame import check_framed, compile_framed, framed
 
@@ -53,6 +53,23 @@ def test_the_page_tells_the_truth(code):
     later = code.startswith(LATER)
     assert {finding.code for finding in findings(code, examples["reported"], files, later=later)} == {code}
     assert findings(code, examples["repaired"], files, later=later) == []
+
+
+@pytest.mark.parametrize("code", pages())
+def test_what_check_refuses_compiling_refuses(code):
+    """The errors of a project are the same wherever it is read: nobody publishes what was reported to the author."""
+    if code in TOO_LARGE:
+        projects = [{"example.promo": TOO_LARGE[code]}]
+    else:
+        blocks = FENCE.findall(explanation(code) or "")
+        files = {name: text.encode() for kind, name, text in blocks if kind == "csv"}
+        projects = [framed(text, files) for kind, _, text in blocks if kind == "promo"]
+    for project in projects:
+        compiled, checked = compile_project(project, tests=False), check_project(project)
+        assert [f for f in compiled.diagnostics if f.severity == "error"] == [
+            f for f in checked.diagnostics if f.severity == "error"
+        ]
+        assert compiled.programs == checked.programs
 
 
 def findings(code: str, example: str, files: dict[str, bytes], *, later: bool = False) -> list[Diagnostic]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.retailer import project
+from dsl.analysis.worlds import Worlds
 from dsl.compiler import Compilation, compile_project
 from dsl.data import Table, Unreadable, changed_table, read_table
 from dsl.memory import Memory
@@ -114,6 +115,21 @@ def nonsense(text: str, chance: random.Random) -> str:
     return text[:at] + chance.choice(("{", "}", '"', "5,00", " wenn ", "\n\n", "#", "ä", "\r\n", "\ufeff")) + text[at:]
 
 
+@in_text
+def a_contradiction(text: str, chance: random.Random) -> str:
+    """Lines of a declaration that exclude each other, or exclude what others want of it."""
+    heads = list(re.finditer(r"(?m)^(promotion|products|segment) .*\{\n", text))
+    if not heads:
+        return text
+    head = chance.choice(heads)
+    lines = {
+        "promotion": ('  when customer.id is "A"\n  when customer.id is "B"\n', '  when customer.id is "A"\n'),
+        "products": ('  item.sku is "A"\n  item.sku is "B"\n', '  item.sku is "A"\n'),
+        "segment": ('  customer.id is "A"\n  customer.id is "B"\n', '  customer.id is "A"\n'),
+    }[head[1]]
+    return text[: head.end()] + chance.choice(lines) + text[head.end() :]
+
+
 def a_copied_declaration(files: Files, chance: random.Random) -> None:
     names = [name for name in files if name.endswith(".promo")]
     pieces = declarations(files[chance.choice(names)].decode("utf-8", "replace"))
@@ -152,6 +168,7 @@ ALL = (
     *[another_number] * 4,
     *[another_name] * 3,
     *[another_cell] * 2,
+    *[a_contradiction] * 3,
     without_a_line,
     a_line_twice,
     without_a_declaration,
@@ -206,6 +223,34 @@ def test_what_did_not_change_is_the_very_same_object():
     after = compile_project({**files, name: other}, memory).programs
     assert len(before) == len(after)
     assert [one.program for one, same in zip(before, after, strict=True) if one is not same] == ["promotion"]
+
+
+def test_what_is_claimed_of_the_unchanged_is_not_asked_again(monkeypatch):
+    """A promotion that can never apply is an error wherever it is compiled; only what changed is looked at again."""
+    files, memory = made_up(), Memory()
+    asked = []
+    find = Worlds.find
+
+    def noted(*given):
+        asked.append(given)
+        return find(*given)
+
+    monkeypatch.setattr(Worlds, "find", noted)
+    compile_project(files, memory)
+    every = len(asked)
+    name = next(name for name, data in files.items() if b"\npromotion " in data)
+    never = re.sub(
+        rb"(?m)^(promotion .*)$", rb'\1\n  when customer.id is "A"\n  when customer.id is "B"', files[name], count=1
+    )
+    asked.clear()
+    assert [found.code for found in compile_project({**files, name: never}, memory).diagnostics] == ["P3105"]
+    assert 0 < len(asked) < every / 4
+    asked.clear()
+    compile_project(files, memory)
+    assert len(asked) < every / 4
+    asked.clear()
+    compile_project(files, memory)
+    assert asked == []
 
 
 def test_a_price_changes_one_column():
