@@ -34,7 +34,8 @@ def codes(*lines: str, days: str = DAYS, more: str = "") -> list[str]:
 
 
 def slots(line: str) -> list[tuple[int, int | None]]:
-    (made,) = [one for one in compiled(line).programs if isinstance(one, p.Promotion) and one.name == "offer"]
+    made_of = compiled("runs from 2026-09-01 until 2026-12-31", line)
+    (made,) = [one for one in made_of.programs if isinstance(one, p.Promotion) and one.name == "offer"]
     assert made.only_on is not None
     return [(slot.days, slot.holidays) for slot in made.only_on.slots]
 
@@ -74,7 +75,7 @@ def test_every_day_taken_out_is_told(days):
 def test_the_table_becomes_a_program_in_any_order_of_its_rows():
     head, *rows = DAYS.strip().split("\n")
     programs = [
-        compiled("only on holidays", days="\n".join([head, *lines, ""])).programs for lines in (rows, rows[::-1])
+        compiled("only on Sat, holidays", days="\n".join([head, *lines, ""])).programs for lines in (rows, rows[::-1])
     ]
     (made,) = [one for one in programs[0] if isinstance(one, p.Holidays)]
     assert made.regions == ("", "North", "") and list(made.days) == sorted(made.days)
