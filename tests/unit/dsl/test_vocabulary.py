@@ -258,6 +258,8 @@ def clauses_of(example: str) -> list[str]:
         before = ["buy 3 of pasta", "get the cheapest 1 free"][example.startswith("buy ") :]
     if "{points}" in example:
         before = ["get 500 points"]
+    if "has no pasta" in example:
+        before = ["get 10% off sauce"]
     if "limit 1 per code" in example:
         before = ["with code from spring"]
     lines = [*before, *block(example)]
