@@ -324,6 +324,78 @@ def test_any_other_text(name):
             assert harmless(changed(name, data=planted(data, path, what)))
 
 
+# ---------------------------------------------------------------------------------------------------- what is kept
+
+
+def told(ruleset: Ruleset) -> list[object]:
+    """What a ruleset holds, ready to be compared."""
+    tables = [
+        (
+            table.index,
+            [(name, column.numbers.tolist(), column.known.tolist()) for name, column in table.columns.items()],
+        )
+        for table in (ruleset.catalogue, ruleset.stores)
+    ]
+    plain = {
+        name: value
+        for name, value in vars(ruleset).items()
+        if name not in ("buffers", "blocks", "set_blocks", "rules", "catalogue", "stores")
+    }
+    return [*tables, {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in plain.items()}]
+
+
+def test_with_parts_that_were_read_before_a_ruleset_is_the_same():
+    """One promotion, set, article after the other is taken out and put back."""
+    kept: dict[tuple[str, str], Any] = {}
+    for without in [*FULL["promotions"], *FULL["promotions"]]:
+        rest = {name: one for name, one in FULL["promotions"].items() if name != without}
+        image = link(programs(**(FULL | {"promotions": rest})))
+        assert told(load(image.manifest, image.parts, kept)) == told(load(image.manifest, image.parts))
+        assert told(load(IMAGE.manifest, IMAGE.parts, kept)) == told(load(IMAGE.manifest, IMAGE.parts))
+
+
+def test_parts_that_were_read_before_are_judged_with_the_others_again():
+    """Whatever is planted into the rules is rejected with blocks that fitted other rules, too."""
+    kept: dict[tuple[str, str], Any] = {}
+    load(IMAGE.manifest, IMAGE.parts, kept)
+    data = decode_part(PARTS["rules"])[1]
+    for path in mutations(data):
+        for what in (DROP, "x", 7):
+            parts = changed("rules", data=planted(data, path, what))
+            by_digest = {hashlib.sha256(part).hexdigest(): part for part in parts.values()}
+            outcomes: list[object] = []
+            for known in ({}, kept):
+                try:
+                    outcomes.append(told(load(manifest(parts), by_digest, known)))
+                except ImageRejected as why:
+                    outcomes.append([str(why)])
+            assert outcomes[0] == outcomes[1], path
+
+
+def test_a_kept_part_is_none_of_another_kind():
+    kept: dict[tuple[str, str], Any] = {}
+    load(IMAGE.manifest, IMAGE.parts, kept)
+    swapped = PARTS | {"products.00000": PARTS["promotions.00000"], "promotions.00000": PARTS["products.00000"]}
+    with pytest.raises(ImageRejected):
+        load(manifest(swapped), IMAGE.parts, kept)
+
+
+def test_a_promotion_more_or_less_changes_one_block(monkeypatch):
+    """Wherever it stands by its name."""
+    monkeypatch.setattr("engine.link.BLOCK", 4)
+    many = {f"p{number}": next(iter(FULL["promotions"].values())) for number in range(60)}
+    blocks = [set(link(programs(**(FULL | {"promotions": some}))).parts) for some in (many, many)]
+    assert blocks[0] == blocks[1]
+    for name in many:
+        rest = {other: one for other, one in many.items() if other != name}
+        image = link(programs(**(FULL | {"promotions": rest})))
+        new = [ref.name for ref in parts_of(image.manifest) if ref.digest not in blocks[0]]
+        assert [name.partition(".")[0] for name in new] in (["promotions", "rules"], ["rules"])
+
+
+# ---------------------------------------------------------------------------------------------------- bounds
+
+
 def test_numbers_of_tables_are_bounded():
     arrays, data = decode_part(PARTS["catalogue"])
     rate = next(i for i, column in enumerate(data["columns"]) if column["name"] == "tax-rate")
