@@ -1,7 +1,7 @@
 """What each reward saves: one function for a unit, one for a promotion on its own.
 
 To add a reward: a row in engine/instructions.py `Kind`, a branch in `gain` (or a function beside `together`), a Program
-in engine/program.py and its row in engine/link.py.
+in engine/program.py and its row in engine/write.py.
 """
 
 from __future__ import annotations

@@ -208,14 +208,16 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
             say("compile", files=len(order.files))
             programs, findings = workshop.compile(order.files)
             say("link", programs=len(programs))
-            manifest, parts = workshop.link(programs)
+            linking = asyncio.to_thread(workshop.link, programs)
+            if order.dry_run:
+                (manifest, parts), new = await asyncio.gather(linking, workshop.missing(store, programs))
+            else:  # Programs are packed and stored meanwhile
+                (manifest, parts), (addresses, new) = await asyncio.gather(linking, workshop.store(store, programs))
             digest = hashlib.sha256(manifest).hexdigest()
             say("store-image", parts=len(parts), size_bytes=sum(map(len, parts.values())))
             if order.dry_run:
-                new = await workshop.missing(store, programs)
                 new_parts = await store.missing_parts(parts)
             else:
-                addresses, new = await workshop.store(store, programs)
                 new_parts = await store.put_parts(parts)
                 await store.put_manifest(manifest)
                 await store.put_listing(digest, addresses)
