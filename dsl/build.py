@@ -1160,11 +1160,11 @@ class Builder:
 
     def expectation(self, tree: Tree, text: str, span: Span) -> ast.Expect:
         """expect …"""
-        kinds: dict[str, Any] = {"e_code_refused": "code-refused", "e_notin": "not-in"}
+        kinds: dict[str, Any] = {"e_code_refused": "code-refused", "e_notin": "not-in", "e_once": "applies"}
         kind = kinds.get(tree.data, tree.data.removeprefix("e_"))
         name: ast.Name | None = None
         money: ast.Money | None = None
-        count: int | None = None
+        count = 1 if tree.data == "e_once" else None
         because: ast.Name | None = None
         payer: ast.Payer | None = None
         for part in tree.children:

@@ -246,7 +246,7 @@ _ROWS: tuple[_Row, ...] = (
         rf"expect (?P<what>total|{_NAME} costs|{_NAME} saves) (?:is|are|of) (?P<money>{_MONEY})$",
         r"expect \g<what> \g<money>",
     ),
-    _row("test", r"expect .* applies (?P<shown>once|1 time|one time)$", "1 times"),
+    _row("test", r"expect .* applies (?P<shown>one time)$", "once"),
     _row("test", r"expect .* applies (?P<shown>twice|two times)$", "2 times"),
     _row(
         "test",

@@ -189,6 +189,7 @@ GERMAN: dict[str, str] = {
     "a file": "einer Datei",
     "such a": "dieser Art",
     "«{word}» does not fit here.{did}": "«{word}» passt hier nicht.{did}",
+    "begin a new line after   {{   and before   }}": "nach   {{   und vor   }}   eine neue Zeile beginnen",
     "begin a new line here, or take it out": "hier eine neue Zeile beginnen, oder streichen",
     "write «per customer each {period}» or «in total each {period}»": "richtig: «per customer each {period}» oder «in total each {period}»",
     "name a segment here; a segment asks   customer.tier is gold": "hier ein Segment nennen; im Segment steht   customer.tier is gold",

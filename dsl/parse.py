@@ -95,7 +95,12 @@ def _shape(tree: Any) -> tuple[object, ...]:
     parts = [_shape(child) for child in tree.children]
     if tree.data == "promotion":
         parts.sort(key=lambda part: str(part[0]))  # stable: several of one kind keep their order
+    if tree.data in _ONCE:
+        return _ONCE[tree.data], *parts, _literal("INT", "1")
     return tree.data, *parts
+
+
+_ONCE = {"e_once": "e_applies", "single_use": "multi_use"}  # «once» is «1 times»
 
 
 def _literal(kind: str, text: str) -> tuple[object, ...]:
@@ -470,6 +475,8 @@ class _Declaration:
         span = Span(self.file, line, column, line, column + len(word))
         first_word = not covered[: column - 1].strip()
         guess = _meant(word, words, "NAME" in expected)
+        if words == _said("_NL") and covered[: column - 1].rstrip().endswith("{"):
+            return self.block_on_one_line(word, span, index)
         if words == _said("_NL"):
             return found("P0202", span, word=word, advice=say("begin a new line here, or take it out"))
         if words == _said("STRING") and re.fullmatch(r"[\w-]+", word):
@@ -485,6 +492,22 @@ class _Declaration:
         if len(word) == 1 and not word.isalnum() and word not in ",{}()":
             return found("P0109", span, word=word, advice=TAKE_OUT)
         return found("P0202", span, word=word, did=did(guess), known=None if guess else known, fix=guess)
+
+    def block_on_one_line(self, word: str, span: Span, index: int) -> Diagnostic:
+        """`{ … }` in one line; with a single line in it, it can be written as three."""
+        advice = say("begin a new line after   {{   and before   }}")
+        covered, line = self.masked[index].rstrip(), self.lines[index]
+        opened, closed = covered[: span.column - 1].rindex("{") + 1, len(covered)
+        inside, indent = covered[opened:closed], line[: len(line) - len(line.lstrip())]
+        if inside.strip() == "}":
+            return found("P0207", self.whole(index))
+        fix = None
+        if not set(inside) & set("{}"):
+            fix = f"\n{indent}  {line[opened:closed].strip()}"
+        elif inside.endswith("}") and not set(inside[:-1]) & set("{},;") and not line[closed:].strip():
+            fix = f"\n{indent}  {line[opened : closed - 1].strip()}\n{indent}}}"
+        fix_span = Span(span.file, span.line, opened + 1, span.line, closed + 1)
+        return found("P0202", span, word=word, advice=advice, fix=fix, fix_span=fix_span)
 
     def place(self, index: int) -> Phrase:
         """What the innermost block around a line is called."""

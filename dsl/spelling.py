@@ -55,6 +55,8 @@ def words(code: str) -> list[str]:
             found[-1] += text
         else:
             found.append(text)
+    if found and found[-1] in ("time", "times") and found[-3:-2] in (["applies"], ["code"]):
+        found[-2:] = ["once"] if found[-2] == "1" else [found[-2], "times"]
     return found
 
 

@@ -233,7 +233,7 @@ def run_tests(
         for line in testing.text(outcome, full_coverage=cov).splitlines():
             words = line.split(maxsplit=1)
             _say(line, _COLOURS.get(words[0], "") if words else "")
-    if output is TestFormat.GITHUB and (said := testing.github(outcome, directory.as_posix())):
+    if output is TestFormat.GITHUB and (said := testing.github(outcome, directory)):
         _say(said)
     if cov_min is not None and outcome.coverage is not None and outcome.coverage.percent < cov_min:
         _say(f"einklang: {outcome.coverage.percent}% of the lines are decisive, --cov-min asks for {cov_min}%", "red")

@@ -12,11 +12,11 @@ from dsl import testing
 from dsl.cases import Case
 from dsl.compiler import Compilation, compile_project
 from dsl.coverage import Coverage, coverage
-from dsl.phrases import Language
+from dsl.phrases import Language, say
 from dsl.report import coverage_list, report, trace_text
 from engine.basket import Request
 from engine.decision import Decision
-from server import kernels
+from server import kernels, reports
 from server.clock import SystemClock
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -158,27 +158,20 @@ def text(outcome: Outcome, *, full_coverage: bool = False) -> str:
     return "\n\n".join(parts)
 
 
-def github(outcome: Outcome, directory: str) -> str:
-    """One workflow command for each failure, at its line: GitHub shows it beside the text. `directory`: the project's,
-    as seen from the repository's root."""
+def github(outcome: Outcome, directory: Path) -> str:
+    """One workflow command for each failure, at its line: GitHub shows it beside the text."""
+    expected, but = say("expected").text(outcome.language), say("but").text(outcome.language)
     lines = []
     for result in outcome.results:
         for failure in result.failures:
-            message = "\n".join(
-                (f"expected {failure.expected}", f"but {failure.but}", *(f"  {line}" for line in failure.because))
+            told = (
+                f"{expected} {failure.expected}",
+                f"{but} {failure.but}",
+                *(f"  {line}" for line in failure.because),
             )
-            path = failure.span.file if directory in ("", ".") else f"{directory.rstrip('/')}/{failure.span.file}"
-            place = f"file={_property(path)},line={failure.span.line},title={_property(result.case.name)}"
-            lines.append(f"::error {place}::{_message(message)}")
+            path = reports.from_here(directory, failure.span.file)
+            lines.append(reports.annotation("error", path, failure.span, result.case.name, "\n".join(told)))
     return "\n".join(lines)
-
-
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def junit(outcome: Outcome) -> bytes:

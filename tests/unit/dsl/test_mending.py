@@ -65,6 +65,25 @@ def test_every_place_of_a_cause_is_mended():
     assert mended(text.encode()) == OFFER + OFFER.replace("offer", "other")
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("segment s { in gold-members }\n", "segment s {\n  in gold-members\n}\n"),
+        ("segment s { in gold-members\n}\n", "segment s {\n  in gold-members\n}\n"),
+        (
+            'products s {\n  any of { item.brand is "a, } b" }\n}\n',
+            'products s {\n  any of {\n    item.brand is "a, } b"\n  }\n}\n',
+        ),
+        ("segment s { in gold-members, in employees }\n", None),  # a comma may be of a list
+        ("segment s { in gold-members } # x\n", None),
+        ("segment s { in gold-members } segment t { in employees }\n", None),
+        ("segment s { }\n", None),
+    ],
+)
+def test_a_block_on_one_line(text, right):
+    assert mended(text.encode()) == (right or text)
+
+
 def test_a_fix_that_would_bring_another_error_is_left():
     text = offer(("from 2026-09-01 until 2026-09-30", "from 01.10.2026 until 2026-09-30"))
     done = mend({**framed("", {}), "offer.promo": text})

@@ -151,6 +151,23 @@ def test_json_has_one_shape(project):
     assert findings[2]["fix"] == [{"span": findings[2]["span"], "text": "limit"}]
 
 
+def test_the_page_shows_the_json_that_is_printed(tmp_path):
+    """docs/tools.md: the example is what comes of it, and its table names every field."""
+    page = (Path(__file__).parents[3] / "docs" / "tools.md").read_text(encoding="utf-8")
+    section = page[page.index("## einklang check") : page.index("## einklang test")]
+    (shown,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    for name, data in {**framed(""), "summer.promo": OFFER.encode()}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    printed = json.loads(check(str(tmp_path), "--format", "json"))
+    assert list(printed) == ["diagnostics"]
+    assert json.loads(shown) == next(one for one in printed["diagnostics"] if one["code"] == "P0201")
+    named = {
+        name for row in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE) for name in re.findall("`(.*?)`", row)
+    }
+    assert set(json.loads(shown)) <= named
+
+
 def test_german_text(project):
     said = check(project, "--lang", "de")
     assert said.startswith("Warnung P3015  Die letzte Minute fehlt")

@@ -84,13 +84,14 @@ def test_reports_speak_german():
 
 
 def test_github_gets_one_annotation_at_the_line_of_each_failure():
-    text = testing.github(outcome(), "examples/shop/")
+    text = testing.github(outcome(), Path("examples/shop/"))
     assert text.startswith(
-        "::error file=examples/shop/tests.promo,line=17,title=half off%2C 100%25%3A really::"
+        "::error file=examples/shop/tests.promo,line=17,endLine=17,col=3,endColumn=31,"
+        "title=half off%2C 100%25%3A really::"
         "expected summer saves EUR 5.00%0Abut it saved EUR 2.00%0A  get 20%25 off shirts    (summer.promo:5)"
     )
     assert "\n" not in text
-    assert testing.github(outcome("fifth"), ".") == ""
+    assert testing.github(outcome("fifth"), Path()) == ""
 
 
 def test_junit_reads_as_xml_and_tells_the_failure():
