@@ -230,3 +230,16 @@ class Tables:
                 self.findings.add(misfit(table, row, "date", day, why))
                 return
             seen[place] = row
+        self.regions(source, {region for _, region in seen if region})
+
+    def regions(self, source: ast.Source, named: set[str]) -> None:
+        """Some of the regions are those of stores, where stores say theirs."""
+        stores = self.project.table(self.project.stores.path.text) if self.project.stores else None
+        if not isinstance(stores, Table) or not named:
+            return
+        known = {cell for cell in stores.columns.get("region", ()) if cell}
+        if known and known.isdisjoint(named):
+            hint = say(
+                "Stores are in: {names}. Holidays of other regions are never any here.", names=few(sorted(known))
+            )
+            self.findings.add(found("P3111", source.path.span, known=few(sorted(named)), hint=hint))

@@ -446,6 +446,11 @@ TABLE: dict[str, Text] = {
         "each day of that year counts as none",
         "Add the holidays of {value} to the table.",
     ),
+    "P3111": _warning(
+        "No store is in a region of these holidays.",
+        "the table's regions: {known}",
+        "{hint}",
+    ),
     # ---- law and texts
     "P4001": _note("{count} of {most} articles in {where} stay at full price.", "{why}", "{hint}"),
     "P4002": _warning("All {count} articles in {where} stay at full price.", "{why}"),
