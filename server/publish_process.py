@@ -218,11 +218,13 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
             if order.dry_run:
                 new_parts = await store.missing_parts(parts)
             else:
-                new_parts = await store.put_parts(parts)
-                await store.put_manifest(manifest)
-                await store.put_listing(digest, addresses)
                 notes = tuple(asdict(finding) for finding in findings)
-                await store.put_build(build_name, stores.Build(digest, addresses, notes))
+                new_parts, *_ = await asyncio.gather(
+                    store.put_parts(parts),
+                    store.put_listing(digest, addresses),
+                    store.put_build(build_name, stores.Build(digest, addresses, notes)),
+                )
+                await store.put_manifest(manifest)
             counts["programs_compiled"], counts["programs_reused"] = new, len(programs) - new
             counts["parts_stored"], counts["parts_reused"] = new_parts, len(parts) - new_parts
         now_us, timeline = await store.read(Timeline())

@@ -53,6 +53,7 @@ from server.telemetry import Event, say
 
 FORMAT: Final = 1  # of stored blobs; raised whenever their bytes change their meaning
 CHUNK: Final = 1 << 20  # bytes of content, before compression
+PACKED_ASIDE: Final = 64 << 10  # bytes of content; less is packed before a thread would begin
 LEVEL: Final = 1  # of zlib: a third of the time of the usual 6, for a quarter more bytes
 PROGRAM_MAX: Final = 512 << 20  # bytes; the catalogue is one Program
 PART_MAX: Final = 1 << 31
@@ -369,7 +370,7 @@ class Store:
 
     async def put_listing(self, digest: str, addresses: Sequence[str]) -> None:
         """Note which Programs a ruleset was linked from; a later text of the same ruleset takes the place."""
-        await self._write(list(_chunks(self.keys.listing(digest), json.dumps(addresses).encode())))
+        await self._write(await _packed(self.keys.listing(digest), json.dumps(addresses).encode()))
 
     async def get_listing(self, digest: str) -> tuple[str, ...]:
         """The addresses of a ruleset's Programs. Raises NotStored."""
@@ -440,7 +441,7 @@ class Store:
         for name in missing:
             if len(blobs[name]) > most:
                 raise StoreUnsuitable(f"{name}: {len(blobs[name]):,} bytes; at most {most:,} can be stored")
-            for row in _chunks(name, blobs[name]):
+            for row in await _packed(name, blobs[name]):
                 rows.append(row)
                 if len(rows) >= BATCH or sum(len(data) for _, data in rows) >= BATCH_BYTES:
                     await self._write(rows)
@@ -581,6 +582,13 @@ async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator
         yield store
     finally:
         await client.aclose()
+
+
+async def _packed(key: str, data: bytes) -> list[tuple[str, bytes]]:
+    """The strings of a blob, in the order in which they must be written; large ones are packed beside the loop."""
+    if len(data) < PACKED_ASIDE:
+        return list(_chunks(key, data))
+    return await asyncio.to_thread(lambda: list(_chunks(key, data)))
 
 
 def _chunks(key: str, data: bytes) -> Iterable[tuple[str, bytes]]:
