@@ -7,10 +7,13 @@ only on a terminal, and not with NO_COLOR.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TextIO
@@ -86,8 +89,17 @@ class _Group(TyperGroup):
     """A wrong command line ends with 64, so that scripts can tell it from findings."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that has no «» shows ? in their place
         try:
             return super().main(*args, **kwargs)
+        except OSError as error:  # of commands all are told in their place: this is the output itself
+            with suppress(OSError):
+                sys.stderr.write(f"einklang: {error.filename or 'the output'}: {error.strerror or error}\n")
+                sys.stderr.flush()
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it is not tried again
+            raise SystemExit(USAGE) from None
         except SystemExit as ended:
             wrong = ended.code == 2 and not isinstance(ended.__context__, typer.Exit)  # the library's code for usage
             raise SystemExit(USAGE if wrong else ended.code) from None

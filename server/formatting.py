@@ -43,21 +43,29 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     """These files, and all .promo files below these directories, hidden ones left out. Raises NoFiles."""
     found: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            found.update(dict.fromkeys(_below(path)))
-        elif path.is_file():
-            found[path] = None
-        else:
-            raise NoFiles(f"{path}: there is no such file or directory")
+        try:
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                found.update(dict.fromkeys(_below(path)))
+            else:
+                found[path] = None
+        except FileNotFoundError:
+            raise NoFiles(f"{path}: there is no such file or directory") from None
+        except OSError as error:
+            raise NoFiles(f"{error.filename or path}: {error.strerror}") from None
     if not found:
         raise NoFiles(f"{', '.join(map(str, paths))}: no .promo files")
     return list(found)
 
 
 def _below(directory: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".promo") and name[0] != ".")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def formatted(name: str, data: bytes) -> Formatted:
@@ -93,6 +101,8 @@ def _size(path: Path) -> int:
 
 def _formatted_file(path: Path) -> Formatted:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
+            return Formatted(str(path), "left", why="it is not a regular file")
         data = path.read_bytes()
     except OSError as error:
         return Formatted(str(path), "left", why=f"it cannot be read: {error.strerror}")

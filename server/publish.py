@@ -20,6 +20,7 @@ import asyncio
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -109,28 +110,39 @@ def read_project(directory: Path, bytes_max: int = 256 << 20) -> dict[str, bytes
     """The files of a project by their path within it ("promotions/summer.promo"), in the order of their paths.
 
     Hidden files, links that lead out of the project and files of other kinds than SUFFIXES are left alone.
-    Raises PublishFailed if the directory cannot be read or holds more than `bytes_max`."""
-    root = directory.resolve()
-    if not root.is_dir():
-        raise PublishFailed(f"{directory}: not a directory")
+    Raises PublishFailed if any of the rest cannot be read, or is more than `check_files` allows."""
     found: dict[str, bytes] = {}
     total = 0
     try:
-        for folder, folders, names in os.walk(root):
+        root = directory.resolve()
+        if not root.is_dir():
+            raise PublishFailed(f"{directory}: not a directory")
+        for folder, folders, names in os.walk(root, onerror=_raise):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 path = Path(folder, name)
                 if name.startswith(".") or path.suffix not in SUFFIXES or not path.resolve().is_relative_to(root):
                     continue
-                total += path.stat().st_size
+                status = path.stat()
+                if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+                    raise PublishFailed(f"{directory}: {path.relative_to(root).as_posix()!r}: not a regular file")
+                total += status.st_size
                 if total > bytes_max:
                     raise PublishFailed(f"{directory}: more than {bytes_max:,} bytes of files")
                 found[path.relative_to(root).as_posix()] = path.read_bytes()
     except OSError as error:
-        raise PublishFailed(f"{directory}: {error}") from None
+        raise PublishFailed(f"{error.filename or directory}: {error.strerror}") from None
+    except RuntimeError:
+        raise PublishFailed(f"{directory}: a link that leads to itself") from None
     if not found:
         raise PublishFailed(f"{directory}: no promotion files ({', '.join(SUFFIXES)})")
+    check_files(found, bytes_max)
     return dict(sorted(found.items()))
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be read is not left out: without its rules the project means something else."""
+    raise error
 
 
 async def publish_files(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -267,3 +269,76 @@ def test_explain_says_what_a_name_means():
     assert "gets the cheapest of them free" in english.output and "bekommt das günstigste davon gratis" in german.output
     unknown = run("explain", "pasta3-for-2", "--project", shop)
     assert unknown.exit_code == 64 and "Did you mean «pasta-3-for-2»?" in unknown.output
+
+
+# ---------------------------------------------------------------------------------------------------- odd places
+
+
+@pytest.mark.parametrize("command", ["check", "fmt"])
+@pytest.mark.parametrize("odd", ["pipe", "line break", "no UTF-8", "nothing behind", "long", "itself"])
+def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path, command, odd):
+    directory = tmp_path
+    match odd:
+        case "pipe":
+            os.mkfifo(tmp_path / "a.promo")
+        case "line break":
+            (tmp_path / "a\n\x1b[31mb.promo").write_text("nonsense")
+        case "no UTF-8":
+            Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.promo")).write_text("nonsense")
+        case "nothing behind":
+            (tmp_path / "a.promo").symlink_to("b.promo")
+        case "long":
+            directory = tmp_path / ("x" * 5_000)
+        case "itself":
+            directory = tmp_path / "a"
+            directory.symlink_to("a")
+    got = run(command, str(directory))
+    assert got.exit_code in (1, 64)
+    assert isinstance(got.exception, SystemExit)
+    assert "Traceback" not in got.stderr
+    if command == "check":
+        assert got.exit_code == 64
+        assert len(got.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    """Without its rules the project would mean something else."""
+    shutil.copytree(ROOT / "examples" / "shop", tmp_path / "shop")
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("promotions"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    got = run("check", str(tmp_path / "shop"))
+    assert got.exit_code == 64
+    assert "promotions: Permission denied" in got.stderr
+
+
+def shell(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}", "PY": sys.executable, **environment},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_where_nothing_can_be_written_that_is_said():
+    got = shell('exec "$PY" -m server.cli explain P3105 > /dev/full')
+    assert (got.returncode, got.stderr) == (64, b"einklang: the output: No space left on device\n")
+
+
+def test_who_reads_no_further_hears_no_complaint():
+    got = shell('"$PY" -m server.cli explain P3105 | true')
+    assert got.stderr == b""
+
+
+def test_a_terminal_without_these_letters_shows_others():
+    got = shell('exec "$PY" -m server.cli explain P3105', PYTHONIOENCODING="ascii")
+    assert (got.returncode, got.stderr) == (0, b"")
+    assert b"?" in got.stdout
