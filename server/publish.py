@@ -55,12 +55,12 @@ class Finding:
     column: int
     end_line: int
     end_column: int
-    fix: tuple[Replacement, ...] = ()  # all that mends it, safe to apply by machine
+    edits: tuple[Replacement, ...] = ()  # all that mends it, safe to apply by machine
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Finding:
         """From JSON, which knows no tuples."""
-        return cls(**{**fields, "fix": tuple(tuple(edit) for edit in fields["fix"])})
+        return cls(**{**fields, "edits": tuple(tuple(edit) for edit in fields["edits"])})
 
 
 @dataclass(frozen=True, slots=True)

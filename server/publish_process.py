@@ -155,7 +155,7 @@ class Workshop:
                 column=found.span.column,
                 end_line=found.span.end_line,
                 end_column=found.span.end_column,
-                fix=tuple((*astuple(span), text) for span, text in found.fix.edits) if found.fix else (),
+                edits=tuple((*astuple(span), text) for span, text in found.fix.edits) if found.fix else (),
             )
             for found in compilation.diagnostics
         )

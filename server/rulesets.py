@@ -327,9 +327,9 @@ def diagnostics(findings: Iterable[Finding]) -> list[common.Diagnostic]:
             end_column=finding.end_column,
             message=finding.message,
             help=finding.help,
-            fix=[
+            edits=[
                 common.Edit(file=file, line=line, column=column, end_line=end_line, end_column=end_column, text=text)
-                for file, line, column, end_line, end_column, text in finding.fix
+                for file, line, column, end_line, end_column, text in finding.edits
             ],
         )
         for finding in findings

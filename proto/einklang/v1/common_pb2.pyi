@@ -792,7 +792,7 @@ class Diagnostic(_message.Message):
     END_COLUMN_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     HELP_FIELD_NUMBER: _builtins.int
-    FIX_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code, such as `P0101`: its meaning never changes."""
     severity: Global___Severity.ValueType
@@ -812,7 +812,7 @@ class Diagnostic(_message.Message):
     help: _builtins.str
     """Why, or what to do about it. May be empty; at most 1,024 bytes."""
     @_builtins.property
-    def fix(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """What mends it, safe to apply by machine, all of it together: first the edit of the
         finding itself, then those of other places with the same cause. Empty: no repair
         is certain.
@@ -830,11 +830,11 @@ class Diagnostic(_message.Message):
         end_column: _builtins.int = ...,
         message: _builtins.str = ...,
         help: _builtins.str = ...,
-        fix: _abc.Iterable[Global___Edit] | None = ...,
+        edits: _abc.Iterable[Global___Edit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "fix", b"fix", "help", b"help", "line", b"line", "message", b"message", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "edits", b"edits", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "help", b"help", "line", b"line", "message", b"message", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

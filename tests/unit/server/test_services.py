@@ -533,9 +533,9 @@ def test_a_publication_that_cannot_finish_in_time_is_told_to_look_it_up():
 
 def test_a_repair_travels_with_its_diagnostic(served, rulesets):
     edits = (("a.promo", 1, 1, 1, 6, "50.00"), ("b.promo", 3, 7, 3, 9, ""))
-    found = Finding("P0101", "error", "wrong", "", "a.promo", 1, 1, 1, 6, fix=edits)
-    served.publisher.raises = PublishRefused((found, dataclasses.replace(found, line=2, fix=())))
+    found = Finding("P0101", "error", "wrong", "", "a.promo", 1, 1, 1, 6, edits=edits)
+    served.publisher.raises = PublishRefused((found, dataclasses.replace(found, line=2, edits=())))
     _, detail = refused(rulesets.Publish, iter([chunk("a.promo"), finish()]))
     first, second = detail.diagnostics
-    told = [(e.file, e.line, e.column, e.end_line, e.end_column, e.text) for e in first.fix]
-    assert (tuple(told), list(second.fix)) == (edits, [])
+    told = [(e.file, e.line, e.column, e.end_line, e.end_column, e.text) for e in first.edits]
+    assert (tuple(told), list(second.edits)) == (edits, [])
