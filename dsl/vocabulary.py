@@ -5,6 +5,7 @@ The checker, the pages and the tests read these rows; nobody keeps a second list
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dsl.phrases import Phrase, say
@@ -76,6 +77,99 @@ CLAUSES: dict[str, Row] = {
     "on return": Row("what is kept is priced again when some comes back", "on return reprice what is kept", "P9024"),
 }
 
+# ---------------------------------------------------------------------------------------------------- conditions
+
+# By the beginning of the line; what stands later in one by its own words.
+CONDITIONS: dict[str, Row] = {
+    "in": Row("belongs to this set or segment", "in gold-members"),
+    "not in": Row("does not belong to this set or segment", "not in gold-members"),
+    "all of": Row("all of these lines hold", "all of {"),
+    "any of": Row("at least one of these lines holds", "any of {"),
+    "none of": Row("none of these lines holds", "none of {"),
+    "consent to": Row("the customer gave this consent", "consent to email"),
+    "basket is worth": Row("what the counting pieces come to", "basket is worth at least EUR 50.00 of pasta"),
+    "before discounts": Row("in list prices", "basket is worth at least EUR 50.00 before discounts"),
+    "after discounts": Row("in what earlier groups left", "basket is worth at least EUR 50.00 after discounts"),
+    "with fees": Row("fees are counted in", "basket is worth at least EUR 50.00 with fees", "P9035"),
+    "without tax": Row("the tax is counted out", "basket is worth at least EUR 50.00 without tax", "P9035"),
+    "basket has": Row("so many pieces of a set, or so much of it", "basket has at least 2.5 kg of pasta"),
+    "of one article": Row("pieces of the same article", "basket has at least 3 of one article of pasta"),
+    "articles of": Row("different articles of a set", "basket has at least 2 articles of pasta", "P9034"),
+    "basket has no": Row("nothing of a set", "basket has no pasta"),
+    "payment": Row("the means of payment, once it is chosen", "payment is one of cash, card"),
+    "delivery": Row("the service that delivers, once it is chosen", "delivery is collect"),
+    "at least": Row("so many events or more, in a time", "at least 3 orders of pasta in the last 12 months"),
+    "at most": Row("so many events or fewer, in a time", "at most 1 order this year"),
+    "exactly": Row("so many events, in a time", "exactly 1 order in the last 12 months"),
+    "between": Row("from so many events to so many, both included", "between 2 and 5 orders this year"),
+    "no": Row("no such event in a time", "no orders this year"),
+    "where": Row("events that have this", "at least 1 order where orders.channel is app so far"),
+    "since": Row("a time that begins with a day", "exactly 1 order since 2026-01-01"),
+    "ago": Row("a time between two ages", "between 2 and 5 orders between 24 months and 6 months ago"),
+    "then": Row(
+        "one thing after another",
+        "at least 1 visit in the last 30 days, then no orders of pasta within 3 days",
+    ),
+    "sum of": Row(
+        "what an amount adds up to over events in a time",
+        "sum of orders.total in the last 12 months is at least EUR 300.00",
+    ),
+    "this order": Row("the order at hand is the n-th; «every»: each n-th", "this order is the 1st"),
+    "anniversary of": Row(
+        "a day of the year that comes round", "anniversary of customer.first-seen is within 3 days of today"
+    ),
+    "similar to": Row("like the customers of a segment", "similar to gold-members at least 80%", "P9003"),
+    "refresh": Row("how old facts of the customer may be at most", "refresh daily 03:00"),
+}
+
+# ---------------------------------------------------------------------------------------------------- lines of tests
+
+# By the beginning of the line; «…» stands for what an author names.
+TEST_LINES: dict[str, Row] = {
+    "at": Row("the moment of the basket", "at 2026-09-12 12:00"),
+    "sold in": Row("the channel", "sold in stores"),
+    "given": Row(
+        "a fact of customer, delivery, payment or store, or what happened before; «is unknown» takes a fact away",
+        "given customer.tier is gold",
+    ),
+    "given nothing": Row("a till without network", "given nothing known of the customer"),
+    "given consent": Row("the customer gave this consent", "given consent to email"),
+    "given code": Row("a code is entered", 'given code "SPRING"'),
+    "given used code": Row("a code that was used before", 'given used code "SPRING"'),
+    "given fee": Row("a fee is charged", "given fee of shipping EUR 4.95"),
+    "given … use": Row("uses of a promotion before", "given 1 use of pasta-week 12 days ago"),
+    "given … ago": Row(
+        "events before; what they were worth, and their attributes behind «where»",
+        "given 2 orders of pasta 30 days ago worth EUR 59.90 where orders.channel is app",
+    ),
+    "given history": Row("since when the events are known", "given history since 2026-06-01"),
+    "given facts": Row("how old the facts of the customer are", "given facts as of 2 hours ago"),
+    "given no": Row("an empty history, not an unknown one", "given no orders"),
+    "given variant": Row("the arm of a test", "given variant ten of tried", "P9020"),
+    "given control": Row("the arm without a reward", "given control of tried-too", "P9020"),
+    "given cashier": Row("what the cashier enters", "given cashier enters 20% off penne because damaged", "P9019"),
+    "buys": Row("what is in the basket: so many of a sample, or so much", "buys 2 x penne for EUR 1.50 each"),
+    "picks": Row("the gift that the customer chooses", "picks 1 x penne as gift of small-gift", "P9010"),
+    "expect": Row("what must come of it", "expect pasta-week saves EUR 1.99"),
+    "expect … saves": Row("what a promotion takes off", "expect pasta-week saves EUR 1.99"),
+    "expect … applies": Row("it applies, so many times", "expect pasta-week applies 2 times"),
+    "expect … does not apply": Row("it does not, for a reason", "expect pasta-week does not apply because schedule"),
+    "expect nothing": Row("no promotion applies", "expect nothing applies"),
+    "expect total": Row("what the goods cost after discounts, as the settings mean prices", "expect total EUR 4.58"),
+    "expect … costs": Row("what a sample costs in all", "expect penne costs EUR 4.58"),
+    "expect … points": Row("points of the basket", "expect 120 points", "P9009"),
+    "expect … gift": Row("gifts to choose", "expect 1 gift from sauce", "P9010"),
+    "expect free": Row("a service is free", "expect free shipping"),
+    "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
+    "expect a code": Row("a code for the next time", "expect a code from spring", "P9011"),
+    "expect code": Row("why a code is refused", 'expect code "SPRING" refused because code-used'),
+    "expect supplier": Row("what a supplier pays", 'expect supplier "Pastella" pays EUR 1.19'),
+    "expect return": Row("what a return refunds", "expect return of 1 x penne refunds EUR 1.53", "P9029"),
+    "expect in": Row("a segment the customer is in", "expect in gold-members"),
+    "expect not in": Row("a segment the customer is not in", "expect not in gold-members"),
+    "expect hint": Row("what is said while something is missing", 'expect hint "1 more of Pasta"'),
+}
+
 # ---------------------------------------------------------------------------------------------------- other lines
 
 # By what they stand in: the beginning of a line, its meaning, an example that can be read. «condition» is every list of
@@ -101,31 +195,7 @@ LINES: dict[str, dict[str, Row]] = {
         "services": Row("what a fee can be charged for", "services shipping, click-and-collect"),
         "payments": Row("means of payment", "payments card, sepa"),
     },
-    "condition": {
-        "in": Row("a member of this set", "in pasta"),
-        "not in": Row("not a member of this set", "not in pasta"),
-        "all of": Row("all of these lines hold", "all of {"),
-        "any of": Row("at least one of these lines holds", "any of {"),
-        "none of": Row("none of these lines holds", "none of {"),
-        "consent to": Row("the customer gave this consent", "consent to email"),
-        "at least": Row("so many events or more, in a window", "at least 3 orders in the last 12 months"),
-        "at most": Row("so many events or fewer, in a window", "at most 1 order this year"),
-        "exactly": Row("so many events, in a window", "exactly 1 order since 2026-01-01"),
-        "between": Row("from so many events to so many, both included", "between 2 and 5 orders this year"),
-        "no": Row("no such event in a window", "no orders in the last 3 days"),
-        "sum of": Row(
-            "the sum of an amount over events in a window",
-            "sum of orders.total in the last 12 months is at least EUR 300.00",
-        ),
-        "anniversary of": Row("a day of the year that comes round", "anniversary of customer.birthday is today"),
-        "similar to": Row("alike to the members of a segment", "similar to golden at least 80%"),
-        "this order": Row("the order at hand, counted in", "this order is the 1st"),
-        "basket is worth": Row("what the basket, or a set in it, costs", "basket is worth at least EUR 50.00"),
-        "basket has": Row("how many pieces, or how much, of a set the basket holds", "basket has at least 3 of pasta"),
-        "payment": Row("the means of payment, once it is chosen", "payment is one of card, sepa"),
-        "delivery": Row("the service that delivers, once it is chosen", "delivery is click-and-collect"),
-        "refresh": Row("how old facts of the customer may be at most", "refresh daily 03:00"),
-    },
+    "condition": CONDITIONS,
     "group": {
         "gives": Row("discounts or benefits, never both", "gives discounts"),
         "apply": Row("which of its promotions apply", "apply best per item"),
@@ -152,16 +222,7 @@ LINES: dict[str, dict[str, Row]] = {
         "control": Row("the share that gets nothing, to compare with", "control 10%"),
         "from": Row("a tier: from so many, so much, or such a spend on", "from 6 get 5% off"),
     },
-    "test": {
-        "at": Row("the moment of the basket", "at 2026-09-12 12:00"),
-        "sold in": Row("the channel", "sold in stores"),
-        "given": Row(
-            "a fact of customer, delivery, payment or store, or what happened before", "given customer.tier is gold"
-        ),
-        "buys": Row("what is in the basket", "buys 3 x penne"),
-        "picks": Row("the gift that the customer chooses", "picks 1 x bag as gift of gift-bag"),
-        "expect": Row("what must come of it", "expect first saves EUR 1.00"),
-    },
+    "test": TEST_LINES,
 }
 
 # ---------------------------------------------------------------------------------------------------- attribute types
@@ -255,43 +316,6 @@ OPERATORS: dict[str, Operator] = {
     ),
 }
 
-# ---------------------------------------------------------------------------------------------------- conditions
-
-CONDITIONS: dict[str, Row] = {
-    "in": Row("belongs to a set or a segment", "in gold-members"),
-    "not in": Row("does not, or nobody knows", "not in gold-members"),
-    "consent": Row("the customer agreed to it", "consent to email"),
-    "any of": Row("at least one line holds; also «all of», «none of»", "any of {"),
-    "basket worth": Row("what the counting pieces come to", "basket is worth at least EUR 50.00 of pasta"),
-    "before discounts": Row("in list prices", "basket is worth at least EUR 50.00 before discounts"),
-    "after discounts": Row("in what earlier groups left", "basket is worth at least EUR 50.00 after discounts"),
-    "with fees": Row("fees are counted in", "basket is worth at least EUR 50.00 with fees", "P9035"),
-    "without tax": Row("the tax is counted out", "basket is worth at least EUR 50.00 without tax", "P9035"),
-    "basket has": Row("so many pieces of a set, or so much of it", "basket has at least 2.5 kg of pasta"),
-    "of one article": Row("pieces of the same article", "basket has at least 3 of one article of pasta"),
-    "articles": Row("different articles of a set", "basket has at least 2 articles of pasta", "P9034"),
-    "has no": Row("nothing of a set", "basket has no pasta"),
-    "payment": Row("the means of payment chosen", "payment is one of cash, card"),
-    "delivery": Row("the service chosen", "delivery is collect"),
-    "events": Row("so many of an event in a time", "at least 3 orders of pasta in the last 12 months"),
-    "no events": Row("none of an event in a time", "no orders this year"),
-    "where": Row("events that have this", "at least 1 order where orders.channel is app so far"),
-    "since": Row("a time that begins with a day", "exactly 1 order since 2026-01-01"),
-    "ago": Row("a time between two ages", "between 2 and 5 orders between 24 months and 6 months ago"),
-    "then": Row(
-        "one thing after another",
-        "at least 1 visit in the last 30 days, then no orders of pasta within 3 days",
-    ),
-    "sum": Row(
-        "what an amount of events adds up to",
-        "sum of orders.total in the last 12 months is at least EUR 300.00",
-    ),
-    "this order": Row("the order at hand is the n-th; «every»: each n-th", "this order is the 1st"),
-    "anniversary": Row("a day comes round", "anniversary of customer.first-seen is within 3 days of today"),
-    "similar": Row("like the customers of a segment", "similar to gold-members at least 80%", "P9003"),
-    "refresh": Row("the greatest age of a segment's facts", "refresh daily 03:00"),
-}
-
 # ---------------------------------------------------------------------------------------------------- rewards
 
 REWARDS: dict[str, Row] = {
@@ -349,47 +373,6 @@ PLACEHOLDERS: dict[str, Row] = {
     "saved": Row("what the promotion takes off, in a label", 'label en "You save {saved}"'),
     "points": Row("the points that it gives, in a label", 'label en "{points} points for you"', "P9009"),
     "missing": Row("what is missing to get it, in a hint", 'hint en "{missing} more, please"'),
-}
-
-# ---------------------------------------------------------------------------------------------------- lines of tests
-
-TEST_LINES: dict[str, Row] = {
-    "at": Row("when it takes place", "at 2026-09-12 12:00"),
-    "sold": Row("where it takes place", "sold in stores"),
-    "given": Row("a fact; «is unknown» takes one away", "given customer.tier is gold"),
-    "given nothing": Row("a till without network", "given nothing known of the customer"),
-    "given consent": Row("the customer agreed to it", "given consent to email"),
-    "given code": Row("a code is entered; «used code»: it was before", 'given code "SPRING"'),
-    "given fee": Row("a fee is charged", "given fee of shipping EUR 4.95"),
-    "given uses": Row("uses of a promotion before", "given 1 use of pasta-week 12 days ago"),
-    "given events": Row(
-        "events before; what they were worth, and their attributes behind «where»",
-        "given 2 orders of pasta 30 days ago worth EUR 59.90 where orders.channel is app",
-    ),
-    "given history": Row("since when the events are known", "given history since 2026-06-01"),
-    "given facts": Row("how old the facts of the customer are", "given facts as of 2 hours ago"),
-    "given no": Row("an empty history, not an unknown one", "given no orders"),
-    "given variant": Row("the arm of a test", "given variant ten of tried", "P9020"),
-    "given control": Row("the arm without a reward", "given control of tried-too", "P9020"),
-    "given cashier": Row("what the cashier enters", "given cashier enters 20% off penne because damaged", "P9019"),
-    "buys": Row("so many of a sample, or so much; at a price of its own", "buys 2 x penne for EUR 1.50 each"),
-    "picks": Row("the gift that is chosen", "picks 1 x penne as gift of small-gift", "P9010"),
-    "expect saves": Row("what a promotion takes off", "expect pasta-week saves EUR 1.99"),
-    "expect applies": Row("it applies, so many times", "expect pasta-week applies 2 times"),
-    "expect does not apply": Row("it does not, for a reason", "expect pasta-week does not apply because schedule"),
-    "expect nothing": Row("no promotion applies", "expect nothing applies"),
-    "expect total": Row("what the goods cost after discounts, as the settings mean prices", "expect total EUR 4.58"),
-    "expect costs": Row("what a sample costs in all", "expect penne costs EUR 4.58"),
-    "expect points": Row("points of the basket", "expect 120 points", "P9009"),
-    "expect gift": Row("gifts to choose", "expect 1 gift from sauce", "P9010"),
-    "expect free": Row("a service is free", "expect free shipping"),
-    "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
-    "expect code": Row("a code for the next time", "expect a code from spring", "P9011"),
-    "expect code refused": Row("why a code is refused", 'expect code "SPRING" refused because code-used'),
-    "expect pays": Row("what a supplier or partner pays", 'expect supplier "Pastella" pays EUR 1.19'),
-    "expect return": Row("what a return refunds", "expect return of 1 x penne refunds EUR 1.53", "P9029"),
-    "expect in": Row("a segment the customer is in; «not in»: is not", "expect in gold-members"),
-    "expect hint": Row("what is said while something is missing", 'expect hint "1 more of Pasta"'),
 }
 
 # ---------------------------------------------------------------------------------------------------- names and words
@@ -476,6 +459,12 @@ def row_of(within: str, line: str) -> tuple[str, Row] | None:
     conditions = within in ("products", "places", "segment", "promotion")
     rows = {**(LINES["condition"] if conditions else {}), **LINES.get(within, {})}
     rows |= CLAUSES if within == "promotion" else {} if within else DECLARATIONS
-    words = " ".join(line.split()) + " "
-    keys = [key for key in rows if words.startswith(key + " ")]
+    keys = [key for key in rows if _begins(key, " ".join(line.split()))]
     return (key := max(keys, key=len), rows[key]) if keys else None
+
+
+def _begins(key: str, line: str) -> bool:
+    """Does a line begin so? «…» stands for any words."""
+    words = " (?:.* )?".join(re.escape(part.strip()) for part in key.split("…"))
+    more = "s?" if "…" in key else ""  # one use, two uses
+    return re.match(f"{words}{more}(?: |$)", line) is not None
