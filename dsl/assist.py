@@ -19,7 +19,7 @@ from dsl.following import context
 from dsl.hover import Hover, hover
 from dsl.names import KINDS, Index, Occurrence, Symbol, leaves, occurrences
 from dsl.parse import Parsed, Pieces, parse
-from dsl.phrases import Language
+from dsl.phrases import Language, say
 from dsl.project import Project, assemble
 from dsl.sentence import sentence
 from dsl.snippets import snippets
@@ -356,7 +356,9 @@ class Assist:
 
     # ------------------------------------------------------------------------------------------------ findings
 
-    def actions(self, findings: Iterable[Diagnostic], file: str, first: int, last: int) -> list[Action]:
+    def actions(
+        self, findings: Iterable[Diagnostic], file: str, first: int, last: int, language: Language = "en"
+    ) -> list[Action]:
         """Quick fixes for the findings of these lines, and «fix all» of the file where there are several."""
         every = [finding for finding in findings if finding.span.file == file]
         here = [finding for finding in every if finding.span.line <= last and finding.span.end_line >= first]
@@ -364,14 +366,14 @@ class Assist:
         for finding in here:
             if finding.fix is not None:
                 edits = tuple(Edit(span, text) for span, text in finding.fix.edits)
-                result.append(Action(_title(finding.fix.text), edits, finding))
-            result += [Action(_title(text), (Edit(span, text),), finding) for span, text in finding.choices]
+                result.append(Action(_title(finding.fix.text, language), edits, finding))
+            result += [Action(_title(text, language), (Edit(span, text),), finding) for span, text in finding.choices]
         fixable = [finding for finding in every if finding.fix is not None]
         if len(fixable) > 1 and any(finding.fix is not None for finding in here):
-            result.append(self.fix_all(fixable, file))
+            result.append(self.fix_all(fixable, file, language))
         return result
 
-    def fix_all(self, findings: Iterable[Diagnostic], file: str) -> Action:
+    def fix_all(self, findings: Iterable[Diagnostic], file: str, language: Language = "en") -> Action:
         """All fixes of a file that do not touch each other."""
         edits: list[Edit] = []
         fixes = [finding.fix for finding in findings if finding.fix is not None]
@@ -379,7 +381,7 @@ class Assist:
             end = (edits[-1].span.end_line, edits[-1].span.end_column) if edits else (0, 0)
             if (span.line, span.column) >= end:
                 edits.append(Edit(span, text))
-        return Action(f"Fix all {len(edits)} in this file", tuple(edits))
+        return Action(say("Fix all {count} in this file", count=len(edits)).text(language), tuple(edits))
 
     def related(self, finding: Diagnostic) -> list[tuple[Span, str]]:
         """Other places that a finding is about: where a name stands, too."""
@@ -444,7 +446,10 @@ class Assist:
         lines = (read.masked, read.lines)
         meaning = functools.partial(self.meaning, language=language)
         off = functools.partial(holidays, self.project)
-        return hover(self.index, name, declaration, lines, file, line, column, here, articles or {}, zone, meaning, off)
+        known = articles or {}
+        return hover(
+            self.index, name, declaration, lines, file, line, column, here, known, zone, meaning, off, language
+        )
 
 
 def count(number: int, noun: str) -> str:
@@ -456,9 +461,9 @@ def _covers(span: Span, line: int, column: int) -> bool:
     return (span.line, span.column) <= (line, column) <= (span.end_line, span.end_column)
 
 
-def _title(words: str) -> str:
+def _title(words: str, language: Language) -> str:
     text = " ".join(words.split())
-    return f"Write «{text[:60]}»" if text else "Take it out"
+    return (say("Write «{text}»", text=text[:60]) if text else say("Take it out")).text(language)
 
 
 def _texts(cells: Sequence[str | None]) -> Sequence[str]:

@@ -16,10 +16,6 @@ class Holiday(NamedTuple):
     region: str
     name: str
 
-    def __str__(self) -> str:
-        """`Sat 2026-10-31 Reformation Day (Nord)`."""
-        return f"{self.day:%a} {self.day}" + f" {self.name}".rstrip() + (f" ({self.region})" if self.region else "")
-
 
 def holidays(project: Project) -> tuple[Holiday, ...]:
     """By day and region; rows that cannot be read are left out."""

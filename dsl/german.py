@@ -6,6 +6,65 @@ Short and impersonal, as a German colleague would say it; words of the language 
 from __future__ import annotations
 
 GERMAN: dict[str, str] = {
+    # ---------------------------------------------------------------- what editors show of a place
+    "Write «{text}»": "«{text}» schreiben",
+    "Take it out": "Herausnehmen",
+    "Fix all {count} in this file": "Alle {count} in dieser Datei beheben",
+    "of customers": "von Kunden",
+    "of articles": "von Artikeln",
+    "of baskets": "von Warenkörben",
+    "of stores": "von Filialen",
+    "of deliveries": "von Lieferungen",
+    "group": "eine Gruppe",
+    "code set": "eine Codeliste",
+    "test": "ein Test",
+    "means of payment": "ein Zahlungsmittel",
+    "consent": "eine Einwilligung",
+    "variant": "eine Variante",
+    "cashier's reason": "ein Grund an der Kasse",
+    "Mon": "Mo",
+    "Tue": "Di",
+    "Wed": "Mi",
+    "Thu": "Do",
+    "Fri": "Fr",
+    "Sat": "Sa",
+    "Sun": "So",
+    "why a promotion did not apply": "warum eine Aktion nicht galt",
+    "{count} in order: {names}": "{count} der Reihe nach: {names}",
+    "and {more} more": "und {more} weitere",
+    "Used 1 time": "1 Mal verwendet",
+    "Used {count} times": "{count} Mal verwendet",
+    "1 article of the catalogue": "1 Artikel des Katalogs",
+    "{count} articles of the catalogue": "{count} Artikel des Katalogs",
+    "Personal": "Personenbezogen",
+    "Predicted": "Von einem Modell vorhergesagt",
+    "Personal and predicted": "Personenbezogen und von einem Modell vorhergesagt",
+    "{why}: a segment that asks for it needs `consent to profiling`.": (
+        "{why}: ein Segment, das danach fragt, braucht `consent to profiling`."
+    ),
+    "unknown": "unbekannt",
+    "a default": "eine Vorgabe",
+    "Not given: {value}.": "Ohne Angabe: {value}.",
+    "Its values are {literal}.": "Erlaubt ist {literal}.",
+    "The table has no holiday while it runs.": "Solange sie läuft, hat die Tabelle keinen Feiertag.",
+    "**holidays** while it runs": "**holidays**, solange sie läuft",
+    "Each store's own time; shown for the project's zone.": (
+        "Die eigene Zeit jeder Filiale; gezeigt für die Zeitzone des Projekts."
+    ),
+    "From a moment on, until a moment. The zone is not known, so neither are the instants.": (
+        "Von einem Zeitpunkt an, bis zu einem Zeitpunkt. Die Zeitzone ist nicht bekannt, so auch sie nicht."
+    ),
+    "**from** {moment}": "**from** {moment}",
+    "**until** it is taken out": "**until**: bis sie herausgenommen wird",
+    "**until** just before {moment}": "**until** unmittelbar vor {moment}",
+    "**until** just before {moment} — {day} is in it": "**until** unmittelbar vor {moment} — der {day} gehört dazu",
+    "{moment}; {other} does not exist, clocks go forward then": (
+        "{moment}; {other} gibt es nicht, da werden die Uhren vorgestellt"
+    ),
+    "{moment}; it comes twice that day, this is the first": (
+        "{moment}; das kommt an diesem Tag zweimal, dies ist das erste Mal"
+    ),
+    "clocks change {day} {words}": "Uhren werden umgestellt: {day} {words}",
     # ---------------------------------------------------------------- reports of tests
     "expected": "erwartet",
     "but": "aber",

@@ -12,6 +12,7 @@ from dsl.days_off import Holiday
 from dsl.diagnostics import Diagnostic, Span, explanation
 from dsl.following import context
 from dsl.names import Index, Occurrence, Symbol
+from dsl.phrases import Language, Phrase, many, say
 from dsl.vocabulary import CLAUSES, OPERATORS, REASONS, TYPES, row_of
 from dsl.zones import known_zones, local_seconds, utc_seconds, zone
 
@@ -19,12 +20,32 @@ _DAY = 86_400
 _EPOCH = datetime.date(1970, 1, 1)
 _SHOWN_MAX = 12  # promotions of a group, lines of a set: more make a page
 _ENTITIES = {
-    "customer": "customers",
-    "item": "articles",
-    "basket": "baskets",
-    "store": "stores",
-    "delivery": "deliveries",
+    "customer": say("of customers"),
+    "item": say("of articles"),
+    "basket": say("of baskets"),
+    "store": say("of stores"),
+    "delivery": say("of deliveries"),
 }
+NOUNS = {  # by the kinds of dsl/names.py
+    "product set": say("product set"),
+    "places": say("set of places"),
+    "segment": say("segment"),
+    "group": say("group"),
+    "guard": say("guard"),
+    "code set": say("code set"),
+    "promotion": say("promotion"),
+    "sample": say("sample"),
+    "test": say("test"),
+    "event": say("event"),
+    "channel": say("channel"),
+    "service": say("service"),
+    "payment": say("means of payment"),
+    "consent": say("consent"),
+    "choice": say("choice"),
+    "variant": say("variant"),
+    "cashier's reason": say("cashier's reason"),
+}
+_WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +69,21 @@ def hover(
     timezone: str,
     meaning: Callable[[Symbol], str],
     off: Callable[[], Sequence[Holiday]],
+    language: Language,
 ) -> Hover | None:
     """Of a place. `lines`: masked, and as written. `off`: the holidays."""
     masked = lines[0]
     parts: list[str] = []
     span = findings[0].span if findings else None
     for code in dict.fromkeys(finding.code for finding in findings):
-        parts.append(explanation(code) or "")
+        parts.append(explanation(code, language) or "")
     if name is not None:
-        told = "\n".join(about(index, name, articles, meaning))
+        told = "\n".join(about(index, name, articles, meaning, language))
         if told:
             parts.insert(0, told)
             span = name.span
-    instants = _instants(declaration, line, column, timezone) or _days_off(declaration, line, column, off)
+    instants = _instants(declaration, line, column, timezone, language)
+    instants = instants or _days_off(declaration, line, column, off, language)
     if instants is not None:
         parts.insert(0, instants.text)
         span = span or instants.span
@@ -76,47 +99,59 @@ def hover(
 
 
 def about(
-    index: Index, occurrence: Occurrence, articles: Mapping[str, int], meaning: Callable[[Symbol], str]
+    index: Index,
+    occurrence: Occurrence,
+    articles: Mapping[str, int],
+    meaning: Callable[[Symbol], str],
+    language: Language,
 ) -> Iterator[str]:
     """What a name stands for, as lines of Markdown. Nothing where it is declared nowhere."""
     symbol = index.symbol(occurrence)
     declared = index.declared.get(symbol)
     if not declared:
         if symbol.kind == "attribute" and symbol.name in ("customer.id", "item.sku", "store.id"):
-            yield f"**{symbol.name}** text, the id itself"
+            yield f"**{symbol.name}** {say('text, the id itself').text(language)}"
         elif isinstance(occurrence.owner, ast.Expect) and symbol.name in REASONS:
-            yield f"**{symbol.name}** why a promotion did not apply"
+            yield f"**{symbol.name}** {say('why a promotion did not apply').text(language)}"
         return
     node = declared[0].owner
     match node:
         case ast.Attribute() if symbol.kind == "attribute":
-            yield from _attribute(symbol, node)
+            yield from _attribute(symbol, node, language)
         case ast.SetDecl():
-            yield _titled(symbol, node.title)
+            yield _titled(symbol, node.title, language)
             if node.name.text in articles and node.kind == "products":
                 number = articles[node.name.text]
-                yield f"\n{number:,} article{'' if number == 1 else 's'} of the catalogue"
+                yield f"\n{_articles(number).text(language)}"
             yield f"\n{meaning(symbol)}"
             yield from _code([line.text for line in node.lines])
         case ast.Group():
-            yield _titled(symbol, node.title)
+            yield _titled(symbol, node.title, language)
             yield from _code([_group_line(line) for line in node.lines if line.kind != "order"])
             members = _members(index, node)
             if members:
-                yield f"\n{len(members)} in order: " + ", ".join(members[:_SHOWN_MAX]) + _more(members)
+                shown: tuple[str | Phrase, ...] = (*members[:_SHOWN_MAX], *_more(members))
+                yield "\n" + say("{count} in order: {names}", count=len(members), names=shown).text(language)
         case ast.Promotion():
-            yield _titled(symbol, node.title)
+            yield _titled(symbol, node.title, language)
             yield f"\n{meaning(symbol)}"
         case ast.Test():
-            yield f"**{node.name.text}** the test"
+            yield f"**{node.name.text}** {NOUNS['test'].text(language)}"
         case _:
-            yield _titled(symbol, getattr(node, "title", ""))
+            yield _titled(symbol, getattr(node, "title", ""), language)
     uses = len(index.used.get(symbol, ()))
-    yield f"\nUsed {uses:,} {'time' if uses == 1 else 'times'} · {declared[0].span.file}:{declared[0].span.line}"
+    used = say("Used 1 time") if uses == 1 else say("Used {count} times", count=many(uses))
+    yield f"\n{used.text(language)} · {declared[0].span.file}:{declared[0].span.line}"
 
 
-def _titled(symbol: Symbol, title: str) -> str:
-    return f"**{symbol.short}** {symbol.kind}" + (f" «{title}»" if title else "")
+def _titled(symbol: Symbol, title: str, language: Language) -> str:
+    return f"**{symbol.short}** {NOUNS[symbol.kind].text(language)}" + (f" «{title}»" if title else "")
+
+
+def _articles(number: int) -> Phrase:
+    if number == 1:
+        return say("1 article of the catalogue")
+    return say("{count} articles of the catalogue", count=many(number))
 
 
 def _code(lines: Sequence[str]) -> Iterator[str]:
@@ -124,26 +159,30 @@ def _code(lines: Sequence[str]) -> Iterator[str]:
         yield "\n".join(["\n```promo", *lines[:_SHOWN_MAX], *(["…"] if len(lines) > _SHOWN_MAX else []), "```"])
 
 
-def _more(names: Sequence[str]) -> str:
-    return f" and {len(names) - _SHOWN_MAX} more" if len(names) > _SHOWN_MAX else ""
+def _more(names: Sequence[str]) -> tuple[Phrase, ...]:
+    return (say("and {more} more", more=len(names) - _SHOWN_MAX),) if len(names) > _SHOWN_MAX else ()
 
 
-def _attribute(symbol: Symbol, node: ast.Attribute) -> Iterator[str]:
+def _attribute(symbol: Symbol, node: ast.Attribute, language: Language) -> Iterator[str]:
     kind = f"list of {node.type.of}" if node.type.kind == "list" else node.type.kind
     choices = " " + ", ".join(name.text for name in node.type.choices) if node.type.choices else ""
     entity = symbol.name.partition(".")[0]
-    yield f"**{symbol.name}** {kind}{choices}" + (f" · of {_ENTITIES[entity]}" if entity in _ENTITIES else "")
+    whose = f" · {_ENTITIES[entity].text(language)}" if entity in _ENTITIES else ""
+    yield f"**{symbol.name}** {kind}{choices}{whose}"
     if node.doc:
         yield f"\n{node.doc}"
     if node.personal or node.predicted:
-        why = " and ".join(word for word in ("personal", "predicted") if getattr(node, word))
-        yield f"\n{why.capitalize()}: a segment that asks for it needs `consent to profiling`."
-    yield "\nNot given: unknown." if node.default is None else f"\nNot given: {_written(node.default)}."
+        why = say("Personal and predicted") if node.predicted else say("Personal")
+        why = why if node.personal else say("Predicted")
+        needs = say("{why}: a segment that asks for it needs `consent to profiling`.", why=why)
+        yield f"\n{needs.text(language)}"
+    default = say("unknown") if node.default is None else _written(node.default)
+    yield "\n" + say("Not given: {value}.", value=default).text(language)
     if kind in TYPES:
-        yield f"\nIts values are {TYPES[kind].literal}."
+        yield "\n" + say("Its values are {literal}.", literal=TYPES[kind].literal).text(language)
 
 
-def _written(value: ast.Value) -> str:
+def _written(value: ast.Value) -> str | Phrase:
     match value:
         case ast.Word():
             return value.text
@@ -155,7 +194,7 @@ def _written(value: ast.Value) -> str:
             return value.value.isoformat()
         case ast.Number():
             return str(value.value)
-    return "a default"
+    return say("a default")
 
 
 def _group_line(line: ast.GroupLine) -> str:
@@ -175,21 +214,22 @@ def _members(index: Index, node: ast.Group) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- instants
 
 
-def _instants(declaration: ast.Decl | None, line: int, column: int, timezone: str) -> Hover | None:
+def _instants(declaration: ast.Decl | None, line: int, column: int, timezone: str, language: Language) -> Hover | None:
     """The moments of a `runs` line or of a test's `at`, in local time and UTC."""
     if isinstance(declaration, ast.Promotion):
         for runs in declaration.clauses:
             if isinstance(runs, ast.Runs) and runs.span.line == line and column >= runs.span.column:
-                return Hover(_runs(runs, timezone), runs.span)
+                return Hover(_runs(runs, timezone, language), runs.span)
     if isinstance(declaration, ast.Test):
         for at in declaration.lines:
             if isinstance(at, ast.TestAt) and at.span.line == line and column >= at.span.column:
-                return Hover(_moment(at.moment, timezone, 0), at.span) if timezone in known_zones() else None
+                known = timezone in known_zones()
+                return Hover(_moment(at.moment, timezone, 0).text(language), at.span) if known else None
     return None
 
 
 def _days_off(
-    declaration: ast.Decl | None, line: int, column: int, off: Callable[[], Sequence[Holiday]]
+    declaration: ast.Decl | None, line: int, column: int, off: Callable[[], Sequence[Holiday]], language: Language
 ) -> Hover | None:
     """The holidays that an `only on` line asks for, while its promotion runs."""
     clauses = declaration.clauses if isinstance(declaration, ast.Promotion) else ()
@@ -200,32 +240,43 @@ def _days_off(
                 return None
             begins = runs.start.date.value if runs else datetime.date.min
             ends = runs.until.date.value if runs and runs.until else datetime.date.max
-            days = [str(holiday) for holiday in off() if begins <= holiday.day <= ends]
-            more = [f"and {len(days) - _SHOWN_MAX} more"] if len(days) > _SHOWN_MAX else []
-            shown = ["**holidays** while it runs", *days[:_SHOWN_MAX], *more]
-            return Hover("  \n".join(shown) if days else "The table has no holiday while it runs.", clause.span)
+            days = [_holiday(holiday, language) for holiday in off() if begins <= holiday.day <= ends]
+            if not days:
+                return Hover(say("The table has no holiday while it runs.").text(language), clause.span)
+            head = say("**holidays** while it runs").text(language)
+            more = (phrase.text(language) for phrase in _more(days))
+            return Hover("  \n".join([head, *days[:_SHOWN_MAX], *more]), clause.span)
     return None
 
 
-def _runs(runs: ast.Runs, timezone: str) -> str:
+def _holiday(holiday: Holiday, language: Language) -> str:
+    """`Sat 2026-10-31 Reformation Day (Nord)`."""
+    region = f" ({holiday.region})" if holiday.region else ""
+    return f"{_weekday(holiday.day).text(language)} {holiday.day} {holiday.name}".rstrip() + region
+
+
+def _runs(runs: ast.Runs, timezone: str, language: Language) -> str:
     name = runs.zone.text if runs.zone else timezone
     note = ""
     if name == "store-time":
-        note = "\n\nEach store's own time; shown for the project's zone."
+        note = "\n\n" + say("Each store's own time; shown for the project's zone.").text(language)
         name = timezone
     if name not in known_zones():
-        return "From a moment on, until a moment. The zone is not known, so neither are the instants."
-    lines = [f"**from** {_moment(runs.start, name, 0)}"]
-    if runs.until is None:
-        lines.append("**until** it is taken out")
-    else:
-        until = _moment(runs.until, name, _DAY)
-        lines.append(
-            f"**until** just before {until}" + ("" if runs.until.time else f" — {runs.until.date.value} is in it")
+        return say("From a moment on, until a moment. The zone is not known, so neither are the instants.").text(
+            language
         )
+    lines = [say("**from** {moment}", moment=_moment(runs.start, name, 0))]
+    if runs.until is None:
+        lines.append(say("**until** it is taken out"))
+    else:
+        until, day = _moment(runs.until, name, _DAY), runs.until.date.value.isoformat()
+        if runs.until.time:
+            lines.append(say("**until** just before {moment}", moment=until))
+        else:
+            lines.append(say("**until** just before {moment} — {day} is in it", moment=until, day=day))
         start, end = _utc(runs.start, name, 0), _utc(runs.until, name, _DAY)
         lines.extend(_changes(name, start, end))
-    return "  \n".join(lines) + note
+    return "  \n".join(line.text(language) for line in lines) + note
 
 
 def _local(moment: ast.Moment, alone: int) -> int:
@@ -238,23 +289,33 @@ def _utc(moment: ast.Moment, name: str, alone: int) -> int:
     return utc_seconds(name, _EPOCH + datetime.timedelta(days=local // _DAY), local % _DAY)
 
 
-def _moment(moment: ast.Moment, name: str, alone: int) -> str:
+def _moment(moment: ast.Moment, name: str, alone: int) -> Phrase:
     """`Thu 2026-09-17 08:00 Europe/Berlin (UTC+2) = 2026-09-17 06:00 UTC`."""
     local, instant = _local(moment, alone), _utc(moment, name, alone)
     shown = local_seconds(name, instant)
-    text = f"{_clock(shown)} {name} ({_offset(shown - instant)}) = {_clock(instant, weekday=False)} UTC"
+    text = say(
+        "{day} {words}",
+        day=_weekday(_day(shown)),
+        words=f"{_clock(shown)} {name} ({_offset(shown - instant)}) = {_clock(instant)} UTC",
+    )
     if shown != local:
-        text += f"; {_clock(local, weekday=False)} does not exist, clocks go forward then"
+        text = say("{moment}; {other} does not exist, clocks go forward then", moment=text, other=_clock(local))
     elif local_seconds(name, instant + 3600) == local:
-        text += "; it comes twice that day, this is the first"
+        text = say("{moment}; it comes twice that day, this is the first", moment=text)
     return text
 
 
-def _clock(seconds: int, *, weekday: bool = True) -> str:
-    day = _EPOCH + datetime.timedelta(days=seconds // _DAY)
+def _day(seconds: int) -> datetime.date:
+    return _EPOCH + datetime.timedelta(days=seconds // _DAY)
+
+
+def _weekday(day: datetime.date) -> Phrase:
+    return _WEEKDAYS[day.weekday()]
+
+
+def _clock(seconds: int) -> str:
     minutes = seconds % _DAY // 60
-    head = f"{day:%a} " if weekday else ""
-    return f"{head}{day.isoformat()} {minutes // 60:02}:{minutes % 60:02}"
+    return f"{_day(seconds).isoformat()} {minutes // 60:02}:{minutes % 60:02}"
 
 
 def _offset(seconds: int) -> str:
@@ -263,13 +324,17 @@ def _offset(seconds: int) -> str:
     return f"UTC{sign}{hours}" + (f":{rest:02}" if rest else "")
 
 
-def _changes(name: str, start: int, end: int) -> Iterator[str]:
+def _changes(name: str, start: int, end: int) -> Iterator[Phrase]:
     """Where the clocks change in between, the first two."""
     table = zone(name)
     inside = [i for i, instant in enumerate(table.instants) if start < instant < end and i]
     for i in inside[:2]:
         instant, before, after = table.instants[i], table.offsets[i - 1], table.offsets[i]
-        yield f"clocks change {_clock(instant + before)} → {_clock(instant + after)[-5:]} ({_offset(after)})"
+        yield say(
+            "clocks change {day} {words}",
+            day=_weekday(_day(instant + before)),
+            words=f"{_clock(instant + before)} → {_clock(instant + after)[-5:]} ({_offset(after)})",
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- words

@@ -237,12 +237,12 @@ def _texts(server: Session) -> None:
         wanted = params.context.only or [lsp.CodeActionKind.QuickFix]
         result = []
         if any(FIX_ALL.startswith(getattr(kind, "value", kind)) for kind in wanted):
-            action = project.assist.fix_all(findings, name)
+            action = project.assist.fix_all(findings, name, ls.language)
             if action.edits:
                 result.append(lsp.CodeAction(action.title, kind=FIX_ALL, edit=ls.changes(project, action.edits)))
         if lsp.CodeActionKind.QuickFix in wanted:
             first, last = params.range.start.line + 1, params.range.end.line + 1
-            for action in project.assist.actions(findings, name, first, last):
+            for action in project.assist.actions(findings, name, first, last, ls.language):
                 about = [ls.diagnostic(project, project.assist, action.finding)] if action.finding else None
                 result.append(
                     lsp.CodeAction(

@@ -7,6 +7,10 @@ import pytest
 from dsl.assist import Assist, CannotRename, Edit
 from dsl.compiler import Compilation, compile_project
 from dsl.complete import Item
+from dsl.diagnostics import explanation
+from dsl.hover import NOUNS
+from dsl.names import KINDS
+from dsl.phrases import Language
 from dsl.sizes import set_sizes
 
 BASE = """settings {
@@ -254,12 +258,11 @@ def test_completion_answers_everywhere_in_any_text() -> None:
 # ---------------------------------------------------------------------------------------------------- hover
 
 
-def told(file: str, line_with: str, word: str, offset: int = 0) -> str:
+def told(file: str, line_with: str, word: str, language: Language = "en") -> str:
     """Of the word in the first line that holds a text."""
     text = FILES[file].decode().split("\n")
     number = next(i for i, line in enumerate(text, start=1) if line_with in line)
-    column = text[number - 1].index(word) + 1 + offset
-    found = KNOWN.hover(file, number, column, (), {"pasta": 1})
+    found = KNOWN.hover(file, number, text[number - 1].index(word) + 1, (), {"pasta": 1}, language)
     return found.text if found else ""
 
 
@@ -318,12 +321,48 @@ def test_hover_names_what_clocks_do(line: str, said: str) -> None:
     assert said in found.text
 
 
+@pytest.mark.parametrize(
+    ("file", "line", "word", "said"),
+    [
+        (
+            "rules.promo",
+            "get 10% off pasta",
+            "pasta",
+            ["**pasta** eine Artikelmenge «Pasta»", "1 Artikel des Katalogs"],
+        ),
+        ("rules.promo", "group deals", "deals", ["2 der Reihe nach: second, first", " Mal verwendet · base.promo:"]),
+        ("base.promo", "customer.tier is gold", "tier", ["· von Kunden", "Ohne Angabe: none."]),
+        ("base.promo", "birthday: date", "birthday", ["Ohne Angabe: unbekannt.", "Erlaubt ist ein Datum: "]),
+        ("rules.promo", "at 2026-09-18", "12:00", ["Fr 2026-09-18 12:00 Europe/Berlin"]),
+        (
+            "rules.promo",
+            "until 2026-10-31",
+            "2026-10",
+            [
+                "**until** unmittelbar vor So 2026-11-01 00:00",
+                "der 2026-10-31 gehört dazu",
+                "Uhren werden umgestellt: So",
+            ],
+        ),
+    ],
+)
+def test_hover_in_german(file: str, line: str, word: str, said: list[str]) -> None:
+    text = told(file, line, word, language="de")
+    assert [part for part in said if part not in text] == []
+
+
+def test_hover_knows_every_kind_of_name() -> None:
+    assert set(NOUNS) == set(KINDS) - {"attribute"}
+
+
 def test_hover_over_a_finding_shows_its_page() -> None:
     files = {**FILES, "third.promo": b"promotion x {\n  get 10% off pasat\n}\n"}
     findings = compile_project(files).diagnostics
     found = Assist(files, KNOWN).hover("third.promo", 2, 16, findings)
     assert found is not None
     assert "P1001" in found.text
+    german = Assist(files, KNOWN).hover("third.promo", 2, 16, findings, language="de")
+    assert german is not None and (explanation("P1001", "de") or "?") in german.text
 
 
 # ---------------------------------------------------------------------------------------------------- names
@@ -450,6 +489,8 @@ def test_quick_fixes_mend_the_text() -> None:
     files = {**FILES, "third.promo": b"promotion x {\n  gte EUR 5,00 off pasat each\n  limt 2 per basket\n}\n"}
     assist = Assist(files, KNOWN)
     findings = compile_project(files).diagnostics
+    german = [action.title for action in assist.actions(findings, "third.promo", 3, 3, "de")]
+    assert german == ["«limit» schreiben", "Alle 2 in dieser Datei beheben"]
     actions = assist.actions(findings, "third.promo", 3, 3)
     assert [action.title for action in actions][:1] == ["Write «limit»"]
     assert actions[-1].title.startswith("Fix all")
