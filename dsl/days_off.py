@@ -6,7 +6,10 @@ import datetime
 from typing import NamedTuple
 
 from dsl.data import Table
+from dsl.phrases import Language, Phrase, say
 from dsl.project import Project
+
+_WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 
 
 class Holiday(NamedTuple):
@@ -15,6 +18,19 @@ class Holiday(NamedTuple):
     day: datetime.date
     region: str
     name: str
+
+    def text(self, language: Language = "en") -> str:
+        """`Sat 2026-10-31 Reformation Day (Nord)`."""
+        region = f" ({self.region})" if self.region else ""
+        return f"{weekday(self.day).text(language)} {self.day} {self.name}".rstrip() + region
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def weekday(day: datetime.date) -> Phrase:
+    """Mon, Tue …"""
+    return _WEEKDAYS[day.weekday()]
 
 
 def holidays(project: Project) -> tuple[Holiday, ...]:

@@ -451,6 +451,7 @@ TABLE: dict[str, Text] = {
         "the table's regions: {known}",
         "{hint}",
     ),
+    "P3112": _note("No promotion asks for this table.", "{why}", "Nothing is decided by it so far."),
     # ---- law and texts
     "P4001": _note("{count} of {most} articles in {where} stay at full price.", "{why}", "{hint}"),
     "P4002": _warning("All {count} articles in {where} stay at full price.", "{why}"),

@@ -673,6 +673,12 @@ GERMAN: dict[str, str] = {
     "this contradicts itself": "das widerspricht sich selbst",
     "The table of holidays has no day of {value}, and «{name}» runs then.": "Die Tabelle der Feiertage hat keinen Tag in {value}, und «{name}» läuft dann.",
     "No store is in a region of these holidays.": "Keine Filiale liegt in einer Region dieser Feiertage.",
+    "No promotion asks for this table.": "Keine Aktion fragt nach dieser Tabelle.",
+    "none says «holidays»": "keine sagt «holidays»",
+    "there are no places, no «store-time», no «per store», and no condition on the store": (
+        "es gibt keine «places», kein «store-time», kein «per store» und keine Bedingung an die Filiale"
+    ),
+    "Nothing is decided by it so far.": "Bisher entscheidet sie nichts.",
     "the table's regions: {known}": "Regionen der Tabelle: {known}",
     "Stores are in: {names}. Holidays of other regions are never any here.": "Filialen liegen in: {names}. Feiertage anderer Regionen gelten hier nie.",
     "each day of that year counts as none": "jeder Tag dieses Jahres gilt als keiner",

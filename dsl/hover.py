@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsl import ast
-from dsl.days_off import Holiday
+from dsl.days_off import Holiday, weekday
 from dsl.diagnostics import Diagnostic, Span, explanation
 from dsl.following import context
 from dsl.names import Index, Occurrence, Symbol
@@ -45,7 +45,6 @@ NOUNS = {  # by the kinds of dsl/names.py
     "variant": say("variant"),
     "cashier's reason": say("cashier's reason"),
 }
-_WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,19 +239,13 @@ def _days_off(
                 return None
             begins = runs.start.date.value if runs else datetime.date.min
             ends = runs.until.date.value if runs and runs.until else datetime.date.max
-            days = [_holiday(holiday, language) for holiday in off() if begins <= holiday.day <= ends]
+            days = [holiday.text(language) for holiday in off() if begins <= holiday.day <= ends]
             if not days:
                 return Hover(say("The table has no holiday while it runs.").text(language), clause.span)
             head = say("**holidays** while it runs").text(language)
             more = (phrase.text(language) for phrase in _more(days))
             return Hover("  \n".join([head, *days[:_SHOWN_MAX], *more]), clause.span)
     return None
-
-
-def _holiday(holiday: Holiday, language: Language) -> str:
-    """`Sat 2026-10-31 Reformation Day (Nord)`."""
-    region = f" ({holiday.region})" if holiday.region else ""
-    return f"{_weekday(holiday.day).text(language)} {holiday.day} {holiday.name}".rstrip() + region
 
 
 def _runs(runs: ast.Runs, timezone: str, language: Language) -> str:
@@ -295,7 +288,7 @@ def _moment(moment: ast.Moment, name: str, alone: int) -> Phrase:
     shown = local_seconds(name, instant)
     text = say(
         "{day} {words}",
-        day=_weekday(_day(shown)),
+        day=weekday(_day(shown)),
         words=f"{_clock(shown)} {name} ({_offset(shown - instant)}) = {_clock(instant)} UTC",
     )
     if shown != local:
@@ -307,10 +300,6 @@ def _moment(moment: ast.Moment, name: str, alone: int) -> Phrase:
 
 def _day(seconds: int) -> datetime.date:
     return _EPOCH + datetime.timedelta(days=seconds // _DAY)
-
-
-def _weekday(day: datetime.date) -> Phrase:
-    return _WEEKDAYS[day.weekday()]
 
 
 def _clock(seconds: int) -> str:
@@ -332,7 +321,7 @@ def _changes(name: str, start: int, end: int) -> Iterator[Phrase]:
         instant, before, after = table.instants[i], table.offsets[i - 1], table.offsets[i]
         yield say(
             "clocks change {day} {words}",
-            day=_weekday(_day(instant + before)),
+            day=weekday(_day(instant + before)),
             words=f"{_clock(instant + before)} → {_clock(instant + after)[-5:]} ({_offset(after)})",
         )
 

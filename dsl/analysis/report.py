@@ -3,7 +3,7 @@
 never_applies  contradictions: segments nobody can be in, sets that hold nothing, promotions that exclude themselves
 never_wins     promotions that another one of their group beats on every basket
 thresholds     thresholds that earlier discounts undo
-tables         sets and places without an article or a store of the tables beside the rules
+tables         sets and places without an article or a store of the tables beside the rules; tables nobody asks for
 guarded        what guards keep out of promotions
 free, costs    promotions that give all away, or sell below cost
 codes          codes in several sets
@@ -88,7 +88,7 @@ def analyse(project: Project, programs: tuple[Program, ...], *, shown: bool = Fa
     prices = money_tables.history(project, rules.currency)
     claims += advertised.claims(rules, project.promotions, prices, dead)
     places = _Places(project)
-    findings = [*(places.finding(claim) for claim in claims), *texts.findings(project)]
+    findings = [*(places.finding(claim) for claim in claims), *texts.findings(project), *tables.unused(project)]
     return Analysis(in_order(findings), tuple(examples.examples(rules, claims)) if shown else ())
 
 

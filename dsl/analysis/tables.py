@@ -1,13 +1,18 @@
-"""Sets of promotions and places against the catalogue and the table of stores: those that hold nothing there."""
+"""Sets and places against the catalogue and the table of stores: those that hold nothing there; tables in vain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dsl import ast
 from dsl.analysis.claims import Claim, claim
 from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
-from dsl.phrases import many
+from dsl.clauses import clauses, first
+from dsl.diagnostics import Diagnostic, found
+from dsl.names import leaves
+from dsl.phrases import many, say
+from dsl.project import Project
 from engine.instructions import FALSE
 
 
@@ -43,3 +48,34 @@ def _stores(rules: Rules, count: int, dead: frozenset[tuple[str, str]]) -> Itera
         truths += [shops.negate(shops.member(name)) for name in places.but_not]
         if bool((shops.every(truths) == FALSE).all()):
             yield claim("P3106", "promotion", promotion.name, "only at", count=many(count))
+
+
+# ---------------------------------------------------------------------------------------------------- in vain
+
+
+def unused(project: Project) -> Iterator[Diagnostic]:
+    """Tables of holidays and stores that no promotion asks for. All articles have prices and costs, so theirs are."""
+    promotions = tuple(project.promotions.values())
+    off = any(_asks_for_holidays(node) for node in promotions)
+    for source in project.sources:
+        if source.kind == "holidays" and not off:
+            yield found("P3112", source.path.span, why=say("none says «holidays»"))
+        if source.kind == "stores" and not (off or project.places or any(map(_asks_for_stores, promotions))):
+            why = say("there are no places, no «store-time», no «per store», and no condition on the store")
+            yield found("P3112", source.path.span, why=why)
+
+
+def _asks_for_holidays(node: ast.Promotion) -> bool:
+    only_on = first(node, ast.OnlyOn)
+    return only_on is not None and any(ast.HOLIDAY in slot.days | slot.but_not for slot in only_on.slots)
+
+
+def _asks_for_stores(node: ast.Promotion) -> bool:
+    """By the store's own clock, counted by store, or in a condition."""
+    runs = first(node, ast.Runs)
+    if runs is not None and runs.zone is not None and runs.zone.text == "store-time":
+        return True
+    if any(limit.scope == "store" for limit in clauses(node, ast.Limit)):
+        return True
+    asked = (leaf.node for when in clauses(node, ast.When) for leaf in leaves(when))
+    return any(isinstance(subject, ast.Subject) and subject.entity == "store" for subject in asked)

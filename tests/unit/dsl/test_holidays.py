@@ -113,7 +113,7 @@ def test_regions_are_those_of_the_stores_choices():
         (("runs from 2025-12-31 until 2026-03-01", "only on Mon to Fri but not holidays"), ["P3110"]),
         (("runs from 2026-10-02", "only on Mon to Fri but not holidays"), []),
         (("runs from 2027-01-02", "only on Mon to Fri but not holidays"), ["P3110"]),
-        (("runs from 2027-01-02 until 2027-03-05", "only on Mon to Fri"), []),
+        (("runs from 2027-01-02 until 2027-03-05", "only on Mon to Fri"), ["P3112"]),
         (("runs from 2026-10-02 until 2026-10-04", "only on Fri, Mon but not holidays"), ["P3107"]),
     ],
 )

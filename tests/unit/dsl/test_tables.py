@@ -4,10 +4,44 @@ from __future__ import annotations
 
 import pytest
 
-from dsl.compiler import Compilation
+from dsl.compiler import Compilation, check_project
 from dsl.diagnostics import render
 from tests.unit.dsl.garden import compiled
 
+SHOP = """\
+holidays from "data/days.csv"
+stores from "data/shops.csv"
+settings {
+  currency EUR
+  timezone Europe/Berlin
+  languages en
+}
+schema {
+  attributes store {
+    region: text
+  }
+  attributes customer {
+    tier: one of silver, gold
+  }
+  channels stores
+}
+group deals {
+  gives discounts
+  apply best
+  prices original
+}
+sequence deals
+MORE
+promotion offer {
+  runs from 2026-10-01 until 2026-10-31
+  sold everywhere
+  for everyone
+  LINES
+  get 10% off the basket
+  group deals
+  label en "Offer"
+}
+"""
 SOURCES = {
     "prices": 'prices "other" from "data/x.csv"',
     "holidays": 'holidays from "data/x.csv"',
@@ -101,3 +135,32 @@ def test_a_price_list_of_many_rows_is_judged_soon():
     assert read("prices", f"article,from-quantity,price\n{rows}")[1] == []
     _, found = read("prices", f"article,from-quantity,price\n{rows}7,1,2.00\n")
     assert found == [("P1019", "data/x.csv", 40_002)]
+
+
+# ---------------------------------------------------------------------------------------------------- in vain
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "vain"),
+    [
+        ("", "", ["data/days.csv", "data/shops.csv"]),
+        ("only on Mon to Fri", "", ["data/days.csv", "data/shops.csv"]),
+        ("only on Mon to Fri, holidays", "", []),
+        ("limit 1 per customer", "", ["data/days.csv", "data/shops.csv"]),
+        ("limit 2 per store", "", ["data/days.csv"]),
+        ('when store.region is "North"', "", ["data/days.csv"]),
+        ("when customer.tier is gold", "", ["data/days.csv", "data/shops.csv"]),
+        ("", 'places up-there {\n  store.region is "North"\n}\n', ["data/days.csv"]),
+    ],
+)
+def test_tables_that_no_promotion_asks_for(lines, more, vain):
+    """Holidays ask for the regions of stores, too."""
+    files = {
+        "shop.promo": SHOP.replace("  LINES\n", f"  {lines}\n" if lines else "").replace("MORE", more).encode(),
+        "data/days.csv": b"date,name\n2026-10-03,Unity Day\n",
+        "data/shops.csv": b"id,region\n1,North\n",
+    }
+    found = check_project(files).diagnostics
+    shown = SHOP.split("\n")
+    assert [shown[f.span.line - 1].split('"')[1] for f in found if f.code == "P3112"] == vain
+    assert not [f for f in found if f.code != "P3112"]
