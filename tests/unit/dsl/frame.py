@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
 from collections.abc import Mapping
 
 from dsl.compiler import Compilation, check_project, compile_project
+from dsl.memory import Memory
+from dsl.parse import Pieces, parse
 from dsl.source import block_end, mask
 
 _HERE = pathlib.Path(__file__).parent / "frame"
@@ -40,10 +43,8 @@ def framed(example: str, files: Mapping[str, bytes] | None = None) -> dict[str, 
     kept = []
     for kind, name, text in FRAME:
         again = rf"^{kind}\b" if kind in ONCE else rf"^{kind} {name}\b(?!-)"
-        if own_schema and kind != "settings":
-            continue
-        if not re.search(again, example, re.MULTILINE):
-            kept.append(text)
+        left_out = (own_schema and kind != "settings") or re.search(again, example, re.MULTILINE)
+        kept.append("\n" * text.count("\n") if left_out else text)  # the others stand where they always do
     if "store-time" in example and not re.search(r"^stores\b", example, re.MULTILINE):
         kept.append('stores from "data/stores.csv"')
     return {**DATA, **(files or {}), "frame.promo": "\n\n".join(kept).encode(), "example.promo": example.encode()}
@@ -51,9 +52,26 @@ def framed(example: str, files: Mapping[str, bytes] | None = None) -> dict[str, 
 
 def compile_framed(example: str, files: Mapping[str, bytes] | None = None) -> Compilation:
     """The example in its frame, compiled."""
-    return compile_project(framed(example, files))
+    return compile_project(framed(example, files), has_read(WHOLE))
 
 
 def check_framed(example: str, files: Mapping[str, bytes] | None = None) -> Compilation:
     """The same, and analysed as a whole."""
-    return check_project(framed(example, files))
+    return check_project(framed(example, files), has_read(WHOLE))
+
+
+def has_read(frame: bytes) -> Memory:
+    """Most of what a small example would take is to read its frame, so the declarations of that are read once."""
+    memory = Memory(lasting=False)
+    memory.pieces["frame.promo"] = dict(_pieces(frame))
+    return memory
+
+
+@functools.cache
+def _pieces(frame: bytes) -> Pieces:
+    pieces: Pieces = {}
+    parse("frame.promo", frame, pieces)
+    return pieces
+
+
+WHOLE = framed("")["frame.promo"]

@@ -10,11 +10,12 @@ import pyarrow
 from pyarrow import parquet
 
 from dsl.compiler import Compilation, compile_project
-from tests.unit.dsl.frame import declarations
+from tests.unit.dsl.frame import declarations, has_read
 
 TEXTS = pathlib.Path(__file__).parent / "texts"
 EVERY_CONSTRUCT = TEXTS / "every-construct.promo"
 MARKET = declarations((TEXTS / "wrong" / "frame.promo").read_text(encoding="utf-8"))
+WHOLE = "\n\n".join(declared for _, _, declared in MARKET).encode()
 
 
 def _prices() -> bytes:
@@ -41,9 +42,8 @@ def compiled(text: str, files: dict[str, bytes] | None = None) -> Compilation:
     kept = []
     for kind, name, declared in MARKET:
         again = rf"^{kind}\b" if kind in ("settings", "schema", "guard") else rf"^{kind} {name}\b(?!-)"
-        if re.search(r"^schema\b", text, re.MULTILINE) and kind != "settings":
-            continue
-        if kind == "prices" or not re.search(again, text, re.MULTILINE):
-            kept.append(declared)
-    frame = "\n\n".join(kept)
-    return compile_project({**TABLES, **(files or {}), "frame.promo": frame.encode(), "text.promo": text.encode()})
+        left_out = kind != "settings" and bool(re.search(r"^schema\b", text, re.MULTILINE))
+        left_out = left_out or (kind != "prices" and bool(re.search(again, text, re.MULTILINE)))
+        kept.append("\n" * declared.count("\n") if left_out else declared)  # the others stand where they always do
+    files = {**TABLES, **(files or {}), "frame.promo": "\n\n".join(kept).encode(), "text.promo": text.encode()}
+    return compile_project(files, has_read(WHOLE))
