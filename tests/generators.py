@@ -746,7 +746,7 @@ class _Maker:
     def _of_a_buy(self, n: int, together: bool) -> Reward:
         random = self.random
         them = Target(kind="them")
-        kinds = ["ladder", "percent", "amount", "price", "for", "for", "singles"]
+        kinds = ["ladder", "percent", "amount", "amount", "price", "for", "for", "singles"]
         kinds += ["pick"] * 3 if n > 1 else []
         kinds += ["percent together", "amount together"] if together else []
         match random.choice(kinds):
