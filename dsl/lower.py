@@ -487,7 +487,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         audience=_choice(audience),
         code=None if code is None else p.WithCode(codes=code.codes.text, text=code.text),
         when=_lines(project, (clause.line for clause in clauses(node, ast.When)), "when"),
-        buy=None if buy is None else p.Buy(count=buy.count, of=buy.of.text, text=buy.text),
+        buy=None if buy is None else p.Buy(needs=(p.Need(of=buy.of.text, count=buy.count),), text=buy.text),
         reward=_reward(project, get.reward),
         **excluded,
         limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),

@@ -9,26 +9,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.assign import (
-    FEWEST_PROMOTIONS_MAX,
-    FEWEST_STEPS_MAX,
-    SINGLES,
-    STEPS_MAX,
-    TRIES_MAX,
-    TRIES_STEPS_MAX,
-    Choices,
-    best,
-    best_capped,
-    following,
-    states_of,
-    tries,
-)
+from engine.alone import Application, alone, fewest_runs, settle
 from engine.decision import Reason
-from engine.discounts import Application, alone, available, fewest_runs, fill_gains, in_order, settle, takes
-from engine.instructions import Apply, Mark
-from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, kernel
+from engine.discounts import (
+    FEWER_TOO,
+    ONE_ARTICLE,
+    ROLE_COUNT,
+    ROLE_FLAGS,
+    ROLE_REWARDED,
+    ROLE_SET,
+    open_units,
+    order_of,
+    roles_of,
+)
+from engine.graph import draw, grown
+from engine.instructions import Apply, Kind, Mark
+from engine.kernel import Buffer, Flags, Ints, Table, kernel
 from engine.layout import (
     Q_FEES,
+    Q_LINE_ARTICLE,
     Q_LINE_MARKS,
     Q_UNIT_ARTICLE,
     Q_UNIT_FACTOR,
@@ -41,9 +40,11 @@ from engine.layout import (
     R_BUY,
     R_GIVES,
     R_GROUP,
+    R_KIND,
     R_ORIGINAL,
     R_PLACE_BEGIN,
     R_RANK,
+    R_ROLES,
     R_SEGMENT_BEGIN,
     R_TARGET,
     T_ALONE,
@@ -59,16 +60,20 @@ from engine.layout import (
     T_REASON,
     T_SAVING,
     at,
+    cell,
     size,
 )
 from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
 from engine.prorate import prorate
+from engine.search import Graphs, solve
 
+ARCS_MAX = 2_000_000  # of the graphs of one component: beyond, it is settled greedily
 SETS_MAX = 5_000  # sets of promotions that «at most N» tries
 SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, likewise
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
+_SINGLES = int(Kind.PRICE_SINGLES)
 APPLIED, BEATEN, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r) for r in (Reason.APPLIED, Reason.BEATEN, Reason.QUANTITY, Reason.GUARD, Reason.NO_SAVING, Reason.BUDGET)
 )
@@ -91,6 +96,7 @@ class Offers(NamedTuple):
     rows: Ints  # candidates
     begin: Ints
     units: Ints
+    masks: Ints  # by unit: the roles it may have, bit by bit
 
 
 @kernel
@@ -165,65 +171,111 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
     pool = np.empty(max(64, size(q, Q_UNIT_LINE)), np.int64)
+    roles = np.empty(pool.shape[0], np.int64)
     count = used = 0
     for row in rows:
         p = table[T_PROMOTION, row]
         admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
-        units, unguarded = available(rules, q, p)
-        judge_alone(rules, q, table, row, units, unguarded, state.left, original)
+        units, masks = open_units(rules, q, p, False)
+        judge_alone(rules, q, table, row, units, masks, state.left, original)
         if table[T_REASON, row]:
             continue
-        while used + units.shape[0] > pool.shape[0]:
-            larger = np.empty(2 * pool.shape[0], np.int64)
-            larger[:used] = pool[:used]
-            pool = larger
+        pool = grown(pool, used, used + units.shape[0])
+        roles = grown(roles, used, used + units.shape[0])
         pool[used : used + units.shape[0]] = units
+        roles[used : used + units.shape[0]] = masks
         used += units.shape[0]
         part[count] = row
         count += 1
         begin[count] = used
-    return Offers(part[:count], begin[: count + 1], pool[:used])
+    return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used])
 
 
 @kernel
 def judge_alone(
-    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, unguarded: int, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_PROMOTION, row]
-    take = takes(rules, p)
     cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
-    result = alone(rules, q, p, units, left, original, cap, limit)
+    repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
+    result = alone(rules, q, p, units, masks, left, original, cap, limit)
     if result.saving == 0:
-        need = at(rules, R_BUY, p) if at(rules, R_BUY, p) and take != SINGLES else 1
-        if units.shape[0] >= need:
-            table[T_REASON, row] = NO_SAVING
-        elif unguarded >= need:
-            table[T_REASON, row] = GUARD
-        else:
-            table[T_REASON, row] = QUANTITY
-            table[T_MISSING_KIND, row] = MISSING_PIECES
-            table[T_MISSING, row] = need - units.shape[0]
-            table[T_MISSING_SET, row] = at(rules, R_TARGET, p)
+        explain_nothing(rules, q, table, row, units, masks)
         return
     if 0 <= budget < result.saving:
         fitting = 0
-        if at(rules, R_BUY, p) and take != SINGLES:
-            ordered = in_order(q, units, left, original)  # a cap above the budget changes nothing here
-            fitting = fewest_runs(rules, q, p, ordered, left, original, limit, budget + 1) - 1
-        result = alone(rules, q, p, units, left, original, cap, fitting)
+        if repeats:
+            order = order_of(q, units, left, original)  # a cap above the budget changes nothing here
+            wanted = budget + 1
+            fitting = fewest_runs(rules, q, p, units[order], masks[order], left, original, limit, wanted) - 1
+        result = alone(rules, q, p, units, masks, left, original, cap, fitting)
         if result.saving == 0:
             table[T_REASON, row] = BUDGET
             table[T_CLAUSE, row] = CLAUSE_BUDGET
-            less = alone(
-                rules, q, p, units, left, original, cap, 1 if at(rules, R_BUY, p) and take != SINGLES else limit
-            )
+            less = alone(rules, q, p, units, masks, left, original, cap, 1 if repeats else limit)
             table[T_ALONE, row] = less.saving
             return
         table[T_APPLICATIONS, row] = fitting
     table[T_ALONE, row] = result.saving
+
+
+@kernel
+def explain_nothing(rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints) -> None:
+    """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
+    p = table[T_PROMOTION, row]
+    begin, end = roles_of(rules, p)
+    everything, all_masks = open_units(rules, q, p, True)
+    for r in range(max(1, end - begin)):
+        need = 1
+        of = at(rules, R_TARGET, p)
+        if begin < end:
+            of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
+            if at(rules, R_KIND, p) != _SINGLES and not cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO:
+                need = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        have = most_of(rules, q, p, r, units, masks)
+        if have >= need:
+            continue
+        if most_of(rules, q, p, r, everything, all_masks) >= need:
+            table[T_REASON, row] = GUARD
+        else:
+            lacks(table, row, need - have, of)
+        return
+    wanted = at(rules, R_BUY, p)
+    if end - begin > 1:
+        last = cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT)
+        if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
+            wanted += 1 if cell(rules, R_ROLES, 4, end - 1, ROLE_FLAGS) & FEWER_TOO else last
+        if units.shape[0] < wanted:
+            if everything.shape[0] >= wanted:
+                table[T_REASON, row] = GUARD
+            else:
+                lacks(table, row, wanted - units.shape[0], cell(rules, R_ROLES, 4, end - 1, ROLE_SET))
+            return
+    table[T_REASON, row] = NO_SAVING
+
+
+@kernel
+def lacks(table: Table, row: int, pieces: int, of: int) -> None:
+    """Too few units: note how many of which set are missing."""
+    table[T_REASON, row] = QUANTITY
+    table[T_MISSING_KIND, row] = MISSING_PIECES
+    table[T_MISSING, row] = pieces
+    table[T_MISSING_SET, row] = of
+
+
+@kernel
+def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Ints) -> int:
+    """How many units a role could have; of one article, where it asks for that: of the one with most."""
+    begin, end = roles_of(rules, p)
+    one_article = begin < end and cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
+    by_article = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    for i in range(units.shape[0]):
+        if masks[i] >> role & 1:
+            by_article[at(q, Q_UNIT_ARTICLE, units[i]) if one_article else 0] += 1
+    return by_article.max()
 
 
 @kernel
@@ -335,11 +387,19 @@ def apply_set(
     for i in range(offers.rows.shape[0]):
         if chosen[i]:
             row = offers.rows[i]
-            units = offers.units[offers.begin[i] : offers.begin[i + 1]]
-            p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
-            result = alone(rules, q, p, units, state.left, original, cap, limit)
+            result = alone_of(rules, q, table, offers, i, state.left, original)
             if result.saving > 0:
                 perform(rules, q, table, state, row, result)
+
+
+@kernel
+def alone_of(rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, left: Ints, original: int) -> Application:
+    """What the i-th offer does by itself at these prices."""
+    row = offers.rows[i]
+    units = offers.units[offers.begin[i] : offers.begin[i + 1]]
+    masks = offers.masks[offers.begin[i] : offers.begin[i + 1]]
+    p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    return alone(rules, q, p, units, masks, left, original, cap, limit)
 
 
 @kernel
@@ -350,11 +410,7 @@ def worth_of_set(
     now = left.copy()
     total = 0
     for i in members:
-        row = offers.rows[i]
-        units = offers.units[offers.begin[i] : offers.begin[i + 1]]
-        result = alone(
-            rules, q, table[T_PROMOTION, row], units, now, original, table[T_CAP, row], table[T_APPLICATIONS, row]
-        )
+        result = alone_of(rules, q, table, offers, i, now, original)
         total += result.saving
         for k in range(result.units.shape[0]):
             now[result.units[k]] -= result.savings[k]
@@ -424,9 +480,16 @@ def smaller_names(a: Ints, b: Ints) -> bool:
 
 
 @kernel
-def free_units(units: Ints, taken: Ints) -> Ints:
-    """Those units that serve no promotion yet."""
-    return units[taken[units] < 0]
+def alone_of_free(
+    rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, left: Ints, original: int, taken: Ints
+) -> Application:
+    """What the i-th offer does with those of its units that serve no promotion yet."""
+    row = offers.rows[i]
+    units = offers.units[offers.begin[i] : offers.begin[i + 1]]
+    free = taken[units] < 0
+    masks = offers.masks[offers.begin[i] : offers.begin[i + 1]][free]
+    p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    return alone(rules, q, p, units[free], masks, left, original, cap, limit)
 
 
 @kernel
@@ -435,13 +498,10 @@ def apply_first_per_item(
 ) -> None:
     """In declared order each takes from the units not yet taken what it would take alone."""
     for i in range(offers.rows.shape[0]):
-        row = offers.rows[i]
-        units = free_units(offers.units[offers.begin[i] : offers.begin[i + 1]], taken)
-        p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
-        result = alone(rules, q, p, units, state.left, original, cap, limit)
+        result = alone_of_free(rules, q, table, offers, i, state.left, original, taken)
         if result.saving > 0:
-            taken[result.units] = row
-            perform(rules, q, table, state, row, result)
+            taken[result.units] = offers.rows[i]
+            perform(rules, q, table, state, offers.rows[i], result)
 
 
 @kernel
@@ -460,6 +520,7 @@ def apply_best_per_item(
             else:
                 a, b = root(parent, owner[u]), root(parent, i)
                 parent[max(a, b)] = min(a, b)
+    role_of = np.full(taken.shape[0], 0, np.int64)
     by_name = np.argsort(offers.rows, kind="mergesort")
     roots = np.empty(count, np.int64)
     for i in range(count):
@@ -467,12 +528,14 @@ def apply_best_per_item(
     for top in range(count):
         if roots[top] == top:
             members = by_name[roots[by_name] == top]
-            settle_component(rules, q, table, state, original, offers, members, taken)
+            settle_component(rules, q, table, state, original, offers, members, taken, role_of)
     for i in by_name:
         row = offers.rows[i]
         units = offers.units[offers.begin[i] : offers.begin[i + 1]]
-        own = in_order(q, units[taken[units] == row], state.left, original)
-        result = settle(rules, q, table[T_PROMOTION, row], own, state.left, original, table[T_CAP, row])
+        own = units[taken[units] == row]
+        own = own[order_of(q, own, state.left, original)]
+        p, cap = table[T_PROMOTION, row], table[T_CAP, row]
+        result = settle(rules, q, p, own, role_of[own], state.left, original, cap)
         if result.saving > 0:
             perform(rules, q, table, state, row, result)
 
@@ -496,94 +559,108 @@ def settle_component(
     offers: Offers,
     members: Ints,
     taken: Ints,
+    role_of: Ints,
 ) -> None:
-    """Promotions (positions in offers, by name) that share units: which unit serves which."""
+    """Promotions (positions in offers, by name) that share units: which unit serves which, in which role."""
     promotions = members.shape[0]
     inside = np.zeros(taken.shape[0], np.bool_)
     for i in members:
         for k in range(offers.begin[i], offers.begin[i + 1]):
             inside[offers.units[k]] = True
-    units = in_order(q, np.flatnonzero(inside), state.left, original)
+    units = np.flatnonzero(inside)
+    units = units[order_of(q, units, state.left, original)]
     count = units.shape[0]
-
-    take = np.empty(promotions, np.int64)
-    run = np.ones(promotions, np.int64)
-    limit = np.empty(promotions, np.int64)
-    width = np.ones(promotions, np.int64)
-    states = np.empty(promotions, np.int64)
-    begin = np.zeros(promotions, np.int64)
-    cells = 0
-    product = 1
+    open_to = np.zeros((promotions, count), np.int64)
+    place = np.empty(taken.shape[0], np.int64)
+    place[units] = np.arange(count)
     for a in range(promotions):
-        i = members[a]
-        row = offers.rows[i]
-        p = table[T_PROMOTION, row]
-        take[a] = takes(rules, p)
-        if at(rules, R_BUY, p):
-            run[a] = width[a] = at(rules, R_BUY, p)
-        states[a], limit[a] = states_of(
-            take[a], run[a], table[T_APPLICATIONS, row], offers.begin[i + 1] - offers.begin[i]
-        )
-        product = min(product * states[a], STEPS_MAX + 1)
-        begin[a] = cells
-        cells += width[a] * count
-    steps = count * product * (promotions + 1)
-    if steps > STEPS_MAX:
-        settle_greedily(rules, q, table, state, original, offers, members, taken)
+        for k in range(offers.begin[members[a]], offers.begin[members[a] + 1]):
+            open_to[a, place[offers.units[k]]] = offers.masks[k]
+    graphs = graphs_of(rules, q, table, offers, members, units, open_to, state.left, original)
+    if graphs.final.shape[0] == 0:
+        settle_greedily(rules, q, table, state, original, offers, members, taken, role_of)
         return
-
-    gains = np.empty(cells, np.int64)
-    opens = np.zeros((promotions, count), np.bool_)
-    for a in range(promotions):
-        i = members[a]
-        mine = np.zeros(taken.shape[0], np.bool_)
-        for k in range(offers.begin[i], offers.begin[i + 1]):
-            mine[offers.units[k]] = True
-        opens[a] = mine[units]
-        part = gains[begin[a] : begin[a] + width[a] * count]
-        fill_gains(rules, q, table[T_PROMOTION, offers.rows[i]], units, opens[a], state.left, original, part)
-    choices = Choices(take, run, limit, width, begin, gains, states)
     choice = np.empty(count, np.int64)
-    fewest = promotions <= FEWEST_PROMOTIONS_MAX and steps * (1 << min(promotions, 30)) <= FEWEST_STEPS_MAX
-    best(choices, count, fewest, choice)
-    over = above_caps(choices, table, offers, members, choice)
-    if over > 0:
-        classes, class_of, open_in = classify(q, units, opens, state.left, original)
-        ways = tries(classes, open_in)
-        if ways <= TRIES_MAX and ways * count <= TRIES_STEPS_MAX:
-            caps = table[T_CAP, offers.rows[members]]
-            best_capped(choices, count, class_of, caps, choice)
-        else:
-            state.tally[1] += over
+    answer = solve(graphs, state.left[units].sum(), choice)
+    state.tally[1] += answer.bound
     for k in range(count):
         if choice[k] >= 0:
-            taken[units[k]] = offers.rows[members[choice[k]]]
+            taken[units[k]] = offers.rows[members[choice[k] >> 4]]
+            role_of[units[k]] = (choice[k] & 15) - 1
 
 
 @kernel
-def above_caps(c: Choices, table: Table, offers: Offers, members: Ints, choice: Ints) -> int:
-    """By how much an assignment's savings exceed the promotions' caps."""
-    promotions = c.take.shape[0]
-    sums = np.zeros(promotions, np.int64)
-    own = np.zeros(promotions, np.int64)
-    for i in range(choice.shape[0]):
-        p = choice[i]
-        if p >= 0:
-            position = own[p] % c.run[p] if c.width[p] > 1 else 0
-            sums[p] += c.gain[c.begin[p] + i * c.width[p] + position]
-            own[p] = following(c, p, own[p])
-    over = 0
-    for p in range(promotions):
-        cap = table[T_CAP, offers.rows[members[p]]]
-        if 0 <= cap < sums[p]:
-            over += sums[p] - cap
-    return over
+def graphs_of(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    offers: Offers,
+    members: Ints,
+    units: Ints,
+    open_to: Table,
+    left: Ints,
+    original: int,
+) -> Graphs:
+    """The graphs of a component's promotions; without nodes: they are too large."""
+    promotions = open_to.shape[0]
+    none = np.empty(0, np.int64)
+    caps = table[T_CAP, offers.rows[members]]
+    layer_begin = np.zeros(promotions + 1, np.int64)
+    layer_unit = np.empty((open_to > 0).sum() + promotions, np.int64)
+    node_begin = np.empty(layer_unit.shape[0] + 1, np.int64)
+    arc_begin, arc_to, arc_role, arc_gain, final = none, none, none, none, none
+    layers = nodes = arcs = 0
+    for a in range(promotions):
+        row = offers.rows[members[a]]
+        mine = np.flatnonzero(open_to[a])
+        drawing = draw(
+            rules,
+            q,
+            table[T_PROMOTION, row],
+            units[mine],
+            open_to[a][mine],
+            left,
+            original,
+            table[T_APPLICATIONS, row],
+        )
+        more, arcs_more = drawing.final.shape[0], drawing.arc_to.shape[0]
+        if more == 0 or arcs + arcs_more > ARCS_MAX:
+            return Graphs(none, none, none, none, none, none, none, none, none, none)
+        for k in range(mine.shape[0] + 1):
+            layer_unit[layers] = mine[k] if k < mine.shape[0] else -1
+            node_begin[layers] = nodes + drawing.node_begin[k]
+            layers += 1
+        layer_begin[a + 1] = layers
+        arc_begin = grown(arc_begin, nodes, nodes + more + 1)
+        final = grown(final, nodes, nodes + more)
+        arc_begin[nodes : nodes + more + 1] = drawing.arc_begin + arcs
+        final[nodes : nodes + more] = drawing.final
+        arc_to = grown(arc_to, arcs, arcs + arcs_more)
+        arc_role = grown(arc_role, arcs, arcs + arcs_more)
+        arc_gain = grown(arc_gain, arcs, arcs + arcs_more)
+        arc_to[arcs : arcs + arcs_more] = drawing.arc_to + nodes
+        arc_role[arcs : arcs + arcs_more] = drawing.arc_role
+        arc_gain[arcs : arcs + arcs_more] = drawing.arc_gain
+        nodes += more
+        arcs += arcs_more
+    node_begin[layers] = nodes
+    return Graphs(
+        layer_begin,
+        layer_unit,
+        node_begin,
+        arc_begin[: nodes + 1],
+        arc_to[:arcs],
+        arc_role[:arcs],
+        arc_gain[:arcs],
+        final[:nodes],
+        caps,
+        classes_of(q, units, open_to, left),
+    )
 
 
 @kernel
-def classify(q: Buffer, units: Ints, opens: FlagTable, left: Ints, original: int) -> tuple[Ints, Ints, Ints]:
-    """Runs of units alike in base, left, list amount, article, measure and in whom they are available to: where each
-    begins, the class of each unit, and to how many promotions the class is available."""
+def classes_of(q: Buffer, units: Ints, open_to: Table, left: Ints) -> Ints:
+    """The class of each unit: neighbours alike in base, left, list amount, article, measure and in what they may be."""
     count = units.shape[0]
     class_of = np.zeros(count, np.int64)
     for i in range(1, count):
@@ -595,16 +672,13 @@ def classify(q: Buffer, units: Ints, opens: FlagTable, left: Ints, original: int
             and at(q, Q_UNIT_MEASURE, a) == at(q, Q_UNIT_MEASURE, b)
             and at(q, Q_UNIT_FACTOR, a) == at(q, Q_UNIT_FACTOR, b)
             and at(q, Q_UNIT_PRICE, a) == at(q, Q_UNIT_PRICE, b)
-            and (opens[:, i - 1] == opens[:, i]).all()
         )
+        p = 0
+        while same and p < open_to.shape[0]:
+            same = open_to[p, i - 1] == open_to[p, i]
+            p += 1
         class_of[i] = class_of[i - 1] + (0 if same else 1)
-    classes = class_of[count - 1] + 1
-    begin = np.zeros(classes + 1, np.int64)
-    open_in = np.zeros(classes, np.int64)
-    for i in range(count):
-        begin[class_of[i] + 1] = i + 1
-        open_in[class_of[i]] = opens[:, i].sum()
-    return begin, class_of, open_in
+    return class_of
 
 
 @kernel
@@ -617,6 +691,7 @@ def settle_greedily(
     offers: Offers,
     members: Ints,
     taken: Ints,
+    role_of: Ints,
 ) -> None:
     """Too large to be exact: the largest saving first, each on the units that are left. The bound is noted."""
     order = members[np.argsort(-table[T_ALONE, offers.rows[members]], kind="mergesort")]
@@ -624,11 +699,10 @@ def settle_greedily(
     for i in order:
         row = offers.rows[i]
         hope += table[T_ALONE, row]
-        units = free_units(offers.units[offers.begin[i] : offers.begin[i + 1]], taken)
-        p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
-        result = alone(rules, q, p, units, state.left, original, cap, limit)
+        result = alone_of_free(rules, q, table, offers, i, state.left, original, taken)
         if result.saving > 0:
             taken[result.units] = row
+            role_of[result.units] = result.roles
             saved += result.saving
     state.tally[1] += hope - saved
 

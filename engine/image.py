@@ -77,6 +77,7 @@ AMOUNT_MAX = 10**12  # of any amount; x micros of a minor unit fits int64
 LENGTH_MAX = 1_000_000  # of a length of time, in any unit
 STEPS_MAX = 16  # of «then»
 BUY_MAX = 100_000  # engine.basket.PIECES_MAX
+ROLES_MAX = 10  # sets that one promotion buys and rewards
 COUNTER_MAX = 10**15  # uses of a limit or a code
 OFFSET_MAX_S = 2 * 86_400  # of a zone's clock
 # What reading bytes that are no image may raise. pydantic's ValidationError is a ValueError.
@@ -136,6 +137,7 @@ class Rules(NamedTuple):
     audience_any_begin: Ints
     audience_not_begin: Ints
     line_begin: Ints
+    role_begin: Ints
     ladder_begin: Ints
     except_begin: Ints
     limit_begin: Ints
@@ -144,6 +146,7 @@ class Rules(NamedTuple):
     place_not: Ints
     audience_any: Ints
     audience_not: Ints
+    roles: Ints
     ladder: Ints
     excepted: Ints
     limits: Ints
@@ -529,6 +532,7 @@ def verify(ruleset: Ruleset) -> None:
     for name, columns in (
         ("slots", 4),
         ("holidays", 2),
+        ("roles", 4),
         ("ladder", 3),
         ("limits", 4),
         ("windows", 2),
@@ -578,6 +582,12 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(r.place_not_begin, promotions, r.place_not.shape[0], "places")
     _ranges(r.audience_any_begin, promotions, r.audience_any.shape[0], "audience")
     _ranges(r.audience_not_begin, promotions, r.audience_not.shape[0], "audience")
+    _ranges(r.role_begin, promotions, r.roles.shape[0], "roles")
+    _within(np.diff(r.role_begin), 0, ROLES_MAX + 1, "roles of a promotion")
+    _within(r.roles[:, 0], 0, sets, "set of a role")
+    _within(r.roles[:, 1], 1, BUY_MAX + 1, "units of a role")
+    _within(r.roles[:, 2], 0, 4, "bits of a role")
+    _within(r.roles[:, 3], 0, 2, "rewarded")
     _ranges(r.ladder_begin, promotions, r.ladder.shape[0], "ladder")
     _ranges(r.except_begin, promotions, r.excepted.shape[0], "except")
     _ranges(r.limit_begin, promotions, r.limits.shape[0], "limits")

@@ -81,6 +81,13 @@ class Mark(enum.IntEnum):
     SHIP_FREE = 8
 
 
+class Role(enum.IntEnum):
+    """Bits of what a role of a `buy` asks for."""
+
+    ONE_ARTICLE = 1  # all units of an application are of one article
+    FEWER_TOO = 2  # the last application may have fewer
+
+
 class Scope(enum.IntEnum):
     BASKET = 0
     CUSTOMER = 1

@@ -70,6 +70,7 @@ BEGINS = {  # where the rows of a promotion begin, by what they are
     "place_not": "place_not_begin",
     "audience_any": "audience_any_begin",
     "audience_not": "audience_not_begin",
+    "roles": "role_begin",
     "ladder": "ladder_begin",
     "excepted": "except_begin",
     "limits": "limit_begin",
@@ -255,7 +256,9 @@ class _Linker:
         arrays |= {name: values[name] for name in (*LISTS, "windows", "holidays", "code")}
         arrays |= {BEGINS[name]: begin[name][: count + 1] for name in LISTS}
         touched = np.flatnonzero(arrays["target_kind"] == Target.SET)
-        by_set = np.argsort(arrays["target"][touched], kind="stable")
+        owners = np.repeat(np.arange(count), np.diff(arrays["role_begin"]))
+        sets = np.concatenate((arrays["target"][touched], arrays["roles"][:, 0]))
+        touch = np.unique(np.stack((sets, np.concatenate((touched, owners))), axis=1), axis=0)
         needed = [self.needed("segment", self.segments, self.segment_id, name, ()) for name in self.segments]
         zones = self.zones.values()
         arrays |= {
@@ -274,8 +277,8 @@ class _Linker:
             "apply": ints([APPLIES[g.apply] for g in self.groups]),
             "at_most": ints([g.at_most for g in self.groups]),
             "original": ints([int(g.prices == "original") for g in self.groups]),
-            "touch_begin": np.searchsorted(arrays["target"][touched][by_set], np.arange(len(self.sets) + 1)),
-            "touch": touched[by_set],
+            "touch_begin": np.searchsorted(touch[:, 0], np.arange(len(self.sets) + 1)),
+            "touch": touch[:, 1],
             "everywhere": np.flatnonzero(arrays["target_kind"] != Target.SET),
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
         }

@@ -344,10 +344,15 @@ class Line(_Node):
 
 
 class Target(_Node):
-    """Whose price falls: a product set, the bought units («them»), or the basket."""
+    """Whose price falls: a product set, the bought units («them»), the basket, or so many units of a set for each
+    application (`count`): other units than the bought ones, of one article where that is asked for; with `fewer` the
+    last application may have less of them."""
 
-    kind: Literal["set", "them", "basket"]
+    kind: Literal["set", "them", "basket", "count"]
     name: str = ""  # of the set
+    count: int = 0
+    one_article: bool = False
+    fewer: bool = False
 
 
 class PercentOff(_Node):
@@ -509,12 +514,29 @@ class WithCode(_Node):
     text: str
 
 
-class Buy(_Node):
-    """n units of a set; repeats as often as units and limits allow."""
+class Need(_Node):
+    """So many units of a set; with `one_article` all of one."""
 
-    count: int
     of: str
+    count: int
+    one_article: bool = False
+
+
+class Buy(_Node):
+    """What an application takes; repeats as often as units and limits allow."""
+
+    needs: tuple[Need, ...]
     text: str
+
+    @property
+    def count(self) -> int:
+        """Units of an application."""
+        return sum(need.count for need in self.needs)
+
+    @property
+    def of(self) -> str:
+        """The set of the first need."""
+        return self.needs[0].of
 
 
 class Limit(_Node):

@@ -134,8 +134,7 @@ def reach_of(g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price
                     if not free:
                         continue
                     then += scaled(g.arc_gain[arc], scale, shift) - cost[arc] - due
-                if then > top:
-                    top = then
+                top = max(top, then)
             reach[node] = top
     return reach[g.node_begin[g.layer_begin[p]]]
 
@@ -164,22 +163,19 @@ def best_path(
     for layer in range(g.layer_begin[p], g.layer_begin[p + 1] - 1):
         unit = g.layer_unit[layer]
         due = price[g.unit_class[unit]]
-        for arc in range(g.arc_begin[node], g.arc_begin[node + 1]):
-            then = reach[g.arc_to[arc]]
-            if then <= NEVER // 2:
-                continue
-            role = g.arc_role[arc]
-            if role:
-                if not open_units[unit]:
-                    continue
-                then += scaled(g.arc_gain[arc], scale, shift) - cost[arc] - due
-            if then == reach[node]:
-                used[unit] = role
-                if role:
-                    gain += g.arc_gain[arc]
-                    ties += cost[arc]
-                node = g.arc_to[arc]
-                break
+        leaves = g.arc_begin[node]
+        taken = leaves
+        if open_units[unit]:
+            for arc in range(leaves + 1, g.arc_begin[node + 1]):
+                then = reach[g.arc_to[arc]]
+                if taken == leaves and then > NEVER // 2:
+                    if then + scaled(g.arc_gain[arc], scale, shift) - cost[arc] - due == reach[node]:
+                        taken = arc
+        if taken > leaves:
+            used[unit] = g.arc_role[taken]
+            gain += g.arc_gain[taken]
+            ties += cost[taken]
+        node = g.arc_to[taken]
     return gain + g.final[node], ties
 
 
@@ -249,8 +245,7 @@ def solve(g: Graphs, most: int, choice: Ints) -> Answer:
     stale = 0
     demand = np.zeros(classes, np.int64)
     worth = np.zeros(promotions, np.int64)
-    steps = 0
-    for turn in range(ROUNDS_MAX):
+    for _ in range(ROUNDS_MAX):
         bound = 0
         demand[:] = 0
         gains = np.zeros(promotions, np.int64)
@@ -268,7 +263,6 @@ def solve(g: Graphs, most: int, choice: Ints) -> Answer:
                 u = g.layer_unit[layer]
                 if used[u]:
                     demand[g.unit_class[u]] += 1
-        steps += 1
         if bound < upper:
             upper = bound
             best_price[:] = price

@@ -15,6 +15,7 @@ from engine.instructions import (
     Counted,
     Kind,
     Op,
+    Role,
     Scope,
     Target,
 )
@@ -84,7 +85,7 @@ SCOPES = {
 REGION = "store.region"  # holidays of a region are those of its stores
 BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 SCALARS = tuple(name for name, _, _ in RULES[:R_SLOT_BEGIN])
-LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "ladder", "excepted", "limits")
+LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "roles", "ladder", "excepted", "limits")
 FIELDS = (
     "scalars",
     *LISTS,
@@ -150,6 +151,7 @@ class Writer:
             "place_not": [[Ref("place", name)] for name in (places.but_not if places else ())],
             "audience_any": [[Ref("segment", name)] for name in audience.any_of],
             "audience_not": [[Ref("segment", name)] for name in audience.but_not],
+            "roles": role_rows(promotion),
             "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
             "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
             "limits": [
@@ -336,7 +338,7 @@ class Writer:
 
     def target_row(self, name: str, buy: Buy | None, target: TargetNode | None) -> dict[str, int | Ref]:
         if buy is not None:
-            if target is not None and target.kind != "them":
+            if target is not None and target.kind not in ("them", "count"):
                 raise LinkError(f"«{name}» buys one set and rewards another")
             return {"target_kind": Target.SET, "target": Ref("product set", buy.of)}
         if target is None or target.kind == "them":
@@ -401,3 +403,16 @@ def instant(zone: Zone, local: int, *, last: bool) -> int:
         return found[-1] if last else found[0]
     gaps = (i for i in range(1, len(zone.instants)) if zone.instants[i] + zone.offsets[i - 1] <= local)
     return zone.instants[max(gaps)]
+
+
+def role_rows(promotion: Promotion) -> list[tuple[int | Ref, ...]]:
+    """What an application takes: the needs of its `buy`, then what it rewards if that is something else."""
+    needs = promotion.buy.needs if promotion.buy else ()
+    rows: list[tuple[int | Ref, ...]] = [
+        (Ref("product set", need.of), need.count, Role.ONE_ARTICLE * need.one_article, 0) for need in needs
+    ]
+    target = getattr(promotion.reward, "target", None)
+    if target is not None and target.kind == "count":
+        bits = Role.ONE_ARTICLE * target.one_article | Role.FEWER_TOO * target.fewer
+        rows.append((Ref("product set", target.name), target.count, bits, 1))
+    return rows

@@ -73,6 +73,7 @@ from engine.program import (
     Measured,
     Member,
     Money,
+    Need,
     None_,
     NthOrder,
     OneOf,
@@ -699,11 +700,13 @@ class _Maker:
             n = self.random.randint(9, 12)  # so that five of them are too many states, and fewer are not
             percent = self.random.choice((1_000, 5_000, 10_000))
             pick = Pick(which=self.random.choice(("cheapest", "dearest")), count=n // 3, percent=percent)
-            return pick, Buy(count=n, of=self.sets[0], text=f"buy {n}")
+            return pick, Buy(needs=(Need(of=self.sets[0], count=n),), text=f"buy {n}")
         per_item = group.apply in PER_ITEM
         if self.maybe(45) and self.special != "many":
             n = self.random.choice((1, 2, 2, 2, 3, 3, 4))
-            return self._of_a_buy(n, not per_item), Buy(count=n, of=self.random.choice(self.sets), text=f"buy {n}")
+            return self._of_a_buy(n, not per_item), Buy(
+                needs=(Need(of=self.random.choice(self.sets), count=n),), text=f"buy {n}"
+            )
         return self._without_a_buy(not per_item), None
 
     def _percent(self) -> int:

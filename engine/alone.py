@@ -1,0 +1,456 @@
+"""What a promotion does by itself: which units it takes, in which applications, and what each saves.
+
+`alone` is the door: the best choice of units for one promotion; `settle` is what comes of a choice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.discounts import (
+    FEWER_TOO,
+    ONE_ARTICLE,
+    ROLE_COUNT,
+    ROLE_FLAGS,
+    ROLE_REWARDED,
+    gain,
+    order_of,
+    percent,
+    roles_of,
+    singles_cost,
+)
+from engine.graph import Drawing, draw
+from engine.instructions import Kind
+from engine.kernel import Buffer, Ints, kernel
+from engine.layout import (
+    Q_ROUNDING,
+    Q_UNIT_ARTICLE,
+    Q_UNIT_LIST,
+    R_AMOUNT,
+    R_BUY,
+    R_KIND,
+    R_LADDER,
+    R_LADDER_BEGIN,
+    R_PERCENT,
+    R_ROLES,
+    amount_of,
+    at,
+    cell,
+    scalar,
+    view,
+)
+from engine.prorate import prorate
+from engine.search import NEVER
+
+UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
+assert 2**UNIT_BITS > 100_000  # engine.basket.PIECES_MAX
+assert (10**12 << UNIT_BITS) < 2**60  # engine.basket.TOTAL_MINOR_MAX
+DRAWN_MAX = 400_000  # units x states of one application: beyond, the dearest units are taken, and the answer is BOUNDED
+
+_PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = (
+    int(k)
+    for k in (
+        Kind.PERCENT_TOGETHER,
+        Kind.AMOUNT_TOGETHER,
+        Kind.PICK,
+        Kind.LADDER,
+        Kind.PRICE_TOGETHER,
+        Kind.PRICE_SINGLES,
+    )
+)
+
+
+class Application(NamedTuple):
+    """What a promotion does: its units, those of an application together, each in order U; what each saves, and the
+    application that it belongs to."""
+
+    units: Ints
+    roles: Ints
+    savings: Ints
+    runs: Ints
+    saving: int
+    applications: int
+    missed: int  # at most this much more it could have saved; 0 = proven
+
+
+class Chosen(NamedTuple):
+    """Units for a promotion in order U, the role of each, what they save without cap, and what at most was missed."""
+
+    units: Ints
+    roles: Ints
+    saving: int
+    missed: int
+
+
+@kernel
+def nothing() -> Application:
+    """What a promotion does that does not apply."""
+    none = np.empty(0, np.int64)
+    return Application(none, none, none, none, 0, 0, 0)
+
+
+@kernel
+def rewards_others(rules: Buffer, p: int) -> bool:
+    """Whether a promotion rewards something else than what is bought."""
+    begin, end = roles_of(rules, p)
+    return begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
+
+
+@kernel
+def off_together(rules: Buffer, p: int) -> bool:
+    """Whether a promotion takes an amount or a percentage off its units as a whole."""
+    kind = at(rules, R_KIND, p)
+    return kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER
+
+
+# ---------------------------------------------------------------------------------------------------- settling
+
+
+@kernel
+def capped(q: Buffer, units: Ints, savings: Ints, cap: int) -> int:
+    """Cut savings down to a cap, in proportion; their sum."""
+    total = savings.sum()
+    if cap < 0 or total <= cap:
+        return total
+    order = np.argsort(units, kind="mergesort")
+    shares = np.empty(units.shape[0], np.int64)
+    prorate(q, cap, units[order], savings[order], shares)
+    savings[order] = shares
+    return cap
+
+
+@kernel
+def share_run(q: Buffer, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
+    """Prorate an amount over the units of a run by what is left of them."""
+    order = np.argsort(units, kind="mergesort")
+    ascending = units[order]
+    shares = np.empty(units.shape[0], np.int64)
+    prorate(q, max(0, amount), ascending, left[ascending], shares)
+    savings[order] = shares
+
+
+@kernel
+def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
+    """The application of each unit, from 0: the j-th so many units of every role make the j-th application; of a role
+    of one article, the j-th so many that are of one, by the first of them."""
+    begin, end = roles_of(rules, p)
+    count = units.shape[0]
+    runs = np.zeros(count, np.int64)
+    if begin == end or at(rules, R_KIND, p) == _PRICE_SINGLES:
+        return runs
+    for r in range(end - begin):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        one_article = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & ONE_ARTICLE
+        taken = 0
+        for i in range(count):
+            if roles[i] != r:
+                continue
+            if not one_article:
+                runs[i] = taken // n
+                taken += 1
+                continue
+            before = last = 0
+            for j in range(i):
+                if roles[j] == r and at(q, Q_UNIT_ARTICLE, units[j]) == at(q, Q_UNIT_ARTICLE, units[i]):
+                    before += 1
+                    last = runs[j]
+            if before % n == 0:
+                runs[i] = taken
+                taken += 1
+            else:
+                runs[i] = last
+    return runs
+
+
+@kernel
+def settle(
+    rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left: Ints, original: int, cap: int
+) -> Application:
+    """What a promotion does with units chosen for it, in order U: applications, savings, the cap."""
+    count = units.shape[0]
+    if count == 0:
+        return nothing()
+    kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    runs = runs_of(rules, q, p, units, roles)
+    order = np.argsort(runs, kind="mergesort")
+    units, roles, runs = units[order], roles[order], runs[order]
+    savings = np.zeros(count, np.int64)
+    others = rewards_others(rules, p)
+    begin, end_role = roles_of(rules, p)
+    rewarded = end_role - begin - 1 if others else -1
+    applications = runs[count - 1] + 1
+    start = 0
+    while start < count:
+        end = start + 1
+        while end < count and runs[end] == runs[start]:
+            end += 1
+        mine = np.arange(start, end)
+        if others:
+            mine = mine[roles[start:end] == rewarded]
+        own = units[mine]
+        if kind == _PRICE_TOGETHER or kind == _PRICE_SINGLES or off_together(rules, p):
+            rest = left[own].sum()
+            if kind == _PRICE_TOGETHER:
+                amount = rest - price
+            elif kind == _PRICE_SINGLES:
+                amount = rest - price * (count // n) - singles_cost(price, n, count % n)
+            elif kind == _AMOUNT_TOGETHER:
+                amount = min(price, rest)
+            else:
+                base = view(q, Q_UNIT_LIST)[own].sum() if original else rest
+                amount = min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+            if begin == end_role and cap >= 0:
+                amount = min(amount, cap)
+            shares = np.zeros(own.shape[0], np.int64)
+            share_run(q, own, left, amount, shares)
+            savings[mine] = shares
+        else:
+            for place in range(mine.shape[0]):
+                u = own[place]
+                base = at(q, Q_UNIT_LIST, u) if original else left[u]
+                savings[mine[place]] = gain(rules, q, p, u, place if begin < end_role else 0, base, left[u])
+        start = end
+    total = capped(q, units, savings, cap)
+    return Application(units, roles, savings, runs, total, applications if total > 0 else 0, 0)
+
+
+# ---------------------------------------------------------------------------------------------------- choosing
+
+
+@kernel
+def longest_path(d: Drawing, roles: Ints) -> int:
+    """The path that gains most, then takes the fewest units, then the earliest. Its gain; roles by unit, or -1."""
+    nodes = d.final.shape[0]
+    reach = np.empty(nodes, np.int64)
+    layers = d.node_begin.shape[0] - 1
+    for node in range(nodes - 1, -1, -1):
+        reach[node] = d.final[node]
+        if d.arc_begin[node] < d.arc_begin[node + 1] or node < d.node_begin[layers - 1]:
+            top = NEVER
+            for arc in range(d.arc_begin[node], d.arc_begin[node + 1]):
+                then = reach[d.arc_to[arc]]
+                if then > NEVER // 2:
+                    if d.arc_role[arc]:
+                        then += (d.arc_gain[arc] << UNIT_BITS) - 1
+                    top = max(top, then)
+            reach[node] = top
+    node = 0
+    for i in range(layers - 1):
+        roles[i] = -1
+        found = -1
+        for arc in range(d.arc_begin[node], d.arc_begin[node + 1]):
+            then = reach[d.arc_to[arc]]
+            if then > NEVER // 2 and d.arc_role[arc]:
+                if found < 0 and then + (d.arc_gain[arc] << UNIT_BITS) - 1 == reach[node]:
+                    found = arc
+        if found < 0:
+            found = d.arc_begin[node]
+        else:
+            roles[i] = d.arc_role[found] - 1
+        node = d.arc_to[found]
+    return (reach[0] + (1 << UNIT_BITS) - 1) >> UNIT_BITS
+
+
+@kernel
+def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Chosen:
+    """The units of a buy that save most, in at most `limit` applications (-1: any). Units come and go in order U."""
+    others = rewards_others(rules, p)
+    if off_together(rules, p) and not others:
+        return dearest(rules, q, p, units, masks, left, original, limit, True)
+    if units.shape[0] * at(rules, R_BUY, p) > DRAWN_MAX:
+        return dearest(rules, q, p, units, masks, left, original, limit, False)
+    drawing = draw(rules, q, p, units, masks, left, original, limit)
+    if drawing.final.shape[0] == 0:
+        return dearest(rules, q, p, units, masks, left, original, limit, False)
+    roles = np.empty(units.shape[0], np.int64)
+    saving = longest_path(drawing, roles)
+    taken = roles >= 0
+    return Chosen(units[taken], roles[taken], saving, 0)
+
+
+@kernel
+def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
+    """How often a buy could be filled, were no unit wanted by two of its roles."""
+    begin, end = roles_of(rules, p)
+    most = units.shape[0]
+    for r in range(end - begin):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        flags = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS)
+        available = 0
+        for i in range(units.shape[0]):
+            available += masks[i] >> r & 1
+        most = min(most, -(-available // n) if flags & FEWER_TOO else available // n)
+    return most
+
+
+@kernel
+def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
+    """The most that a unit saves at any place of an application; few places differ."""
+    kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
+    most = max(0, gain(rules, q, p, u, 0, base, left))
+    if kind == _PICK:
+        return max(most, gain(rules, q, p, u, n - 1, base, left))
+    if kind == _LADDER:
+        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+            position = cell(rules, R_LADDER, 3, i, 0)
+            if position < n:
+                most = max(most, gain(rules, q, p, u, position, base, left))
+    return most
+
+
+@kernel
+def dearest_in(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, applications: int) -> tuple[Ints, Ints]:
+    """For every role in turn its dearest units that no role before it took, in so many whole applications, as far as
+    they reach. Roles that ask for one article are filled by whole applications of the dearest articles."""
+    begin, end = roles_of(rules, p)
+    roles = np.full(units.shape[0], -1, np.int64)
+    least = applications
+    for r in range(end - begin):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        wanted = n * applications
+        one_article = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & ONE_ARTICLE
+        taken = 0
+        for i in range(units.shape[0]):
+            if taken == wanted or roles[i] >= 0 or not masks[i] >> r & 1:
+                continue
+            if not one_article:
+                roles[i] = r
+                taken += 1
+                continue
+            run = np.empty(n, np.int64)
+            found = 0
+            for j in range(i, units.shape[0]):
+                if (
+                    found < n
+                    and roles[j] < 0
+                    and masks[j] >> r & 1
+                    and at(q, Q_UNIT_ARTICLE, units[j]) == at(q, Q_UNIT_ARTICLE, units[i])
+                ):
+                    run[found] = j
+                    found += 1
+            if found == n:
+                roles[run] = r
+                taken += n
+        least = min(least, taken // n)
+    if least < applications:
+        for r in range(end - begin):
+            keep = least * cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+            for i in range(units.shape[0]):
+                if roles[i] == r:
+                    if keep == 0:
+                        roles[i] = -1
+                    else:
+                        keep -= 1
+    taken_ones = roles >= 0
+    return units[taken_ones], roles[taken_ones]
+
+
+@kernel
+def dearest(
+    rules: Buffer,
+    q: Buffer,
+    p: int,
+    units: Ints,
+    masks: Ints,
+    left: Ints,
+    original: int,
+    limit: int,
+    together: bool,
+) -> Chosen:
+    """The dearest units in applications: for off them together, and for baskets too large for the exact choice."""
+    most = applications_most(rules, q, p, units, masks)
+    if at(rules, R_KIND, p) == _PRICE_SINGLES:
+        return dearest_singles(rules, q, p, units, left)
+    if limit >= 0:
+        most = min(most, limit)
+    if together:  # every application for itself; those that save nothing go
+        own, roles = dearest_in(rules, q, p, units, masks, most)
+        whole = settle(rules, q, p, own, roles, left, original, -1)
+        runs = runs_of(rules, q, p, own, roles)
+        keep = np.zeros(own.shape[0], np.bool_)
+        for i in range(own.shape[0]):
+            keep[i] = whole.savings[whole.runs == runs[i]].sum() > 0
+        return Chosen(own[keep], roles[keep], whole.saving, 0)
+    hope = 0
+    for i in range(units.shape[0]):
+        u = units[i]
+        hope += peak(rules, q, p, u, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
+    saving = 0
+    none = np.empty(0, np.int64)
+    best_units, best_roles = none, none
+    tries = most
+    while tries > 0:
+        own, roles = dearest_in(rules, q, p, units, masks, tries)
+        result = settle(rules, q, p, own, roles, left, original, -1)
+        if result.saving >= saving and result.saving > 0:
+            saving, best_units, best_roles = result.saving, own, roles
+        tries = tries // 2 if tries > 16 else tries - 1
+    return Chosen(best_units, best_roles, saving, max(0, hope - saving))
+
+
+@kernel
+def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -> Chosen:
+    """Of very many units, those dearest ones that save most at a price together, singles too."""
+    n, price = at(rules, R_BUY, p), amount_of(rules, q, at(rules, R_AMOUNT, p))
+    top = saving = done = hope = 0
+    for i in range(units.shape[0]):
+        done += left[units[i]] - singles_cost(price, n, i % n + 1) + singles_cost(price, n, i % n)
+        hope += left[units[i]]
+        if done > saving:
+            saving, top = done, i + 1
+    return Chosen(units[:top], np.zeros(top, np.int64), saving, hope - saving)
+
+
+@kernel
+def fewest_runs(
+    rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int, wanted: int
+) -> int:
+    """The smallest number of applications, of at most `limit` (-1: any), whose best saving is at least `wanted`; all
+    of them together reach it. Units come in order U.
+
+    More applications never save less, as long as all are chosen exactly."""
+    low, high = 1, max(1, applications_most(rules, q, p, units, masks))
+    if limit >= 0:
+        high = min(high, limit)
+    while low < high:
+        middle = (low + high) // 2
+        if choose(rules, q, p, units, masks, left, original, middle).saving >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@kernel
+def alone(
+    rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, cap: int, limit: int
+) -> Application:
+    """The best that a promotion can do by itself with these units (ascending), a cap (-1: none) and at most `limit`
+    applications (-1: any)."""
+    if units.shape[0] == 0 or limit == 0:
+        return nothing()
+    order = order_of(q, units, left, original)
+    ordered, open_to = units[order], masks[order]
+    begin, end = roles_of(rules, p)
+    if begin == end:
+        if not off_together(rules, p):
+            cheaper = np.zeros(ordered.shape[0], np.bool_)
+            for i in range(ordered.shape[0]):
+                u = ordered[i]
+                base = at(q, Q_UNIT_LIST, u) if original else left[u]
+                cheaper[i] = gain(rules, q, p, u, 0, base, left[u]) > 0
+            ordered = ordered[cheaper]
+        return settle(rules, q, p, ordered, np.zeros(ordered.shape[0], np.int64), left, original, cap)
+    chosen = choose(rules, q, p, ordered, open_to, left, original, limit)
+    missed = chosen.missed
+    if cap >= 0 and chosen.saving > cap and at(rules, R_KIND, p) != _PRICE_SINGLES:
+        runs = fewest_runs(rules, q, p, ordered, open_to, left, original, limit, cap)
+        chosen = choose(rules, q, p, ordered, open_to, left, original, runs)
+        missed = 0
+    result = settle(rules, q, p, chosen.units, chosen.roles, left, original, cap)
+    return Application(
+        result.units, result.roles, result.savings, result.runs, result.saving, result.applications, missed
+    )

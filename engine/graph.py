@@ -1,0 +1,400 @@
+"""What a promotion may do with the units available to it, drawn as a layered graph for engine/search.py.
+
+A state of a promotion is how many units it has taken in each of its roles (of each article, where one article must fill
+a role), which is all that the rest of the units needs to know: what a unit gains depends on its place in its
+application, and the j-th units of every role make the j-th application. States are drawn unit by unit, in order U.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.discounts import (
+    FEWER_TOO,
+    ONE_ARTICLE,
+    ROLE_COUNT,
+    ROLE_FLAGS,
+    ROLE_REWARDED,
+    gain,
+    roles_of,
+    singles_cost,
+)
+from engine.instructions import Kind
+from engine.kernel import Buffer, Ints, Table, kernel
+from engine.layout import (
+    Q_UNIT_ARTICLE,
+    Q_UNIT_LIST,
+    R_AMOUNT,
+    R_KIND,
+    R_ROLES,
+    amount_of,
+    at,
+    cell,
+)
+from engine.search import NEVER
+
+STATES_MAX = 4_096  # of a promotion, before one unit
+ARCS_MAX = 1_000_000  # of a promotion
+DIGITS_MAX = 40
+KEY_MAX = 2**61
+
+_PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
+    int(k) for k in (Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES)
+)
+
+
+class Drawing(NamedTuple):
+    """One promotion's part of engine.search.Graphs; nodes count from 0. Without nodes: there were too many states."""
+
+    node_begin: Ints  # by layer, one more than units, and the end
+    arc_begin: Ints
+    arc_to: Ints
+    arc_role: Ints
+    arc_gain: Ints
+    final: Ints  # by node
+
+
+class Shape(NamedTuple):
+    """How the states of a promotion are numbered: digits of a mixed radix."""
+
+    digits: Table  # rows (role, article or -1, size, stride)
+    sums: int  # digits that hold partial sums begin here: one for each digit of the rewarded role, in their order
+    wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
+    most: int  # applications at most
+    key_end: int  # every key is below; 0: too many
+
+
+@kernel
+def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: int) -> Shape:
+    """The digits of a promotion's states over these units; `limit`: applications at most, -1: any."""
+    begin, end = roles_of(rules, p)
+    roles = end - begin
+    kind = at(rules, R_KIND, p)
+    digits = np.zeros((DIGITS_MAX, 4), np.int64)
+    none = Shape(digits[:0], 0, 0, 0, 0)
+    if roles == 0:
+        return Shape(digits[:0], 0, 0, 1, 2)
+    most = 1 << 40
+    for r in range(roles):
+        count = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        flags = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS)
+        open_to = whole = 0
+        if flags & ONE_ARTICLE:
+            for i in range(units.shape[0]):
+                if masks[i] >> r & 1:
+                    article = at(q, Q_UNIT_ARTICLE, units[i])
+                    mine = first = 0
+                    for j in range(units.shape[0]):
+                        if masks[j] >> r & 1 and at(q, Q_UNIT_ARTICLE, units[j]) == article:
+                            mine += 1
+                            if mine == 1:
+                                first = j
+                    if first == i:
+                        whole += -(-mine // count) if flags & FEWER_TOO else mine // count
+        else:
+            for i in range(units.shape[0]):
+                open_to += masks[i] >> r & 1
+            whole = -(-open_to // count) if flags & FEWER_TOO else open_to // count
+        most = min(most, whole)
+    wraps = roles == 1 and (limit < 0 or limit >= most or kind == _PRICE_SINGLES)
+    if limit >= 0:
+        most = min(most, limit)
+    count = 0
+    for r in range(roles):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        flags = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS)
+        if not flags & ONE_ARTICLE:
+            if count == DIGITS_MAX:
+                return none
+            digits[count, 0], digits[count, 1] = r, -1
+            digits[count, 2] = n if wraps else n * most + 1
+            count += 1
+            continue
+        for i in range(units.shape[0]):
+            if not masks[i] >> r & 1:
+                continue
+            article = at(q, Q_UNIT_ARTICLE, units[i])
+            mine = 0
+            seen = False
+            for j in range(units.shape[0]):
+                if masks[j] >> r & 1 and at(q, Q_UNIT_ARTICLE, units[j]) == article:
+                    seen = seen or j < i
+                    mine += 1
+            whole = mine // n * n
+            if flags & FEWER_TOO:
+                whole = mine
+            if seen or whole == 0:
+                continue
+            if count == DIGITS_MAX:
+                return none
+            digits[count, 0], digits[count, 1] = r, article
+            digits[count, 2] = n if wraps else min(whole, n * most) + 1
+            count += 1
+    sums = count
+    if kind == _AMOUNT_TOGETHER and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
+        amount = amount_of(rules, q, at(rules, R_AMOUNT, p))
+        for d in range(sums):
+            if digits[d, 0] == roles - 1:
+                if count == DIGITS_MAX:
+                    return none
+                digits[count, 0], digits[count, 1] = -1, d
+                digits[count, 2] = amount + 1
+                count += 1
+    stride = 1
+    for d in range(count):
+        if digits[d, 2] <= 0 or stride > KEY_MAX // digits[d, 2]:
+            return none
+        digits[d, 3] = stride
+        stride *= digits[d, 2]
+    return Shape(digits[:count], sums, 1 if wraps else 0, most, stride + 1)
+
+
+@kernel
+def counts_of(shape: Shape, key: int, counts: Ints) -> None:
+    """The digits of a state."""
+    rest = max(0, key - 1) if shape.wraps else key
+    for d in range(shape.digits.shape[0]):
+        counts[d] = rest % shape.digits[d, 2]
+        rest //= shape.digits[d, 2]
+
+
+@kernel
+def role_total(shape: Shape, counts: Ints, role: int) -> int:
+    """How many units a role has."""
+    total = 0
+    for d in range(shape.sums):
+        if shape.digits[d, 0] == role:
+            total += counts[d]
+    return total
+
+
+@kernel
+def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken: int) -> int:
+    """The place that the next unit of a bought role has in its application, when the role has so many: how many units
+    that application has by now. Only the bought count."""
+    begin, end = roles_of(rules, p)
+    own = taken // cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
+    place = 0
+    for r in range(end - begin):
+        if cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
+            continue
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        have = taken if r == role else role_total(shape, counts, r)
+        place += min(max(0, have - own * n), n)
+    return place
+
+
+@kernel
+def take(
+    rules: Buffer,
+    q: Buffer,
+    p: int,
+    shape: Shape,
+    key: int,
+    counts: Ints,
+    unit: int,
+    role: int,
+    base: int,
+    left: int,
+) -> tuple[int, int]:
+    """The state after a unit is taken in a role, and what it gains; state -1: it cannot be taken."""
+    begin, end = roles_of(rules, p)
+    kind = at(rules, R_KIND, p)
+    if end == begin:
+        value = gain(rules, q, p, unit, 0, base, left)
+        return (1, value) if value > 0 else (-1, 0)
+    n = cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
+    one_article = cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
+    digit = -1
+    for d in range(shape.sums):
+        if shape.digits[d, 0] == role and (not one_article or shape.digits[d, 1] == at(q, Q_UNIT_ARTICLE, unit)):
+            digit = d
+    if digit < 0:
+        return -1, 0
+    taken = counts[digit]
+    stride = shape.digits[digit, 3]
+    if shape.wraps:
+        then = max(1, key) + (stride if taken + 1 < n else -taken * stride)
+    elif taken + 1 >= shape.digits[digit, 2]:
+        return -1, 0
+    else:
+        then = key + stride
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    rewarded = cell(rules, R_ROLES, 4, begin + role, ROLE_REWARDED)
+    if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) != rewarded:
+        return then, 0  # bought, so that something else is rewarded
+    if rewarded and kind == _AMOUNT_TOGETHER:
+        for d in range(shape.sums, shape.digits.shape[0]):
+            if shape.digits[d, 1] == digit:
+                now = counts[d] if taken % n else 0
+                after = min(price, now + left)
+                return then + (after - counts[d]) * shape.digits[d, 3], after - now
+    place = taken % n if rewarded or end - begin == 1 else place_of(rules, p, shape, counts, role, taken)
+    value = gain(rules, q, p, unit, place, base, left)
+    if kind == _PRICE_TOGETHER and role == 0 and taken % n == n - 1:
+        value -= price
+    elif kind == _PRICE_SINGLES:
+        value -= singles_cost(price, n, taken + 1) - singles_cost(price, n, taken)
+    return then, value
+
+
+@kernel
+def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
+    """Whether a state is one of whole applications."""
+    begin, end = roles_of(rules, p)
+    if end == begin or at(rules, R_KIND, p) == _PRICE_SINGLES or key == 0:
+        return True
+    applications = -1
+    for r in range(end - begin):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        fewer = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO
+        total = part = 0
+        for d in range(shape.sums):
+            if shape.digits[d, 0] == r:
+                total += -(-counts[d] // n) if fewer else counts[d] // n
+                part += 1 if counts[d] % n else 0
+        if part > (1 if fewer else 0):
+            return False
+        if not shape.wraps and applications >= 0 and total != applications:
+            return False
+        applications = total
+    return True
+
+
+@kernel
+def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, overlap: Ints) -> bool:
+    """Whether so far more units are rewarded than what is bought by now allows, among those of articles that may be
+    either: a rewarded unit is never dearer than one that is bought for it."""
+    begin, end = roles_of(rules, p)
+    bought = 1 << 40
+    rewarded = 0
+    for r in range(end - begin):
+        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
+            bought = min(bought, role_total(shape, counts, r) // n)
+            continue
+        for d in range(shape.sums):
+            if shape.digits[d, 0] == r and overlap[d]:
+                rewarded += -(-counts[d] // n)
+    return rewarded > bought
+
+
+@kernel
+def grown(array: Ints, used: int, needed: int) -> Ints:
+    """The array, with room for more entries if there is none."""
+    if needed <= array.shape[0]:
+        return array
+    larger = np.empty(max(needed, 2 * array.shape[0]), np.int64)
+    larger[:used] = array[:used]
+    return larger
+
+
+@kernel
+def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Drawing:
+    """The graph of a promotion over units in order U; masks: by unit the roles that it is open to, bit by bit."""
+    count = units.shape[0]
+    none = np.empty(0, np.int64)
+    too_large = Drawing(none, none, none, none, none, none)
+    shape = shape_of(rules, q, p, units, masks, limit)
+    begin, end = roles_of(rules, p)
+    kind = at(rules, R_KIND, p)
+    together = kind == _PERCENT_TOGETHER or (kind == _AMOUNT_TOGETHER and shape.sums == shape.digits.shape[0])
+    if shape.key_end == 0 or together:
+        return too_large
+    roles = max(1, end - begin)
+    rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
+    overlap = np.zeros(max(1, shape.sums), np.int64)  # digits of rewarded units that might be bought
+    mixed = False
+    if rewards:
+        for d in range(shape.sums):
+            if shape.digits[d, 0] == roles - 1:
+                alone = 0
+                for i in range(count):
+                    if masks[i] >> (roles - 1) & 1 and shape.digits[d, 1] in (-1, at(q, Q_UNIT_ARTICLE, units[i])):
+                        if masks[i] & ((1 << (roles - 1)) - 1):
+                            overlap[d] = 1
+                        else:
+                            alone = 1
+                mixed = mixed or (overlap[d] and alone)
+    if mixed:
+        return too_large
+    counts = np.zeros(DIGITS_MAX, np.int64)
+    node_begin = np.empty(count + 2, np.int64)
+    arc_begin = np.empty(2 * count + 3, np.int64)
+    arc_to = np.empty(4 * count + 4, np.int64)
+    arc_role = np.empty(4 * count + 4, np.int64)
+    arc_gain = np.empty(4 * count + 4, np.int64)
+    keys = np.zeros(STATES_MAX, np.int64)
+    following = np.zeros(STATES_MAX, np.int64)
+    table = np.full(2 * STATES_MAX, -1, np.int64)
+    touched = np.empty(STATES_MAX, np.int64)
+    states = 1
+    nodes = arcs = 0
+    for i in range(count):
+        u = units[i]
+        base = at(q, Q_UNIT_LIST, u) if original else left[u]
+        node_begin[i] = nodes
+        falls = False
+        if i:
+            before = at(q, Q_UNIT_LIST, units[i - 1]) if original else left[units[i - 1]]
+            falls = rewards and base < before
+        made = 0
+        following[0] = 0
+        made = 1
+        table[0] = 0
+        touched[0] = 0
+        for s in range(states):
+            key = keys[s]
+            counts_of(shape, key, counts)
+            arc_begin = grown(arc_begin, nodes, nodes + 2)
+            arc_begin[nodes] = arcs
+            nodes += 1
+            if falls and unpaid(rules, p, shape, counts, overlap):
+                continue
+            for role in range(-1, roles):
+                then, value = key, 0
+                if role >= 0:
+                    if not masks[i] >> role & 1:
+                        continue
+                    then, value = take(rules, q, p, shape, key, counts, u, role, base, left[u])
+                    if then < 0:
+                        continue
+                cell_at = then & (2 * STATES_MAX - 1)
+                while table[cell_at] >= 0 and following[table[cell_at]] != then:
+                    cell_at = (cell_at + 1) & (2 * STATES_MAX - 1)
+                if table[cell_at] < 0:
+                    if made == STATES_MAX:
+                        return too_large
+                    table[cell_at] = made
+                    touched[made] = cell_at
+                    following[made] = then
+                    made += 1
+                if arcs == ARCS_MAX:
+                    return too_large
+                arc_to = grown(arc_to, arcs, arcs + 1)
+                arc_role = grown(arc_role, arcs, arcs + 1)
+                arc_gain = grown(arc_gain, arcs, arcs + 1)
+                arc_to[arcs] = table[cell_at]  # for now its place in the next layer
+                arc_role[arcs] = role + 1
+                arc_gain[arcs] = value
+                arcs += 1
+        for arc in range(arc_begin[node_begin[i]], arcs):
+            arc_to[arc] += nodes
+        for s in range(made):
+            table[touched[s]] = -1
+        keys, following = following, keys
+        states = made
+    node_begin[count] = nodes
+    arc_begin = grown(arc_begin, nodes, nodes + states + 1)
+    final = np.zeros(nodes + states, np.int64)
+    for s in range(states):
+        counts_of(shape, keys[s], counts)
+        arc_begin[nodes] = arcs
+        if not ends(rules, p, shape, keys[s], counts):
+            final[nodes] = NEVER
+        nodes += 1
+    node_begin[count + 1] = nodes
+    arc_begin[nodes] = arcs
+    return Drawing(node_begin, arc_begin[: nodes + 1], arc_to[:arcs], arc_role[:arcs], arc_gain[:arcs], final)
