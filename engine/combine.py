@@ -178,6 +178,9 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
         admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
+        begin_role, end_role = roles_of(rules, p)
+        if begin_role < end_role and at(rules, R_BUY, p) == 0:
+            table[T_APPLICATIONS, row] = 1  # only a buy repeats
         units, masks = open_units(rules, q, p, False)
         judge_alone(rules, q, table, row, units, masks, state.left, original)
         if table[T_REASON, row]:

@@ -60,7 +60,8 @@ class Shape(NamedTuple):
     """How the states of a promotion are numbered: digits of a mixed radix."""
 
     digits: Table  # rows (role, article or -1, size, stride)
-    sums: int  # digits that hold partial sums begin here: one for each digit of the rewarded role, in their order
+    sums: int  # digits of another kind begin here: partial sums, one for each digit of the rewarded role
+    both: int  # the digit that counts rewarded units that could have been bought; -1: none
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
     key_end: int  # every key is below; 0: too many
@@ -73,9 +74,9 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
     roles = end - begin
     kind = at(rules, R_KIND, p)
     digits = np.zeros((DIGITS_MAX, 4), np.int64)
-    none = Shape(digits[:0], 0, 0, 0, 0)
+    none = Shape(digits[:0], 0, -1, 0, 0, 0)
     if roles == 0:
-        return Shape(digits[:0], 0, 0, 1, 2)
+        return Shape(digits[:0], 0, -1, 0, 1, 2)
     most = 1 << 40
     for r in range(roles):
         count = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
@@ -142,13 +143,28 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
                 digits[count, 0], digits[count, 1] = -1, d
                 digits[count, 2] = amount + 1
                 count += 1
+    both = -1
+    last = roles - 1
+    if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
+        could = could_not = 0
+        for i in range(units.shape[0]):
+            if masks[i] >> last & 1:
+                could += 1 if masks[i] & ((1 << last) - 1) else 0
+                could_not += 0 if masks[i] & ((1 << last) - 1) else 1
+        if could and could_not:
+            if count == DIGITS_MAX:
+                return none
+            both = count
+            digits[count, 0], digits[count, 1] = -2, -1
+            digits[count, 2] = cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT) * most + 1
+            count += 1
     stride = 1
     for d in range(count):
         if digits[d, 2] <= 0 or stride > KEY_MAX // digits[d, 2]:
             return none
         digits[d, 3] = stride
         stride *= digits[d, 2]
-    return Shape(digits[:count], sums, 1 if wraps else 0, most, stride + 1)
+    return Shape(digits[:count], sums, both, 1 if wraps else 0, most, stride + 1)
 
 
 @kernel
@@ -196,6 +212,7 @@ def take(
     counts: Ints,
     unit: int,
     role: int,
+    mask: int,
     base: int,
     left: int,
 ) -> tuple[int, int]:
@@ -221,13 +238,22 @@ def take(
         return -1, 0
     else:
         then = key + stride
+        if one_article and taken % n == 0:
+            begun = 1
+            for d in range(shape.sums):
+                if shape.digits[d, 0] == role:
+                    begun += -(-counts[d] // n)
+            if begun > shape.most:
+                return -1, 0
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     rewarded = cell(rules, R_ROLES, 4, begin + role, ROLE_REWARDED)
+    if shape.both >= 0 and rewarded and mask & ((1 << role) - 1):
+        then += shape.digits[shape.both, 3]
     if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) != rewarded:
         return then, 0  # bought, so that something else is rewarded
     if rewarded and kind == _AMOUNT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):
-            if shape.digits[d, 1] == digit:
+            if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
                 now = counts[d] if taken % n else 0
                 after = min(price, now + left)
                 return then + (after - counts[d]) * shape.digits[d, 3], after - now
@@ -264,7 +290,7 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
 
 
 @kernel
-def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, overlap: Ints) -> bool:
+def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, either: bool) -> bool:
     """Whether so far more units are rewarded than what is bought by now allows, among those of articles that may be
     either: a rewarded unit is never dearer than one that is bought for it."""
     begin, end = roles_of(rules, p)
@@ -275,9 +301,13 @@ def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, overlap: Ints) -> 
         if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
             bought = min(bought, role_total(shape, counts, r) // n)
             continue
+        if shape.both >= 0:
+            rewarded = -(-counts[shape.both] // n)
+            continue
         for d in range(shape.sums):
-            if shape.digits[d, 0] == r and overlap[d]:
-                rewarded += -(-counts[d] // n)
+            if shape.digits[d, 0] == r:
+                rewarded += counts[d]
+        rewarded = -(-rewarded // n) if either else 0
     return rewarded > bought
 
 
@@ -300,26 +330,15 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     shape = shape_of(rules, q, p, units, masks, limit)
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
-    together = kind == _PERCENT_TOGETHER or (kind == _AMOUNT_TOGETHER and shape.sums == shape.digits.shape[0])
+    others = begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
+    together = kind == _PERCENT_TOGETHER or (kind == _AMOUNT_TOGETHER and not others)
     if shape.key_end == 0 or together:
         return too_large
     roles = max(1, end - begin)
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
-    overlap = np.zeros(max(1, shape.sums), np.int64)  # digits of rewarded units that might be bought
-    mixed = False
-    if rewards:
-        for d in range(shape.sums):
-            if shape.digits[d, 0] == roles - 1:
-                alone = 0
-                for i in range(count):
-                    if masks[i] >> (roles - 1) & 1 and shape.digits[d, 1] in (-1, at(q, Q_UNIT_ARTICLE, units[i])):
-                        if masks[i] & ((1 << (roles - 1)) - 1):
-                            overlap[d] = 1
-                        else:
-                            alone = 1
-                mixed = mixed or (overlap[d] and alone)
-    if mixed:
-        return too_large
+    either = False  # some unit may be bought as well as rewarded
+    for i in range(count):
+        either = either or (rewards and masks[i] >> (roles - 1) & 1 and masks[i] & ((1 << (roles - 1)) - 1) != 0)
     counts = np.zeros(DIGITS_MAX, np.int64)
     node_begin = np.empty(count + 2, np.int64)
     arc_begin = np.empty(2 * count + 3, np.int64)
@@ -351,14 +370,14 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
             arc_begin = grown(arc_begin, nodes, nodes + 2)
             arc_begin[nodes] = arcs
             nodes += 1
-            if falls and unpaid(rules, p, shape, counts, overlap):
+            if falls and unpaid(rules, p, shape, counts, either):
                 continue
             for role in range(-1, roles):
                 then, value = key, 0
                 if role >= 0:
                     if not masks[i] >> role & 1:
                         continue
-                    then, value = take(rules, q, p, shape, key, counts, u, role, base, left[u])
+                    then, value = take(rules, q, p, shape, key, counts, u, role, masks[i], base, left[u])
                     if then < 0:
                         continue
                 cell_at = then & (2 * STATES_MAX - 1)

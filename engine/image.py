@@ -28,7 +28,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from engine.decision import SEMANTICS
-from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Scope, Target
+from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Target
 from engine.layout import RULES, unpack
 from engine.money import EXPONENTS
 from engine.program import (
@@ -852,11 +852,34 @@ def _verify_shapes(ruleset: Ruleset) -> None:
     together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
     _require(((r.kind == Kind.FREE_SERVICE) == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
     _require((r.target[r.target_kind == Target.BASKET] == -1).all(), "the basket is no product set")
+    rewarded = np.zeros(len(ruleset.promotions), np.bool_)
+    for number in range(len(ruleset.promotions)):
+        rewarded[number] = _verify_roles(r, number)
+    together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
     _require(((r.kind == Kind.FREE_SERVICE) == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
     benefits = r.apply[r.gives == 1]
     _within(benefits, 0, len(Apply), "apply")
     _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")
+
+
+def _verify_roles(r: Rules, number: int) -> bool:
+    """A promotion's roles: needs, then at most one that is rewarded. Whether there is that one."""
+    roles = r.roles[r.role_begin[number] : r.role_begin[number + 1]]
+    rewarded = bool(len(roles)) and bool(roles[-1, 3])
+    _require(not roles[:-1, 3].any(), "a need of a buy is rewarded")
+    _require(int(roles[roles[:, 3] == 0, 1].sum()) == r.buy[number], "buy is not what its needs sum up to")
+    kind = r.kind[number]
+    if rewarded:
+        fits = (Kind.PERCENT, Kind.AMOUNT_EACH, Kind.AMOUNT_TOGETHER, Kind.PRICE_EACH)
+        _require(kind in fits, "a reward of so many of a set is of another kind")
+    elif len(roles) > 1:
+        _require(kind != Kind.PRICE_SINGLES, "singles too have one need")
+    needs = roles[roles[:, 3] == 0]
+    _require(not (needs[:, 2] & Role.FEWER_TOO).any(), "fewer of a need would do")
+    _require(len(needs) < 2 or not (needs[:, 2] & Role.ONE_ARTICLE).any(), "one article of one of several needs")
+    _require(kind != Kind.PRICE_SINGLES or not roles[:, 2].any(), "singles too are of any article")
+    return rewarded
 
 
 def _verify_code(ruleset: Ruleset, places: int) -> None:

@@ -703,11 +703,41 @@ class _Maker:
             return pick, Buy(needs=(Need(of=self.sets[0], count=n),), text=f"buy {n}")
         per_item = group.apply in PER_ITEM
         if self.maybe(45) and self.special != "many":
-            n = self.random.choice((1, 2, 2, 2, 3, 3, 4))
-            return self._of_a_buy(n, not per_item), Buy(
-                needs=(Need(of=self.random.choice(self.sets), count=n),), text=f"buy {n}"
-            )
+            return self._with_a_buy(not per_item)
         return self._without_a_buy(not per_item), None
+
+    def _with_a_buy(self, together: bool) -> tuple[Reward, Buy]:
+        random = self.random
+        if self.maybe(25):
+            counts = [random.choice((1, 1, 1, 2)) for _ in range(random.choice((2, 2, 3)))]
+        else:
+            counts = [random.choice((1, 2, 2, 2, 3, 3, 4))]
+        alone = len(counts) == 1
+        needs = tuple(Need(of=random.choice(self.sets), count=n, one_article=alone and self.maybe(20)) for n in counts)
+        buy = Buy(needs=needs, text=f"buy {counts}")
+        if self.maybe(25):
+            return self._of_others(), buy
+        return self._of_a_buy(sum(counts), together, alone=alone and not needs[0].one_article), buy
+
+    def _of_others(self) -> Reward:
+        """Off so many units that are not the bought ones."""
+        random = self.random
+        count = random.choice((1, 1, 2))
+        target = Target(
+            kind="count",
+            name=random.choice(self.sets),
+            count=count,
+            one_article=self.maybe(20),
+            fewer=count > 1 and self.maybe(40),
+        )
+        match random.choice(("percent", "percent", "amount", "price", "together")):
+            case "percent":
+                return PercentOff(percent=random.choice((10_000, 10_000, 5_000, 3_333)), target=target)
+            case "amount":
+                return AmountOffEach(amount=self._money(self._small), target=target)
+            case "price":
+                return FixedPriceEach(price=self._money(self._small), target=target)
+        return AmountOffTogether(amount=self._money(self._amount), target=target)
 
     def _percent(self) -> int:
         return self.random.choice((500, 1000, 1000, 1500, 2000, 2000, 3333, 5000, 10000, 1))
@@ -717,6 +747,8 @@ class _Maker:
 
     def _without_a_buy(self, together: bool) -> Reward:
         random = self.random
+        if self.special != "many" and self.maybe(8):
+            return self._of_others()
         target = Target(kind="set", name=random.choice(self.sets))
         kinds = ["percent", "percent", "amount", "price"]
         units = sorted({unit_of(article) for article in self.articles} - {""})
@@ -746,10 +778,10 @@ class _Maker:
         value = self._money(self._small, micros=True)
         return AmountOffMeasure(amount=value, per=per, hundreds=hundreds, target=target)
 
-    def _of_a_buy(self, n: int, together: bool) -> Reward:
+    def _of_a_buy(self, n: int, together: bool, *, alone: bool) -> Reward:
         random = self.random
         them = Target(kind="them")
-        kinds = ["ladder", "percent", "amount", "amount", "price", "for", "for", "singles"]
+        kinds = ["ladder", "percent", "amount", "amount", "price", "for", "for", *(["singles"] if alone else [])]
         kinds += ["pick"] * 3 if n > 1 else []
         kinds += ["percent together", "amount together"] if together else []
         match random.choice(kinds):

@@ -30,7 +30,7 @@ def combine(group: Group, offers: Sequence[Offer], alone: Mapping[str, Taking], 
         case "first-per-item":
             return Outcome(_first_per_item(offers, left), 0)
         case "best-per-item":
-            takings, bound = best_per_item(offers, alone, left)
+            takings, bound = best_per_item(offers, left)
             return Outcome(dict(sorted(takings.items())), bound)
 
 

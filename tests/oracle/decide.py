@@ -13,7 +13,7 @@ from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import Failure, check, entered, entered_of, mark, set_uses_left, usage_as_given
 from tests.oracle.resolve import Basket, resolve
-from tests.oracle.rewards import Offer, Taking, alone, offer, set_of
+from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of
 from tests.oracle.ruleset import Ruleset
 from tests.oracle.totals import fees, line_results, taxes, totals
 
@@ -67,8 +67,10 @@ class Run:
         """A code of its set was entered; without codes: a unit is in its set, or it is about basket or service."""
         if promotion.code:
             return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
-        name = set_of(promotion)
-        return name is None or any(self.judge.in_products(name, line) is True for line in self.basket.lines)
+        names = sets_of(promotion)
+        return names is None or any(
+            self.judge.in_products(name, line) is True for name in names for line in self.basket.lines
+        )
 
     def fail(self, promotion: Promotion, failure: Failure) -> None:
         self.report(promotion, failure.reason, clause=failure.clause, missing=failure.missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,17 @@ from tests.oracle.arithmetic import Share, ceiling, prorate, round_to
 from tests.oracle.conditions import Judge, amount_in
 from tests.oracle.eligible import Failure, Terms
 from tests.oracle.resolve import Basket, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What units are taken for: as bought ones of a need, or to be rewarded; so many for each application."""
+
+    products: str | None  # the set; None: the whole basket
+    n: int = 1
+    one_article: bool = False
+    fewer: bool = False  # the last application may have less
+    rewarded: bool = False  # and not bought
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,10 @@ class Offer:
     promotion: Promotion
     original: bool  # its group's prices
     terms: Terms
-    units: tuple[Unit, ...]
-    unguarded: int  # how many units would be available, were there no guards
+    roles: tuple[Role, ...]  # one, for nothing in particular, without `buy`
+    open_to: dict[int, tuple[int, ...]]  # by unit: the roles it may have
+    units: tuple[Unit, ...]  # those open to any role
+    unguarded: dict[int, tuple[int, ...]]  # likewise, were there no guards
 
     @property
     def name(self) -> str:
@@ -73,7 +87,16 @@ class Offer:
 
     @property
     def n(self) -> int:
-        """Units of a run; 0: no `buy`."""
+        """Units of an application, of all roles; 0: it has none."""
+        return sum(role.n for role in self.roles) if self.buys or self.roles[-1].rewarded else 0
+
+    @property
+    def buys(self) -> bool:
+        return self.promotion.buy is not None
+
+    @property
+    def bought(self) -> int:
+        """How many of them are bought."""
         return self.promotion.buy.count if self.promotion.buy else 0
 
     @property
@@ -82,15 +105,12 @@ class Offer:
 
     @property
     def off_together(self) -> bool:
-        return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether)
+        """An amount or a percentage off what is bought, or off a set, as a whole."""
+        return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether) and not self.roles[-1].rewarded
 
     @property
     def saves_together(self) -> bool:
-        return self.off_together or isinstance(self.promotion.reward, PriceTogether)
-
-    @property
-    def need(self) -> int:
-        return 1 if self.singles or not self.n else self.n
+        return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether | PriceTogether)
 
     def base(self, unit: Unit, left: Sequence[int]) -> int:
         return unit.list if self.original else left[unit.index]
@@ -103,39 +123,71 @@ class Offer:
     def percent(self, base: int, basis_points: int) -> int:
         return round_to(base * basis_points, 10_000, self.basket.rounding)
 
-    def most_applications(self, units: int) -> int:
-        """Of a buy, with so many units."""
-        whole = 1 if self.singles else units // self.n
-        return whole if self.terms.uses is None else min(whole, self.terms.uses)
+    def most_applications(self, units: Sequence[Unit]) -> int:
+        """With these units, were no unit wanted by two roles."""
+        uses = self.terms.uses if self.buys else 1
+        if self.singles:
+            return 1
+        most = len(units)
+        for number, role in enumerate(self.roles):
+            have = sum(number in self.open_to[unit.index] for unit in units)
+            most = min(most, ceiling(have, role.n) if role.fewer else have // role.n)
+        return most if uses is None else min(most, uses)
+
+    def rewards(self, role: int) -> bool:
+        """Whether units of a role get cheaper: bought ones do not where others are rewarded."""
+        return self.roles[role].rewarded or not self.roles[-1].rewarded
 
 
-def set_of(promotion: Promotion) -> str | None:
-    """The set whose units it touches: of its `buy`, else of its reward; None: the whole basket, or a service."""
-    if promotion.buy is not None:
-        return promotion.buy.of
+def roles_of(promotion: Promotion) -> tuple[Role, ...]:
+    """What its applications take."""
     reward = promotion.reward
-    if isinstance(reward, FreeService | Pick | Ladder | PriceTogether) or reward.target.kind != "set":
+    assert not isinstance(reward, FreeService)
+    target = None if isinstance(reward, Pick | Ladder | PriceTogether) else reward.target
+    bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
+    if target is not None and target.kind == "count":
+        return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True))
+    if bought:
+        return tuple(bought)
+    return (Role(target.name if target and target.kind == "set" else None),)
+
+
+def sets_of(promotion: Promotion) -> set[str] | None:
+    """The sets whose units it touches; None: the whole basket, or a service."""
+    if isinstance(promotion.reward, FreeService):
         return None
-    return reward.target.name
+    names = [role.products for role in roles_of(promotion)]
+    return None if None in names else {name for name in names if name}
 
 
 def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, terms: Terms) -> Offer:
     """The promotion with the units it could take."""
-    name, reward = set_of(promotion), promotion.reward
-    never = {"discount", "count"} if promotion.buy else {"discount"}
+    reward, roles = promotion.reward, roles_of(promotion)
 
     def fits(unit: Unit) -> bool:
-        if isinstance(reward, FixedPriceEach) and unit.measure:
-            return False
-        if isinstance(reward, FixedPriceMeasure | AmountOffMeasure) and unit.line.dimension != UNITS[reward.per][0]:
-            return False
-        return (name is None or judge.in_products(name, unit.line) is True) and not any(
-            judge.in_products(other, unit.line) is True for other in promotion.except_
+        if isinstance(reward, FixedPriceEach):
+            return not unit.measure
+        if isinstance(reward, FixedPriceMeasure | AmountOffMeasure):
+            return unit.line.dimension == UNITS[reward.per][0]
+        return True
+
+    def may(unit: Unit, role: Role, guarded: bool) -> bool:
+        cheaper = role.rewarded or not roles[-1].rewarded
+        never = {"discount", "count"} if promotion.buy and not role.rewarded else {"discount"}
+        return (
+            (role.products is None or judge.in_products(role.products, unit.line) is True)
+            and not any(judge.in_products(other, unit.line) is True for other in promotion.except_)
+            and (fits(unit) or not cheaper)
+            and not (guarded and never & unit.line.marks)
         )
 
-    fitting = [unit for unit in basket.units if fits(unit)]
-    free = tuple(unit for unit in fitting if not never & unit.line.marks)
-    return Offer(basket, promotion, original, terms, free, len(fitting))
+    def opened(guarded: bool) -> dict[int, tuple[int, ...]]:
+        found = {u.index: tuple(n for n, role in enumerate(roles) if may(u, role, guarded)) for u in basket.units}
+        return {unit: numbers for unit, numbers in found.items() if numbers}
+
+    open_to = opened(True)
+    units = tuple(unit for unit in basket.units if unit.index in open_to)
+    return Offer(basket, promotion, original, terms, roles, open_to, units, opened(False))
 
 
 def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list[Unit]:
@@ -167,7 +219,9 @@ def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) 
             reduced = max(0, unit.line.price * per - micros)
             return min(rest, unit.list - _for_measure(offer, unit, reduced, per))
         case Pick():
-            first, last = (0, reward.count) if reward.which == "dearest" else (offer.n - reward.count, offer.n)
+            first, last = (
+                (0, reward.count) if reward.which == "dearest" else (offer.bought - reward.count, offer.bought)
+            )
             return min(rest, offer.percent(price, reward.percent)) if first <= position < last else 0
         case Ladder():
             for step in reward.steps:
@@ -219,10 +273,10 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     if not offer.n:
         if not offer.off_together:
             ordered = [unit for unit in ordered if saving_of(offer, unit, left) > 0]
-        return settle(offer, ordered, left)
-    most, cap = offer.most_applications(len(ordered)), offer.terms.cap
+        return settle(offer, [(unit, 0) for unit in ordered], left)
+    most, cap = offer.most_applications(ordered), offer.terms.cap
     taking = _with_applications(offer, ordered, left, most)
-    if cap is not None and taking.uncapped >= cap:
+    if cap is not None and taking.uncapped >= cap and not offer.singles:
         for fewer in range(1, most + 1):
             taking = _with_applications(offer, ordered, left, fewer)
             if taking.uncapped >= cap:
@@ -231,70 +285,106 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
 
 
 def _with_applications(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking:
-    """The best of a buy with at most so many applications."""
-    if not offer.off_together:
-        return settle(offer, choose(offer, ordered, left, most), left)
-    runs = [ordered[i * offer.n : (i + 1) * offer.n] for i in range(most)]
-    saving = [run for run in runs if together(offer, run, left) > 0]
-    return settle(offer, [unit for run in saving for unit in run], left)
+    """The best with at most so many applications."""
+    from tests.oracle import ways
 
-
-def choose(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> list[Unit]:
-    """The units a buy takes: the largest saving, then the fewest units, then the earliest ones.
-
-    From the last unit to the first; the state is how many units were taken before it (of their run, where the number
-    of applications does not matter), the value (saving, −units) of the best choice from there on."""
-    n = offer.n
-    counted = not offer.singles and most < len(ordered) // n
-    states = most * n + 1 if counted else n
-    best: list[tuple[int, int] | None] = [
-        (0, 0) if offer.singles or state % n == 0 else None for state in range(states)
-    ]
-    takes: list[list[bool]] = []
-    if most == 0:
-        return []
-    for unit in reversed(ordered):
-        gains = [saving_of(offer, unit, left, position) for position in range(n)]
-        now: list[tuple[int, int] | None] = []
-        took: list[bool] = []
-        for state in range(states):
-            skipped = best[state]
-            then = state + 1 if counted else (state + 1) % n
-            after = best[then] if then < states else None
-            with_it = (after[0] + gains[state % n], after[1] - 1) if after else None
-            better = with_it is not None and (skipped is None or with_it >= skipped)
-            now.append(with_it if better else skipped)
-            took.append(better)
-        best = now
-        takes.append(took)
-    state, chosen = 0, []
-    for unit, took in zip(ordered, reversed(takes), strict=True):
-        if took[state]:
-            chosen.append(unit)
-            state = state + 1 if counted else (state + 1) % n
-    return chosen
-
-
-def settle(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> Taking:
-    """The applications on exactly these units (in order U), in runs, caps applied."""
-    if not units:
+    if not ordered or most == 0:
         return Taking()
-    size = offer.n if offer.n and not offer.singles else len(units)
-    runs = [tuple(units[i : i + size]) for i in range(0, len(units), size)]
+    if offer.off_together:
+        return _dearest_together(offer, ordered, left, most)
+    terms = replace(offer.terms, uses=most if offer.buys else None)
+    whole = most >= offer.most_applications(ordered) and offer.terms.uses is None
+    open_to = {unit.index: offer.open_to[unit.index] for unit in ordered}
+    narrowed = replace(offer, terms=offer.terms if whole else terms, open_to=open_to, units=tuple(ordered))
+    _, (chosen,) = ways.best([narrowed], left, caps=False)
+    return settle(offer, chosen, left)
+
+
+def _dearest_together(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking:
+    """An amount or a percentage off each application as a whole: every role takes its dearest units, in as many
+    applications as all of them can fill; applications that save nothing are left out."""
+    while most:
+        chosen: dict[int, int] = {}
+        for number, role in enumerate(offer.roles):
+            wanted = role.n * most
+            able = [unit for unit in ordered if unit.index not in chosen and number in offer.open_to[unit.index]]
+            if role.one_article:
+                able = _whole_articles(able, role.n)
+            for unit in able[:wanted]:
+                chosen[unit.index] = number
+        counts = [sum(1 for role in chosen.values() if role == number) for number in range(len(offer.roles))]
+        full = min(count // role.n for count, role in zip(counts, offer.roles, strict=True))
+        if full == most:
+            break
+        most = full
+    whole = settle(
+        offer, [(unit, chosen[unit.index]) for unit in ordered if unit.index in chosen] if most else [], left
+    )
+    kept = {unit.index for application in whole.applications if application.saving for unit in application.units}
+    return settle(offer, [(unit, chosen[unit.index]) for unit in ordered if unit.index in kept], left)
+
+
+def _whole_articles(units: Sequence[Unit], n: int) -> list[Unit]:
+    """Runs of n units of one article, the run with the dearest first unit first."""
+    ready: list[Unit] = []
+    waiting = list(units)
+    while waiting:
+        run = [unit for unit in waiting if unit.article == waiting[0].article][:n]
+        if len(run) == n:
+            ready += run
+            waiting = [unit for unit in waiting if unit not in run]
+        else:
+            waiting = waiting[1:]
+    return ready
+
+
+def runs_of(offer: Offer, chosen: Sequence[tuple[Unit, int]]) -> list[list[tuple[Unit, int]]]:
+    """Applications: the j-th so many units of each role make the j-th, of one article those that are of one."""
+    if not offer.n or offer.singles:
+        return [list(chosen)] if chosen else []
+    runs: dict[int, list[tuple[Unit, int]]] = {}
+    for number, role in enumerate(offer.roles):
+        mine = [unit for unit, whose in chosen if whose == number]
+        begun: dict[str, list[int]] = {}
+        fresh = 0
+        for unit in mine:
+            own = begun.setdefault(unit.article if role.one_article else "", [])
+            if len(own) % role.n == 0:
+                own.append(fresh)
+                fresh += 1
+            else:
+                own.append(own[-1])
+            runs.setdefault(own[-1], []).append((unit, number))
+    place = {unit.index: number for number, (unit, _) in enumerate(chosen)}
+    return [sorted(runs[number], key=lambda one: place[one[0].index]) for number in sorted(runs)]
+
+
+def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]) -> Taking:
+    """The applications on exactly these units (in order U) in these roles, caps applied."""
+    if not chosen:
+        return Taking()
     cap = offer.terms.cap
     savings: dict[int, int] = {}
+    runs = runs_of(offer, chosen)
     for run in runs:
+        rewarded = [unit for unit, role in run if offer.rewards(role)]
         if not offer.saves_together:
-            savings |= {unit.index: saving_of(offer, unit, left, position) for position, unit in enumerate(run)}
+            places = enumerate(rewarded) if offer.n else ((0, unit) for unit in rewarded)
+            savings |= {unit.index: saving_of(offer, unit, left, place) for place, unit in places}
             continue
-        amount = together(offer, run, left)
+        amount = together(offer, rewarded, left)
         if not offer.n and cap is not None:  # capped first, then prorated as ever
             amount = min(amount, cap)
-        savings |= share(amount, run, {unit.index: left[unit.index] for unit in run})
+        savings |= share(amount, rewarded, {unit.index: left[unit.index] for unit in rewarded})
     uncapped = sum(savings.values())
     if cap is not None and uncapped > cap:
-        savings = share(cap, units, savings)
-    return Taking(tuple(Application(run, {u.index: savings.get(u.index, 0) for u in run}) for run in runs), uncapped)
+        savings = share(cap, [unit for unit, _ in chosen], savings)
+    return Taking(
+        tuple(
+            Application(tuple(u for u, _ in run), {u.index: savings.get(u.index, 0) for u, _ in run}) for run in runs
+        ),
+        uncapped,
+    )
 
 
 def share(amount: int, units: Iterable[Unit], weights: dict[int, int]) -> dict[int, int]:
@@ -313,16 +403,11 @@ def alone(offer: Offer, left: Sequence[int]) -> tuple[Offer, Taking] | Failure:
     """`would_save`, or why nothing. Where a budget allows fewer applications, the offer comes back bound to them."""
     taking = take(offer, offer.units, left)
     if not taking.saving:
-        if len(offer.units) >= offer.need:
-            return Failure(Reason.NO_SAVING)
-        if offer.unguarded >= offer.need:
-            return Failure(Reason.GUARD)
-        short = Missing("pieces", offer.need - len(offer.units), "", set_of(offer.promotion) or "")
-        return Failure(Reason.QUANTITY, "", short)
+        return nothing(offer)
     over = [text for budget, text in offer.terms.budgets if taking.saving > budget]
     if over:
         budget = min(budget for budget, _ in offer.terms.budgets)
-        most = offer.most_applications(len(offer.units)) if offer.n else 1
+        most = offer.most_applications(offer.units) if offer.buys else 1
         for uses in range(most - 1, 0, -1):
             bound = replace(offer, terms=replace(offer.terms, uses=uses))
             taking = take(bound, offer.units, left)
@@ -330,3 +415,33 @@ def alone(offer: Offer, left: Sequence[int]) -> tuple[Offer, Taking] | Failure:
                 return bound, taking
         return Failure(Reason.BUDGET, over[0])
     return offer, taking
+
+
+def nothing(offer: Offer) -> Failure:
+    """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
+    articles = {unit.index: unit.article for unit in offer.basket.units}
+
+    def have(number: int, open_to: dict[int, tuple[int, ...]]) -> int:
+        able = [unit for unit, roles in open_to.items() if number in roles]
+        if not offer.roles[number].one_article:
+            return len(able)
+        return max(Counter(articles[unit] for unit in able).values(), default=0)
+
+    for number, role in enumerate(offer.roles):
+        need = 1 if role.fewer or offer.singles else role.n
+        if have(number, offer.open_to) < need:
+            if have(number, offer.unguarded) >= need:
+                return Failure(Reason.GUARD)
+            return _lacks(role, need - have(number, offer.open_to))
+    if len(offer.roles) > 1:
+        last = offer.roles[-1]
+        need = offer.n - (last.n - 1 if last.fewer else 0)
+        if len(offer.open_to) < need:
+            if len(offer.unguarded) >= need:
+                return Failure(Reason.GUARD)
+            return _lacks(last, need - len(offer.open_to))
+    return Failure(Reason.NO_SAVING)
+
+
+def _lacks(role: Role, pieces: int) -> Failure:
+    return Failure(Reason.QUANTITY, "", Missing("pieces", pieces, "", role.products or ""))

@@ -1,0 +1,188 @@
+"""All that promotions may do with units, one unit after the other (law 6 and 7): the exact best, for small baskets.
+
+A promotion's state is what it has taken so far: of each role (and article, where one article must fill it) how many
+units, and what the application that is being filled has gained where it saves together. None: nothing so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from engine.program import AmountOffTogether, PriceTogether
+from tests.oracle.arithmetic import ceiling
+from tests.oracle.resolve import Unit
+from tests.oracle.rewards import Offer, in_order_u, saving_of
+
+STATES_MAX = 60_000  # before one unit; a test with more is too large for this definition
+
+
+class TooLarge(Exception):
+    """More states than this definition is made for."""
+
+
+class Filled(NamedTuple):
+    """What a role has taken (of one article). `both`: units that could have been bought as well."""
+
+    role: int
+    article: str
+    taken: int
+    gained: int
+    both: int
+
+
+State = tuple[Filled, ...] | None
+Choice = tuple[int, int]  # the promotion's place by name, the role; (P, 0) is nobody, and comes last
+
+
+def most_of(offer: Offer) -> int | None:
+    """Applications at most; None: as many as units allow."""
+    if not offer.n or offer.singles:
+        return None
+    return offer.terms.uses if offer.buys else 1
+
+
+def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterator[tuple[int, int, State]]:
+    """What the promotion may do with a unit: role, gain, and the state afterwards."""
+    filled = {(one.role, one.article): one for one in state or ()}
+    if not offer.n:
+        gain = saving_of(offer, unit, left)
+        if gain > 0:
+            yield 0, gain, ()
+        return
+    most = most_of(offer)
+    either = any(not offer.roles[number].rewarded for number in offer.open_to[unit.index])
+    for number in offer.open_to[unit.index]:
+        role = offer.roles[number]
+        article = unit.article if role.one_article else ""
+        before = filled.get((number, article), Filled(number, article, 0, 0, 0))
+        place = before.taken % role.n
+        gain, gained = 0, 0
+        if isinstance(offer.promotion.reward, AmountOffTogether) and role.rewarded:
+            now = before.gained if place else 0
+            gained = min(offer.money(offer.promotion.reward.amount), now + left[unit.index])
+            gain = gained - now
+        elif offer.rewards(number):
+            at = place if role.rewarded else place_of(offer, filled, number, before.taken)
+            gain = saving_of(offer, unit, left, at)
+        taken = before.taken + 1
+        if len(offer.roles) == 1 and most is None:
+            taken %= role.n  # whole applications leave no trace
+        after = dict(filled)
+        after[number, article] = Filled(number, article, taken, gained, before.both + (role.rewarded and either))
+        if taken == 0:
+            del after[number, article]
+        begun = sum(ceiling(one.taken, role.n) for one in after.values() if one.role == number)
+        if most is None or begun <= most:
+            yield number, gain, tuple(sorted(after.values()))
+
+
+def place_of(offer: Offer, filled: dict[tuple[int, str], Filled], number: int, taken: int) -> int:
+    """How many units the application has for which the next one of a role is bought."""
+    own = taken // offer.roles[number].n
+    place = 0
+    for other, role in enumerate(offer.roles):
+        if not role.rewarded:
+            have = taken if other == number else sum(one.taken for one in filled.values() if one.role == other)
+            place += min(max(0, have - own * role.n), role.n)
+    return place
+
+
+def peak(offer: Offer, unit: Unit, left: Sequence[int]) -> int:
+    """No unit gains more, wherever it stands."""
+    reward = offer.promotion.reward
+    if not offer.n:
+        return max(0, saving_of(offer, unit, left))
+    if isinstance(reward, AmountOffTogether | PriceTogether) or not any(
+        offer.rewards(number) for number in offer.open_to[unit.index]
+    ):
+        return left[unit.index] if offer.rewards(offer.open_to[unit.index][-1]) else 0
+    return max(0, *(saving_of(offer, unit, left, place) for place in range(offer.n)))
+
+
+def whole(offer: Offer, state: State) -> bool:
+    """Only whole applications; of a role that says «fewer too» the last may be in part."""
+    if not state or not offer.n or offer.singles:
+        return True
+    counts = []
+    for number, role in enumerate(offer.roles):
+        own = [one.taken for one in state if one.role == number]
+        parts = sum(1 for taken in own if taken % role.n)
+        if parts > role.fewer:
+            return False
+        counts.append(sum(ceiling(taken, role.n) for taken in own))
+    return len(set(counts)) == 1
+
+
+def paid(offer: Offer, state: State) -> bool:
+    """Of units that could be bought as well, no more are rewarded than applications are bought by now."""
+    if not state or len(offer.roles) == 1 or not offer.roles[-1].rewarded:
+        return True
+    complete = [
+        sum(one.taken for one in state if one.role == number) // role.n
+        for number, role in enumerate(offer.roles)
+        if not role.rewarded
+    ]
+    both = sum(one.both for one in state)
+    return not complete or ceiling(both, offer.roles[-1].n) <= min(complete)
+
+
+def best(
+    offers: Sequence[Offer], left: Sequence[int], *, caps: bool, few: bool = True, at_least: int = 0
+) -> tuple[int, list[list[tuple[Unit, int]]]]:
+    """Of all assignments of units to the promotions (by name) the best: the largest saving; with `few` the fewest
+    promotions, then their smallest names; then the fewest units, then the first in order U. What each takes.
+
+    `at_least`: what is known to be possible; what cannot reach it is not looked into."""
+    everything = {unit.index: unit for offer in offers for unit in offer.units}
+    units = in_order_u(offers[0], everything.values(), left)
+    nobody = len(offers)
+    limits = [offer.terms.cap if caps else None for offer in offers]
+    hopes = [max(peak(offer, unit, left) for offer in offers if unit.index in offer.open_to) for unit in units]
+    rest = [sum(hopes[place:]) for place in range(1, len(units) + 1)]  # what the units behind can add at most
+    # by states and what capped ones gained: (saving of the others, -promotions, names, -units), the assignment
+    now: dict[tuple[tuple[State, ...], tuple[int, ...]], tuple[tuple[int, int, int, int], tuple[Choice, ...]]]
+    now = {((None,) * nobody, (0,) * nobody): ((0, 0, 0, 0), ())}
+    for place, unit in enumerate(units):
+        cheaper = place > 0 and offers[0].base(unit, left) < offers[0].base(units[place - 1], left)
+        then: dict[tuple[tuple[State, ...], tuple[int, ...]], tuple[tuple[int, int, int, int], tuple[Choice, ...]]] = {}
+        for (states, gains), (value, assignment) in now.items():
+            if cheaper and not all(paid(offer, state) for offer, state in zip(offers, states, strict=True)):
+                continue
+            options = [((nobody, 0), states, gains, value)]
+            for number, offer in enumerate(offers):
+                if unit.index not in offer.open_to:
+                    continue
+                for role, gain, state in moves(offer, states[number], unit, left):
+                    saving, promotions, names, used = value
+                    if states[number] is None and few:
+                        promotions, names = promotions - 1, names + (1 << (nobody - 1 - number))
+                    capped = gains
+                    if limits[number] is None:
+                        saving += gain
+                    else:
+                        capped = (*gains[:number], gains[number] + gain, *gains[number + 1 :])
+                    others = (*states[:number], state, *states[number + 1 :])
+                    options.append(((number, role), others, capped, (saving, promotions, names, used - 1)))
+            for choice, others, capped, worth in options:
+                if worth[0] + sum(capped) + rest[place] < at_least:
+                    continue
+                key, found = (others, capped), (worth, (*assignment, choice))
+                if key not in then or worth > then[key][0] or (worth == then[key][0] and found[1] < then[key][1]):
+                    then[key] = found
+        if len(then) > STATES_MAX:
+            raise TooLarge
+        now = then
+    top: tuple[tuple[int, int, int, int], tuple[Choice, ...]] | None = None
+    for (states, gains), (value, assignment) in now.items():
+        if not all(whole(offer, state) and paid(offer, state) for offer, state in zip(offers, states, strict=True)):
+            continue
+        extra = sum(min(gain, limit) for gain, limit in zip(gains, limits, strict=True) if limit is not None)
+        worth = (value[0] + extra, *value[1:])
+        if top is None or worth > top[0] or (worth == top[0] and assignment < top[1]):
+            top = worth, assignment
+    assert top is not None
+    taken: list[list[tuple[Unit, int]]] = [[] for _ in offers]
+    for unit, (number, role) in zip(units, top[1], strict=True):
+        if number < nobody:
+            taken[number].append((unit, role))
+    return top[0][0], taken
