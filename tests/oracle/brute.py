@@ -5,38 +5,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from tests.oracle.rewards import Offer, Taking, in_order_u, saving_of, settle
+from tests.oracle.best_per_item import NAMES_MAX
+from tests.oracle.resolve import Unit
+from tests.oracle.rewards import Offer, Taking, in_order_u, runs_of, saving_of, settle
 
 
 def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool) -> list[Taking]:
-    """Of all assignments of units to promotions (by name), the best by the whole order of ties."""
+    """Of all assignments of units to promotions (by name) and roles, the best by the whole order of ties."""
     offers = sorted(offers, key=lambda offer: offer.name)
-    none = len(offers)
+    nobody = (len(offers), 0)
     everything = {unit.index: unit for offer in offers for unit in offer.units}
     units = in_order_u(offers[0], everything.values(), left)
     choices = [
-        [rank for rank, offer in enumerate(offers) if any(unit is other for other in offer.units)] + [none]
+        [(rank, role) for rank, offer in enumerate(offers) for role in offer.open_to.get(unit.index, ())] + [nobody]
         for unit in units
     ]
-    best: tuple[tuple[int, int, list[int], int, tuple[int, ...]], list[Taking]] | None = None
-    for ranks in product(*choices):
+    best: tuple[tuple[int, int, list[int], int, tuple[tuple[int, int], ...]], list[Taking]] | None = None
+    for assigned in product(*choices):
         takings = []
         for rank, offer in enumerate(offers):
-            mine = [unit for unit, whose in zip(units, ranks, strict=True) if whose == rank]
-            if offer.n and not offer.singles and (len(mine) % offer.n or len(mine) // offer.n > _uses(offer)):
-                break
-            if not offer.n and not all(saving_of(offer, unit, left) > 0 for unit in mine):
+            mine = [(unit, choice[1]) for unit, choice in zip(units, assigned, strict=True) if choice[0] == rank]
+            if not possible(offer, mine, left):
                 break
             takings.append(settle(offer, mine, left))
         else:
             saving = sum(taking.saving if caps else taking.uncapped for taking in takings)
-            names = [rank for rank in range(none) if rank in ranks]
-            key = (-saving, len(names), names, sum(rank < none for rank in ranks), ranks)
+            names = [rank for rank in range(len(offers)) if any(choice[0] == rank for choice in assigned)]
+            used = sum(choice != nobody for choice in assigned)
+            few = (len(names), names) if len(offers) <= NAMES_MAX else (0, [])
+            key = (-saving, *few, used, assigned)
             if best is None or key < best[0]:
                 best = (key, takings)
     assert best is not None
     return best[1]
 
 
-def _uses(offer: Offer) -> int:
-    return len(offer.units) if offer.terms.uses is None else offer.terms.uses
+def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:
+    """Whether a promotion can take exactly these units in these roles, by what the law says of applications."""
+    if not mine:
+        return True
+    if not offer.n:
+        return all(saving_of(offer, unit, left) > 0 for unit, _ in mine)
+    if offer.singles:
+        return True
+    runs = runs_of(offer, mine)
+    most = offer.terms.uses if offer.buys else 1
+    if most is not None and len(runs) > most:
+        return False
+    for number, run in enumerate(runs):
+        for place, role in enumerate(offer.roles):
+            own = [unit for unit, whose in run if whose == place]
+            enough = 0 < len(own) < role.n and role.fewer and number == len(runs) - 1
+            if len(own) != role.n and not enough:
+                return False
+            if role.one_article and len({unit.article for unit in own}) > 1:
+                return False
+        for unit, role_number in run:
+            either = any(not offer.roles[other].rewarded for other in offer.open_to[unit.index])
+            if offer.roles[role_number].rewarded and either:
+                bought = [other for other, whose in run if not offer.roles[whose].rewarded]
+                if any(offer.base(other, left) < offer.base(unit, left) for other in bought):
+                    return False
+    return True
