@@ -121,6 +121,10 @@ def reward(given: BaseModel) -> str:
 
 
 def _target(target: Target) -> str:
+    if target.kind == "count":
+        alike = " of one article" if target.one_article else ""
+        fewer = ", fewer too" if target.fewer else ""
+        return f"{target.count}{alike} of {target.name}{fewer}"
     return {"them": "them", "basket": "the basket"}.get(target.kind, target.name)
 
 

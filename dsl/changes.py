@@ -223,7 +223,13 @@ class _Comparison:
         if before is not None and after is not None:
             shared = isinstance(new.reward, p.Ladder | p.PriceTogether)  # a price for three is another for two
             ways = []
-            if before.count != after.count:
+            if (
+                len(before.needs) > 1
+                or len(after.needs) > 1
+                or before.needs[0].one_article != after.needs[0].one_article
+            ):
+                ways.append(Way.SAME if rules.meaning(before) == rules.meaning(after) else Way.UNKNOWN)
+            elif before.count != after.count:
                 ways.append(Way.UNKNOWN if shared else Way.MORE if after.count < before.count else Way.LESS)
             if before.of != after.of:
                 chosen = shared or isinstance(new.reward, p.Pick)

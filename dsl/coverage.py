@@ -207,19 +207,22 @@ def stopped(limit: Limit, promotion: Promotion, result: PromotionResult, situati
         return bound is not None and result.saving == bound - used
     if limit.measure == "baskets" or promotion.buy is None or result.applications != limit.count - used:
         return False
-    units = sum(line.quantity or 1 for line in request.lines if situation.of_line(line).in_set(promotion.buy.of))
-    return units >= promotion.buy.count * (result.applications + 1)
+    once_more = result.applications + 1
+    return all(
+        sum(line.quantity or 1 for line in request.lines if situation.of_line(line).in_set(need.of))
+        >= need.count * once_more
+        for need in promotion.buy.needs
+    )
 
 
 def _sets(promotion: Promotion) -> tuple[str, ...]:
     """The sets of the reward, the `buy` and the thresholds; () = all articles."""
-    if promotion.buy is not None:
-        names = [promotion.buy.of]
-    else:
-        target = getattr(promotion.reward, "target", None)
-        if target is None or target.kind == "basket":
-            return ()
-        names = [target.name]
+    target = getattr(promotion.reward, "target", None)
+    names = [need.of for need in promotion.buy.needs] if promotion.buy else []
+    if target is not None and target.kind in ("set", "count"):
+        names.append(target.name)
+    if not names:
+        return ()
     for line in promotion.when:
         names += [condition.of for condition in _thresholds(line.condition) if condition.of]
     return tuple(names)

@@ -524,12 +524,8 @@ TABLE: dict[str, Text] = {
     "P9011": _later("Codes for the next time are"),
     "P9012": _later("Reduced fees are", "«get free …» takes a fee away whole."),
     "P9013": _later("Tiers are"),
-    "P9014": _later("«buy» of several sets is", "One set works:   buy 3 of pasta"),
-    "P9015": _later("«of one article» in «buy» is", "Of a set works:   buy 3 of pasta"),
+    "P9015": _later("«of one article» for one of several sets is", "Of one set works:   buy 3 of one article of pasta"),
     "P9016": _later("«buy» by measure is"),
-    "P9017": _later(
-        "«buy» with a reward of another set is", "Rewards on the bought pieces work: them, the cheapest 1 free."
-    ),
     "P9018": _later("A price for the whole basket is"),
     "P9019": _later("The cashier's discount is"),
     "P9020": _later("«variants» is"),

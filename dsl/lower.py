@@ -487,7 +487,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         audience=_choice(audience),
         code=None if code is None else p.WithCode(codes=code.codes.text, text=code.text),
         when=_lines(project, (clause.line for clause in clauses(node, ast.When)), "when"),
-        buy=None if buy is None else p.Buy(needs=(p.Need(of=buy.of.text, count=buy.count),), text=buy.text),
+        buy=None if buy is None else p.Buy(needs=tuple(_need(need) for need in buy.needs), text=buy.text),
         reward=_reward(project, get.reward),
         **excluded,
         limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),
@@ -530,6 +530,15 @@ def _channels(project: Project, node: ast.Sold) -> tuple[str, ...]:
 def _choice(node: ast.Choice) -> p.Choice:
     any_of = tuple(sorted({name.text for name in node.any_of}))
     return p.Choice(any_of=any_of, but_not=tuple(sorted({name.text for name in node.but_not})), text=node.text)
+
+
+def _need(node: ast.Need) -> p.Need:
+    assert node.measure is None
+    return p.Need(of=node.of.text, count=node.count, one_article=node.one_article)
+
+
+def _others(node: ast.OffCount | ast.PriceOfCount) -> p.Target:
+    return p.Target(kind="count", name=node.of.text, count=node.count, one_article=node.one_article, fewer=node.fewer)
 
 
 def _target(node: ast.Target) -> p.Target:
@@ -576,6 +585,16 @@ def _reward(project: Project, node: ast.Reward) -> p.Reward:
             return p.Ladder(steps=tuple(_step(project, step) for step in steps))
         case ast.PriceTogether():
             return p.PriceTogether(price=_minor(project, node.price), singles=node.singles)
+        case ast.OffCount(off=None):
+            return p.PercentOff(percent=10_000, target=_others(node))
+        case ast.OffCount(off=ast.Percent() as percent_off):
+            return p.PercentOff(percent=_basis_points(percent_off), target=_others(node))
+        case ast.OffCount(off=ast.Money() as off, together=True):
+            return p.AmountOffTogether(amount=_minor(project, off), target=_others(node))
+        case ast.OffCount(off=ast.Money() as off):
+            return p.AmountOffEach(amount=_minor(project, off), target=_others(node))
+        case ast.PriceOfCount():
+            return p.FixedPriceEach(price=_minor(project, node.price), target=_others(node))
         case ast.FreeService():
             return p.FreeService(service=node.service.text)
         case _:

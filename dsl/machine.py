@@ -16,8 +16,6 @@ from dsl.project import Project
 PER_ITEM = ("best-per-item", "first-per-item")
 
 REWARDS: dict[type, str] = {
-    ast.OffCount: "P9017",
-    ast.PriceOfCount: "P9017",
     ast.OffPickOf: "P9030",
     ast.BasketPrice: "P9018",
     ast.PriceList: "P9005",
@@ -200,13 +198,10 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
 
 
 def _buy(clause: ast.Buy) -> Iterator[Refused]:
-    need = clause.needs[0]
-    if len(clause.needs) > 1:
-        yield "P9014", clause.span
-    elif need.one_article:
-        yield "P9015", clause.span
-    elif need.measure is not None:
+    if any(need.measure is not None for need in clause.needs):
         yield "P9016", clause.span
+    elif len(clause.needs) > 1 and any(need.one_article for need in clause.needs):
+        yield "P9015", clause.span
 
 
 def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refused]:

@@ -235,8 +235,9 @@ class _Scaffold:
             early = runs.until is not None and runs.until <= first
             if late or early or promotion.audience.any_of or promotion.code or (target is None and not promotion.buy):
                 continue
-            products = promotion.buy.of if promotion.buy else target.name if target else ""
-            if not products or self.example.in_set(products):
+            sets = [need.of for need in promotion.buy.needs] if promotion.buy else []
+            sets += [target.name] if target and target.kind in ("set", "count") else []
+            if not sets or any(self.example.in_set(products) for products in sets):
                 yield promotion.name
 
     def check(self, text: str) -> Compilation:

@@ -340,11 +340,9 @@ REWARDS: dict[str, Row] = {
     "price of the basket": Row("a final price of all", "get the basket for EUR 20.00", "P9018"),
     "prices from list": Row("the prices of a list", 'get prices from list "ACME"', "P9005"),
     "off the basket with fees": Row("goods and fees share it", "get EUR 10.00 off the basket with fees", "P9035"),
-    "others free": Row("so many of another set for those bought", "get 1 of sauce free", "P9017"),
-    "off others": Row("off so many of another set", "get 50% off 1 of sauce", "P9017"),
-    "others for": Row(
-        "others at a price; a part of them will do", "get 2 of sauce for EUR 1.00 each, fewer too", "P9017"
-    ),
+    "others free": Row("so many of another set for those bought", "get 1 of sauce free"),
+    "off others": Row("off so many of another set", "get 50% off 1 of sauce"),
+    "others for": Row("others at a price; a part of them will do", "get 2 of sauce for EUR 1.00 each, fewer too"),
     "cashier": Row("what the cashier enters, with a reason", "get what the cashier enters, at most 30%", "P9019"),
     "by quantity": Row("tiers by pieces or measure: the highest reached counts", "get by quantity of pasta {", "P9013"),
     "by spend": Row("tiers by what is spent", "get by spend of the basket {", "P9013"),

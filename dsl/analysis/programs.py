@@ -24,7 +24,7 @@ BETWEEN = frozenset(("P9021", "P9022"))
 def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program, ...]:
     """All Programs that can be made of what is not refused."""
     if not refused:
-        return lower(project)
+        return tuple(made for made in lower(project) if of_one_set(made))
     touched = _declared_at(project, [finding.span for finding in refused if finding.code not in BESIDE])
     kept = dataclasses.replace(
         project,
@@ -34,7 +34,17 @@ def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program,
         promotions={name: node for name, node in project.promotions.items() if node.span not in touched},
         memory=Memory(lasting=False),
     )
-    return tuple(_opaque(made, project, touched) for made in lower(kept))
+    return tuple(_opaque(made, project, touched) for made in lower(kept) if of_one_set(made))
+
+
+def of_one_set(made: p.Program) -> bool:
+    """All but promotions that buy of several sets, of one article, or reward others than those bought: nothing is
+    claimed of these, nor by them of others."""
+    if not isinstance(made, p.Promotion):
+        return True
+    target = getattr(made.reward, "target", None)
+    several = made.buy is not None and (len(made.buy.needs) > 1 or made.buy.needs[0].one_article)
+    return not several and (target is None or target.kind != "count")
 
 
 def _emptied(table: dict[str, ast.SetDecl], touched: set[Span]) -> dict[str, ast.SetDecl]:
