@@ -408,7 +408,7 @@ class Shop:
             audience=_choice(what.get("for", {}), "for"),
             code=WithCode(codes=what["with code"], text="with code") if "with code" in what else None,
             when=tuple(self._line(line) for line in what.get("when", ())),
-            buy=Buy(needs=(Need(of=buy[1], count=buy[0]),), text="buy") if buy else None,
+            buy=Buy(needs=tuple(self._needs(buy)), text="buy") if buy else None,
             reward=self.reward(what["reward"]),
             **excepted,
             limits=limits,
@@ -418,6 +418,11 @@ class Shop:
             ),
             group=what.get("group", group),
         )
+
+    def _needs(self, buy: list[Any]) -> Iterator[Need]:
+        """[n, set], or several of these; a third entry says «one article»."""
+        for count, of, *alike in [buy] if isinstance(buy[0], int) else buy:
+            yield Need(of=of, count=count, one_article=bool(alike))
 
     def _only_on(self, slots: list[Data]) -> OnlyOn:
         days = "mo tu we th fr sa su".split()
@@ -451,6 +456,9 @@ class Shop:
         """The keys say which."""
         name = what.get("of", "them")
         target = Target(kind=name) if name in {"them", "basket"} else Target(kind="set", name=name)
+        if "count" in what:
+            alike, fewer = what.get("one article", False), what.get("fewer", False)
+            target = Target(kind="count", name=name, count=what["count"], one_article=alike, fewer=fewer)
         together, per = what.get("together", False), what.get("per")
         if "free" in what:
             return FreeService(service=what["free"])

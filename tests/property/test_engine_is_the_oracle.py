@@ -6,15 +6,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from engine.basket import Request
+from engine.decision import Decision
 from engine.program import Program
 from tests.generators import cases, request, ruleset
+from tests.oracle.ways import TooLarge
 from tests.reproduce import answer, command, difference, engine_of, oracle_of
 
 pytest.importorskip("engine.decide", reason="not run: the kernel does not stand yet")
 
 
+UNPROVEN_MAX = 0.03  # share of baskets that are too large for the oracle, or for the engine's proof
+
+
 def pairs(seeds: range, baskets: int) -> Iterator[str]:
     """The differences, with the command that shows each again."""
+    unproven = 0
     for seed in seeds:
         programs = ruleset(seed)
         digest, engine = engine_of(programs)
@@ -23,9 +29,20 @@ def pairs(seeds: range, baskets: int) -> Iterator[str]:
             basket = seed * 1_000 + number
             everything = number % 2 == 0
             asked = request(programs, basket)
-            apart = difference(answer(oracle, asked, everything), answer(engine, asked, everything))
+            found = answer(engine, asked, everything)
+            try:
+                expected = answer(oracle, asked, everything)
+            except TooLarge:
+                unproven += 1
+                continue
+            if isinstance(found, Decision) and isinstance(expected, Decision) and expected.optimal > found.optimal:
+                unproven += 1  # the engine says by how much it may be short
+                continue
+            apart = difference(expected, found)
             if apart:
                 yield f"{command(seed, basket)}\n{apart}"
+    if unproven > max(2, UNPROVEN_MAX * len(seeds) * baskets):
+        yield f"{unproven} of {len(seeds) * baskets} baskets were not compared"
 
 
 def check(seeds: range, baskets: int) -> None:
@@ -48,5 +65,12 @@ def test_the_smallest_case_that_differs(case: tuple[tuple[Program, ...], Request
     """Chance in few examples: for the shrinking that the seeds above cannot do."""
     programs, asked = case
     digest, engine = engine_of(programs)
-    apart = difference(answer(oracle_of(programs, digest), asked, True), answer(engine, asked, True))
+    found = answer(engine, asked, True)
+    try:
+        expected = answer(oracle_of(programs, digest), asked, True)
+    except TooLarge:
+        return
+    if isinstance(found, Decision) and not found.optimal:
+        return
+    apart = difference(expected, found)
     assert not apart, apart
