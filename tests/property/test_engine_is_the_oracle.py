@@ -15,7 +15,7 @@ from tests.reproduce import answer, command, difference, engine_of, oracle_of
 pytest.importorskip("engine.decide", reason="not run: the kernel does not stand yet")
 
 
-UNPROVEN_MAX = 0.03  # share of baskets that are too large for the oracle, or for the engine's proof
+UNPROVEN_MAX = 0.1  # share of baskets that are too large for the oracle, or for the engine's proof
 
 
 def pairs(seeds: range, baskets: int) -> Iterator[str]:
@@ -41,7 +41,7 @@ def pairs(seeds: range, baskets: int) -> Iterator[str]:
             apart = difference(expected, found)
             if apart:
                 yield f"{command(seed, basket)}\n{apart}"
-    if unproven > max(2, UNPROVEN_MAX * len(seeds) * baskets):
+    if unproven > max(4, UNPROVEN_MAX * len(seeds) * baskets):
         yield f"{unproven} of {len(seeds) * baskets} baskets were not compared"
 
 
