@@ -17,7 +17,7 @@ def refunds(basket: Basket, applied: Iterable[tuple[Offer, Taking, Sequence[int]
     for offer, taking, before in applied:
         for application in taking.applications:
             shares, own = application.savings, application.units
-            if offer.n:
+            if offer.buys:
                 shares = share(application.saving, own, {unit.index: before[unit.index] for unit in own})
             owed = 0
             for number, amount in shares.items():
