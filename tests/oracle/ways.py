@@ -13,7 +13,7 @@ from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
 from tests.oracle.rewards import Offer, in_order_u, saving_of
 
-STATES_MAX = 6_000  # before one unit; a test with more is too large for this definition
+STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 
 
 class TooLarge(Exception):

@@ -16,7 +16,7 @@ from tests.oracle.resolve import resolve
 from tests.oracle.ruleset import Ruleset
 from tests.oracle.ways import TooLarge
 
-RULESETS, BASKETS = 500, 12
+RULESETS, BASKETS = 1_000, 6
 LATER = {Reason.EXCLUSIVE, Reason.CONTROL_GROUP, Reason.PAUSED, Reason.UNAVAILABLE}
 MODES = ("all", "best", "best-per-item", "first", "first-per-item", "at-most")
 WITHOUT_BUY = (
@@ -136,6 +136,7 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
     assert set(coverage.applied) <= {
         *every_mechanic(),
+        *((("amount-off-together", buy), mode) for buy in (False, True) for mode in PER_ITEM),  # of so many others
         *((("free-service", False), m) for m in ("all", "first", "at-most")),
     }
 
@@ -143,7 +144,7 @@ def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -
 def test_many_apply_and_some_are_bounded(coverage: Coverage) -> None:
     reached = [Reason.APPLIED, Reason.BEATEN, Reason.NO_SAVING, Reason.QUANTITY, Reason.GUARD, Reason.BUDGET]
     assert coverage.reasons[Reason.APPLIED] >= 0.25 * sum(coverage.reasons[reason] for reason in reached)
-    assert coverage.facts["bounded"] >= 0.01 * coverage.facts["decisions"]
+    assert coverage.facts["bounded"] >= 10  # sets of at most N; the exact ways are never bounded here
     assert coverage.facts["refund apart from net"] >= 0.05 * coverage.facts["decisions"]
 
 
