@@ -58,7 +58,8 @@ _KERNELS: list[Any] = []  # dispatchers that wait for `compile_kernels`
 
 def kernel(function: Function) -> Function:
     """A function to be compiled for the one signature that its annotations say."""
-    compiled: Any = njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+    options: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # its stubs lack the last
+    compiled: Any = njit(**options)(function)
     if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
         _KERNELS.append(compiled)
     return cast(Function, compiled)

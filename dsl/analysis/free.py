@@ -34,6 +34,9 @@ def shown(minor: int, currency: str) -> str:
 
 def _why(rules: Rules, promotion: p.Promotion) -> Phrase | None:
     reward = promotion.reward
+    target = getattr(reward, "target", None)
+    if target is not None and target.kind == "count":
+        return None  # others than those that are bought, and paid
     match reward:
         case p.PercentOff() | p.PercentOffTogether() if reward.percent == FULL:
             return say("100% off all of it")
