@@ -12,14 +12,17 @@ from dsl.spelling import amount, number, words
 from engine.money import EXPONENTS
 from engine.program import (
     AmountOffEach,
+    AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
+    FeePrice,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
     Ladder,
     Money,
     PercentOff,
+    PercentOffFee,
     PercentOffTogether,
     Pick,
     PriceTogether,
@@ -116,6 +119,12 @@ def reward(given: BaseModel) -> str:
             return f"get them together for {minor(given.price)}{', singles too' if given.singles else ''}"
         case FreeService():
             return f"get free {given.service}"
+        case PercentOffFee():
+            return f"get {percent(given.percent)} off the fee of {given.service}"
+        case AmountOffFee():
+            return f"get {minor(given.amount)} off the fee of {given.service}"
+        case FeePrice():
+            return f"get the fee of {given.service} for {minor(given.price)}"
         case _:
             return f"get {getattr(given, 'text', '') or getattr(given, 'kind', '')}"
 

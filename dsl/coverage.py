@@ -20,6 +20,7 @@ from engine.program import (
     Any_,
     Condition,
     Count,
+    FeeReward,
     FreeService,
     Limit,
     Measured,
@@ -163,8 +164,8 @@ class _Seen:
         sets = _sets(promotion)
         thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
         counts = bool(thresholds or promotion.buy)
-        verbs = {"discount": not isinstance(promotion.reward, FreeService), "count": counts}
-        verbs["ship free"] = isinstance(promotion.reward, FreeService)
+        verbs = {"discount": not isinstance(promotion.reward, FeeReward), "count": counts}
+        verbs["ship free"] = isinstance(promotion.reward, FeeReward)
         if not promotion.except_ and not self.ruleset.guards:
             return
         for line in situation.request.lines:

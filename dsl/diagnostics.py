@@ -522,7 +522,6 @@ TABLE: dict[str, Text] = {
     "P9009": _later("Points are"),
     "P9010": _later("Gifts are"),
     "P9011": _later("Codes for the next time are"),
-    "P9012": _later("Reduced fees are", "«get free …» takes a fee away whole."),
     "P9013": _later("Tiers are"),
     "P9015": _later("«of one article» for one of several sets is", "Of one set works:   buy 3 of one article of pasta"),
     "P9016": _later("«buy» by measure is"),

@@ -608,8 +608,6 @@ GERMAN: dict[str, str] = {
     "Points are not built yet.": "Punkte gibt es noch nicht.",
     "Gifts are not built yet.": "Geschenke gibt es noch nicht.",
     "Codes for the next time are not built yet.": "Codes für das nächste Mal gibt es noch nicht.",
-    "Reduced fees are not built yet.": "Ermäßigte Gebühren gibt es noch nicht.",
-    "«get free …» takes a fee away whole.": "«get free …» erlässt eine Gebühr ganz.",
     "A reward on the cheapest or dearest of a set without «buy» is not built yet.": "Nachlass auf das günstigste oder teuerste Stück einer Gruppe ohne «buy» gibt es noch nicht.",
     "Tiers are not built yet.": "Staffeln gibt es noch nicht.",
     "«of one article» for one of several sets is not built yet.": "«of one article» für eine von mehreren Artikelmengen gibt es noch nicht.",

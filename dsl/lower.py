@@ -597,6 +597,12 @@ def _reward(project: Project, node: ast.Reward) -> p.Reward:
             return p.FixedPriceEach(price=_minor(project, node.price), target=_others(node))
         case ast.FreeService():
             return p.FreeService(service=node.service.text)
+        case ast.OffFee(off=ast.Percent() as percent_off):
+            return p.PercentOffFee(percent=_basis_points(percent_off), service=node.service.text)
+        case ast.OffFee(off=ast.Money() as off):
+            return p.AmountOffFee(amount=_minor(project, off), service=node.service.text)
+        case ast.FeePrice():
+            return p.FeePrice(price=_minor(project, node.price), service=node.service.text)
         case _:
             raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
 

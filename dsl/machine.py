@@ -20,8 +20,6 @@ REWARDS: dict[type, str] = {
     ast.BasketPrice: "P9018",
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
-    ast.OffFee: "P9012",
-    ast.FeePrice: "P9012",
     ast.Gift: "P9010",
     ast.TimesPoints: "P9009",
     ast.FixedPoints: "P9009",

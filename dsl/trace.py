@@ -20,7 +20,7 @@ from engine.money import exponent
 from engine.program import (
     Choice,
     CompareMoney,
-    FreeService,
+    FeeReward,
     Guard,
     Happened,
     Limit,
@@ -345,7 +345,7 @@ class Trace:
         winner = self.promotions.get(result.beaten_by)
         if winner is None:
             return say("other promotions of the group save more")
-        if isinstance(promotion.reward, FreeService):
+        if isinstance(promotion.reward, FeeReward):
             return say("{winner} applied first", winner=winner.name)
         more = winner.saving - result.would_save
         if more > 0:

@@ -368,6 +368,9 @@ def dearest(
         most = min(most, limit)
     if together:  # every application for itself; those that save nothing go
         own, roles = dearest_in(rules, q, p, units, masks, most)
+        while own.shape[0] < most * at(rules, R_BUY, p):  # roles that share units fill fewer: each anew the dearest
+            most = own.shape[0] // at(rules, R_BUY, p)
+            own, roles = dearest_in(rules, q, p, units, masks, most)
         whole = settle(rules, q, p, own, roles, left, original, -1)
         runs = runs_of(rules, q, p, own, roles)
         keep = np.zeros(own.shape[0], np.bool_)

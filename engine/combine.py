@@ -18,6 +18,7 @@ from engine.discounts import (
     ROLE_FLAGS,
     ROLE_REWARDED,
     ROLE_SET,
+    gain_of_fee,
     open_units,
     order_of,
     roles_of,
@@ -73,7 +74,7 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
-_SINGLES = int(Kind.PRICE_SINGLES)
+_SINGLES, _FREE_SERVICE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE)
 APPLIED, BEATEN, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r) for r in (Reason.APPLIED, Reason.BEATEN, Reason.QUANTITY, Reason.GUARD, Reason.NO_SAVING, Reason.BUDGET)
 )
@@ -85,9 +86,10 @@ class State(NamedTuple):
 
     left: Ints  # by unit
     refund: Ints  # by unit
-    granted: Ints  # by service: the candidate that made it free, or -1
+    fees: Ints  # by service of the schema: what is left of its fee
+    granted: Table  # rows (service, candidate, amount): what fees lost, in the order of application
     records: Table  # rows (line, candidate, amount): savings by line, in the order of application
-    tally: Ints  # [0] rows of records in use, [1] the bound on what was missed
+    tally: Ints  # [0] rows of records in use, [1] the bound on what was missed, [2] rows of granted in use
 
 
 class Offers(NamedTuple):
@@ -715,8 +717,8 @@ def settle_greedily(
 
 @kernel
 def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
-    """One group of free services: every eligible one, or the first so many in declared order."""
-    mode = at(rules, R_APPLY, g)
+    """One group of promotions on fees: every eligible one, or the first so many in declared order, each in its turn."""
+    mode, original = at(rules, R_APPLY, g), at(rules, R_ORIGINAL, g)
     most = rows.shape[0]
     if mode == _FIRST:
         most = 1
@@ -725,27 +727,63 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
     shippable = size(q, Q_LINE_MARKS) == 0
     for line in range(size(q, Q_LINE_MARKS)):
         shippable = shippable or not at(q, Q_LINE_MARKS, line) & _MARK_SHIP
+    before = state.fees.copy()
     first = -1
     applied = 0
     for row in rows:
-        admit(rules, q, table, row, truths, state.left, at(rules, R_ORIGINAL, g))
+        admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
         service = at(rules, R_TARGET, table[T_PROMOTION, row])
-        fee = max(0, at(q, Q_FEES, service))
+        saving = off_fee(rules, q, table, row, original, state.fees[service])
+        alone = off_fee(rules, q, table, row, original, before[service])
         if not shippable:
             table[T_REASON, row] = GUARD
-        elif state.granted[service] >= 0:
+        elif saving == 0 and not grants(rules, q, table, state, row):
             table[T_REASON, row] = NO_SAVING
+        elif 0 <= table[T_BUDGET, row] < saving:
+            table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
+            table[T_ALONE, row] = saving
         elif applied >= most:
             table[T_REASON, row] = BEATEN
             table[T_BEATEN_BY, row] = first
-            table[T_ALONE, row] = fee
+            table[T_ALONE, row] = alone
         else:
-            state.granted[service] = row
-            table[T_REASON, row] = APPLIED
-            table[T_SAVING, row] = fee
-            table[T_APPLICATIONS, row] = 1
+            charge(table, state, row, service, saving)
             applied += 1
             if first < 0:
                 first = row
+
+
+@kernel
+def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, left: int) -> int:
+    """What a promotion takes off a fee of which so much is left."""
+    p = table[T_PROMOTION, row]
+    base = max(0, at(q, Q_FEES, at(rules, R_TARGET, p))) if original else left
+    saving = gain_of_fee(rules, q, p, base, left)
+    return min(saving, table[T_CAP, row]) if table[T_CAP, row] >= 0 else saving
+
+
+@kernel
+def grants(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> bool:
+    """Whether a promotion makes a service free for which the request charges nothing, and which none granted yet."""
+    p = table[T_PROMOTION, row]
+    service = at(rules, R_TARGET, p)
+    if at(rules, R_KIND, p) != _FREE_SERVICE or at(q, Q_FEES, service) > 0:
+        return False
+    for i in range(state.tally[2]):
+        if state.granted[i, 0] == service:
+            return False
+    return True
+
+
+@kernel
+def charge(table: Table, state: State, row: int, service: int, saving: int) -> None:
+    """Let a promotion apply to a fee."""
+    state.fees[service] -= saving
+    record = state.granted[state.tally[2]]
+    record[0], record[1], record[2] = service, row, saving
+    state.tally[2] += 1
+    table[T_REASON, row] = APPLIED
+    table[T_SAVING, row] = saving
+    table[T_APPLICATIONS, row] = 1

@@ -89,9 +89,10 @@ def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[R
     state = State(
         amounts.copy(),
         amounts.copy(),
-        np.full(len(ruleset.schema.services), -1, np.int64),
+        np.maximum(resolved.columns["fees"], 0),
+        np.zeros((touching.shape[0], 3), np.int64),
         np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
     )
     combine(ruleset.buffer, question, table, state)
     return resolved, table, state
@@ -144,8 +145,6 @@ class _Answer:
         assert net == int(self.state.left.sum()) == sum(line.refund for line in lines)
         inclusive = self.ruleset.settings.prices_include_tax
         bound = int(self.state.tally[1])
-        services = self.ruleset.schema.services
-        granted = sorted(s for s, row in zip(services, self.state.granted.tolist(), strict=True) if row >= 0)
         return Decision(
             ruleset=self.ruleset.digest,
             currency=self.request.currency,
@@ -153,7 +152,7 @@ class _Answer:
             bound=bound,
             lines=lines,
             promotions=promotions,
-            services=tuple(granted),
+            services=self.free_services(),
             fees=fees,
             codes=self.codes(),
             taxes=taxes,
@@ -196,14 +195,27 @@ class _Answer:
         )
 
     def fees(self) -> tuple[FeeResult, ...]:
-        granted = dict(zip(self.ruleset.schema.services, self.state.granted.tolist(), strict=True))
+        discounts: dict[str, list[LineDiscount]] = {fee.service: [] for fee in self.request.fees}
+        for service, row, amount in self.granted():
+            if amount:
+                discounts[service].append(LineDiscount(self.names[row], amount))
         results = []
         for fee in sorted(self.request.fees, key=lambda f: f.service.encode()):
-            row = granted.get(fee.service, -1)
-            results.append(
-                FeeResult(fee.service, fee.amount, fee.amount if row < 0 else 0, "" if row < 0 else self.names[row])
-            )
+            taken = discounts[fee.service]
+            net = fee.amount - sum(discount.amount for discount in taken)
+            results.append(FeeResult(fee.service, fee.amount, net, tuple(taken)))
         return tuple(results)
+
+    def granted(self) -> list[tuple[str, int, int]]:
+        """What was taken off fees: service, candidate, amount, in the order of application."""
+        services = self.ruleset.schema.services
+        rows = self.state.granted[: self.state.tally[2]].tolist()
+        return [(services[service], row, amount) for service, row, amount in rows]
+
+    def free_services(self) -> tuple[str, ...]:
+        """The services that promotions brought to nothing."""
+        left = dict(zip(self.ruleset.schema.services, self.state.fees.tolist(), strict=True))
+        return tuple(sorted({service for service, _, _ in self.granted() if left[service] == 0}))
 
     def taxes(self, lines: tuple[LineResult, ...]) -> tuple[TaxTotal, ...]:
         settings = self.ruleset.settings

@@ -110,7 +110,7 @@ class FeeResult:
     service: str
     list: int
     net: int
-    promotion: str  # "" = none
+    discounts: tuple[LineDiscount, ...] = ()  # in the order of application, never 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ from engine.layout import (
 from engine.match import holds_set
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
-_PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _FREE_SERVICE = range(5, 12)
-assert [int(k) for k in Kind] == list(range(12))
+_PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
+_FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
+assert [int(k) for k in Kind] == list(range(15))
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
@@ -112,6 +113,20 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
                     return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2)))
                 return min(left, percent(base, cell(rules, R_LADDER, 3, i, 1), scalar(q, Q_ROUNDING)))
         return 0
+    return left
+
+
+@kernel
+def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
+    """What a promotion takes off a fee, before caps."""
+    kind = at(rules, R_KIND, p)
+    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    if kind == _FEE_PERCENT:
+        return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+    if kind == _FEE_AMOUNT:
+        return min(left, amount)
+    if kind == _FEE_PRICE:
+        return max(0, left - amount)
     return left
 
 

@@ -563,6 +563,8 @@ def verify(ruleset: Ruleset) -> None:
             Kind.PRICE_MEASURE,
             Kind.PRICE_TOGETHER,
             Kind.PRICE_SINGLES,
+            Kind.FEE_AMOUNT,
+            Kind.FEE_PRICE,
         ],
     )
     _within(r.amount[needs_amount], 0, amounts, "amount of a reward")
@@ -850,14 +852,15 @@ def _verify_shapes(ruleset: Ruleset) -> None:
     r = ruleset.rules
     per_item = np.isin(r.apply[r.group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
     together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
-    _require(((r.kind == Kind.FREE_SERVICE) == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
+    of_fees = np.isin(r.kind, [Kind.FREE_SERVICE, Kind.FEE_PERCENT, Kind.FEE_AMOUNT, Kind.FEE_PRICE])
+    _require((of_fees == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
     _require((r.target[r.target_kind == Target.BASKET] == -1).all(), "the basket is no product set")
     rewarded = np.zeros(len(ruleset.promotions), np.bool_)
     for number in range(len(ruleset.promotions)):
         rewarded[number] = _verify_roles(r, number)
     together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
-    _require(((r.kind == Kind.FREE_SERVICE) == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
+    _require((of_fees == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
     benefits = r.apply[r.gives == 1]
     _within(benefits, 0, len(Apply), "apply")
     _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")

@@ -53,6 +53,9 @@ class Kind(enum.IntEnum):
     PRICE_TOGETHER = 9  # m for a run
     PRICE_SINGLES = 10  # ceil(m x q / n) for q units
     FREE_SERVICE = 11  # a fee becomes 0
+    FEE_PERCENT = 12  # bp of a fee
+    FEE_AMOUNT = 13  # m off a fee
+    FEE_PRICE = 14  # m for a fee
 
 
 class Target(enum.IntEnum):

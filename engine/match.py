@@ -20,7 +20,6 @@ from engine.instructions import (
     UNKNOWN,
     Cmp,
     Counted,
-    Kind,
     Mark,
     Op,
     Scope,
@@ -65,7 +64,6 @@ from engine.layout import (
     R_EXCEPTED,
     R_GROUP,
     R_HOLIDAYS,
-    R_KIND,
     R_LIMIT_BEGIN,
     R_LIMITS,
     R_LINE_BEGIN,
@@ -82,6 +80,7 @@ from engine.layout import (
     R_SEGMENT_BEGIN,
     R_SLOT_BEGIN,
     R_SLOTS,
+    R_TARGET_KIND,
     R_TOUCH,
     R_TOUCH_BEGIN,
     R_TRANSITIONS,
@@ -118,7 +117,7 @@ _COMPARE, _MONEY, _ONE_OF, _KNOWN, _TRUTH = (int(o) for o in (Op.COMPARE, Op.MON
 _SEGMENT, _PLACE, _ALL, _ANY, _NONE = (int(o) for o in (Op.SEGMENT, Op.PLACE, Op.ALL, Op.ANY, Op.NONE))
 _WORTH, _COUNT, _MEASURE = int(Op.WORTH), int(Op.COUNT), int(Op.MEASURE)
 _SET = int(Target.SET)
-_FREE_SERVICE = int(Kind.FREE_SERVICE)
+_SERVICE = int(Target.SERVICE)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
 _BASKET, _CUSTOMER, _HOUSEHOLD, _STORE, _CODE, _TOTAL = (int(s) for s in Scope)
 _DIMENSION_OF = tuple(dimension for _, dimension, _ in UNITS)
@@ -289,7 +288,7 @@ def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
 def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at: worth (last: 1 list prices, 2 left), units (last: 1 of one article), or measure
     (last: the unit, whose dimension counts)."""
-    ships = at(rules, R_KIND, p) == _FREE_SERVICE
+    ships = at(rules, R_TARGET_KIND, p) == _SERVICE
     lines = size(q, Q_LINE_MARKS)
     inside = np.zeros(lines, np.uint8)
     for line in range(lines):

@@ -450,6 +450,32 @@ class FreeService(_Node):
     service: str
 
 
+class PercentOffFee(_Node):
+    """A benefit: N% off the fee of a service."""
+
+    kind: Literal["percent-off-fee"] = "percent-off-fee"
+    percent: int  # basis points, 1 to 10,000
+    service: str
+
+
+class AmountOffFee(_Node):
+    """A benefit: an amount off the fee of a service."""
+
+    kind: Literal["amount-off-fee"] = "amount-off-fee"
+    amount: Money  # minor units
+    service: str
+
+
+class FeePrice(_Node):
+    """A benefit: the fee of a service falls to a price."""
+
+    kind: Literal["fee-price"] = "fee-price"
+    price: Money  # minor units
+    service: str
+
+
+FeeReward = FreeService | PercentOffFee | AmountOffFee | FeePrice
+
 Reward = Annotated[
     PercentOff
     | PercentOffTogether
@@ -461,7 +487,10 @@ Reward = Annotated[
     | Pick
     | Ladder
     | PriceTogether
-    | FreeService,
+    | FreeService
+    | PercentOffFee
+    | AmountOffFee
+    | FeePrice,
     Field(discriminator="kind"),
 ]
 

@@ -25,6 +25,7 @@ from engine.program import (
     Age,
     All,
     AmountOffEach,
+    AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
     Anniversary,
@@ -36,6 +37,8 @@ from engine.program import (
     Consent,
     Count,
     EventOf,
+    FeePrice,
+    FeeReward,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -51,6 +54,7 @@ from engine.program import (
     NthOrder,
     OneOf,
     PercentOff,
+    PercentOffFee,
     PercentOffTogether,
     Pick,
     Place,
@@ -329,12 +333,24 @@ class Writer:
             case PriceTogether():
                 row |= {"kind": Kind.PRICE_SINGLES if reward.singles else Kind.PRICE_TOGETHER}
                 row |= {"amount": self.amount(reward.price)}
-            case FreeService():
-                row |= {"kind": Kind.FREE_SERVICE, "target_kind": Target.SERVICE}
-                if reward.service not in self.schema.services:
-                    raise LinkError(f"there is no service «{reward.service}»")
-                return row | {"target": self.schema.services.index(reward.service)}
+            case FreeService() | PercentOffFee() | AmountOffFee() | FeePrice():
+                return row | self.fee_row(reward)
         return row | self.target_row(promotion.name, buy, target)
+
+    def fee_row(self, reward: FeeReward) -> dict[str, int | Ref]:
+        if reward.service not in self.schema.services:
+            raise LinkError(f"there is no service «{reward.service}»")
+        row: dict[str, int | Ref] = {"target_kind": Target.SERVICE}
+        row |= {"target": self.schema.services.index(reward.service)}
+        match reward:
+            case FreeService():
+                return row | {"kind": Kind.FREE_SERVICE}
+            case PercentOffFee():
+                return row | {"kind": Kind.FEE_PERCENT, "percent": reward.percent}
+            case AmountOffFee():
+                return row | {"kind": Kind.FEE_AMOUNT, "amount": self.amount(reward.amount)}
+            case FeePrice():
+                return row | {"kind": Kind.FEE_PRICE, "amount": self.amount(reward.price)}
 
     def target_row(self, name: str, buy: Buy | None, target: TargetNode | None) -> dict[str, int | Ref]:
         if buy is not None:
@@ -374,9 +390,9 @@ class Writer:
         reward = promotion.reward
         if isinstance(reward, Ladder):
             moneys.extend(step.amount for step in reward.steps if step.amount)
-        elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure):
+        elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure | AmountOffFee):
             moneys.append(reward.amount)
-        elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether):
+        elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | FeePrice):
             moneys.append(reward.price)
         mask = (1 << len(self.settings.currencies)) - 1
         for money in moneys:

@@ -66,8 +66,8 @@ def to_message(
             line_savings[discount.promotion] += discount.amount
     fee_savings: Counter[str] = Counter()
     for fee in answer.fees:
-        if fee.promotion:
-            fee_savings[fee.promotion] += fee.list - fee.net
+        for discount in fee.discounts:
+            fee_savings[discount.promotion] += discount.amount
     return pb.Decision(
         format_number=FORMAT_NUMBER,
         semantics_number=answer.semantics,
@@ -209,9 +209,12 @@ def _line_result(line: decision.LineResult) -> pb.LineResult:
 
 
 def _fee_result(fee: decision.FeeResult) -> pb.FeeResult:
-    saving = fee.list - fee.net
-    discounts = [pb.FeeDiscount(promotion=fee.promotion, amount_minor=saving)] if fee.promotion and saving else []
-    return pb.FeeResult(service=fee.service, list_minor=fee.list, net_minor=fee.net, discounts=discounts)
+    return pb.FeeResult(
+        service=fee.service,
+        list_minor=fee.list,
+        net_minor=fee.net,
+        discounts=[pb.FeeDiscount(promotion=d.promotion, amount_minor=d.amount) for d in fee.discounts],
+    )
 
 
 def _code_verdict(verdict: decision.CodeVerdict, entered: Mapping[str, str]) -> pb.CodeVerdict:

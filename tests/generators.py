@@ -35,6 +35,7 @@ from engine.program import (
     All,
     Amount,
     AmountOffEach,
+    AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
     Anniversary,
@@ -56,6 +57,7 @@ from engine.program import (
     EventOf,
     EventType,
     Ever,
+    FeePrice,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -79,6 +81,7 @@ from engine.program import (
     OneOf,
     OnlyOn,
     PercentOff,
+    PercentOffFee,
     PercentOffTogether,
     Pick,
     Place,
@@ -583,7 +586,7 @@ class _Maker:
                 title="",
                 gives="benefits",
                 apply=mode,  # type: ignore[arg-type]  # one of three
-                at_most=1 if mode == "at-most" else 0,
+                at_most=random.randint(1, 2) if mode == "at-most" else 0,
                 prices=random.choice(("original", "reduced")),
                 position=len(modes),
             )
@@ -596,14 +599,14 @@ class _Maker:
         names = random.sample([f"{letter}{number}" for letter in "pqr" for number in range(10)], count)
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
-            made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 3))]
+            made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
         return made
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
         few = 0 if self.special else 100  # a special ruleset is about its search, not about its clauses
         benefit = group.gives == "benefits"
-        reward, buy = (FreeService(service=random.choice(SERVICES)), None) if benefit else self._reward(group)
+        reward, buy = (self._of_fee(), None) if benefit else self._reward(group)
         code = WithCode(codes=random.choice(self.codes), text="code") if self.codes and maybe(25) and few else None
         return Promotion(
             name=name,
@@ -618,11 +621,23 @@ class _Maker:
             buy=buy,
             reward=reward,
             **{"except": (random.choice(self.sets),) if few and maybe(8) else ()},  # type: ignore[arg-type]  # Python's word
-            limits=self._limits(code is not None, benefit),
+            limits=self._limits(code is not None),
             group=group.name,
             labels=(Text(language="en", text=f"{name}!"),) if maybe(30) else (),
             funded=_shares(name),
         )
+
+    def _of_fee(self) -> Reward:
+        random = self.random
+        service = random.choice(SERVICES)
+        match random.choice(("free", "free", "percent", "amount", "price")):
+            case "percent":
+                return PercentOffFee(percent=self._percent(), service=service)
+            case "amount":
+                return AmountOffFee(amount=self._money(self._amount), service=service)
+            case "price":
+                return FeePrice(price=self._money(self._amount), service=service)
+        return FreeService(service=service)
 
     def _runs(self) -> Runs:
         random = self.random
@@ -813,7 +828,7 @@ class _Maker:
 
     # ---------- limits ----------
 
-    def _limits(self, with_code: bool, benefit: bool) -> tuple[Limit, ...]:
+    def _limits(self, with_code: bool) -> tuple[Limit, ...]:
         if self.special == "caps":
             return (self._limit("basket", "saving"),)
         if self.special:
@@ -823,7 +838,7 @@ class _Maker:
             scopes = ["basket"] * 4 + ["customer", "household", "store", "total", "total"]
             scope = self.random.choice(scopes + ["code"] * 4 * with_code)
             measures = ["uses", "saving"] + ["baskets"] * (scope != "basket")
-            limits.append(self._limit(scope, "uses" if benefit else self.random.choice(measures)))
+            limits.append(self._limit(scope, self.random.choice(measures)))
         return tuple(limits)
 
     def _limit(self, scope: str, measure: str) -> Limit:
@@ -889,7 +904,7 @@ def request(programs: Sequence[Program], seed: int) -> Request:
             facts_as_of_us=0 if maybe(60) else _before(random, at_us),
         ),
         codes=_entered(random, programs),
-        fees=tuple(Fee(service, random.choice((0, 495, 990))) for service in SERVICES if maybe(60)),
+        fees=tuple(Fee(service, random.choice((0, 101, 495, 990))) for service in SERVICES if maybe(60)),
         usage=_usage(random, programs, currency),
     )
 

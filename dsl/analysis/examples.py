@@ -144,7 +144,7 @@ class _Builder:
         if self.undone >= 0:
             return self._at_the_threshold(sets, left_out, scope)
         needed = [amount for amount in world.amounts if amount.low]
-        if not isinstance(one.reward, p.FreeService):
+        if not isinstance(one.reward, p.FeeReward):
             if not self._line(tuple(dict.fromkeys(sets)), left_out, scope, [one, other]):
                 return False
         elif not needed:
@@ -272,7 +272,7 @@ class _Builder:
             if promotion.code and self.rules.codes[promotion.code.codes].codes
         ]
         rewards = (self.promotion.reward, self.other.reward)
-        services = {reward.service for reward in rewards if isinstance(reward, p.FreeService)}
+        services = {reward.service for reward in rewards if isinstance(reward, p.FeeReward)}
         customer = self._facts(world, "customer", scope)
         identity = customer.pop("id", None)
         unknown = "customer.id" in world.facts and world.facts["customer.id"] is None

@@ -191,9 +191,9 @@ def moneys(promotion: p.Promotion) -> Iterator[tuple[str, p.Money]]:
     """Every amount that must be said in the basket's currency, with the line it stands in."""
     reward = promotion.reward
     match reward:
-        case p.AmountOffEach() | p.AmountOffTogether() | p.AmountOffMeasure():
+        case p.AmountOffEach() | p.AmountOffTogether() | p.AmountOffMeasure() | p.AmountOffFee():
             yield "get", reward.amount
-        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether():
+        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.FeePrice():
             yield "get", reward.price
         case p.Ladder():
             for step in reward.steps:
@@ -269,7 +269,7 @@ def set_of(promotion: p.Promotion) -> str | None:
 
 def pieces(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Amount | None:
     """How many counting pieces of its set the basket then holds at least."""
-    if isinstance(promotion.reward, p.FreeService):
+    if isinstance(promotion.reward, p.FeeReward):
         return None
     name = set_of(promotion)
     if promotion.buy is not None:  # units of a buy count
@@ -290,7 +290,7 @@ def _apart(worlds: Worlds, name: str, others: Sequence[str]) -> bool:
 def _no_article(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Iterator[Claim]:
     """«except» or guards leave nothing of its set."""
     name = set_of(promotion)
-    if name is None or isinstance(promotion.reward, p.FreeService):
+    if name is None or isinstance(promotion.reward, p.FeeReward):
         return
     inside: Part = Part("buy" if promotion.buy else "get", ((in_set(name), Want.TRUE),))
     left_out = Part("except", tuple((in_set(other), Want.NOT_TRUE) for other in promotion.except_))

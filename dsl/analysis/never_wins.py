@@ -286,19 +286,20 @@ class _Comparison:
         return False
 
     def _service(self, winner: p.Promotion, loser: p.Promotion) -> bool:
-        """A free service: the same one; or any, where only the first of the group is granted."""
-        assert isinstance(winner.reward, p.FreeService) and isinstance(loser.reward, p.FreeService)
+        """A free service beats whatever is off its fee; and any other fee where only the first of the group is granted,
+        unless another promotion may have brought the winner's fee to nothing."""
+        assert isinstance(winner.reward, p.FreeService)
+        if not isinstance(loser.reward, p.FeeReward):
+            return False
         if winner.reward.service == loser.reward.service:
             return True
         only_one = self.group.apply == "first" or (self.group.apply == "at-most" and self.group.at_most == 1)
-        elsewhere = any(
-            isinstance(other.reward, p.FreeService) and other.group != self.group.name
+        others = [
+            other.reward.service
             for other in self.rules.promotions.values()
-        )
-        twice = any(
-            other.reward == winner.reward and other is not winner for other in self.rules.in_group(self.group.name)
-        )
-        return only_one and not elsewhere and not twice
+            if isinstance(other.reward, p.FeeReward) and other is not winner
+        ]
+        return only_one and winner.reward.service not in others
 
     # ------------------------------------------------------------------------------------------------ taking part
 

@@ -33,6 +33,7 @@ from engine.program import (
     All,
     Amount,
     AmountOffEach,
+    AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
     Anniversary,
@@ -54,6 +55,7 @@ from engine.program import (
     EventOf,
     EventType,
     Ever,
+    FeePrice,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -76,6 +78,7 @@ from engine.program import (
     OneOf,
     OnlyOn,
     PercentOff,
+    PercentOffFee,
     PercentOffTogether,
     Pick,
     Place,
@@ -462,6 +465,8 @@ class Shop:
         together, per = what.get("together", False), what.get("per")
         if "free" in what:
             return FreeService(service=what["free"])
+        if "fee" in what:
+            return self._of_fee(what)
         if "every" in what:
             return Ladder(steps=tuple(self._step(nth, off) for nth, off in what["every"].items()))
         for which in ("cheapest", "dearest"):
@@ -490,6 +495,13 @@ class Shop:
         if together or name == "basket":
             return AmountOffTogether(amount=amount, target=target)
         return AmountOffEach(amount=amount, target=target)
+
+    def _of_fee(self, what: Data) -> Reward:
+        if "percent" in what:
+            return PercentOffFee(percent=percent(what["percent"]), service=what["fee"])
+        if "price" in what:
+            return FeePrice(price=self.money(what["price"]), service=what["fee"])
+        return AmountOffFee(amount=self.money(what["amount"]), service=what["fee"])
 
     def _step(self, nth: int, off: int | str) -> Step:
         return Step(nth=nth, percent=percent(off)) if isinstance(off, str) else Step(nth=nth, amount=self.money(off))

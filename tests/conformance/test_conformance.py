@@ -51,7 +51,9 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         "taxes": lambda: [[tax.rate, tax.gross, tax.net, tax.tax] for tax in decision.taxes],
         "payable": lambda: decision.totals.payable,
         "services": lambda: list(decision.services),
-        "fees": lambda: {fee.service: [fee.net, fee.promotion] for fee in decision.fees},
+        "fees": lambda: {
+            fee.service: [fee.net, {given.promotion: given.amount for given in fee.discounts}] for fee in decision.fees
+        },
         "codes": lambda: {
             verdict.code: [verdict.verdict.name.lower(), verdict.promotion] for verdict in decision.codes
         },
@@ -72,6 +74,9 @@ def adds_up(decision: Decision) -> None:
         assert line.net == sum(share.count * share.net for share in line.shares)
         assert line.refund == sum(share.count * share.refund for share in line.shares)
         assert all(share.net >= 0 and share.refund >= 0 for share in line.shares)
+    for fee in decision.fees:
+        assert fee.list == fee.net + sum(given.amount for given in fee.discounts) and fee.net >= 0
+        assert all(given.amount > 0 for given in fee.discounts)
     assert decision.optimal == (decision.bound == 0)
     for result in decision.promotions:
         assert sum(paid.amount for paid in result.funding) in (0, result.saving)

@@ -8,10 +8,20 @@ from fractions import Fraction
 
 from engine.basket import Request
 from engine.decision import CodeVerdict, Decision, Funding, PromotionResult, Reason, Verdict
-from engine.program import FreeService, Group, Program, Promotion
+from engine.program import (
+    AmountOffFee,
+    FeePrice,
+    FeeReward,
+    FreeService,
+    Group,
+    PercentOffFee,
+    Program,
+    Promotion,
+)
+from tests.oracle.arithmetic import round_to
 from tests.oracle.combine import combine, deduct
-from tests.oracle.conditions import Judge
-from tests.oracle.eligible import Failure, check, entered, entered_of, mark, set_uses_left, usage_as_given
+from tests.oracle.conditions import Judge, amount_in
+from tests.oracle.eligible import Failure, Terms, check, entered, entered_of, mark, set_uses_left, usage_as_given
 from tests.oracle.resolve import Basket, resolve
 from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of
 from tests.oracle.ruleset import Ruleset
@@ -42,7 +52,7 @@ def decide(
         bound=run.bound,
         lines=lines,
         promotions=tuple(r for r in results if everything or run.touches(ruleset.promotions[r.name])),
-        services=tuple(sorted(run.granted)),
+        services=tuple(sorted(service for service in run.granted if run.fee_left(service) == 0)),
         fees=paid,
         codes=verdicts(basket, run.results),
         taxes=taxed,
@@ -59,7 +69,7 @@ class Run:
         mark(basket, self.judge)
         self.left = [unit.list for unit in basket.units]
         self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
-        self.granted: dict[str, str] = {}  # free services, and by which promotion
+        self.granted: dict[str, dict[str, int]] = {}  # by service: what each promotion takes off its fee
         self.results: dict[str, PromotionResult] = {}
         self.bound = 0
 
@@ -119,30 +129,60 @@ class Run:
 
     # ---------- benefits ----------
 
+    def fee(self, service: str) -> int:
+        """What the request charges for it; nothing: 0."""
+        return sum(fee.amount for fee in self.basket.request.fees if fee.service == service)
+
+    def fee_left(self, service: str) -> int:
+        """What promotions left of a fee so far."""
+        return self.fee(service) - sum(self.granted.get(service, {}).values())
+
+    def off_fee(self, group: Group, reward: FeeReward, terms: Terms, left: int) -> int:
+        """What a promotion takes off a fee of which so much is left."""
+        currency = self.basket.request.currency
+        match reward:
+            case FreeService():
+                saving = left
+            case PercentOffFee():
+                base = self.fee(reward.service) if group.prices == "original" else left
+                saving = round_to(base * reward.percent, 10_000, self.basket.rounding)
+            case AmountOffFee():
+                saving = amount_in(reward.amount, currency) or 0
+            case FeePrice():
+                saving = left - (amount_in(reward.price, currency) or 0)
+        most = left if terms.cap is None else min(left, terms.cap)
+        return max(0, min(saving, most))
+
     def benefits(self, group: Group) -> None:
-        """One group of free services."""
+        """One group of promotions on fees, each in its turn."""
         limits = {"first": 1, "at-most": group.at_most}
-        most = limits.get(group.apply, len(self.basket.ruleset.promotions))
-        fees = {fee.service: fee.amount for fee in self.basket.request.fees}
-        first, applied = "", 0
+        slots = limits.get(group.apply, len(self.basket.ruleset.promotions))
+        before = {service: self.fee_left(service) for service in self.basket.ruleset.schema.services}
+        applied: list[str] = []
         units = self.basket.units
         guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
         for promotion in self.basket.ruleset.declared_order(group):
-            assert isinstance(promotion.reward, FreeService)
-            service = promotion.reward.service
+            reward = promotion.reward
+            assert isinstance(reward, FeeReward)
             terms = check(self.basket, self.judge, promotion, group, self.left)
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
-            elif guarded:
+                continue
+            saving = self.off_fee(group, reward, terms, self.fee_left(reward.service))
+            of_no_charge = isinstance(reward, FreeService) and self.fee(reward.service) == 0
+            exceeded = [text for budget, text in terms.budgets if budget < saving]
+            if guarded:
                 self.fail(promotion, Failure(Reason.GUARD))
-            elif service in self.granted:
+            elif saving == 0 and not (of_no_charge and reward.service not in self.granted):
                 self.fail(promotion, Failure(Reason.NO_SAVING))
-            elif applied == most:
-                self.report(promotion, Reason.BEATEN, beaten_by=first, would_save=fees.get(service, 0))
+            elif exceeded:
+                self.fail(promotion, Failure(Reason.BUDGET, exceeded[0]))
+            elif len(applied) == slots:
+                would = self.off_fee(group, reward, terms, before[reward.service])
+                self.report(promotion, Reason.BEATEN, beaten_by=applied[0], would_save=would)
             else:
-                self.granted[service] = promotion.name
-                first, applied = first or promotion.name, applied + 1
-                saving = fees.get(service, 0)
+                self.granted.setdefault(reward.service, {})[promotion.name] = saving
+                applied.append(promotion.name)
                 paid = funding(promotion, saving)
                 self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code, funding=paid)
 

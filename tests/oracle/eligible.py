@@ -11,6 +11,7 @@ from engine.decision import Missing, Reason
 from engine.program import (
     All,
     AmountOffEach,
+    AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
     Any_,
@@ -19,9 +20,10 @@ from engine.program import (
     CompareMoney,
     Condition,
     Count,
+    FeePrice,
+    FeeReward,
     FixedPriceEach,
     FixedPriceMeasure,
-    FreeService,
     Group,
     Ladder,
     Limit,
@@ -169,9 +171,9 @@ def _used_up(basket: Basket, promotion: Promotion, code: str) -> bool:
 def _amounts(promotion: Promotion) -> Iterator[Money]:
     """Every amount that must be said in the basket's currency."""
     match promotion.reward:
-        case AmountOffEach() | AmountOffTogether() | AmountOffMeasure():
+        case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
             yield promotion.reward.amount
-        case FixedPriceEach() | FixedPriceMeasure() | PriceTogether():
+        case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | FeePrice():
             yield promotion.reward.price
         case Ladder():
             yield from (step.amount for step in promotion.reward.steps if step.amount)
@@ -201,7 +203,7 @@ class Thresholds(Judge):
         super().__init__(basket)
         self.original = group.prices == "original"
         self.left = left
-        never = {"count", "ship_free"} if isinstance(promotion.reward, FreeService) else {"count"}
+        never = {"count", "ship_free"} if isinstance(promotion.reward, FeeReward) else {"count"}
         self.counting = [
             unit
             for unit in basket.units

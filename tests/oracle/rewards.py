@@ -12,9 +12,9 @@ from engine.program import (
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
+    FeeReward,
     FixedPriceEach,
     FixedPriceMeasure,
-    FreeService,
     Ladder,
     Money,
     PercentOff,
@@ -142,7 +142,7 @@ class Offer:
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
-    assert not isinstance(reward, FreeService)
+    assert not isinstance(reward, FeeReward)
     target = None if isinstance(reward, Pick | Ladder | PriceTogether) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
@@ -154,7 +154,7 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
 
 def sets_of(promotion: Promotion) -> set[str] | None:
     """The sets whose units it touches; None: the whole basket, or a service."""
-    if isinstance(promotion.reward, FreeService):
+    if isinstance(promotion.reward, FeeReward):
         return None
     names = [role.products for role in roles_of(promotion)]
     return None if None in names else {name for name in names if name}

@@ -79,12 +79,14 @@ def taxes(basket: Basket, lines: Iterable[LineResult]) -> tuple[TaxTotal, ...]:
     return tuple(found)
 
 
-def fees(basket: Basket, granted: Mapping[str, str]) -> tuple[FeeResult, ...]:
-    """By service; `granted`: the promotion by service."""
-    return tuple(
-        FeeResult(fee.service, fee.amount, 0 if fee.service in granted else fee.amount, granted.get(fee.service, ""))
-        for fee in sorted(basket.request.fees, key=lambda fee: fee.service)
-    )
+def fees(basket: Basket, granted: Mapping[str, Mapping[str, int]]) -> tuple[FeeResult, ...]:
+    """By service; `granted`: by service, what each promotion takes off its fee, in order."""
+    results = []
+    for fee in sorted(basket.request.fees, key=lambda fee: fee.service):
+        taken = granted.get(fee.service, {})
+        discounts = tuple(LineDiscount(name, amount) for name, amount in taken.items() if amount)
+        results.append(FeeResult(fee.service, fee.amount, fee.amount - sum(taken.values()), discounts))
+    return tuple(results)
 
 
 def totals(basket: Basket, lines: Iterable[LineResult], paid: Iterable[FeeResult], taxed: Iterable[TaxTotal]) -> Totals:

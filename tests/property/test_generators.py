@@ -39,6 +39,7 @@ OF_A_BUY = (
     "percent-off-together",
     "amount-off-together",
 )
+OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
 TOGETHER = {"percent-off-together", "amount-off-together"}
 
@@ -70,6 +71,7 @@ class Coverage:
         self.verdicts.update(verdict.verdict for verdict in decision.codes)
         self.facts["decisions"] += 1
         self.facts["bounded"] += not decision.optimal
+        self.facts["several off one fee"] += any(len(fee.discounts) > 1 for fee in decision.fees)
         self.facts["saving"] += decision.totals.saving > 0
         self.facts["refund apart from net"] += any(line.refund != line.net for line in decision.lines)
 
@@ -131,13 +133,15 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert not rare, coverage.table()
     for mode in ("all", "first", "at-most"):
         assert coverage.applied[("free-service", False), mode] >= 10
+        assert all(coverage.applied[(kind, False), mode] >= 2 for kind in OF_FEES), coverage.table()
+    assert coverage.facts["several off one fee"] >= 20
 
 
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
     assert set(coverage.applied) <= {
         *every_mechanic(),
         *((("amount-off-together", buy), mode) for buy in (False, True) for mode in PER_ITEM),  # of so many others
-        *((("free-service", False), m) for m in ("all", "first", "at-most")),
+        *(((kind, False), mode) for kind in OF_FEES for mode in ("all", "first", "at-most")),
     }
 
 

@@ -190,6 +190,21 @@ BASKET = p.Target(kind="basket")
             p.PriceTogether(price=eur(500), singles=True),
         ),
         (["get free shipping"], "delivery", p.FreeService(service="shipping")),
+        (
+            ["get 50% off the fee of shipping"],
+            "delivery",
+            p.PercentOffFee(percent=5_000, service="shipping"),
+        ),
+        (
+            ["get EUR 2.00 off the fee of shipping"],
+            "delivery",
+            p.AmountOffFee(amount=eur(200), service="shipping"),
+        ),
+        (
+            ["get the fee of shipping for EUR 1.99"],
+            "delivery",
+            p.FeePrice(price=eur(199), service="shipping"),
+        ),
     ],
 )
 def test_rewards(lines, group, reward):

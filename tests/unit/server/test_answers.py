@@ -47,7 +47,10 @@ DECISION = decision.Decision(
         ),
     ),
     services=("home",),
-    fees=(decision.FeeResult("home", 495, 0, "home"), decision.FeeResult("pickup", 100, 100, "")),
+    fees=(
+        decision.FeeResult("home", 495, 0, (decision.LineDiscount("home", 495),)),
+        decision.FeeResult("pickup", 100, 100),
+    ),
     codes=(
         decision.CodeVerdict("NIX", Verdict.UNKNOWN),
         decision.CodeVerdict("SAVE", Verdict.APPLIED, "home", Reason.APPLIED),
