@@ -23,7 +23,7 @@ from engine.discounts import (
 )
 from engine.graph import Drawing, draw
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, kernel
+from engine.kernel import Buffer, Ints, gate, kernel
 from engine.layout import (
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
@@ -41,6 +41,7 @@ from engine.layout import (
     scalar,
     view,
 )
+from engine.order import ascending
 from engine.prorate import prorate
 from engine.search import NEVER
 
@@ -114,24 +115,24 @@ def capped(q: Buffer, units: Ints, savings: Ints, cap: int) -> int:
     total = savings.sum()
     if cap < 0 or total <= cap:
         return total
-    order = np.argsort(units, kind="mergesort")
+    order = ascending(units)
     shares = np.empty(units.shape[0], np.int64)
     prorate(q, cap, units[order], savings[order], shares)
     savings[order] = shares
     return cap
 
 
-@kernel
+@gate
 def share_run(q: Buffer, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
     """Prorate an amount over the units of a run by what is left of them."""
-    order = np.argsort(units, kind="mergesort")
-    ascending = units[order]
+    order = ascending(units)
+    own = units[order]
     shares = np.empty(units.shape[0], np.int64)
-    prorate(q, max(0, amount), ascending, left[ascending], shares)
+    prorate(q, max(0, amount), own, left[own], shares)
     savings[order] = shares
 
 
-@kernel
+@gate
 def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
     """The application of each unit, from 0: the j-th so many units of every role make the j-th application; of a role
     of one article, the j-th so many that are of one, by the first of them."""
@@ -164,7 +165,7 @@ def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
     return runs
 
 
-@kernel
+@gate
 def settle(
     rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left: Ints, original: int, cap: int
 ) -> Application:
@@ -175,7 +176,7 @@ def settle(
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     runs = runs_of(rules, q, p, units, roles)
-    order = np.argsort(runs, kind="mergesort")
+    order = ascending(runs)
     units, roles, runs = units[order], roles[order], runs[order]
     savings = np.zeros(count, np.int64)
     others = rewards_others(rules, p)
@@ -220,7 +221,7 @@ def settle(
 # ---------------------------------------------------------------------------------------------------- choosing
 
 
-@kernel
+@gate
 def longest_path(d: Drawing, roles: Ints) -> int:
     """The path that gains most, then takes the fewest units, then the earliest. Its gain; roles by unit, or -1."""
     nodes = d.final.shape[0]
@@ -254,7 +255,7 @@ def longest_path(d: Drawing, roles: Ints) -> int:
     return (reach[0] + (1 << UNIT_BITS) - 1) >> UNIT_BITS
 
 
-@kernel
+@gate
 def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Chosen:
     """The units of a buy that save most, in at most `limit` applications (-1: any). Units come and go in order U."""
     others = rewards_others(rules, p)
@@ -271,7 +272,7 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     return Chosen(units[taken], roles[taken], saving, 0)
 
 
-@kernel
+@gate
 def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
     """How often a buy could be filled, were no unit wanted by two of its roles."""
     begin, end = roles_of(rules, p)
@@ -286,7 +287,7 @@ def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints
     return most
 
 
-@kernel
+@gate
 def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     """The most that a unit saves at any place of an application; few places differ."""
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
@@ -301,7 +302,7 @@ def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     return most
 
 
-@kernel
+@gate
 def dearest_in(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, applications: int) -> tuple[Ints, Ints]:
     """For every role in turn its dearest units that no role before it took, in so many whole applications, as far as
     they reach. Roles that ask for one article are filled by whole applications of the dearest articles."""
@@ -348,7 +349,7 @@ def dearest_in(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, appli
     return units[taken_ones], roles[taken_ones]
 
 
-@kernel
+@gate
 def dearest(
     rules: Buffer,
     q: Buffer,
@@ -394,7 +395,7 @@ def dearest(
     return Chosen(best_units, best_roles, saving, max(0, hope - saving))
 
 
-@kernel
+@gate
 def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -> Chosen:
     """Of very many units, those dearest ones that save most at a price together, singles too."""
     n, price = at(rules, R_BUY, p), amount_of(rules, q, at(rules, R_AMOUNT, p))
@@ -407,7 +408,7 @@ def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -
     return Chosen(units[:top], np.zeros(top, np.int64), saving, hope - saving)
 
 
-@kernel
+@gate
 def fewest_runs(
     rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int, wanted: int
 ) -> int:
@@ -427,7 +428,7 @@ def fewest_runs(
     return low
 
 
-@kernel
+@gate
 def alone(
     rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, cap: int, limit: int
 ) -> Application:

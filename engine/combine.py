@@ -25,7 +25,7 @@ from engine.discounts import (
 )
 from engine.graph import draw, grown
 from engine.instructions import Apply, Kind, Mark
-from engine.kernel import Buffer, Flags, Ints, Table, kernel
+from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
 from engine.layout import (
     Q_FEES,
     Q_LINE_ARTICLE,
@@ -65,6 +65,7 @@ from engine.layout import (
     size,
 )
 from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
+from engine.order import ascending
 from engine.prorate import prorate
 from engine.search import Graphs, solve
 
@@ -101,7 +102,7 @@ class Offers(NamedTuple):
     masks: Ints  # by unit: the roles it may have, bit by bit
 
 
-@kernel
+@gate
 def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence."""
     segments = size(rules, R_SEGMENT_BEGIN) - 1
@@ -126,7 +127,7 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
             if at(rules, R_GROUP, p) == g and table[T_REASON, row] == 0:
                 rows[count], ranks[count] = row, at(rules, R_RANK, p)
                 count += 1
-        rows = rows[np.argsort(ranks, kind="mergesort")]  # declared order
+        rows = rows[ascending(ranks)]  # declared order
         if at(rules, R_GIVES, g) == 1:
             grant_benefits(rules, q, table, state, truths, g, rows)
         else:
@@ -136,7 +137,7 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
 # ---------------------------------------------------------------------------------------------------- discounts
 
 
-@kernel
+@gate
 def give_discounts(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of price rewards."""
     original = at(rules, R_ORIGINAL, g)
@@ -167,7 +168,7 @@ def give_discounts(rules: Buffer, q: Buffer, table: Table, state: State, truths:
     name_the_beaten(table, offers, taken, per_item)
 
 
-@kernel
+@gate
 def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, original: int, rows: Ints) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
@@ -198,7 +199,7 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
     return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used])
 
 
-@kernel
+@gate
 def judge_alone(
     rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
@@ -227,7 +228,7 @@ def judge_alone(
     table[T_ALONE, row] = result.saving
 
 
-@kernel
+@gate
 def explain_nothing(rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints) -> None:
     """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
     p = table[T_PROMOTION, row]
@@ -271,7 +272,7 @@ def lacks(table: Table, row: int, pieces: int, of: int) -> None:
     table[T_MISSING_SET, row] = of
 
 
-@kernel
+@gate
 def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Ints) -> int:
     """How many units a role could have; of one article, where it asks for that: of the one with most."""
     begin, end = roles_of(rules, p)
@@ -283,7 +284,7 @@ def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Int
     return by_article.max()
 
 
-@kernel
+@gate
 def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, application: Application) -> None:
     """Let a promotion apply: prices fall, refund shares are taken, the saving is noted line by line."""
     p = table[T_PROMOTION, row]
@@ -295,7 +296,7 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
         end = begin + 1
         while end < count and runs[end] == runs[begin]:
             end += 1
-        order = begin + np.argsort(units[begin:end], kind="mergesort")
+        order = begin + ascending(units[begin:end])
         own = units[order]
         shares = savings[order]
         if at(rules, R_BUY, p):
@@ -319,7 +320,7 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
     table[T_APPLICATIONS, row] = application.applications
 
 
-@kernel
+@gate
 def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
     """Take shares from the refund values of an application's units; what does not fit, from its other units, then from
     all units, prorated by refund value."""
@@ -343,7 +344,7 @@ def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
             return
 
 
-@kernel
+@gate
 def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -> None:
     """Who took part and did not apply was beaten: by the largest saving, per item among those that took its units."""
     for i in range(offers.rows.shape[0]):
@@ -378,7 +379,7 @@ def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -
 # ---------------------------------------------------------------------------------------------------- per basket
 
 
-@kernel
+@gate
 def apply_set(
     rules: Buffer,
     q: Buffer,
@@ -397,7 +398,7 @@ def apply_set(
                 perform(rules, q, table, state, row, result)
 
 
-@kernel
+@gate
 def alone_of(rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, left: Ints, original: int) -> Application:
     """What the i-th offer does by itself at these prices."""
     row = offers.rows[i]
@@ -407,7 +408,7 @@ def alone_of(rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, lef
     return alone(rules, q, p, units, masks, left, original, cap, limit)
 
 
-@kernel
+@gate
 def worth_of_set(
     rules: Buffer, q: Buffer, table: Table, left: Ints, original: int, offers: Offers, members: Ints
 ) -> int:
@@ -422,7 +423,7 @@ def worth_of_set(
     return total
 
 
-@kernel
+@gate
 def apply_at_most(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, most: int
 ) -> None:
@@ -437,8 +438,8 @@ def apply_at_most(
             break
     chosen = np.zeros(count, np.bool_)
     if sets > SETS_MAX or sets * most * size(q, Q_UNIT_LINE) > SETS_STEPS_MAX:
-        by_name = np.argsort(offers.rows, kind="mergesort")
-        by_saving = by_name[np.argsort(-table[T_ALONE, offers.rows[by_name]], kind="mergesort")]
+        by_name = ascending(offers.rows)
+        by_saving = by_name[ascending(-table[T_ALONE, offers.rows[by_name]])]
         hope = 0
         for i in range(most):
             chosen[by_saving[i]] = True
@@ -484,7 +485,7 @@ def smaller_names(a: Ints, b: Ints) -> bool:
 # ---------------------------------------------------------------------------------------------------- per item
 
 
-@kernel
+@gate
 def alone_of_free(
     rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, left: Ints, original: int, taken: Ints
 ) -> Application:
@@ -497,7 +498,7 @@ def alone_of_free(
     return alone(rules, q, p, units[free], masks, left, original, cap, limit)
 
 
-@kernel
+@gate
 def apply_first_per_item(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
@@ -509,7 +510,7 @@ def apply_first_per_item(
             perform(rules, q, table, state, offers.rows[i], result)
 
 
-@kernel
+@gate
 def apply_best_per_item(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
@@ -526,7 +527,7 @@ def apply_best_per_item(
                 a, b = root(parent, owner[u]), root(parent, i)
                 parent[max(a, b)] = min(a, b)
     role_of = np.full(taken.shape[0], 0, np.int64)
-    by_name = np.argsort(offers.rows, kind="mergesort")
+    by_name = ascending(offers.rows)
     roots = np.empty(count, np.int64)
     for i in range(count):
         roots[i] = root(parent, i)
@@ -554,7 +555,7 @@ def root(parent: Ints, i: int) -> int:
     return i
 
 
-@kernel
+@gate
 def settle_component(
     rules: Buffer,
     q: Buffer,
@@ -594,7 +595,7 @@ def settle_component(
             role_of[units[k]] = (choice[k] & 15) - 1
 
 
-@kernel
+@gate
 def graphs_of(
     rules: Buffer,
     q: Buffer,
@@ -663,7 +664,7 @@ def graphs_of(
     )
 
 
-@kernel
+@gate
 def classes_of(q: Buffer, units: Ints, open_to: Table, left: Ints) -> Ints:
     """The class of each unit: neighbours alike in base, left, list amount, article, measure and in what they may be."""
     count = units.shape[0]
@@ -686,7 +687,7 @@ def classes_of(q: Buffer, units: Ints, open_to: Table, left: Ints) -> Ints:
     return class_of
 
 
-@kernel
+@gate
 def settle_greedily(
     rules: Buffer,
     q: Buffer,
@@ -699,7 +700,7 @@ def settle_greedily(
     role_of: Ints,
 ) -> None:
     """Too large to be exact: the largest saving first, each on the units that are left. The bound is noted."""
-    order = members[np.argsort(-table[T_ALONE, offers.rows[members]], kind="mergesort")]
+    order = members[ascending(-table[T_ALONE, offers.rows[members]])]
     hope = saved = 0
     for i in order:
         row = offers.rows[i]
@@ -715,7 +716,7 @@ def settle_greedily(
 # ---------------------------------------------------------------------------------------------------- benefits
 
 
-@kernel
+@gate
 def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
     """One group of promotions on fees: every eligible one, or the first so many in declared order, each in its turn."""
     mode, original = at(rules, R_APPLY, g), at(rules, R_ORIGINAL, g)

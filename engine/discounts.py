@@ -11,7 +11,7 @@ import numpy as np
 from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
 from engine.instructions import Kind, Mark, Role
-from engine.kernel import Buffer, Ints, kernel
+from engine.kernel import Buffer, Ints, gate, kernel
 from engine.layout import (
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
@@ -45,6 +45,7 @@ from engine.layout import (
     view,
 )
 from engine.match import holds_set
+from engine.order import ascending
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
@@ -58,7 +59,7 @@ _MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
 # ---------------------------------------------------------------------------------------------------- a unit
 
 
-@kernel
+@gate
 def measured(q: Buffer, micros: int, per: int, u: int) -> int:
     """round(price per measure x measure) of a measured unit, in minor units; `micros` for `per` of its dimension."""
     whole = per * scalar(q, Q_MICROS_PER_MINOR)
@@ -67,7 +68,7 @@ def measured(q: Buffer, micros: int, per: int, u: int) -> int:
     return rounded(micros * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
-@kernel
+@gate
 def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
     """round((unit price - off) x measure): what a measured unit costs at a price that much lower."""
     scale = per // 1_000  # per is 1,000 thousandths of the reward's unit, or 100,000
@@ -141,7 +142,7 @@ def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     return True
 
 
-@kernel
+@gate
 def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, Ints]:
     """The units that a promotion may use, ascending, and the roles that each may have in its `buy`, bit by bit; with
     `guarded` also those that guards keep from it."""
@@ -178,7 +179,7 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
     return units[:count], own[:count]
 
 
-@kernel
+@gate
 def order_of(q: Buffer, units: Ints, left: Ints, original: int) -> Ints:
     """Where ascending units stand in order U: by base, then by what is left, both descending, then as numbered."""
     ordered = True
@@ -190,9 +191,9 @@ def order_of(q: Buffer, units: Ints, left: Ints, original: int) -> Ints:
             break
     if ordered:
         return np.arange(units.shape[0])
-    order = np.argsort(-left[units], kind="mergesort")
+    order = ascending(-left[units])
     if original:
-        order = order[np.argsort(-view(q, Q_UNIT_LIST)[units[order]], kind="mergesort")]
+        order = order[ascending(-view(q, Q_UNIT_LIST)[units[order]])]
     return order
 
 

@@ -22,7 +22,7 @@ from engine.discounts import (
     singles_cost,
 )
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, Table, kernel
+from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
@@ -67,7 +67,7 @@ class Shape(NamedTuple):
     key_end: int  # every key is below; 0: too many
 
 
-@kernel
+@gate
 def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: int) -> Shape:
     """The digits of a promotion's states over these units; `limit`: applications at most, -1: any."""
     begin, end = roles_of(rules, p)
@@ -202,7 +202,7 @@ def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken
     return place
 
 
-@kernel
+@gate
 def take(
     rules: Buffer,
     q: Buffer,
@@ -266,7 +266,7 @@ def take(
     return then, value
 
 
-@kernel
+@gate
 def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
     """Whether a state is one of whole applications."""
     begin, end = roles_of(rules, p)
@@ -289,7 +289,7 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
     return True
 
 
-@kernel
+@gate
 def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, either: bool) -> bool:
     """Whether so far more units are rewarded than what is bought by now allows, among those of articles that may be
     either: a rewarded unit is never dearer than one that is bought for it."""
@@ -321,7 +321,7 @@ def grown(array: Ints, used: int, needed: int) -> Ints:
     return larger
 
 
-@kernel
+@gate
 def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Drawing:
     """The graph of a promotion over units in order U; masks: by unit the roles that it is open to, bit by bit."""
     count = units.shape[0]

@@ -14,9 +14,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 
 Ints = npt.NDArray[np.int64]  # one dimension, contiguous
 Buffer = npt.NDArray[np.int64]  # the same, read-only: rulesets and requests (engine/layout.py)
@@ -53,16 +57,71 @@ def machine_type(annotation: str, module: str) -> Any:
     return types.NamedTuple(parts, named)  # type: ignore[no-untyped-call]
 
 
-_KERNELS: list[Any] = []  # dispatchers that wait for `compile_kernels`
+_KERNELS: list[Any] = []  # dispatchers and gates that wait for `compile_kernels`
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # numba's stubs lack the last
 
 
 def kernel(function: Function) -> Function:
-    """A function to be compiled for the one signature that its annotations say."""
-    options: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # its stubs lack the last
-    compiled: Any = njit(**options)(function)
+    """A function to be compiled for the one signature that its annotations say.
+
+    A copy of it goes into everything that calls it: right for what is small."""
+    compiled: Any = njit(**_OPTIONS)(function)
     if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
         _KERNELS.append(compiled)
     return cast(Function, compiled)
+
+
+def gate(function: Function) -> Function:
+    """A kernel of which there is one copy: who calls it finds it by its name.
+
+    For what is large, or calls much: numba compiles into a function all that it calls, directly or not, over and over;
+    a chain of eight large ones is compiled eight times."""
+    compiled: Any = njit(**_OPTIONS)(function)
+    if compiled is function:
+        return function
+    made = Gate(function, compiled)
+    _KERNELS.append(made)
+    return cast(Function, made)
+
+
+class Gate:
+    """A compiled function that other compiled functions call by its address: its symbol is looked up as they load."""
+
+    def __init__(self, function: Callable[..., Any], compiled: Any) -> None:
+        self.py_func = function
+        self.compiled = compiled
+        self.symbol = f"einklang {function.__module__}.{function.__qualname__}"
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.compiled(*arguments)
+
+    def compile(self, of: Any) -> None:
+        """Compile it for a signature, or load it, and let others find it."""
+        self.compiled.compile(of)
+        (made,) = self.compiled.overloads.values()
+        address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+        llvm.add_symbol(self.symbol, address)
+        _declare(self, made.fndesc.restype, made.fndesc.argtypes)
+
+    def disable_compile(self) -> None:
+        """There is no other signature."""
+        self.compiled.disable_compile()
+
+
+def _declare(made: Gate, result: Any, arguments: tuple[Any, ...]) -> None:
+    """Tell numba what a gate takes and gives, and how it is called: as any compiled function, by its symbol."""
+    template = type("GateTemplate", (ConcreteTemplate,), {"key": made, "cases": [signature(result, *arguments)]})  # type: ignore[no-untyped-call]
+    infer_global(made, types.Function(template))  # type: ignore[no-untyped-call]
+
+    def call(context: Any, builder: Any, of: Any, values: Any) -> Any:
+        function_type = context.call_conv.get_function_type(of.return_type, of.args)
+        function = cgutils.get_or_insert_function(builder.module, function_type, made.symbol)  # type: ignore[no-untyped-call]
+        status, value = context.call_conv.call_function(builder, function, of.return_type, of.args, values)
+        with cgutils.if_unlikely(builder, status.is_error):  # type: ignore[no-untyped-call]
+            context.call_conv.return_status_propagate(builder, status)
+        return value
+
+    lower_builtin(made, *arguments)(call)  # type: ignore[no-untyped-call]
 
 
 Progress = Callable[[int, int], None]  # so many kernels are done, of so many

@@ -25,7 +25,7 @@ from engine.instructions import (
     Scope,
     Target,
 )
-from engine.kernel import Buffer, Ints, Table, kernel
+from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
     Q_AT_US,
     Q_CHANNEL,
@@ -205,7 +205,7 @@ def enters_code(q: Buffer, codes: int) -> bool:
     return False
 
 
-@kernel
+@gate
 def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
     hit = np.zeros(size(rules, R_GROUP), np.uint8)
@@ -272,7 +272,7 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
     return low < end and at(rules, R_POOL, low) == value
 
 
-@kernel
+@gate
 def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
     """Whether the units of a line count toward a promotion's thresholds."""
     marks = at(q, Q_LINE_MARKS, line)
@@ -284,7 +284,7 @@ def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
     return True
 
 
-@kernel
+@gate
 def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at: worth (last: 1 list prices, 2 left), units (last: 1 of one article), or measure
     (last: the unit, whose dimension counts)."""
@@ -312,7 +312,7 @@ def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, las
     return total
 
 
-@kernel
+@gate
 def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
     """The truth of one line of conditions, from the segments and places judged so far.
 
@@ -376,7 +376,7 @@ def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, lef
     return stack[0]
 
 
-@kernel
+@gate
 def every(
     rules: Buffer, q: Buffer, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
 ) -> tuple[int, int]:
@@ -392,7 +392,7 @@ def every(
     return (_UNKNOWN, unknown) if unknown >= 0 else (_TRUE, -1)
 
 
-@kernel
+@gate
 def judge_places(rules: Buffer, q: Buffer, truths: Truths) -> None:
     """Every place, those first that others ask for."""
     for i in range(size(rules, R_PLACE_ORDER)):
@@ -401,7 +401,7 @@ def judge_places(rules: Buffer, q: Buffer, truths: Truths) -> None:
         truths.place[place] = every(rules, q, begin, end, truths, False, np.empty(0, np.int64), 0, 0)[0]
 
 
-@kernel
+@gate
 def judge_segment(rules: Buffer, q: Buffer, segment: int, truths: Truths, consents: bool) -> int:
     """A segment and those it asks for, kept in `truths`."""
     for i in range(at(rules, R_NEEDED_BEGIN, segment), at(rules, R_NEEDED_BEGIN, segment + 1)):
@@ -415,7 +415,7 @@ def judge_segment(rules: Buffer, q: Buffer, segment: int, truths: Truths, consen
 # ---------------------------------------------------------------------------------------------------- eligibility
 
 
-@kernel
+@gate
 def local_seconds(rules: Buffer, zone: int, second: int) -> int:
     """What a zone's clock shows at a UTC second, in seconds since 1970-01-01T00:00:00."""
     low, high = at(rules, R_ZONE_BEGIN, zone), at(rules, R_ZONE_BEGIN, zone + 1)
@@ -429,7 +429,7 @@ def local_seconds(rules: Buffer, zone: int, second: int) -> int:
     return second + cell(rules, R_TRANSITIONS, 2, max(first, low - 1), 1)
 
 
-@kernel
+@gate
 def first_holiday(rules: Buffer, day: int, region: int) -> int:
     """The first row of the holidays that is not before this one."""
     low, high = 0, size(rules, R_HOLIDAYS) // 2
@@ -443,7 +443,7 @@ def first_holiday(rules: Buffer, day: int, region: int) -> int:
     return low
 
 
-@kernel
+@gate
 def is_holiday(rules: Buffer, q: Buffer, day: int) -> int:
     """Whether a day is a holiday where the request comes from: one of everywhere, or of the store's region."""
     rows = size(rules, R_HOLIDAYS) // 2
@@ -469,7 +469,7 @@ def on_day(days: int, on_holidays: int, weekday: int, holiday: int) -> int:
     return off if holiday == _TRUE else _UNKNOWN
 
 
-@kernel
+@gate
 def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     """Whether one of the promotion's days and hours holds; no slots: always."""
     begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
@@ -495,7 +495,7 @@ def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     return truth
 
 
-@kernel
+@gate
 def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """Any of these places and none of those."""
     begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
@@ -509,7 +509,7 @@ def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     return truth
 
 
-@kernel
+@gate
 def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """0, or the reason why the customer is not meant."""
     for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
@@ -533,7 +533,7 @@ def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     return AUDIENCE
 
 
-@kernel
+@gate
 def used(q: Buffer, limit: int, code: int) -> int:
     """What the usage facts say of a counter (limit -1: of the code itself); none: nothing."""
     for i in range(size(q, Q_USAGE) // 3):
@@ -548,7 +548,7 @@ def lower_bound(bound: int, value: int) -> int:
     return value if bound < 0 else min(bound, value)
 
 
-@kernel
+@gate
 def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     """The smallest code that fits; its limits are noted. 0, or the reason why there is none."""
     p = table[T_PROMOTION, row]
@@ -589,7 +589,7 @@ def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     return CODE_USED if entered else CODE_MISSING
 
 
-@kernel
+@gate
 def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
     p = table[T_PROMOTION, row]
@@ -625,7 +625,7 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
         table[T_REASON, row] = CURRENCY
 
 
-@kernel
+@gate
 def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
     """Judge conditions and limits, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
@@ -674,7 +674,7 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
             return
 
 
-@kernel
+@gate
 def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, left: Ints, original: int) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)

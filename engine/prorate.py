@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arithmetic import share
-from engine.kernel import Buffer, Ints, kernel
+from engine.kernel import Buffer, Ints, gate
 from engine.layout import (
     Q_LINE_ARTICLE,
     Q_UNIT_ARTICLE,
     at,
     size,
 )
+from engine.order import ascending
 
 
-@kernel
+@gate
 def largest_remainder(amount: int, weights: Ints, shares: Ints) -> None:
     """Share an amount in proportion to weights (amount <= their sum); ties go to the earlier entry."""
     count = weights.shape[0]
@@ -32,12 +33,12 @@ def largest_remainder(amount: int, weights: Ints, shares: Ints) -> None:
         remainders[i] = -remainder
         rest -= floor
     if rest > 0:
-        order = np.argsort(remainders, kind="mergesort")
+        order = ascending(remainders)
         for i in range(rest):
             shares[order[i]] += 1
 
 
-@kernel
+@gate
 def prorate(q: Buffer, amount: int, units: Ints, weights: Ints, shares: Ints) -> None:
     """Share an amount over units, which ascend (so dearest list amount first), by their weights.
 

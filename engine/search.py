@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.kernel import Flags, Ints, Table, kernel
+from engine.kernel import Flags, Ints, Table, gate, kernel
+from engine.order import ascending, pick, pick_rows
 
 NEVER = -(2**61)  # no path
 ROUNDS_MAX = 80  # of moving prices
@@ -99,7 +100,7 @@ def charge(promotion: int, promotions: int, shift: int, unit_bits: int) -> int:
     return ((1 << promotions) - (1 << (promotions - 1 - promotion))) << unit_bits
 
 
-@kernel
+@gate
 def values_of(g: Graphs, shift: int, unit_bits: int) -> tuple[Ints, Ints]:
     """By arc: its gain, and what it costs in ties."""
     promotions = g.caps.shape[0]
@@ -114,7 +115,7 @@ def values_of(g: Graphs, shift: int, unit_bits: int) -> tuple[Ints, Ints]:
     return g.arc_gain, cost
 
 
-@kernel
+@gate
 def reach_of(g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price: Ints, scale: int, reach: Ints) -> int:
     """Fill `reach` of a promotion's nodes, from the end; that of its first node."""
     last = g.layer_begin[p + 1] - 1
@@ -153,7 +154,7 @@ def rest_of_cap(cap: int, scale: int, shift: int) -> int:
     return -((-cap * ((1 << SCALE) - scale) << shift) >> SCALE)
 
 
-@kernel
+@gate
 def best_path(
     g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price: Ints, scale: int, reach: Ints, used: Ints
 ) -> tuple[int, int]:
@@ -185,7 +186,7 @@ def capped(gain: int, cap: int) -> int:
     return gain if cap < 0 or gain < cap else cap
 
 
-@kernel
+@gate
 def build(g: Graphs, cost: Ints, shift: int, order: Ints, price: Ints, reach: Ints, choice: Ints) -> int:
     """An assignment: in this order each promotion takes its best path through the units not yet taken, first by the
     prices, then those that took nothing once more without. Its value; units' promotions and roles into `choice`."""
@@ -218,7 +219,7 @@ def build(g: Graphs, cost: Ints, shift: int, order: Ints, price: Ints, reach: In
     return value
 
 
-@kernel
+@gate
 def solve(g: Graphs, most: int, choice: Ints) -> Answer:
     """The best assignment: choice[i] = 16 x promotion + role of unit i, or -1. `most`: no saving is larger."""
     promotions = g.caps.shape[0]
@@ -268,7 +269,7 @@ def solve(g: Graphs, most: int, choice: Ints) -> Answer:
             best_price[:] = price
             best_scale[:] = scale
             stale = 0
-            order = np.argsort(-worth, kind="mergesort")
+            order = ascending(-worth)
             value = build(g, cost, shift, order, price, reach, trial)
             if value > lower:
                 lower = value
@@ -319,7 +320,7 @@ def solve(g: Graphs, most: int, choice: Ints) -> Answer:
     return Answer(saving, max(0, ((upper + (1 << shift) - 1) >> shift) - saving), False, states)
 
 
-@kernel
+@gate
 def build_in_turn(g: Graphs, cost: Ints, shift: int, price: Ints, reach: Ints, choice: Ints) -> int:
     """The assignment of greed: the largest saving alone first."""
     promotions = g.caps.shape[0]
@@ -329,7 +330,7 @@ def build_in_turn(g: Graphs, cost: Ints, shift: int, price: Ints, reach: Ints, c
         worth[p] = reach_of(g, cost, shift, p, everything, price, 1 << SCALE, reach)
         if g.caps[p] >= 0:
             worth[p] = min(worth[p], g.caps[p] << shift)
-    return build(g, cost, shift, np.argsort(-worth, kind="mergesort"), price, reach, choice)
+    return build(g, cost, shift, ascending(-worth), price, reach, choice)
 
 
 class Front(NamedTuple):
@@ -363,7 +364,7 @@ class Ways(NamedTuple):
     reach: Ints  # by node
 
 
-@kernel
+@gate
 def ways_of(g: Graphs, cost: Ints, shift: int, prices: Prices) -> Ways:
     """Put together what `search` reads."""
     promotions = g.caps.shape[0]
@@ -430,7 +431,7 @@ def bits_of(g: Graphs, w: Ways, p: int, node: int, gained: int) -> int:
     return mixed(node + 1) if w.slot[p] < 0 else mixed(mixed(node + 1) + gained)
 
 
-@kernel
+@gate
 def front(width: int, promotions: int, limited: int) -> Front:
     """Room for so many states."""
     return Front(
@@ -442,7 +443,7 @@ def front(width: int, promotions: int, limited: int) -> Front:
     )
 
 
-@kernel
+@gate
 def search(
     g: Graphs, cost: Ints, shift: int, prices: Prices, lower: int, width: int, choice: Ints
 ) -> tuple[bool, int, int]:
@@ -494,7 +495,7 @@ def search(
     return complete, now.value[0], total
 
 
-@kernel
+@gate
 def advance(
     g: Graphs,
     w: Ways,
@@ -583,7 +584,7 @@ def advance(
     return -1 if dropped else made
 
 
-@kernel
+@gate
 def settle_state(
     g: Graphs,
     w: Ways,
@@ -662,11 +663,11 @@ def settle_state(
     return made + 1, False
 
 
-@kernel
+@gate
 def best_half(states: Front, trail: Trail, u: int, count: int, table: Ints, alike: bool) -> int:
     """Keep the half with the best bounds; the earlier of equals. Their order stays. What was dropped is forgotten:
     it may come again."""
-    keep = np.sort(np.argsort(-states.bound[:count], kind="mergesort")[: states.value.shape[0] // 2])
+    keep = np.sort(ascending(-states.bound[:count])[: states.value.shape[0] // 2])
     rearrange(states, trail, u, keep)
     table[:] = -1
     mask = table.shape[0] - 1
@@ -678,25 +679,24 @@ def best_half(states: Front, trail: Trail, u: int, count: int, table: Ints, alik
     return keep.shape[0]
 
 
-@kernel
+@gate
 def in_sequence(states: Front, trail: Trail, u: int, count: int) -> None:
     """Put states back into the order of the choices that led there."""
     rank = np.empty(count, np.int64)
     for s in range(count):
         what = trail.option[trail.begin[u + 1] + s]
         rank[s] = (trail.parent[trail.begin[u + 1] + s] << 20) + (what if what >= 0 else (1 << 20) - 1)
-    rearrange(states, trail, u, np.argsort(rank, kind="mergesort"))
+    rearrange(states, trail, u, ascending(rank))
 
 
-@kernel
+@gate
 def rearrange(states: Front, trail: Trail, u: int, order: Ints) -> None:
     """Keep these states, in this order."""
-    count = order.shape[0]
+    pick_rows(states.nodes, order)
+    pick_rows(states.gains, order)
+    pick(states.value, order)
+    pick(states.bound, order)
+    pick(states.bits, order)
     begin = trail.begin[u + 1]
-    states.nodes[:count] = states.nodes[order]
-    states.gains[:count] = states.gains[order]
-    states.value[:count] = states.value[order]
-    states.bound[:count] = states.bound[order]
-    states.bits[:count] = states.bits[order]
-    trail.parent[begin : begin + count] = trail.parent[begin + order]
-    trail.option[begin : begin + count] = trail.option[begin + order]
+    pick(trail.parent[begin:], order)
+    pick(trail.option[begin:], order)

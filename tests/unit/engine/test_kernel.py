@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import pytest
 from numba import types
 
@@ -101,3 +102,42 @@ def test_the_called_come_first(monkeypatch):
     assert kernel._KERNELS == []
     kernel.compile_kernels()
     assert len(Dispatcher.log) == 6
+
+
+@kernel.gate
+def shifted(x: Ints, by: int) -> Alike:
+    return Alike(x + by, x)
+
+
+@kernel.gate
+def folded(x: Ints, times: int) -> int:
+    total = 0
+    for i in range(times):
+        made = shifted(x, i)
+        total += made.a.sum() - made.b[0]
+    return total
+
+
+@kernel.gate
+def refuses(x: int) -> int:
+    if x < 0:
+        raise ValueError("below nothing")
+    return x
+
+
+@kernel.gate
+def asks(x: int) -> int:
+    return refuses(x) + 1
+
+
+def test_gates_call_each_other_by_address():
+    kernel.compile_kernels()
+    assert folded(np.arange(4), 3) == 18 + 12
+    assert shifted(np.arange(2), 5).a.tolist() == [5, 6]
+
+
+def test_what_a_gate_raises_reaches_its_callers():
+    kernel.compile_kernels()
+    assert asks(1) == 2
+    with pytest.raises(ValueError, match="below nothing"):
+        asks(-1)
