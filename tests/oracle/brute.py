@@ -52,18 +52,32 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
     most = offer.terms.uses if offer.buys else 1
     if most is not None and len(runs) > most:
         return False
-    for number, run in enumerate(runs):
+    fewer = 0
+    for run in runs:
         for place, role in enumerate(offer.roles):
             own = [unit for unit, whose in run if whose == place]
-            enough = 0 < len(own) < role.n and role.fewer and number == len(runs) - 1
-            if len(own) != role.n and not enough:
-                return False
+            if len(own) != role.n:
+                fewer += 1
+                if fewer > 1 or not role.fewer or not own:
+                    return False
             if role.one_article and len({unit.article for unit in own}) > 1:
                 return False
-        for unit, role_number in run:
-            either = any(not offer.roles[other].rewarded for other in offer.open_to[unit.index])
-            if offer.roles[role_number].rewarded and either:
-                bought = [other for other, whose in run if not offer.roles[whose].rewarded]
-                if any(offer.base(other, left) < offer.base(unit, left) for other in bought):
-                    return False
+    return fair(offer, mine, left)
+
+
+def fair(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:
+    """Of units that could be bought as well, at no price are more rewarded than is bought for at that price or more."""
+    needs = [place for place, role in enumerate(offer.roles) if not role.rewarded]
+    either = [
+        offer.base(unit, left)
+        for unit, whose in mine
+        if offer.roles[whose].rewarded and any(place in needs for place in offer.open_to[unit.index])
+    ]
+    for price in either:
+        bought = [
+            sum(whose == place and offer.base(unit, left) >= price for unit, whose in mine) // offer.roles[place].n
+            for place in needs
+        ]
+        if bought and -(-sum(other >= price for other in either) // offer.roles[-1].n) > min(bought):
+            return False
     return True
