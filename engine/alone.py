@@ -15,10 +15,12 @@ from engine.discounts import (
     ROLE_COUNT,
     ROLE_FLAGS,
     ROLE_REWARDED,
+    ROW_SHIFT,
     gain,
     order_of,
     percent,
     roles_of,
+    row_of,
     singles_cost,
 )
 from engine.graph import Drawing, draw
@@ -173,6 +175,8 @@ def settle(
     count = units.shape[0]
     if count == 0:
         return nothing()
+    if roles[0] >> ROW_SHIFT:
+        return settle_each(rules, q, p, units, roles, left, original, cap)
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     runs = runs_of(rules, q, p, units, roles)
@@ -198,11 +202,8 @@ def settle(
                 amount = rest - price
             elif kind == _PRICE_SINGLES:
                 amount = rest - price * (count // n) - singles_cost(price, n, count % n)
-            elif kind == _AMOUNT_TOGETHER:
-                amount = min(price, rest)
             else:
-                base = view(q, Q_UNIT_LIST)[own].sum() if original else rest
-                amount = min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+                amount = off_whole(rules, q, p, own, left, original)
             if begin == end_role and cap >= 0:
                 amount = min(amount, cap)
             shares = np.zeros(own.shape[0], np.int64)
@@ -216,6 +217,42 @@ def settle(
         start = end
     total = capped(q, units, savings, cap)
     return Application(units, roles, savings, runs, total, applications if total > 0 else 0, 0)
+
+
+@kernel
+def off_whole(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> int:
+    """An amount or a percentage off units together."""
+    rest = left[units].sum()
+    if at(rules, R_KIND, p) == _AMOUNT_TOGETHER:
+        return min(amount_of(rules, q, at(rules, R_AMOUNT, p)), rest)
+    base = view(q, Q_UNIT_LIST)[units].sum() if original else rest
+    return min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+
+
+@gate
+def settle_each(
+    rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left: Ints, original: int, cap: int
+) -> Application:
+    """What a promotion does with units that have reward rows of their own: once; what it takes off units together, it
+    takes off those of each article."""
+    count = units.shape[0]
+    savings = np.zeros(count, np.int64)
+    for i in range(count):
+        row, u = row_of(p, roles[i]), units[i]
+        if not off_together(rules, row):
+            savings[i] = gain(rules, q, row, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
+            continue
+        alike = np.zeros(count, np.bool_)
+        for j in range(count):
+            alike[j] = at(q, Q_UNIT_ARTICLE, units[j]) == at(q, Q_UNIT_ARTICLE, u)
+        mine = np.flatnonzero(alike)
+        if mine[0] == i:
+            own = units[mine]
+            shares = np.zeros(own.shape[0], np.int64)
+            share_run(q, own, left, off_whole(rules, q, row, own, left, original), shares)
+            savings[mine] = shares
+    total = capped(q, units, savings, cap)
+    return Application(units, roles, savings, np.zeros(count, np.int64), total, 1 if total > 0 else 0, 0)
 
 
 # ---------------------------------------------------------------------------------------------------- choosing
@@ -440,14 +477,13 @@ def alone(
     ordered, open_to = units[order], masks[order]
     begin, end = roles_of(rules, p)
     if begin == end:
-        if not off_together(rules, p):
-            cheaper = np.zeros(ordered.shape[0], np.bool_)
-            for i in range(ordered.shape[0]):
-                u = ordered[i]
-                base = at(q, Q_UNIT_LIST, u) if original else left[u]
-                cheaper[i] = gain(rules, q, p, u, 0, base, left[u]) > 0
-            ordered = ordered[cheaper]
-        return settle(rules, q, p, ordered, np.zeros(ordered.shape[0], np.int64), left, original, cap)
+        cheaper = np.zeros(ordered.shape[0], np.bool_)
+        for i in range(ordered.shape[0]):
+            u, own = ordered[i], row_of(p, open_to[i])
+            base = at(q, Q_UNIT_LIST, u) if original else left[u]
+            cheaper[i] = off_together(rules, own) or gain(rules, q, own, u, 0, base, left[u]) > 0
+        roles = open_to[cheaper] >> ROW_SHIFT << ROW_SHIFT
+        return settle(rules, q, p, ordered[cheaper], roles, left, original, cap)
     chosen = choose(rules, q, p, ordered, open_to, left, original, limit)
     missed = chosen.missed
     if cap >= 0 and chosen.saving > cap and at(rules, R_KIND, p) != _PRICE_SINGLES:

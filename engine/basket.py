@@ -24,6 +24,7 @@ CODES_MAX = 50
 FEES_MAX = 20
 FACTS_MAX = 256  # attributes of one entity or line
 USAGE_MAX = 1_000
+VARIANTS_MAX = 100  # that a request chooses
 EVENTS_MAX = 1_000  # of a customer: three orders a week for six years
 EVENT_ITEMS_MAX = 10_000  # articles over all of them: judging an article costs what judging a line costs
 TEXT_MAX = 256  # characters of any text of a request
@@ -131,6 +132,14 @@ class LimitUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class VariantChoice:
+    """The variant of a promotion that holds, whatever would be drawn; "": the control group."""
+
+    promotion: str
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Everything a decision depends on, beside the ruleset. `at_us` is the instant at which rules are judged."""
 
@@ -148,6 +157,8 @@ class Request:
     codes: tuple[str, ...] = ()
     fees: tuple[Fee, ...] = ()
     usage: tuple[LimitUsage, ...] = ()
+    basket: str = ""  # its id, the subject of variants by basket; "" = none
+    variants: tuple[VariantChoice, ...] = ()
 
 
 class Fault(enum.Enum):

@@ -18,8 +18,9 @@ from engine.discounts import (
     ROLE_FLAGS,
     ROLE_REWARDED,
     ROLE_SET,
+    ROW_SHIFT,
+    available,
     gain_of_fee,
-    open_units,
     order_of,
     roles_of,
 )
@@ -60,6 +61,7 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     T_SAVING,
+    T_TERM,
     at,
     cell,
     size,
@@ -177,14 +179,14 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
     roles = np.empty(pool.shape[0], np.int64)
     count = used = 0
     for row in rows:
-        p = table[T_PROMOTION, row]
         admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
+        p = table[T_TERM, row]
         begin_role, end_role = roles_of(rules, p)
         if begin_role < end_role and at(rules, R_BUY, p) == 0:
             table[T_APPLICATIONS, row] = 1  # only a buy repeats
-        units, masks = open_units(rules, q, p, False)
+        units, masks = available(rules, q, p, state.left, original, False)
         judge_alone(rules, q, table, row, units, masks, state.left, original)
         if table[T_REASON, row]:
             continue
@@ -204,12 +206,12 @@ def judge_alone(
     rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
-    p = table[T_PROMOTION, row]
+    p = table[T_TERM, row]
     cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
     repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
     result = alone(rules, q, p, units, masks, left, original, cap, limit)
     if result.saving == 0:
-        explain_nothing(rules, q, table, row, units, masks)
+        explain_nothing(rules, q, table, row, units, masks, left, original)
         return
     if 0 <= budget < result.saving:
         fitting = 0
@@ -229,11 +231,13 @@ def judge_alone(
 
 
 @gate
-def explain_nothing(rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints) -> None:
+def explain_nothing(
+    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
+) -> None:
     """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
-    p = table[T_PROMOTION, row]
+    p = table[T_TERM, row]
     begin, end = roles_of(rules, p)
-    everything, all_masks = open_units(rules, q, p, True)
+    everything, all_masks = available(rules, q, p, left, original, True)
     for r in range(max(1, end - begin)):
         need = 1
         of = at(rules, R_TARGET, p)
@@ -287,7 +291,7 @@ def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Int
 @gate
 def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, application: Application) -> None:
     """Let a promotion apply: prices fall, refund shares are taken, the saving is noted line by line."""
-    p = table[T_PROMOTION, row]
+    p = table[T_TERM, row]
     units, savings, runs = application.units, application.savings, application.runs
     by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
     count = units.shape[0]
@@ -404,7 +408,7 @@ def alone_of(rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, lef
     row = offers.rows[i]
     units = offers.units[offers.begin[i] : offers.begin[i + 1]]
     masks = offers.masks[offers.begin[i] : offers.begin[i + 1]]
-    p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    p, cap, limit = table[T_TERM, row], table[T_CAP, row], table[T_APPLICATIONS, row]
     return alone(rules, q, p, units, masks, left, original, cap, limit)
 
 
@@ -494,7 +498,7 @@ def alone_of_free(
     units = offers.units[offers.begin[i] : offers.begin[i + 1]]
     free = taken[units] < 0
     masks = offers.masks[offers.begin[i] : offers.begin[i + 1]][free]
-    p, cap, limit = table[T_PROMOTION, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    p, cap, limit = table[T_TERM, row], table[T_CAP, row], table[T_APPLICATIONS, row]
     return alone(rules, q, p, units[free], masks, left, original, cap, limit)
 
 
@@ -540,7 +544,7 @@ def apply_best_per_item(
         units = offers.units[offers.begin[i] : offers.begin[i + 1]]
         own = units[taken[units] == row]
         own = own[order_of(q, own, state.left, original)]
-        p, cap = table[T_PROMOTION, row], table[T_CAP, row]
+        p, cap = table[T_TERM, row], table[T_CAP, row]
         result = settle(rules, q, p, own, role_of[own], state.left, original, cap)
         if result.saving > 0:
             perform(rules, q, table, state, row, result)
@@ -592,7 +596,8 @@ def settle_component(
     for k in range(count):
         if choice[k] >= 0:
             taken[units[k]] = offers.rows[members[choice[k] >> 4]]
-            role_of[units[k]] = (choice[k] & 15) - 1
+            own_row = open_to[choice[k] >> 4, k] >> ROW_SHIFT << ROW_SHIFT
+            role_of[units[k]] = own_row | (choice[k] & 15) - 1
 
 
 @gate
@@ -622,7 +627,7 @@ def graphs_of(
         drawing = draw(
             rules,
             q,
-            table[T_PROMOTION, row],
+            table[T_TERM, row],
             units[mine],
             open_to[a][mine],
             left,
@@ -735,7 +740,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
-        service = at(rules, R_TARGET, table[T_PROMOTION, row])
+        service = at(rules, R_TARGET, table[T_TERM, row])
         saving = off_fee(rules, q, table, row, original, state.fees[service])
         alone = off_fee(rules, q, table, row, original, before[service])
         if not shippable:
@@ -759,7 +764,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
 @kernel
 def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, left: int) -> int:
     """What a promotion takes off a fee of which so much is left."""
-    p = table[T_PROMOTION, row]
+    p = table[T_TERM, row]
     base = max(0, at(q, Q_FEES, at(rules, R_TARGET, p))) if original else left
     saving = gain_of_fee(rules, q, p, base, left)
     return min(saving, table[T_CAP, row]) if table[T_CAP, row] >= 0 else saving
@@ -768,7 +773,7 @@ def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, lef
 @kernel
 def grants(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> bool:
     """Whether a promotion makes a service free for which the request charges nothing, and which none granted yet."""
-    p = table[T_PROMOTION, row]
+    p = table[T_TERM, row]
     service = at(rules, R_TARGET, p)
     if at(rules, R_KIND, p) != _FREE_SERVICE or at(q, Q_FEES, service) > 0:
         return False

@@ -15,6 +15,7 @@ import numpy as np
 from engine.basket import BASIS_POINTS, Request
 from engine.combine import CLAUSE_BUDGET, State, combine
 from engine.decision import (
+    CONTROL,
     CodeVerdict,
     Decision,
     FeeResult,
@@ -33,6 +34,7 @@ from engine.image import Ruleset
 from engine.instructions import UNITS, Counted, Scope
 from engine.kernel import Table, compile_kernels
 from engine.layout import (
+    NOBODY,
     T_ALONE,
     T_APPLICATIONS,
     T_BEATEN_BY,
@@ -49,6 +51,7 @@ from engine.layout import (
 from engine.match import (
     CLAUSE_AUDIENCE,
     CLAUSE_CODE,
+    CLAUSE_GET,
     CLAUSE_LIMIT,
     CLAUSE_ONLY_ON,
     CLAUSE_PLACES,
@@ -68,6 +71,7 @@ CLAUSES = {
     CLAUSE_PLACES: "places",
     CLAUSE_AUDIENCE: "audience",
     CLAUSE_CODE: "code",
+    CLAUSE_GET: "get",
 }
 MISSING_KINDS = ("", "pieces", "amount", "measure")
 
@@ -259,7 +263,17 @@ class _Answer:
             missing=missing,
             usage_as_given=self.ruleset.promotions[p].usage_as_given,
             funding=funding(self.ruleset.promotions[p].funded, self.saving[row]) if applied else (),
+            variant=self.variant(p) if self.ruleset.promotions[p].arms else "",
         )
+
+    def variant(self, p: int) -> str:
+        """The variant that holds; "": there is no subject."""
+        rules = self.ruleset.rules
+        reward = int(self.columns["arms"][rules.arm[p]])
+        if reward == NOBODY:
+            return ""
+        rows = rules.terms[rules.term_begin[p] : rules.term_begin[p + 1], 0].tolist()
+        return self.ruleset.promotions[p].arms[rows.index(reward)] or CONTROL
 
     def clause(self, row: int) -> str:
         """The line that failed, as its author wrote it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+CONTROL = "control"  # no variant has that name
 SEMANTICS = 1  # raised whenever a stored image would decide anything differently
 
 
@@ -103,6 +104,7 @@ class PromotionResult:
     missing: Missing | None = None
     usage_as_given: bool = False  # it has limits past the basket: judged from the usage facts of the request
     funding: tuple[Funding, ...] = ()  # who pays what it saves, as declared; sums to `saving`
+    variant: str = ""  # that holds for the subject, CONTROL for the control group; "": it has none, or nobody is asking
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ import numpy as np
 
 from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
-from engine.instructions import Kind, Mark, Role
+from engine.instructions import Each, Kind, Mark, Role
 from engine.kernel import Buffer, Ints, gate, kernel
 from engine.layout import (
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
     Q_ROUNDING,
+    Q_UNIT_ARTICLE,
     Q_UNIT_DIMENSION,
     Q_UNIT_FACTOR,
     Q_UNIT_LINE,
@@ -25,6 +26,7 @@ from engine.layout import (
     R_AMOUNT,
     R_BUY,
     R_DIMENSION,
+    R_EACH,
     R_EXCEPT_BEGIN,
     R_EXCEPTED,
     R_KIND,
@@ -44,13 +46,15 @@ from engine.layout import (
     size,
     view,
 )
-from engine.match import holds_set
+from engine.match import by_article, holds_set, tier_at, towards_tiers
 from engine.order import ascending
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
 _FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
 assert [int(k) for k in Kind] == list(range(15))
+_BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
+ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
@@ -171,12 +175,49 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
     last = roles - 1 if begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else -1
     for u in range(size(q, Q_UNIT_LINE)):
         mask = masks[at(q, Q_UNIT_LINE, u)]
-        if mask and not fits(rules, q, p, u):
+        if mask and not at(rules, R_EACH, p) and not fits(rules, q, p, u):
             mask = mask & ~(1 << last) if last >= 0 else 0
         if mask:
             units[count], own[count] = u, mask
             count += 1
     return units[:count], own[:count]
+
+
+@kernel
+def row_of(p: int, role: int) -> int:
+    """The reward row of a unit, by its roles: that of the promotion, or its own."""
+    return (role >> ROW_SHIFT) - 1 if role >> ROW_SHIFT else p
+
+
+@gate
+def available(rules: Buffer, q: Buffer, p: int, left: Ints, original: int, guarded: bool) -> tuple[Ints, Ints]:
+    """The units that a promotion may use, and their roles; where tiers are read for each article, or go step by step,
+    those that reach a tier, with its reward row."""
+    units, masks = open_units(rules, q, p, guarded)
+    each = at(rules, R_EACH, p)
+    if not each:
+        return units, masks
+    added = towards_tiers(rules, q, p, left, original)
+    sums = by_article(q, added)
+    order = np.arange(added.shape[0])
+    if each & _STEPWISE:
+        order = order_of(q, order, left, original)
+        sums[:] = 0
+    reached = np.zeros(added.shape[0], np.int64)
+    for i in range(order.shape[0]):
+        u = order[i]
+        a = at(q, Q_UNIT_ARTICLE, u) if each & _BY_ARTICLE else 0
+        if each & _STEPWISE:
+            sums[a] += added[u]
+        if added[u] or not each & _STEPWISE:
+            reached[u] = sums[a]
+    count = 0
+    for i in range(units.shape[0]):
+        tier = tier_at(rules, q, p, reached[units[i]])
+        if tier >= 0 and fits(rules, q, tier, units[i]):
+            units[count], masks[count] = units[i], masks[i] | (tier + 1) << ROW_SHIFT
+            count += 1
+    return units[:count], masks[:count]
 
 
 @gate

@@ -19,6 +19,7 @@ from engine.discounts import (
     ROLE_REWARDED,
     gain,
     roles_of,
+    row_of,
     singles_cost,
 )
 from engine.instructions import Kind
@@ -220,7 +221,7 @@ def take(
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
     if end == begin:
-        value = gain(rules, q, p, unit, 0, base, left)
+        value = gain(rules, q, row_of(p, mask), unit, 0, base, left)
         return (1, value) if value > 0 else (-1, 0)
     n = cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
     one_article = cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE

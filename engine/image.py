@@ -28,7 +28,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from engine.decision import SEMANTICS
-from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Target
+from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Subject, Target, Terms
 from engine.layout import RULES, unpack
 from engine.money import EXPONENTS
 from engine.program import (
@@ -115,6 +115,15 @@ class Rules(NamedTuple):
 
     group: Ints
     rank: Ints
+    window: Ints
+    window_by_zone: Ints
+    zone: Ints
+    channels: Ints
+    codes: Ints
+    currencies: Ints
+    terms_by: Ints
+    terms_of: Ints
+    arm: Ints
     kind: Ints
     target_kind: Ints
     target: Ints
@@ -125,22 +134,18 @@ class Rules(NamedTuple):
     pick_dearest: Ints
     dimension: Ints
     per: Ints
-    window: Ints
-    window_by_zone: Ints
-    zone: Ints
-    channels: Ints
-    codes: Ints
-    currencies: Ints
+    each: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
     audience_any_begin: Ints
     audience_not_begin: Ints
     line_begin: Ints
+    limit_begin: Ints
+    term_begin: Ints
     role_begin: Ints
     ladder_begin: Ints
     except_begin: Ints
-    limit_begin: Ints
     slots: Ints
     place_any: Ints
     place_not: Ints
@@ -150,6 +155,7 @@ class Rules(NamedTuple):
     ladder: Ints
     excepted: Ints
     limits: Ints
+    terms: Ints
     windows: Ints
     holidays: Ints
     zone_begin: Ints
@@ -185,6 +191,7 @@ class PromotionInfo(NamedTuple):
     funded: tuple[tuple[str, str, int], ...]  # (party, name, basis points)
     group: str
     usage_as_given: bool  # it has limits past the basket
+    arms: tuple[str, ...] = ()  # variants in the order written; "": the control group
 
 
 class Slot(NamedTuple):
@@ -281,6 +288,7 @@ class PromotionBlock:
                 tuple((party, name, points) for party, name, points in p["funded"]),
                 p["group"],
                 p["usage"],
+                tuple(p["arms"]),
             )
             for p in data
         )
@@ -422,7 +430,7 @@ def manifest(parts: Mapping[str, bytes], digests: Iterable[str] = ()) -> bytes:
     return json.dumps({"format": FORMAT, "semantics": SEMANTICS, "parts": rows}, separators=(",", ":")).encode()
 
 
-CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "limits"}  # texts of a promotion
+CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "get", "limits"}  # texts of a promotion
 PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
 BLOCKS = ("products", "promotions")
 
@@ -526,15 +534,18 @@ def verify(ruleset: Ruleset) -> None:
     places = r.place_begin.shape[0] - 1
     lines = r.lines.shape[0] - 1
 
-    per_promotion = Rules._fields[: Rules._fields.index("slot_begin")]
-    for name in per_promotion:
-        _require(getattr(r, name).shape == (promotions,), f"{name} has the wrong length")
+    rewards = r.kind.shape[0]
+    _require(rewards >= promotions, "there are fewer rewards than promotions")
+    for number, name in enumerate(Rules._fields[: Rules._fields.index("slot_begin")]):
+        owners = promotions if number < Rules._fields.index("kind") else rewards
+        _require(getattr(r, name).shape == (owners,), f"{name} has the wrong length")
     for name, columns in (
         ("slots", 4),
         ("holidays", 2),
         ("roles", 4),
         ("ladder", 3),
         ("limits", 4),
+        ("terms", 3),
         ("windows", 2),
         ("transitions", 2),
         ("code", 5),
@@ -584,15 +595,18 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(r.place_not_begin, promotions, r.place_not.shape[0], "places")
     _ranges(r.audience_any_begin, promotions, r.audience_any.shape[0], "audience")
     _ranges(r.audience_not_begin, promotions, r.audience_not.shape[0], "audience")
-    _ranges(r.role_begin, promotions, r.roles.shape[0], "roles")
+    _ranges(r.role_begin, rewards, r.roles.shape[0], "roles")
     _within(np.diff(r.role_begin), 0, ROLES_MAX + 1, "roles of a promotion")
     _within(r.roles[:, 0], 0, sets, "set of a role")
     _within(r.roles[:, 1], 1, BUY_MAX + 1, "units of a role")
     _within(r.roles[:, 2], 0, 4, "bits of a role")
     _within(r.roles[:, 3], 0, 2, "rewarded")
-    _ranges(r.ladder_begin, promotions, r.ladder.shape[0], "ladder")
-    _ranges(r.except_begin, promotions, r.excepted.shape[0], "except")
+    _ranges(r.ladder_begin, rewards, r.ladder.shape[0], "ladder")
+    _ranges(r.except_begin, rewards, r.excepted.shape[0], "except")
     _ranges(r.limit_begin, promotions, r.limits.shape[0], "limits")
+    _ranges(r.term_begin, promotions, r.terms.shape[0], "terms")
+    _within(r.each, 0, 4, "each")
+    owner = _verify_terms(ruleset)
     for array in (r.place_any, r.place_not):
         _within(array, 0, places, "place")
     for array in (r.audience_any, r.audience_not, r.needed):
@@ -648,13 +662,53 @@ def verify(ruleset: Ruleset) -> None:
     for array in (ruleset.posting_begin, ruleset.posting, ruleset.marks, ruleset.store_zones, ruleset.code_set):
         _require(array.dtype == np.int64, "an array does not hold integers")
     _require(ruleset.code_high.dtype == ruleset.code_low.dtype == np.uint64, "codes")
-    _verify_shapes(ruleset)
-    _verify_said(ruleset)
+    _verify_shapes(ruleset, owner)
+    _verify_said(ruleset, owner)
     _verify_names(ruleset)
     _verify_attributes(ruleset)
 
 
-def _verify_said(ruleset: Ruleset) -> None:
+def _verify_terms(ruleset: Ruleset) -> Ints:
+    """Tiers and variants choose among rewards of their own promotion. Whose each reward is."""
+    r = ruleset.rules
+    promotions, rewards, amounts = len(ruleset.promotions), r.kind.shape[0], r.amounts.shape[0]
+    counts = np.diff(r.term_begin)
+    _within(r.terms_by, 0, len(Terms), "terms_by")
+    _require(((counts > 0) == (r.terms_by != Terms.ONE)).all(), "tiers or variants are not there")
+    for kind, most in (
+        (Terms.ONE, 1),
+        (Terms.WORTH, 3),
+        (Terms.COUNT, 1),
+        (Terms.MEASURE, len(UNITS)),
+        (Terms.DRAWN, len(Subject)),
+    ):
+        _within(r.terms_of[r.terms_by == kind], 0, most, "terms_of")
+    by = np.repeat(r.terms_by, counts)
+    drawn = by == Terms.DRAWN
+    _within(r.terms[:, 0], -1, rewards, "a tier's reward")
+    _within(r.terms[~drawn, 0], 0, rewards, "a tier's reward")
+    _within(r.terms[:, 1], 0, NUMBER_MAX, "quantity of a tier")
+    _within(r.terms[:, 2], -1, amounts, "amount of a tier")
+    _within(r.terms[by == Terms.WORTH, 2], 0, amounts, "amount of a tier")
+    whose = np.repeat(np.arange(promotions), counts)
+    named = r.terms[:, 0] >= 0
+    rows, of = r.terms[named, 0], whose[named]
+    owner = np.arange(rewards)
+    owner[promotions:] = -1
+    further = rows >= promotions
+    _require((rows[~further] == of[~further]).all(), "a tier has the reward of another promotion")
+    _require(len(np.unique(rows)) == len(rows), "two tiers have one reward")
+    owner[rows[further]] = of[further]
+    _require((owner >= 0).all(), "a reward is nobody's")
+    variants = r.terms_by == Terms.DRAWN
+    _require((r.arm == np.where(variants, np.cumsum(variants) - 1, -1)).all(), "variants are not numbered")
+    _require((counts[variants] == [len(p.arms) for p in ruleset.promotions if p.arms]).all(), "variants have no names")
+    _require((r.each[owner] == r.each).all(), "tiers of one promotion are read in two ways")
+    _require((r.buy[owner] == r.buy).all(), "variants of one promotion buy different numbers")
+    return owner
+
+
+def _verify_said(ruleset: Ruleset, owner: Ints) -> None:
     """Every amount of rewards and limits is said in the currencies in which a promotion runs."""
     r = ruleset.rules
 
@@ -664,10 +718,12 @@ def _verify_said(ruleset: Ruleset) -> None:
             _within(r.amounts[rows[asked], currency], 0, AMOUNT_MAX + 1, what)
 
     everyone = np.arange(len(ruleset.promotions))
-    with_amount = everyone[r.amount >= 0]
-    said(with_amount, r.amount[with_amount], "an amount that is not said")
+    with_amount = r.amount >= 0
+    said(owner[with_amount], r.amount[with_amount], "an amount that is not said")
     steps = r.ladder[:, 2] >= 0
-    said(np.repeat(everyone, np.diff(r.ladder_begin))[steps], r.ladder[steps, 2], "an amount that is not said")
+    said(np.repeat(owner, np.diff(r.ladder_begin))[steps], r.ladder[steps, 2], "an amount that is not said")
+    tiers = r.terms[:, 2] >= 0
+    said(np.repeat(everyone, np.diff(r.term_begin))[tiers], r.terms[tiers, 2], "an amount that is not said")
     limits = r.limits[:, 2] >= 0
     said(np.repeat(everyone, np.diff(r.limit_begin))[limits], r.limits[limits, 2], "an amount that is not said")
 
@@ -847,20 +903,24 @@ def _verify_asked(types: Mapping[str, Type], attribute: str, node: Condition | N
     _require(all(isinstance(v, str) or abs(v) <= NUMBER_MAX for v in values), "a number is out of bounds")
 
 
-def _verify_shapes(ruleset: Ruleset) -> None:
+def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     """Rewards fit their groups: what combine.py relies on."""
     r = ruleset.rules
-    per_item = np.isin(r.apply[r.group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
+    group = r.group[owner]
+    per_item = np.isin(r.apply[group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
     together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
     of_fees = np.isin(r.kind, [Kind.FREE_SERVICE, Kind.FEE_PERCENT, Kind.FEE_AMOUNT, Kind.FEE_PRICE])
     _require((of_fees == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
     _require((r.target[r.target_kind == Target.BASKET] == -1).all(), "the basket is no product set")
-    rewarded = np.zeros(len(ruleset.promotions), np.bool_)
-    for number in range(len(ruleset.promotions)):
+    rewarded = np.zeros(len(owner), np.bool_)
+    for number in range(len(owner)):
         rewarded[number] = _verify_roles(r, number)
     together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
-    _require((of_fees == (r.gives[r.group] == 1)).all(), "a reward does not fit its group")
+    _require((of_fees == (r.gives[group] == 1)).all(), "a reward does not fit its group")
+    _require(not (r.each > 0)[np.diff(r.role_begin) > 0].any(), "tiers of a buy")
+    tiers = np.isin(r.terms_by[owner], [Terms.WORTH, Terms.COUNT, Terms.MEASURE])
+    _require((r.target[tiers] == r.target[owner[tiers]]).all(), "tiers of different sets")
     benefits = r.apply[r.gives == 1]
     _within(benefits, 0, len(Apply), "apply")
     _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")

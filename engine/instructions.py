@@ -58,6 +58,31 @@ class Kind(enum.IntEnum):
     FEE_PRICE = 14  # m for a fee
 
 
+class Terms(enum.IntEnum):
+    """What says which of its rewards a promotion gives."""
+
+    ONE = 0  # it has one
+    WORTH = 1  # tiers, by what is spent
+    COUNT = 2  # tiers, by units
+    MEASURE = 3  # tiers, by measure
+    DRAWN = 4  # variants
+
+
+class Each(enum.IntEnum):
+    """Bits: what is read for each unit."""
+
+    ARTICLE = 1  # tiers are read for each article; rewards off units together are for each article
+    STEP = 2  # a unit has the tier that it and those before it reach
+
+
+class Subject(enum.IntEnum):
+    """Whose variant it is."""
+
+    CUSTOMER = 0
+    HOUSEHOLD = 1
+    BASKET = 2
+
+
 class Target(enum.IntEnum):
     SET = 0
     BASKET = 1

@@ -25,6 +25,16 @@ RULES: tuple[tuple[str, int, str], ...] = (
     # promotions
     ("group", 1, "in sequence"),
     ("rank", 1, "in the declared order of its group"),
+    ("window", 1, "row of windows; with window_by_zone the row of zone 0"),
+    ("window_by_zone", 1, "1: store-time, a window for each zone"),
+    ("zone", 1, "of the clock of only-on; -1 = the store's"),
+    ("channels", 1, "bit mask"),
+    ("codes", 1, "code set; -1"),
+    ("currencies", 1, "bit mask: every amount is said in these"),
+    ("terms_by", 1, "Terms"),
+    ("terms_of", 1, "tiers: basis of the worth, or the unit; variants: Subject"),
+    ("arm", 1, "of variants: row of arms; -1"),
+    # rewards: row p is the first of promotion p; behind the promotions follow those of further tiers and variants
     ("kind", 1, "Kind"),
     ("target_kind", 1, "Target"),
     ("target", 1, "product set, or service; -1"),
@@ -35,22 +45,20 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("pick_dearest", 1, "1: the dearest, 0: the cheapest"),
     ("dimension", 1, "of a price per measure: position in DIMENSIONS"),
     ("per", 1, "thousandths of the dimension's smallest unit that the amount is for: see discounts.measured"),
-    ("window", 1, "row of windows; with window_by_zone the row of zone 0"),
-    ("window_by_zone", 1, "1: store-time, a window for each zone"),
-    ("zone", 1, "of the clock of only-on; -1 = the store's"),
-    ("channels", 1, "bit mask"),
-    ("codes", 1, "code set; -1"),
-    ("currencies", 1, "bit mask: every amount is said in these"),
+    ("each", 1, "bits of Each"),
+    # promotions
     ("slot_begin", 1, "days and hours; none: always"),
     ("place_any_begin", 1, "places, any of which must hold; none: everywhere"),
     ("place_not_begin", 1, "places, none of which may hold"),
     ("audience_any_begin", 1, "segments, likewise; none: everyone"),
     ("audience_not_begin", 1, "segments, likewise"),
     ("line_begin", 1, "conditions of `when`: rows of lines"),
+    ("limit_begin", 1, "limits, in the order written"),
+    ("term_begin", 1, "tiers or variants, in the order written"),
+    # rewards
     ("role_begin", 1, "what a buy asks for; none: no buy"),
     ("ladder_begin", 1, "steps by position in the run"),
     ("except_begin", 1, "product sets that are left out"),
-    ("limit_begin", 1, "limits, in the order written"),
     # what the above point at
     ("slots", 4, "rows (days, those of them on holidays, start, until)"),
     ("place_any", 1, "places"),
@@ -61,6 +69,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("ladder", 3, "rows (position, basis points, amount row)"),
     ("excepted", 1, "product sets"),
     ("limits", 4, "rows (Counted, count, amount row, Scope)"),
+    ("terms", 3, "rows (reward row, quantity, amount row) of tiers, (reward row or -1, basis points, -1) of variants"),
     ("windows", 2, "rows (from, until) in microseconds, half-open"),
     ("holidays", 2, "rows (day, symbol of a region; -1 = everywhere), ascending"),
     ("zone_begin", 1, "by zone: transitions"),
@@ -89,6 +98,15 @@ RULES: tuple[tuple[str, int, str], ...] = (
 (
     R_GROUP,
     R_RANK,
+    R_WINDOW,
+    R_WINDOW_BY_ZONE,
+    R_ZONE,
+    R_CHANNELS,
+    R_CODES,
+    R_CURRENCIES,
+    R_TERMS_BY,
+    R_TERMS_OF,
+    R_ARM,
     R_KIND,
     R_TARGET_KIND,
     R_TARGET,
@@ -99,22 +117,18 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_PICK_DEAREST,
     R_DIMENSION,
     R_PER,
-    R_WINDOW,
-    R_WINDOW_BY_ZONE,
-    R_ZONE,
-    R_CHANNELS,
-    R_CODES,
-    R_CURRENCIES,
+    R_EACH,
     R_SLOT_BEGIN,
     R_PLACE_ANY_BEGIN,
     R_PLACE_NOT_BEGIN,
     R_AUDIENCE_ANY_BEGIN,
     R_AUDIENCE_NOT_BEGIN,
     R_LINE_BEGIN,
+    R_LIMIT_BEGIN,
+    R_TERM_BEGIN,
     R_ROLE_BEGIN,
     R_LADDER_BEGIN,
     R_EXCEPT_BEGIN,
-    R_LIMIT_BEGIN,
     R_SLOTS,
     R_PLACE_ANY,
     R_PLACE_NOT,
@@ -124,6 +138,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_LADDER,
     R_EXCEPTED,
     R_LIMITS,
+    R_TERMS,
     R_WINDOWS,
     R_HOLIDAYS,
     R_ZONE_BEGIN,
@@ -178,6 +193,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     Q_ROUNDING,
 ) = range(len(SCALARS))
 
+NO_REWARD, NOBODY = -1, -2  # of variants: the control group; there is no subject
 REGION_UNKNOWN, NOWHERE = -1, -2  # a region that the rules do not name is none of those that have holidays
 
 QUESTION: tuple[tuple[str, int, str], ...] = (
@@ -199,6 +215,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     ("code_sets", 1, "code sets that have the code"),
     ("usage", 3, "rows (limit row, or -1 for the code itself; code or -1; used)"),
     ("fees", 1, "by service of the schema; -1 = none"),
+    ("arms", 1, "by promotion with variants: reward row, or see NO_REWARD"),
 )
 (
     Q_SCALARS,
@@ -219,6 +236,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     Q_CODE_SETS,
     Q_USAGE,
     Q_FEES,
+    Q_ARMS,
 ) = range(len(QUESTION))
 
 # ---------------------------------------------------------------------------------------------------- candidates
@@ -226,6 +244,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
 
 TABLE: tuple[tuple[str, str], ...] = (
     ("promotion", "its number"),
+    ("term", "reward row: of the promotion, or of its tier or variant that holds"),
     ("reason", "Reason; 0 = still eligible"),
     ("clause", "the line that failed: match.CLAUSE_…"),
     ("missing_kind", "match.MISSING_…"),
@@ -242,6 +261,7 @@ TABLE: tuple[tuple[str, str], ...] = (
 )
 (
     T_PROMOTION,
+    T_TERM,
     T_REASON,
     T_CLAUSE,
     T_MISSING_KIND,

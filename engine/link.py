@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 from zlib import crc32
 
@@ -24,8 +24,9 @@ from engine.instructions import (
     Apply,
     Mark,
     Target,
+    Terms,
 )
-from engine.layout import RULES, pack
+from engine.layout import R_KIND, RULES, pack
 from engine.money import micros_per_minor
 from engine.pieces import Ref, all_refs, join
 from engine.program import (
@@ -48,12 +49,14 @@ from engine.program import (
     Segment,
     Settings,
     Stores,
+    Tiers,
     Type,
+    Variants,
     Zone,
 )
 from engine.reuse import Reuse
 from engine.sets import Evaluator, Values, dynamic_sets, int_values, needs_of, text_values
-from engine.write import COLUMNS, FIELDS, LISTS, SCALARS, LinkError, Writer
+from engine.write import COLUMNS, FIELDS, LISTS, OF_REWARDS, SCALARS, LinkError, Writer
 
 APPLIES = {
     "all": Apply.ALL,
@@ -64,16 +67,17 @@ APPLIES = {
     "at-most": Apply.AT_MOST,
 }
 BLOCK = 256  # Programs of a block, on average
-BEGINS = {  # where the rows of a promotion begin, by what they are
+BEGINS = {  # where the rows of a promotion, or of a reward, begin, by what they are
     "slots": "slot_begin",
     "place_any": "place_any_begin",
     "place_not": "place_not_begin",
     "audience_any": "audience_any_begin",
     "audience_not": "audience_not_begin",
+    "limits": "limit_begin",
+    "terms": "term_begin",
     "roles": "role_begin",
     "ladder": "ladder_begin",
     "excepted": "except_begin",
-    "limits": "limit_begin",
 }
 
 
@@ -115,7 +119,7 @@ def begins_of(lists: Iterable[Sequence[Any]]) -> npt.NDArray[np.int64]:
 class _Numbers:
     """The numbers of all names, amounts and texts of a ruleset, and the amounts and texts themselves."""
 
-    def __init__(self, linker: _Linker, refs: Iterable[Ref]) -> None:
+    def __init__(self, linker: _Linker, refs: Iterable[Ref], rewards: Mapping[tuple[str, int], int]) -> None:
         declared: dict[str, Iterable[str]] = {
             "product set": linker.sets,
             "segment": linker.segments,
@@ -142,6 +146,7 @@ class _Numbers:
             numbers[Ref("pool end", values)] = len(self.pool)
         for kind, keys in (*declared.items(), ("amount", self.amounts), ("symbol", self.symbols), ("slot", slots)):
             numbers |= {Ref(kind, key): i for i, key in enumerate(keys)}
+        numbers |= {Ref("reward", key): rewards[key] for key in brought.get("reward", ())}
         self.numbers: Mapping[Ref, int] = numbers
         for kind, names in declared.items():
             missing = set(brought.get(kind, ())).difference(names)
@@ -243,28 +248,38 @@ class _Linker:
         segments = self.reuse.each("segment", self.segments.values(), rests_on, writer.segment)
         places = self.reuse.each("place", self.places.values(), rests_on, writer.place)
         holidays = self.reuse.each("holidays", (self.holidays,), rests_on, writer.all_holidays)
-        pieces = [*promotions, *segments, *places, *holidays]
-        names = _Numbers(self, all_refs(pieces))
+        several = [p for p in self.promotions.values() if isinstance(p.reward, Tiers | Variants)]
+        more = self.reuse.each("more rewards", several, rests_on, writer.more_rewards)
+        further = list(chain.from_iterable(more))
+        pieces = [*promotions, *further, *segments, *places, *holidays]
+        names = _Numbers(self, all_refs(pieces), self.reward_rows(several))
         values, begin = {}, {}
         for name, (entries, begins) in zip(FIELDS, join(pieces, len(FIELDS), names.numbers), strict=True):
             values[name] = entries.reshape(-1, COLUMNS[name]) if COLUMNS[name] > 1 else entries
             begin[name] = begins // COLUMNS[name]
-        count, behind = len(promotions), len(promotions) + len(segments)
-        arrays: dict[str, npt.NDArray[Any]] = dict(zip(SCALARS, values["scalars"].T, strict=True))
+        count, rewards = len(promotions), len(promotions) + len(further)
+        behind = rewards + len(segments)
+        arrays: dict[str, npt.NDArray[Any]] = {
+            name: column if number >= R_KIND else column[:count]
+            for number, (name, column) in enumerate(zip(SCALARS, values["scalars"].T, strict=True))
+        }
+        drawn = arrays["terms_by"] == Terms.DRAWN
+        arrays["arm"] = np.where(drawn, np.cumsum(drawn) - 1, -1)
         arrays["rank"] = self.ranks(arrays["group"])
         arrays["window"] = begin["windows"][:count]
         arrays |= {name: values[name] for name in (*LISTS, "windows", "holidays", "code")}
-        arrays |= {BEGINS[name]: begin[name][: count + 1] for name in LISTS}
-        touched = np.flatnonzero(arrays["target_kind"] == Target.SET)
-        owners = np.repeat(np.arange(count), np.diff(arrays["role_begin"]))
-        sets = np.concatenate((arrays["target"][touched], arrays["roles"][:, 0]))
-        touch = np.unique(np.stack((sets, np.concatenate((touched, owners))), axis=1), axis=0)
+        arrays |= {BEGINS[name]: begin[name][: (rewards if name in OF_REWARDS else count) + 1] for name in LISTS}
+        whose = np.concatenate((np.arange(count), np.repeat(self.numbers_of(several), ints([*map(len, more)]))))
+        of_a_set = arrays["target_kind"] == Target.SET
+        owners = np.repeat(whose, np.diff(arrays["role_begin"]))
+        sets = np.concatenate((arrays["target"][of_a_set], arrays["roles"][:, 0]))
+        touch = np.unique(np.stack((sets, np.concatenate((whose[of_a_set], owners))), axis=1), axis=0)
         needed = [self.needed("segment", self.segments, self.segment_id, name, ()) for name in self.segments]
         zones = self.zones.values()
         arrays |= {
             "lines": np.concatenate(([0], np.cumsum(values["lines"]))),
             "line_begin": begin["lines"][: count + 1],
-            "segment_begin": begin["lines"][count : behind + 1],
+            "segment_begin": begin["lines"][rewards : behind + 1],
             "place_begin": begin["lines"][behind : behind + len(places) + 1],
             "zone_begin": begins_of(zone.instants for zone in zones),
             "transitions": ints([row for zone in zones for row in zip(zone.instants, zone.offsets, strict=True)], 2),
@@ -279,10 +294,26 @@ class _Linker:
             "original": ints([int(g.prices == "original") for g in self.groups]),
             "touch_begin": np.searchsorted(touch[:, 0], np.arange(len(self.sets) + 1)),
             "touch": touch[:, 1],
-            "everywhere": np.flatnonzero(arrays["target_kind"] != Target.SET),
+            "everywhere": np.unique(whose[~of_a_set]),
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
         }
         return encode_part({"rules": pack(RULES, arrays)}, self.texts(names))
+
+    def numbers_of(self, promotions: Sequence[Promotion]) -> npt.NDArray[np.int64]:
+        """The numbers of some promotions."""
+        number = {name: i for i, name in enumerate(self.promotions)}
+        return ints([number[promotion.name] for promotion in promotions])
+
+    def reward_rows(self, several: Sequence[Promotion]) -> dict[tuple[str, int], int]:
+        """The rows of the rewards of promotions that have several: the first has the promotion's number."""
+        rows: dict[tuple[str, int], int] = {}
+        end = len(self.promotions)
+        for promotion, first in zip(several, self.numbers_of(several).tolist(), strict=True):
+            rows[promotion.name, 0] = first
+            for place in range(1, len(promotion.rewards)):
+                rows[promotion.name, place] = end
+                end += 1
+        return rows
 
     def ranks(self, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of each promotion its place in the declared order of its group: those of `order` first, then by name."""
@@ -499,6 +530,7 @@ def promotion_info(p: Promotion) -> str:
         "funded": [[s.party, s.name, s.basis_points] for s in p.funded],
         "group": p.group,
         "limits": [limit.key for limit in p.limits],
+        "arms": [arm.name for arm in p.reward.arms] if isinstance(p.reward, Variants) else [],
         "usage": any(limit.scope != "basket" for limit in p.limits),
         "clauses": {
             "runs": p.runs.text,
@@ -508,10 +540,22 @@ def promotion_info(p: Promotion) -> str:
             "audience": p.audience.text,
             "code": p.code.text if p.code else "",
             "when": [line.text for line in p.when],
+            "get": get_text(p),
             "limits": [limit.text for limit in p.limits],
         },
     }
     return json_of(info)
+
+
+def get_text(p: Promotion) -> str:
+    """The line that says which of several rewards there is: the first tier, the variants."""
+    match p.reward:
+        case Tiers() as given:
+            return given.tiers[0].text
+        case Variants() as given:
+            return given.text
+        case _:
+            return ""
 
 
 def program_json(program: ProductSet) -> str:

@@ -20,13 +20,17 @@ from engine.instructions import (
     UNKNOWN,
     Cmp,
     Counted,
+    Each,
     Mark,
     Op,
     Scope,
     Target,
+    Terms,
 )
 from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
+    NO_REWARD,
+    Q_ARMS,
     Q_AT_US,
     Q_CHANNEL,
     Q_CODE_BEGIN,
@@ -50,6 +54,7 @@ from engine.layout import (
     Q_USAGE,
     Q_VALUE,
     Q_ZONE,
+    R_ARM,
     R_AUDIENCE_ANY,
     R_AUDIENCE_ANY_BEGIN,
     R_AUDIENCE_NOT,
@@ -59,6 +64,7 @@ from engine.layout import (
     R_CODE_USES,
     R_CODES,
     R_CURRENCIES,
+    R_EACH,
     R_EVERYWHERE,
     R_EXCEPT_BEGIN,
     R_EXCEPTED,
@@ -80,7 +86,12 @@ from engine.layout import (
     R_SEGMENT_BEGIN,
     R_SLOT_BEGIN,
     R_SLOTS,
+    R_TARGET,
     R_TARGET_KIND,
+    R_TERM_BEGIN,
+    R_TERMS,
+    R_TERMS_BY,
+    R_TERMS_OF,
     R_TOUCH,
     R_TOUCH_BEGIN,
     R_TRANSITIONS,
@@ -102,6 +113,7 @@ from engine.layout import (
     T_MISSING_UNIT,
     T_PROMOTION,
     T_REASON,
+    T_TERM,
     TABLE,
     amount_of,
     at,
@@ -119,6 +131,8 @@ _WORTH, _COUNT, _MEASURE = int(Op.WORTH), int(Op.COUNT), int(Op.MEASURE)
 _SET = int(Target.SET)
 _SERVICE = int(Target.SERVICE)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
+_BY_WORTH, _BY_COUNT, _BY_MEASURE = int(Terms.WORTH), int(Terms.COUNT), int(Terms.MEASURE)
+_ONE, _DRAWN, _BY_ARTICLE = int(Terms.ONE), int(Terms.DRAWN), int(Each.ARTICLE)
 _BASKET, _CUSTOMER, _HOUSEHOLD, _STORE, _CODE, _TOTAL = (int(s) for s in Scope)
 _DIMENSION_OF = tuple(dimension for _, dimension, _ in UNITS)
 _FACTOR_OF = tuple(factor for _, _, factor in UNITS)
@@ -133,9 +147,11 @@ ELIGIBLE = 0
     CONSENT,
     CODE_MISSING,
     CODE_USED,
+    QUANTITY,
     CONDITION,
     LIMIT,
     BUDGET,
+    CONTROL_GROUP,
     UNKNOWN_FACT,
     CURRENCY,
 ) = (
@@ -148,9 +164,11 @@ ELIGIBLE = 0
         Reason.CONSENT,
         Reason.CODE_MISSING,
         Reason.CODE_USED,
+        Reason.QUANTITY,
         Reason.CONDITION,
         Reason.LIMIT,
         Reason.BUDGET,
+        Reason.CONTROL_GROUP,
         Reason.UNKNOWN_FACT,
         Reason.CURRENCY,
     )
@@ -158,6 +176,7 @@ ELIGIBLE = 0
 
 # Which clause failed: its kind; the number of the line is added to the last two.
 CLAUSE_NONE, CLAUSE_RUNS, CLAUSE_ONLY_ON, CLAUSE_SOLD, CLAUSE_PLACES, CLAUSE_AUDIENCE, CLAUSE_CODE = range(7)
+CLAUSE_GET = 7  # the first tier, or the variants
 CLAUSE_WHEN = 1_000
 CLAUSE_LIMIT = 1_000_000
 
@@ -168,6 +187,7 @@ def candidates(promotions: Ints) -> Ints:
     """A fresh table (layout.TABLE) for these promotions, which ascend."""
     table = np.zeros((len(TABLE), promotions.shape[0]), np.int64)
     table[T_PROMOTION] = promotions
+    table[T_TERM] = promotions
     for field in (T_MISSING_SET, T_CODE, T_CAP, T_APPLICATIONS, T_BUDGET, T_BEATEN_BY):
         table[field] = -1
     return table
@@ -285,31 +305,41 @@ def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
 
 
 @gate
-def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
-    """What a threshold looks at: worth (last: 1 list prices, 2 left), units (last: 1 of one article), or measure
-    (last: the unit, whose dimension counts)."""
+def quantities(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> Ints:
+    """What the counting units of a set (-1: of the basket) come to, unit by unit: worth (last: 1 list prices, 2 left),
+    1 for each, or measure (last: the unit, whose dimension counts)."""
     ships = at(rules, R_TARGET_KIND, p) == _SERVICE
     lines = size(q, Q_LINE_MARKS)
     inside = np.zeros(lines, np.uint8)
     for line in range(lines):
         inside[line] = (of < 0 or holds_set(q, line, of)) and counts(rules, q, p, line, ships)
-    total = 0
-    by_article = np.zeros(lines if op == _COUNT else 0, np.int64)
-    for u in range(size(q, Q_UNIT_LINE)):
+    found = np.zeros(size(q, Q_UNIT_LINE), np.int64)
+    for u in range(found.shape[0]):
         if not inside[at(q, Q_UNIT_LINE, u)]:
             continue
         if op == _WORTH:
-            total += at(q, Q_UNIT_LIST, u) if last == 1 else left[u]
+            found[u] = at(q, Q_UNIT_LIST, u) if last == 1 else left[u]
         elif op == _COUNT:
-            total += 1
-            by_article[at(q, Q_UNIT_ARTICLE, u)] += 1
+            found[u] = 1
         elif at(q, Q_UNIT_DIMENSION, u) == _DIMENSION_OF[last]:
-            total += at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
-    if op == _COUNT and last == 1:
-        total = 0
-        for a in range(lines):
-            total = max(total, by_article[a])
-    return total
+            found[u] = at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
+    return found
+
+
+@kernel
+def by_article(q: Buffer, found: Ints) -> Ints:
+    """What the units of each article come to together."""
+    sums = np.zeros(size(q, Q_LINE_MARKS) + 1, np.int64)
+    for u in range(found.shape[0]):
+        sums[at(q, Q_UNIT_ARTICLE, u)] += found[u]
+    return sums
+
+
+@kernel
+def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
+    """What a threshold looks at; of units last: 1 of the article with most of them."""
+    found = quantities(rules, q, left, p, op, of, last)
+    return by_article(q, found).max() if op == _COUNT and last == 1 else found.sum()
 
 
 @gate
@@ -627,19 +657,26 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
 
 @gate
 def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
-    """Judge conditions and limits, just before the group, at the prices left then."""
+    """Judge conditions, the variant, limits and tiers, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
+    arm = at(q, Q_ARMS, at(rules, R_ARM, p)) if at(rules, R_TERMS_BY, p) == _DRAWN else p
+    table[T_TERM, row] = arm if arm >= 0 else p
     first = at(rules, R_LINE_BEGIN, p)
     for line in range(first, at(rules, R_LINE_BEGIN, p + 1)):  # segments that conditions ask for
         for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
             if cell(rules, R_CODE, 5, i, 0) == _SEGMENT:
                 judge_segment(rules, q, cell(rules, R_CODE, 5, i, 1), truths, False)
-    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), truths, False, left, p, original)
+    term = table[T_TERM, row]
+    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), truths, False, left, term, original)
     if truth != _TRUE:
         table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
         if truth == _FALSE:
             note_missing(rules, q, table, row, line, left, original)
+        return
+    if arm < 0:
+        table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
+        table[T_CLAUSE, row] = CLAUSE_GET
         return
     for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
         counted, count, amount_row, scope = (
@@ -672,6 +709,66 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
             table[T_REASON, row] = reason
             table[T_CLAUSE, row] = CLAUSE_LIMIT + limit - at(rules, R_LIMIT_BEGIN, p)
             return
+    reach_tier(rules, q, table, row, left, original)
+
+
+# ---------------------------------------------------------------------------------------------------- tiers
+
+
+@gate
+def towards_tiers(rules: Buffer, q: Buffer, p: int, left: Ints, original: int) -> Ints:
+    """What each unit adds to what the tiers of a promotion look at."""
+    by, of, last = at(rules, R_TERMS_BY, p), at(rules, R_TARGET, p), at(rules, R_TERMS_OF, p)
+    if by == _BY_WORTH:
+        if last == 0:
+            last = 1 if original else 2
+        return quantities(rules, q, left, p, _WORTH, of, last)
+    return quantities(rules, q, left, p, _COUNT if by == _BY_COUNT else _MEASURE, of, last)
+
+
+@kernel
+def tier_at(rules: Buffer, q: Buffer, p: int, reached: int) -> int:
+    """The reward row of the last tier that so much reaches; -1: it reaches none."""
+    found = -1
+    for i in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
+        if reached >= tier_begins(rules, q, p, i):
+            found = cell(rules, R_TERMS, 3, i, 0)
+    return found
+
+
+@kernel
+def tier_begins(rules: Buffer, q: Buffer, p: int, i: int) -> int:
+    """Where a tier begins, in minor units, units, or the smallest thousandths of its dimension."""
+    if at(rules, R_TERMS_BY, p) == _BY_WORTH:
+        return amount_of(rules, q, cell(rules, R_TERMS, 3, i, 2))
+    return cell(rules, R_TERMS, 3, i, 1)
+
+
+@gate
+def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, original: int) -> None:
+    """Which tier the basket reaches; where it reaches none, what is missing to the first. Of tiers that are read apart
+    for each article the article that has most tells."""
+    p = table[T_PROMOTION, row]
+    by = at(rules, R_TERMS_BY, p)
+    if by == _ONE or by == _DRAWN:
+        return
+    found = towards_tiers(rules, q, p, left, original)
+    reached = by_article(q, found).max() if at(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
+    tier = tier_at(rules, q, p, reached)
+    if tier >= 0:
+        table[T_TERM, row] = p if at(rules, R_EACH, p) else tier
+        return
+    gap = tier_begins(rules, q, p, at(rules, R_TERM_BEGIN, p)) - reached
+    table[T_REASON, row] = CONDITION if by == _BY_WORTH else QUANTITY
+    table[T_CLAUSE, row] = CLAUSE_GET
+    table[T_MISSING_KIND, row] = (
+        MISSING_AMOUNT if by == _BY_WORTH else MISSING_PIECES if by == _BY_COUNT else MISSING_MEASURE
+    )
+    unit = at(rules, R_TERMS_OF, p) if by == _BY_MEASURE else -1
+    factor = _FACTOR_OF[unit] if by == _BY_MEASURE else 1
+    table[T_MISSING, row] = (gap + factor - 1) // factor
+    table[T_MISSING_SET, row] = at(rules, R_TARGET, p)
+    table[T_MISSING_UNIT, row] = unit
 
 
 @gate
@@ -690,7 +787,7 @@ def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, le
     if op == _WORTH and d == 0:
         last = 1 if original else 2
     low = amount_of(rules, q, b) if op == _WORTH else b
-    gap = low - quantity(rules, q, left, table[T_PROMOTION, row], op, of, last)
+    gap = low - quantity(rules, q, left, table[T_TERM, row], op, of, last)
     if gap > 0:
         table[T_MISSING_KIND, row] = (
             MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE

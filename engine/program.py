@@ -476,7 +476,7 @@ class FeePrice(_Node):
 
 FeeReward = FreeService | PercentOffFee | AmountOffFee | FeePrice
 
-Reward = Annotated[
+Plain = (  # what one promotion gives at a time
     PercentOff
     | PercentOffTogether
     | AmountOffEach
@@ -490,9 +490,53 @@ Reward = Annotated[
     | FreeService
     | PercentOffFee
     | AmountOffFee
-    | FeePrice,
-    Field(discriminator="kind"),
-]
+    | FeePrice
+)
+
+
+class Tier(_Node):
+    """What there is from so much on."""
+
+    quantity: int = 0  # pieces, or thousandths of the `unit` of its tiers
+    spend: Money = ()  # minor units
+    reward: Annotated[Plain, Field(discriminator="kind")]
+    text: str
+
+
+class Tiers(_Node):
+    """The last tier that is reached holds for all units: of the basket, or of one article with `one_article`; with
+    `stepwise` each unit has the tier that it and those before it reach.
+
+    `target` is what counts and what gets cheaper, a set or the basket; every tier's reward has the same."""
+
+    kind: Literal["tiers"] = "tiers"
+    by: Literal["quantity", "spend"]
+    target: Target
+    unit: Unit | None = None  # of quantities by measure
+    basis: Literal["group", "list", "current"] = "group"  # of what is spent: see Worth
+    one_article: bool = False
+    stepwise: bool = False
+    tiers: tuple[Tier, ...] = Field(min_length=1)
+
+
+class Arm(_Node):
+    """A variant; without a name and a reward: the control group."""
+
+    name: str = ""
+    share: int = Field(ge=0, le=10_000)  # basis points; those of all arms sum to 10,000
+    reward: Annotated[Plain, Field(discriminator="kind")] | None = None
+
+
+class Variants(_Node):
+    """Which reward there is depends on whose basket it is: always the same for one customer, household or basket."""
+
+    kind: Literal["variants"] = "variants"
+    by: Literal["customer", "household", "basket"]
+    arms: tuple[Arm, ...]
+    text: str
+
+
+Reward = Annotated[Plain | Tiers | Variants, Field(discriminator="kind")]
 
 
 # ---------------------------------------------------------------------------------------------------- clauses
@@ -798,6 +842,17 @@ class Promotion(_Node):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
+    @property
+    def rewards(self) -> tuple[Plain, ...]:
+        """All that it may give: in tiers, in variants."""
+        match self.reward:
+            case Tiers():
+                return tuple(tier.reward for tier in self.reward.tiers)
+            case Variants():
+                return tuple(arm.reward for arm in self.reward.arms if arm.reward is not None)
+            case _:
+                return (self.reward,)
+
 
 Program = Annotated[
     Settings
@@ -816,7 +871,7 @@ Program = Annotated[
     Field(discriminator="program"),
 ]
 
-for _model in (All, Any_, None_, Measured, Line):
+for _model in (All, Any_, None_, Measured, Line, Tiers):
     _model.model_rebuild()
 
 _ADAPTER: TypeAdapter[Program] = TypeAdapter(Program)

@@ -5,8 +5,9 @@ Also the one place that says what is out of bounds (`check`) and what the rulese
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from engine.basket import (
     TOTAL_MINOR_MAX,
     UNITS,
     USAGE_MAX,
+    VARIANTS_MAX,
     BadRequest,
     BasketLine,
     Event,
@@ -43,7 +45,7 @@ from engine.calendar import EPOCH, shifted
 from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
 from engine.instructions import DIMENSIONS, FALSE, TRUE
-from engine.layout import NOWHERE, QUESTION, REGION_UNKNOWN, pack
+from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
 from engine.program import Age, Anniversary, Consent, Happened, Has, NthOrder, Refresh, SumOf, Type
@@ -144,11 +146,13 @@ def check(request: Request) -> None:
     _count(request.codes, CODES_MAX, "codes")
     _count(request.fees, FEES_MAX, "fees")
     _count(request.usage, USAGE_MAX, "usage")
+    _count(request.variants, VARIANTS_MAX, "variants")
     for name, value in (
         ("channel", request.channel),
         ("store", request.store),
         ("delivery_service", request.delivery),
         ("payment", request.payment),
+        ("basket_id", request.basket),
         ("customer.id", request.customer.id),
         ("customer.household", request.customer.household),
         *((f"codes[{i}]", code) for i, code in enumerate(request.codes)),
@@ -199,6 +203,12 @@ def check(request: Request) -> None:
         _between(fee.amount, 0, TOTAL_MINOR_MAX, f"fees[{i}].amount_minor")
         if services.index(fee.service) != i:
             raise BadRequest(f"fees[{i}].service", f"«{fee.service}» has a fee already", Fault.DUPLICATE)
+    promotions = [choice.promotion for choice in request.variants]
+    for i, choice in enumerate(request.variants):
+        _text(choice.promotion, f"variants[{i}].promotion")
+        _text(choice.variant, f"variants[{i}].variant")
+        if promotions.index(choice.promotion) != i:
+            raise BadRequest(f"variants[{i}].promotion", f"«{choice.promotion}» is said twice", Fault.DUPLICATE)
     counters: set[tuple[str, str, str]] = set()
     for i, use in enumerate(request.usage):
         _between(use.used, 0, 10**15, f"usage[{i}].used")
@@ -500,9 +510,51 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "code_sets": np.array([s for one in code_sets for s in one], np.int64),
         "usage": _usage(ruleset, request, codes),
         "fees": fees,
+        "arms": _arms(ruleset, request),
     }
     rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
     return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes)
+
+
+def _arms(ruleset: Ruleset, request: Request) -> Ints:
+    """The variant of each promotion that has some: its reward row, or see layout.NO_REWARD. Raises BadRequest."""
+    rules = ruleset.rules
+    chosen = _chosen(ruleset, request)
+    found = []
+    for p in np.flatnonzero(rules.arm >= 0).tolist():
+        info = ruleset.promotions[p]
+        rows = rules.terms[rules.term_begin[p] : rules.term_begin[p + 1]].tolist()
+        if info.name in chosen:
+            found.append(rows[chosen[info.name]][0])
+            continue
+        subject = (request.customer.id, request.customer.household, request.basket)[rules.terms_of[p]]
+        found.append(rows[drawn(info.name, subject, [share for _, share, _ in rows])][0] if subject else NOBODY)
+    return np.array(found, np.int64)
+
+
+def drawn(promotion: str, subject: str, shares: Sequence[int]) -> int:
+    """The place of the variant that a subject has: the same for ever, and of each promotion another draw."""
+    digest = hashlib.sha256(promotion.encode() + b"\x00" + subject.encode()).digest()
+    number = int.from_bytes(digest[:8], "big") % BASIS_POINTS
+    ends = list(accumulate(shares))
+    return next((place for place, end in enumerate(ends) if number < end), len(ends) - 1)
+
+
+def _chosen(ruleset: Ruleset, request: Request) -> dict[str, int]:
+    """The variants that the request chooses, by promotion: their places. Raises BadRequest."""
+    chosen: dict[str, int] = {}
+    for i, choice in enumerate(request.variants):
+        number = ruleset.promotion_index.get(choice.promotion)
+        arms = () if number is None else ruleset.promotions[number].arms
+        if not arms:
+            text = f"«{choice.promotion}» is no promotion with variants"
+            raise BadRequest(f"variants[{i}].promotion", text, Fault.UNKNOWN)
+        if choice.variant not in arms:
+            kind, which = ("variant", f"variant «{choice.variant}»") if choice.variant else ("control", "control group")
+            text = f"«{choice.promotion}» has no {which}"
+            raise BadRequest(f"variants[{i}].{kind}", text, Fault.UNKNOWN)
+        chosen[choice.promotion] = arms.index(choice.variant)
+    return chosen
 
 
 def _sets_of_code(ruleset: Ruleset, code: str) -> list[int]:

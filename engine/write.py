@@ -13,11 +13,14 @@ from engine.instructions import (
     DIMENSIONS,
     Cmp,
     Counted,
+    Each,
     Kind,
     Op,
     Role,
     Scope,
+    Subject,
     Target,
+    Terms,
 )
 from engine.layout import R_SLOT_BEGIN, RULES
 from engine.pieces import Piece, Ref, piece
@@ -58,6 +61,7 @@ from engine.program import (
     PercentOffTogether,
     Pick,
     Place,
+    Plain,
     PriceTogether,
     Promotion,
     Refresh,
@@ -67,7 +71,9 @@ from engine.program import (
     Slot,
     StartsWith,
     SumOf,
+    Tiers,
     Under,
+    Variants,
     Worth,
     Zone,
 )
@@ -89,7 +95,9 @@ SCOPES = {
 REGION = "store.region"  # holidays of a region are those of its stores
 BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 SCALARS = tuple(name for name, _, _ in RULES[:R_SLOT_BEGIN])
-LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "roles", "ladder", "excepted", "limits")
+OF_REWARDS = ("roles", "ladder", "excepted")
+LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "limits", "terms", *OF_REWARDS)
+BASES = ("group", "list", "current")
 FIELDS = (
     "scalars",
     *LISTS,
@@ -143,28 +151,65 @@ class Writer:
     # ------------------------------------------------------------------------------------------------ declarations
 
     def promotion(self, promotion: Promotion) -> Piece:
-        """A promotion: all fields."""
+        """A promotion: all fields, with its first reward."""
+        if not promotion.rewards:
+            raise LinkError(f"«{promotion.name}» gives nothing")
         windows: list[tuple[int, int]] = []
         row = self.row(promotion, windows)
         places, audience = promotion.places, promotion.audience
-        steps = promotion.reward.steps if isinstance(promotion.reward, Ladder) else ()
         rows: dict[str, Rows] = {
             "scalars": [[row[name] for name in SCALARS]],
+            **self.reward_lists(promotion, promotion.rewards[0]),
             "slots": map(slot_row, promotion.only_on.slots if promotion.only_on else ()),
             "place_any": [[Ref("place", name)] for name in (places.any_of if places else ())],
             "place_not": [[Ref("place", name)] for name in (places.but_not if places else ())],
             "audience_any": [[Ref("segment", name)] for name in audience.any_of],
             "audience_not": [[Ref("segment", name)] for name in audience.but_not],
-            "roles": role_rows(promotion),
-            "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
-            "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
             "limits": [
                 (COUNTED[limit.measure], limit.count, self.amount(limit.saving), SCOPES[limit.scope])
                 for limit in promotion.limits
             ],
+            "terms": self.term_rows(promotion),
             "windows": windows,
         }
         return self.piece(rows, [self.emit(line.condition) for line in promotion.when])
+
+    def more_rewards(self, promotion: Promotion) -> list[Piece]:
+        """The rewards of its tiers or variants but for the first: the fields of rewards."""
+        pieces = []
+        for reward in promotion.rewards[1:]:
+            row = dict.fromkeys(SCALARS, 0) | self.reward_row(promotion, reward)
+            rows: dict[str, Rows] = {"scalars": [[row[name] for name in SCALARS]]}
+            pieces.append(self.piece(rows | self.reward_lists(promotion, reward), []))
+        return pieces
+
+    def reward_lists(self, promotion: Promotion, reward: Plain) -> dict[str, Rows]:
+        """What a reward has several of."""
+        steps = reward.steps if isinstance(reward, Ladder) else ()
+        return {
+            "roles": role_rows(promotion, reward),
+            "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
+            "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
+        }
+
+    def term_rows(self, promotion: Promotion) -> list[tuple[int | Ref, ...]]:
+        """Tiers, variants."""
+        match promotion.reward:
+            case Tiers() as given:
+                factor = UNITS[given.unit][1] if given.unit else 1
+                return [
+                    (Ref("reward", (promotion.name, number)), tier.quantity * factor, self.amount(tier.spend))
+                    for number, tier in enumerate(given.tiers)
+                ]
+            case Variants() as given:
+                rows: list[tuple[int | Ref, ...]] = []
+                number = 0
+                for arm in given.arms:
+                    rows.append((-1 if arm.reward is None else Ref("reward", (promotion.name, number)), arm.share, -1))
+                    number += arm.reward is not None
+                return rows
+            case _:
+                return []
 
     def place(self, place: Place) -> Piece:
         """A place: code alone."""
@@ -227,7 +272,7 @@ class Writer:
                 return [(Op.PLACE, Ref("place", node.name), int(node.negated), 0, 0)]
             case Worth():
                 of = -1 if node.of is None else Ref("product set", node.of)
-                basis = ("group", "list", "current").index(node.basis)
+                basis = BASES.index(node.basis)
                 return [(Op.WORTH, of, self.amount(node.low), self.amount(node.high), basis)]
             case Count():
                 low, high = (-1 if bound is None else bound for bound in (node.low, node.high))
@@ -279,15 +324,15 @@ class Writer:
         row: dict[str, int | Ref] = {
             "group": Ref("group", promotion.group),
             "rank": 0,
-            "buy": promotion.buy.count if promotion.buy else 0,
             "window": 0,
             "window_by_zone": int(by_zone),
             "zone": -1 if by_zone else Ref("zone", runs.zone),
             "channels": sum(1 << self.channel(name) for name in promotion.channels.names),
             "codes": Ref("code set", promotion.code.codes) if promotion.code else -1,
             "currencies": self.currencies(promotion),
+            "arm": -1,
         }
-        return row | self.reward_row(promotion)
+        return row | terms_row(promotion) | self.reward_row(promotion, promotion.rewards[0])
 
     def instant(self, zone: Zone, local: int, *, last: bool) -> int:
         key = (zone.name, local, last)
@@ -300,10 +345,14 @@ class Writer:
             raise LinkError(f"the zone {name} is missing")
         return name
 
-    def reward_row(self, promotion: Promotion) -> dict[str, int | Ref]:
-        reward, buy = promotion.reward, promotion.buy
+    def reward_row(self, promotion: Promotion, reward: Plain) -> dict[str, int | Ref]:
+        """The scalar columns of one of its rewards."""
+        buy = promotion.buy
         row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
-        row |= {"amount": -1, "per": 1}
+        row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0}
+        if isinstance(promotion.reward, Tiers):
+            one_article, stepwise = promotion.reward.one_article, promotion.reward.stepwise
+            row |= {"each": Each.ARTICLE * one_article | Each.STEP * stepwise}
         target: TargetNode | None = None
         match reward:
             case PercentOff() | PercentOffTogether():
@@ -387,18 +436,35 @@ class Writer:
 
         for line in promotion.when:
             walk(line.condition)
-        reward = promotion.reward
-        if isinstance(reward, Ladder):
-            moneys.extend(step.amount for step in reward.steps if step.amount)
-        elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure | AmountOffFee):
-            moneys.append(reward.amount)
-        elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | FeePrice):
-            moneys.append(reward.price)
+        if isinstance(promotion.reward, Tiers):
+            moneys.extend(tier.spend for tier in promotion.reward.tiers if tier.spend)
+        for reward in promotion.rewards:
+            if isinstance(reward, Ladder):
+                moneys.extend(step.amount for step in reward.steps if step.amount)
+            elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure | AmountOffFee):
+                moneys.append(reward.amount)
+            elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | FeePrice):
+                moneys.append(reward.price)
         mask = (1 << len(self.settings.currencies)) - 1
         for money in moneys:
             said = {a.currency for a in money}
             mask &= sum(1 << i for i, c in enumerate(self.settings.currencies) if c in said)
         return mask
+
+
+def terms_row(promotion: Promotion) -> dict[str, int | Ref]:
+    """How one of several rewards is found."""
+    match promotion.reward:
+        case Tiers(by="spend") as given:
+            return {"terms_by": Terms.WORTH, "terms_of": BASES.index(given.basis)}
+        case Tiers(unit=None):
+            return {"terms_by": Terms.COUNT, "terms_of": 0}
+        case Tiers() as given:
+            return {"terms_by": Terms.MEASURE, "terms_of": list(UNITS).index(str(given.unit))}
+        case Variants() as given:
+            return {"terms_by": Terms.DRAWN, "terms_of": Subject[given.by.upper()]}
+        case _:
+            return {"terms_by": Terms.ONE, "terms_of": 0}
 
 
 def slot_row(slot: Slot) -> tuple[int, int, int, int]:
@@ -421,13 +487,13 @@ def instant(zone: Zone, local: int, *, last: bool) -> int:
     return zone.instants[max(gaps)]
 
 
-def role_rows(promotion: Promotion) -> list[tuple[int | Ref, ...]]:
+def role_rows(promotion: Promotion, reward: Plain) -> list[tuple[int | Ref, ...]]:
     """What an application takes: the needs of its `buy`, then what it rewards if that is something else."""
     needs = promotion.buy.needs if promotion.buy else ()
     rows: list[tuple[int | Ref, ...]] = [
         (Ref("product set", need.of), need.count, Role.ONE_ARTICLE * need.one_article, 0) for need in needs
     ]
-    target = getattr(promotion.reward, "target", None)
+    target = getattr(reward, "target", None)
     if target is not None and target.kind == "count":
         bits = Role.ONE_ARTICLE * target.one_article | Role.FEWER_TOO * target.fewer
         rows.append((Ref("product set", target.name), target.count, bits, 1))

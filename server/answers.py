@@ -160,6 +160,7 @@ def to_result(
         failing_clause=cut(result.clause),
         usage_judged=result.usage_as_given,
         fee_saving_minor=fee_saving,
+        variant=result.variant,
     )
 
 

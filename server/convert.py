@@ -14,7 +14,18 @@ from typing import Any
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from engine import basket
-from engine.basket import BasketLine, Customer, Event, EventHistory, EventItem, Fact, Fee, LimitUsage, Request
+from engine.basket import (
+    BasketLine,
+    Customer,
+    Event,
+    EventHistory,
+    EventItem,
+    Fact,
+    Fee,
+    LimitUsage,
+    Request,
+    VariantChoice,
+)
 from engine.money import EXPONENTS, micros_per_minor
 from engine.program import Type
 from server.contract import Refused
@@ -64,7 +75,7 @@ _HOLDERS = {
     "basket": "basket_attributes",
 }
 # Parts of the request that are the contract's already and this server's not yet. Never ignored: refused.
-_NOT_YET = ("manual_discounts", "variants", "returned_goods", "deposit_refunds")
+_NOT_YET = ("manual_discounts", "returned_goods", "deposit_refunds")
 
 
 # ---------------------------------------------------------------------------------------------------- requests
@@ -97,6 +108,8 @@ def to_request(message: pb.DecideRequest, *, at_us: int) -> Request:
         codes=_codes(message.codes),
         fees=_fees(message.fees),
         usage=_usage(message.usage),
+        basket=message.basket_id,
+        variants=_variants(message.variants),
     )
 
 
@@ -356,6 +369,25 @@ def _payment(messages: Sequence[pb.Payment]) -> str:
         text = "this server serves one means of payment a basket"
         raise Refused("payments[1]", text, common.ERROR_REASON_NOT_AVAILABLE)
     return messages[0].means if messages else ""
+
+
+def _variants(messages: Sequence[pb.VariantChoice]) -> tuple[VariantChoice, ...]:
+    _at_most("variants", len(messages), basket.VARIANTS_MAX)
+    seen: set[str] = set()
+    chosen: list[VariantChoice] = []
+    for place, choice in enumerate(messages):
+        path = f"variants[{place}]"
+        _required(f"{path}.promotion", choice.promotion)
+        _text(f"{path}.promotion", choice.promotion)
+        _unique(f"{path}.promotion", choice.promotion, seen)
+        _text(f"{path}.variant", choice.variant)
+        if choice.variant and choice.control:
+            text = "variant and control exclude each other; say one"
+            raise Refused(f"{path}.control", text, common.ERROR_REASON_CONTRADICTION)
+        if not choice.variant and not choice.control:
+            raise Refused(f"{path}.variant", "needed: a variant's name, or control", common.ERROR_REASON_MISSING)
+        chosen.append(VariantChoice(choice.promotion, choice.variant))
+    return tuple(chosen)
 
 
 def _usage(messages: Sequence[pb.LimitUsage]) -> tuple[LimitUsage, ...]:

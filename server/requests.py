@@ -31,6 +31,11 @@ def message_of(asked: Request, digest: str = "") -> pb.DecideRequest:
         fees=[pb.Fee(service=fee.service, amount_minor=fee.amount) for fee in asked.fees],
         payments=[pb.Payment(means=asked.payment)] if asked.payment else [],
         usage=[pb.LimitUsage(promotion=u.promotion, limit=u.limit, used=u.used, code=u.code) for u in asked.usage],
+        basket_id=asked.basket,
+        variants=[
+            pb.VariantChoice(promotion=choice.promotion, variant=choice.variant, control=not choice.variant)
+            for choice in asked.variants
+        ],
     )
     customer = asked.customer
     if customer != Customer():

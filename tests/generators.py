@@ -28,6 +28,7 @@ from engine.basket import (
     Fee,
     LimitUsage,
     Request,
+    VariantChoice,
 )
 from engine.money import micros_per_minor
 from engine.program import (
@@ -40,6 +41,7 @@ from engine.program import (
     AmountOffTogether,
     Anniversary,
     Any_,
+    Arm,
     Attribute,
     Buy,
     Catalogue,
@@ -85,6 +87,7 @@ from engine.program import (
     PercentOffTogether,
     Pick,
     Place,
+    Plain,
     PriceTogether,
     ProductSet,
     Program,
@@ -106,9 +109,12 @@ from engine.program import (
     Text,
     Then,
     This,
+    Tier,
+    Tiers,
     Type,
     Under,
     Unit,
+    Variants,
     Window,
     WithCode,
     Worth,
@@ -606,7 +612,8 @@ class _Maker:
         random, maybe = self.random, self.maybe
         few = 0 if self.special else 100  # a special ruleset is about its search, not about its clauses
         benefit = group.gives == "benefits"
-        reward, buy = (self._of_fee(), None) if benefit else self._reward(group)
+        plain, needs = (self._of_fee(), None) if benefit else self._reward(group)
+        reward, buy = self._several(name, plain, needs, group)
         code = WithCode(codes=random.choice(self.codes), text="code") if self.codes and maybe(25) and few else None
         return Promotion(
             name=name,
@@ -627,7 +634,7 @@ class _Maker:
             funded=_shares(name),
         )
 
-    def _of_fee(self) -> Reward:
+    def _of_fee(self) -> Plain:
         random = self.random
         service = random.choice(SERVICES)
         match random.choice(("free", "free", "percent", "amount", "price")):
@@ -710,7 +717,78 @@ class _Maker:
 
     # ---------- rewards ----------
 
-    def _reward(self, group: Group) -> tuple[Reward, Buy | None]:
+    def _several(self, name: str, plain: Plain, buy: Buy | None, group: Group) -> tuple[Reward, Buy | None]:
+        """Now and then tiers or variants of such rewards, by dice of its own: the other choices stay what they were."""
+        outer = self.random, self.maybe
+        self.random = Random(f"{name} {plain!r} {buy!r}")
+        self.maybe = _Dice(self.random)
+        try:
+            if self.special or self.maybe(70):
+                return plain, buy
+            if group.gives == "discounts" and self.maybe(60):
+                return self._tiers(group), None
+            return self._variants(plain, buy, group), buy
+        finally:
+            self.random, self.maybe = outer
+
+    def _tiers(self, group: Group) -> Tiers:
+        random = self.random
+        target = Target(kind="basket") if self.maybe(20) else Target(kind="set", name=random.choice(self.sets))
+        by = random.choice(("pieces", "pieces", "measure", "spend", "spend"))
+        starts = {"pieces": (1, 2, 3, 4, 6), "measure": (1, 500, 1500, 3000), "spend": (100, 200, 300, 500, 800)}
+        stepwise = by != "spend" and self.maybe(25)
+        together = group.apply not in PER_ITEM and not stepwise
+        rewards: list[Plain] = []
+        count = random.choice((1, 2, 2, 3))
+        while len(rewards) < count:
+            more = self._without_a_buy(together)
+            of = getattr(more, "target", None)
+            if of is not None and of.kind != "count":
+                rewards.append(more.model_copy(update={"target": target}))
+        tiers = []
+        for low, reward in zip(sorted(random.sample(starts[by], count)), rewards, strict=True):
+            spend = tuple(Amount(currency=c, value=low) for c in sorted(self.currencies)) if by == "spend" else ()
+            quantity = 0 if by == "spend" else low
+            tiers.append(Tier(quantity=quantity, spend=spend, reward=reward, text=f"from {low}"))
+        return Tiers(
+            by="spend" if by == "spend" else "quantity",
+            target=target,
+            unit=random.choice(MEASURED) if by == "measure" else None,
+            basis=random.choice(("group", "list", "current")) if by == "spend" else "group",
+            one_article=self.maybe(35),
+            stepwise=stepwise,
+            tiers=tuple(tiers),
+        )
+
+    def _variants(self, plain: Plain, buy: Buy | None, group: Group) -> Variants:
+        """Of shares that make each of them likely."""
+        random = self.random
+        rewards: list[Plain] = [plain]
+        for _ in range(random.choice((0, 1, 2))):
+            together = group.apply not in PER_ITEM
+            if group.gives == "benefits":
+                rewards.append(self._of_fee())
+            elif buy is None:
+                rewards.append(self._without_a_buy(together))
+            elif self.maybe(25):
+                rewards.append(self._of_others())
+            else:
+                rewards.append(self._of_a_buy(buy.count, together, alone=False))
+        arms: list[Plain | None] = [*rewards]
+        if len(rewards) == 1 or self.maybe(60):
+            arms.insert(random.randint(0, len(arms)), None)
+        cuts = sorted(random.sample(range(1, 100), len(arms) - 1))
+        shares = [(end - begin) * 100 for begin, end in zip([0, *cuts], [*cuts, 100], strict=True)]
+        return Variants(
+            by=random.choice(("customer", "household", "basket")),
+            arms=tuple(
+                Arm(name="" if reward is None else f"v{number}", share=share, reward=reward)
+                for number, (reward, share) in enumerate(zip(arms, shares, strict=True))
+            ),
+            text="variants",
+        )
+
+    def _reward(self, group: Group) -> tuple[Plain, Buy | None]:
         if self.special == "long runs":
             n = self.random.randint(9, 12)  # so that five of them are too many states, and fewer are not
             percent = self.random.choice((1_000, 5_000, 10_000))
@@ -721,7 +799,7 @@ class _Maker:
             return self._with_a_buy(not per_item)
         return self._without_a_buy(not per_item), None
 
-    def _with_a_buy(self, together: bool) -> tuple[Reward, Buy]:
+    def _with_a_buy(self, together: bool) -> tuple[Plain, Buy]:
         random = self.random
         if self.maybe(25):
             counts = [random.choice((1, 1, 1, 2)) for _ in range(random.choice((2, 2, 3)))]
@@ -734,7 +812,7 @@ class _Maker:
             return self._of_others(), buy
         return self._of_a_buy(sum(counts), together, alone=alone and not needs[0].one_article), buy
 
-    def _of_others(self) -> Reward:
+    def _of_others(self) -> Plain:
         """Off so many units that are not the bought ones."""
         random = self.random
         count = random.choice((1, 1, 2))
@@ -760,7 +838,7 @@ class _Maker:
     def _small(self) -> int:
         return self.random.choice((1, 5, 10, 25, 33, 50, 99, 100, 150))
 
-    def _without_a_buy(self, together: bool) -> Reward:
+    def _without_a_buy(self, together: bool) -> Plain:
         random = self.random
         if self.special != "many" and self.maybe(8):
             return self._of_others()
@@ -793,7 +871,7 @@ class _Maker:
         value = self._money(self._small, micros=True)
         return AmountOffMeasure(amount=value, per=per, hundreds=hundreds, target=target)
 
-    def _of_a_buy(self, n: int, together: bool, *, alone: bool) -> Reward:
+    def _of_a_buy(self, n: int, together: bool, *, alone: bool) -> Plain:
         random = self.random
         them = Target(kind="them")
         kinds = ["ladder", "percent", "amount", "amount", "price", "for", "for", *(["singles"] if alone else [])]
@@ -896,8 +974,8 @@ def request(programs: Sequence[Program], seed: int) -> Request:
         payment=random.choice(("", *PAYMENTS)),
         basket_attributes=_facts(random, {"gift": _yes_no, "unheard-of": _yes_no}, 40, currency),
         customer=Customer(
-            id="c" if named else "",
-            household="h" if named and maybe(60) else "",
+            id=random.choice(("c", "c2", "c3")) if named else "",
+            household=random.choice(("h", "h2")) if named and maybe(60) else "",
             attributes=_facts(random, CUSTOMER, 50 if named else 10, currency),
             consents=frozenset(c for c in CONSENTS if maybe(50)) if maybe(60) else None,
             events=_history(random, at_us, catalogue, currency) if maybe(75 if named else 10) else None,
@@ -906,6 +984,17 @@ def request(programs: Sequence[Program], seed: int) -> Request:
         codes=_entered(random, programs),
         fees=tuple(Fee(service, random.choice((0, 101, 495, 990))) for service in SERVICES if maybe(60)),
         usage=_usage(random, programs, currency),
+        basket=random.choice(("", "b1", "b2", "b3")),
+        variants=_chosen(random, programs),
+    )
+
+
+def _chosen(random: Random, programs: Sequence[Program]) -> tuple[VariantChoice, ...]:
+    """Of few promotions with variants, whatever would be drawn."""
+    return tuple(
+        VariantChoice(program.name, random.choice(program.reward.arms).name)
+        for program in programs
+        if isinstance(program, Promotion) and isinstance(program.reward, Variants) and random.randrange(4) == 0
     )
 
 

@@ -26,6 +26,7 @@ from engine.basket import (
     Fee,
     LimitUsage,
     Request,
+    VariantChoice,
 )
 from engine.money import micros_per_minor
 from engine.program import (
@@ -38,6 +39,7 @@ from engine.program import (
     AmountOffTogether,
     Anniversary,
     Any_,
+    Arm,
     Attribute,
     Buy,
     Catalogue,
@@ -82,6 +84,7 @@ from engine.program import (
     PercentOffTogether,
     Pick,
     Place,
+    Plain,
     PriceTogether,
     ProductSet,
     Program,
@@ -101,8 +104,11 @@ from engine.program import (
     Target,
     Then,
     This,
+    Tier,
+    Tiers,
     Type,
     Under,
+    Variants,
     Window,
     WithCode,
     Worth,
@@ -140,9 +146,10 @@ SCHEMA = Schema(
 )
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
-CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "expect"}
+CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants", "expect"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
+EXPECT |= {"variants"}
 
 
 @dataclass(frozen=True)
@@ -412,7 +419,7 @@ class Shop:
             code=WithCode(codes=what["with code"], text="with code") if "with code" in what else None,
             when=tuple(self._line(line) for line in what.get("when", ())),
             buy=Buy(needs=tuple(self._needs(buy)), text="buy") if buy else None,
-            reward=self.reward(what["reward"]),
+            reward=self._any_reward(what["reward"]),
             **excepted,
             limits=limits,
             funded=tuple(
@@ -455,14 +462,44 @@ class Shop:
             text=f"limit {measure} per {scope}",
         )
 
-    def reward(self, what: Data) -> Reward:
+    def _any_reward(self, what: Data) -> Reward:
+        if "tiers" in what:
+            return self._tiers(what)
+        if "variants" in what:
+            arms = (self._arm(name, *arm) for name, arm in what["variants"].items())
+            return Variants(by=what["by"], arms=tuple(arms), text="variants")
+        return self.reward(what)
+
+    def _tiers(self, what: Data) -> Tiers:
+        """Pairs of where a tier begins and what it gives; all of `of`."""
+        by, of = what["by"], what["of"]
+        tiers = []
+        for begin, given in what["tiers"]:
+            start: Any = {"spend": self.money(begin)} if by == "spend" else {"quantity": begin}
+            reward: Any = self.reward({**given, "of": of, "each": True})
+            tiers.append(Tier(**start, reward=reward, text=f"from {begin}"))
+        return Tiers(
+            by=by,
+            target=Target(kind="basket") if of == "basket" else Target(kind="set", name=of),
+            unit=what.get("unit"),
+            basis=what.get("basis", "group"),
+            one_article=what.get("one article", False),
+            stepwise=what.get("step by step", False),
+            tiers=tuple(tiers),
+        )
+
+    def _arm(self, name: str, share: str, given: Data | None = None) -> Arm:
+        reward: Any = None if given is None else self.reward(given)
+        return Arm(name="" if reward is None else name, share=percent(share), reward=reward)
+
+    def reward(self, what: Data) -> Plain:
         """The keys say which."""
         name = what.get("of", "them")
         target = Target(kind=name) if name in {"them", "basket"} else Target(kind="set", name=name)
         if "count" in what:
             alike, fewer = what.get("one article", False), what.get("fewer", False)
             target = Target(kind="count", name=name, count=what["count"], one_article=alike, fewer=fewer)
-        together, per = what.get("together", False), what.get("per")
+        together, per = what.get("together", name == "basket" and "each" not in what), what.get("per")
         if "free" in what:
             return FreeService(service=what["free"])
         if "fee" in what:
@@ -474,7 +511,7 @@ class Shop:
                 off = percent(what.get("percent", "100%"))
                 return Pick(which=which, count=what[which], percent=off)
         if "percent" in what:
-            kind = PercentOffTogether if together or name == "basket" else PercentOff
+            kind = PercentOffTogether if together else PercentOff
             return kind(percent=percent(what["percent"]), target=target)
         if "together for" in what:
             return PriceTogether(price=self.money(what["together for"]), singles=what.get("singles", False))
@@ -492,11 +529,11 @@ class Shop:
                 target=target,
             )
         amount = self.money(what["amount"])
-        if together or name == "basket":
+        if together:
             return AmountOffTogether(amount=amount, target=target)
         return AmountOffEach(amount=amount, target=target)
 
-    def _of_fee(self, what: Data) -> Reward:
+    def _of_fee(self, what: Data) -> Plain:
         if "percent" in what:
             return PercentOffFee(percent=percent(what["percent"]), service=what["fee"])
         if "price" in what:
@@ -546,6 +583,11 @@ def request(data: Data) -> Request:
         usage=tuple(
             LimitUsage(what.get("promotion", ""), what["limit"], what["used"], what.get("code", ""))
             for what in data.get("usage", ())
+        ),
+        basket=data.get("basket id", ""),
+        variants=tuple(
+            VariantChoice(promotion, "" if name == "control" else name)
+            for promotion, name in data.get("variants", {}).items()
         ),
     )
 

@@ -58,6 +58,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
             verdict.code: [verdict.verdict.name.lower(), verdict.promotion] for verdict in decision.codes
         },
         "bound": lambda: decision.bound,
+        "variants": lambda: of("variants", lambda result: result.variant),
     }
     return {part: answers[part]() for part in case.expect}
 

@@ -17,11 +17,22 @@ from engine.program import (
     PercentOffFee,
     Program,
     Promotion,
+    Variants,
 )
 from tests.oracle.arithmetic import round_to
 from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge, amount_in
-from tests.oracle.eligible import Failure, Terms, check, entered, entered_of, mark, set_uses_left, usage_as_given
+from tests.oracle.eligible import (
+    Failure,
+    Terms,
+    arm_of,
+    check,
+    entered,
+    entered_of,
+    mark,
+    set_uses_left,
+    usage_as_given,
+)
 from tests.oracle.resolve import Basket, resolve
 from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of
 from tests.oracle.ruleset import Ruleset
@@ -86,8 +97,15 @@ class Run:
         self.report(promotion, failure.reason, clause=failure.clause, missing=failure.missing)
 
     def report(self, promotion: Promotion, reason: Reason, **fields: object) -> None:
-        result = PromotionResult(promotion.name, reason, usage_as_given=usage_as_given(self.basket, promotion))
+        given = usage_as_given(self.basket, promotion)
+        result = PromotionResult(promotion.name, reason, usage_as_given=given, variant=self.variant(promotion.name))
         self.results[promotion.name] = replace(result, **fields)  # type: ignore[arg-type]  # its own fields
+
+    def variant(self, name: str) -> str:
+        """The name of the variant that holds; the control group's is «control»."""
+        declared = self.basket.ruleset.promotions[name].reward
+        arm = arm_of(self.basket, name, declared) if isinstance(declared, Variants) else None
+        return "" if arm is None else arm.name or "control"
 
     # ---------- discounts ----------
 
@@ -162,12 +180,12 @@ class Run:
         units = self.basket.units
         guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
         for promotion in self.basket.ruleset.declared_order(group):
-            reward = promotion.reward
-            assert isinstance(reward, FeeReward)
             terms = check(self.basket, self.judge, promotion, group, self.left)
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue
+            reward = terms.reward
+            assert isinstance(reward, FeeReward)
             saving = self.off_fee(group, reward, terms, self.fee_left(reward.service))
             of_no_charge = isinstance(reward, FreeService) and self.fee(reward.service) == 0
             exceeded = [text for budget, text in terms.budgets if budget < saving]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from engine.basket import UNITS
 from engine.decision import Missing, Reason
@@ -15,6 +16,7 @@ from engine.program import (
     AmountOffMeasure,
     AmountOffTogether,
     Any_,
+    Arm,
     Choice,
     CodeSet,
     CompareMoney,
@@ -30,8 +32,12 @@ from engine.program import (
     Measured,
     Money,
     None_,
+    Plain,
     PriceTogether,
     Promotion,
+    Tier,
+    Tiers,
+    Variants,
     Worth,
     Zone,
 )
@@ -69,6 +75,8 @@ class Terms:
     uses: int | None  # applications; None: any number
     cap: int | None  # of its saving
     budgets: tuple[tuple[int, str], ...]  # what is left of each, with the limit's text
+    reward: Plain | None = None  # the tier or the variant that holds; None: each unit has its own
+    by_unit: Mapping[int, Plain] = field(default_factory=dict)  # its tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,107 @@ def check(basket: Basket, judge: Judge, promotion: Promotion, group: Group, left
         code = min(fresh)
     if any(amount_in(money, request.currency) is None for money in _amounts(promotion)):
         return Failure(Reason.CURRENCY)
-    return _when(basket, promotion, group, left) or _limits(basket, promotion, code)
+    held: Plain | None = None
+    unheld = None
+    if isinstance(promotion.reward, Variants):
+        arm = arm_of(basket, promotion.name, promotion.reward)
+        held = promotion.rewards[0] if arm is None or arm.reward is None else arm.reward
+        if arm is None:
+            unheld = Failure(Reason.UNKNOWN_FACT, promotion.reward.text)
+        elif arm.reward is None:
+            unheld = Failure(Reason.CONTROL_GROUP, promotion.reward.text)
+        promotion = promotion.model_copy(update={"reward": held})
+    failure = _when(basket, promotion, group, left) or unheld
+    terms = failure or _limits(basket, promotion, code)
+    if isinstance(terms, Failure):
+        return terms
+    if isinstance(promotion.reward, Tiers):
+        return _tiers(basket, promotion, promotion.reward, group, left, terms)
+    assert not isinstance(promotion.reward, Variants)
+    return replace(terms, reward=promotion.reward)
+
+
+# ---------- tiers, variants ----------
+
+
+def arm_of(basket: Basket, name: str, variants: Variants) -> Arm | None:
+    """The variant that the request chooses, else the one that is drawn; None: nobody is there to draw for."""
+    for choice in basket.request.variants:
+        if choice.promotion == name:
+            return next(arm for arm in variants.arms if arm.name == choice.variant)
+    customer = basket.request.customer
+    subject = {"customer": customer.id, "household": customer.household, "basket": basket.request.basket}[variants.by]
+    if not subject:
+        return None
+    digest = hashlib.sha256(f"{name}\0{subject}".encode()).hexdigest()
+    drawn = int(digest[:16], 16) % 10_000
+    everyone = [arm for arm in variants.arms for _ in range(arm.share)]
+    return everyone[drawn]
+
+
+def _tiers(
+    basket: Basket, promotion: Promotion, tiers: Tiers, group: Group, left: list[int], terms: Terms
+) -> Terms | Failure:
+    """The tier that is reached, by the basket or by each unit."""
+    thresholds = Thresholds(basket, promotion, group, left)
+    of = tiers.target.name if tiers.target.kind == "set" else None
+    units = [unit for unit in thresholds.counting_of(of) if tiers.unit is None or _measures(unit, tiers.unit)]
+    lows = [_begins(tier, tiers, basket.request.currency) for tier in tiers.tiers]
+
+    def total(these: Iterable[Unit]) -> int:
+        if tiers.by == "spend":
+            by_list = tiers.basis == "list" or (tiers.basis == "group" and thresholds.original)
+            return sum(unit.list if by_list else left[unit.index] for unit in these)
+        if tiers.unit is None:
+            return len(list(these))
+        return sum(unit.measure * UNITS[unit.line.request.unit][1] for unit in these)
+
+    def reached(amount: int) -> Plain | None:
+        held = [tier.reward for tier, low in zip(tiers.tiers, lows, strict=True) if amount >= low]
+        return held[-1] if held else None
+
+    articles = sorted({unit.article for unit in basket.units}) if tiers.one_article else [""]
+    own = {article: [unit for unit in units if article in ("", unit.article)] for article in articles}
+    most = max((total(these) for these in own.values()), default=0)
+    if reached(most) is None:
+        factor = UNITS[tiers.unit][1] if tiers.unit else 1
+        kind = "amount" if tiers.by == "spend" else "measure" if tiers.unit else "pieces"
+        missing = Missing(kind, ceiling(lows[0] - most, factor), tiers.unit or "", of or "")
+        reason = Reason.CONDITION if tiers.by == "spend" else Reason.QUANTITY
+        return Failure(reason, tiers.tiers[0].text, missing)
+    if not tiers.one_article and not tiers.stepwise:
+        return replace(terms, reward=reached(most))
+    by_unit: dict[int, Plain] = {}
+    for article, these in own.items():
+        if not tiers.stepwise:
+            held = reached(total(these))
+            by_unit |= {unit.index: held for unit in basket.units if unit.article == article and held is not None}
+            continue
+        ordered = sorted(these, key=lambda unit: order_u(unit, unit.list if thresholds.original else None, left))
+        for place, unit in enumerate(ordered, 1):
+            held = reached(total(ordered[:place]))
+            if held is not None:
+                by_unit[unit.index] = held
+    return replace(terms, by_unit=by_unit)
+
+
+def order_u(unit: Unit, base: int | None, left: Sequence[int]) -> tuple[int, int, int, str, int, int]:
+    """Dearest first; `base` None: what is left. `index` stands for line id, then position."""
+    price = left[unit.index]
+    return (-(price if base is None else base), -price, -unit.list, unit.article, -unit.measure, unit.index)
+
+
+def _measures(unit: Unit, of: str) -> bool:
+    return unit.line.dimension == UNITS[of][0]
+
+
+def _begins(tier: Tier, tiers: Tiers, currency: str) -> int:
+    """In minor units, pieces, or the smallest thousandths of its dimension."""
+    if tiers.by == "spend":
+        low = amount_in(tier.spend, currency)
+        assert low is not None, "the currency was checked before"
+        return low
+    return tier.quantity * (UNITS[tiers.unit][1] if tiers.unit else 1)
 
 
 def _zone(basket: Basket, name: str) -> Zone:
@@ -170,13 +278,16 @@ def _used_up(basket: Basket, promotion: Promotion, code: str) -> bool:
 
 def _amounts(promotion: Promotion) -> Iterator[Money]:
     """Every amount that must be said in the basket's currency."""
-    match promotion.reward:
-        case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
-            yield promotion.reward.amount
-        case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | FeePrice():
-            yield promotion.reward.price
-        case Ladder():
-            yield from (step.amount for step in promotion.reward.steps if step.amount)
+    if isinstance(promotion.reward, Tiers):
+        yield from (tier.spend for tier in promotion.reward.tiers if tier.spend)
+    for reward in promotion.rewards:
+        match reward:
+            case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
+                yield reward.amount
+            case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | FeePrice():
+                yield reward.price
+            case Ladder():
+                yield from (step.amount for step in reward.steps if step.amount)
     yield from (limit.saving for limit in promotion.limits if limit.measure == "saving")
     for line in promotion.when:
         yield from _amounts_of(line.condition)
@@ -226,15 +337,15 @@ class Thresholds(Judge):
                 return _within(self.measured(condition), low, high)
         return super().holds(condition, item)
 
-    def _of(self, name: str | None) -> list[Unit]:
+    def counting_of(self, name: str | None) -> list[Unit]:
         return [u for u in self.counting if name is None or self.in_products(name, u.line) is True]
 
     def worth(self, condition: Worth) -> int:
         by_list = condition.basis == "list" or (condition.basis == "group" and self.original)
-        return sum(unit.list if by_list else self.left[unit.index] for unit in self._of(condition.of))
+        return sum(unit.list if by_list else self.left[unit.index] for unit in self.counting_of(condition.of))
 
     def count(self, condition: Count) -> int:
-        units = self._of(condition.of)
+        units = self.counting_of(condition.of)
         if condition.one_article:
             return max(Counter(unit.article for unit in units).values(), default=0)
         return len(units)
@@ -242,7 +353,7 @@ class Thresholds(Judge):
     def measured(self, condition: Measured) -> int:
         """In thousandths of the dimension's smallest unit."""
         dimension, _ = UNITS[condition.unit]
-        units = [unit for unit in self._of(condition.of) if unit.line.dimension == dimension]
+        units = [unit for unit in self.counting_of(condition.of) if unit.line.dimension == dimension]
         return sum(unit.measure * UNITS[unit.line.request.unit][1] for unit in units)
 
     def missing(self, condition: Condition) -> Missing | None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from engine.basket import UNITS, BadRequest, BasketLine, Event, Fact, Facts, Request
 from engine.money import exponent
-from engine.program import Column, Type
+from engine.program import Column, Type, Variants
 from tests.oracle.arithmetic import round_to
 from tests.oracle.ruleset import Ruleset, cell
 
@@ -104,6 +104,12 @@ def _refuse_unlisted(ruleset: Ruleset, request: Request) -> None:
         check("payment", request.payment, schema.payments)
     for number, fee in enumerate(request.fees):
         check(f"fees[{number}].service", fee.service, schema.services)
+    for number, choice in enumerate(request.variants):
+        promotion = ruleset.promotions.get(choice.promotion)
+        if promotion is None or not isinstance(promotion.reward, Variants):
+            raise BadRequest(f"variants[{number}].promotion", "has no variants")
+        if choice.variant not in [arm.name for arm in promotion.reward.arms]:
+            raise BadRequest(f"variants[{number}].{'variant' if choice.variant else 'control'}", "is none of them")
 
 
 # ---------- facts ----------

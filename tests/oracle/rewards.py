@@ -20,12 +20,14 @@ from engine.program import (
     PercentOff,
     PercentOffTogether,
     Pick,
+    Plain,
     PriceTogether,
     Promotion,
+    Variants,
 )
 from tests.oracle.arithmetic import Share, ceiling, prorate, round_to
 from tests.oracle.conditions import Judge, amount_in
-from tests.oracle.eligible import Failure, Terms
+from tests.oracle.eligible import Failure, Terms, order_u
 from tests.oracle.resolve import Basket, Unit
 
 
@@ -108,6 +110,10 @@ class Offer:
         """An amount or a percentage off what is bought, or off a set, as a whole."""
         return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether) and not self.roles[-1].rewarded
 
+    def reward_of(self, unit: Unit) -> Plain:
+        """What it gives on a unit."""
+        return self.terms.reward or self.terms.by_unit[unit.index]
+
     @property
     def saves_together(self) -> bool:
         return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether | PriceTogether)
@@ -142,7 +148,7 @@ class Offer:
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
-    assert not isinstance(reward, FeeReward)
+    assert not isinstance(reward, FeeReward | Variants)
     target = None if isinstance(reward, Pick | Ladder | PriceTogether) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
@@ -153,18 +159,28 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
 
 
 def sets_of(promotion: Promotion) -> set[str] | None:
-    """The sets whose units it touches; None: the whole basket, or a service."""
-    if isinstance(promotion.reward, FeeReward):
+    """The sets whose units it touches, whichever tier or variant holds; None: the whole basket, or a service."""
+    if any(isinstance(reward, FeeReward) for reward in promotion.rewards):
         return None
-    names = [role.products for role in roles_of(promotion)]
+    names = [role.products for reward in promotion.rewards for role in roles_of(with_reward(promotion, reward))]
     return None if None in names else {name for name in names if name}
 
 
+def with_reward(promotion: Promotion, reward: Plain) -> Promotion:
+    """As if it gave this alone."""
+    return promotion.model_copy(update={"reward": reward})
+
+
 def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, terms: Terms) -> Offer:
-    """The promotion with the units it could take."""
-    reward, roles = promotion.reward, roles_of(promotion)
+    """The promotion with the units it could take, giving the tier or the variant that holds."""
+    if terms.reward is not None:
+        promotion = with_reward(promotion, terms.reward)
+    roles = roles_of(promotion)
 
     def fits(unit: Unit) -> bool:
+        reward = terms.reward or terms.by_unit.get(unit.index)
+        if reward is None:
+            return False
         if isinstance(reward, FixedPriceEach):
             return not unit.measure
         if isinstance(reward, FixedPriceMeasure | AmountOffMeasure):
@@ -191,12 +207,8 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
 
 
 def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list[Unit]:
-    """Dearest first; `index` stands for line id, then position."""
-
-    def key(unit: Unit) -> tuple[int, int, int, str, int, int]:
-        return -offer.base(unit, left), -left[unit.index], -unit.list, unit.article, -unit.measure, unit.index
-
-    return sorted(units, key=key)
+    """Dearest first."""
+    return sorted(units, key=lambda unit: order_u(unit, offer.base(unit, left), left))
 
 
 # ---------- the two tables ----------
@@ -204,7 +216,7 @@ def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list
 
 def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) -> int:
     """A unit's saving by itself, at a position (from 0) of its run. Of «together»: what it adds to the sum."""
-    price, rest, reward = offer.base(unit, left), left[unit.index], offer.promotion.reward
+    price, rest, reward = offer.base(unit, left), left[unit.index], offer.reward_of(unit)
     match reward:
         case PercentOff():
             return min(rest, offer.percent(price, reward.percent))
@@ -270,6 +282,8 @@ def together(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
 def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     """What the promotion takes of these units when nothing else is in its way."""
     ordered = in_order_u(offer, units, left)
+    if offer.terms.by_unit:
+        return _by_unit(offer, ordered, left)
     if not offer.n:
         if not offer.off_together:
             ordered = [unit for unit in ordered if saving_of(offer, unit, left) > 0]
@@ -282,6 +296,23 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
             if taking.uncapped >= cap:
                 break
     return taking
+
+
+def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taking:
+    """Each unit at a tier of its own; off them together is off those of each article."""
+    savings: dict[int, int] = {}
+    for article in {unit.article: None for unit in ordered}:
+        own = [unit for unit in ordered if unit.article == article]
+        if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether):
+            whole = replace(offer, promotion=with_reward(offer.promotion, offer.reward_of(own[0])))
+            savings |= share(together(whole, own, left), own, {unit.index: left[unit.index] for unit in own})
+        else:
+            savings |= {unit.index: saving for unit in own if (saving := saving_of(offer, unit, left)) > 0}
+    uncapped, cap = sum(savings.values()), offer.terms.cap
+    taken = [unit for unit in ordered if unit.index in savings]
+    if cap is not None and uncapped > cap:
+        savings = share(cap, taken, savings)
+    return Taking((Application(tuple(taken), savings),) if taken else (), uncapped)
 
 
 def _with_applications(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking:
@@ -363,6 +394,8 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
     """The applications on exactly these units (in order U) in these roles, caps applied."""
     if not chosen:
         return Taking()
+    if offer.terms.by_unit:
+        return _by_unit(offer, [unit for unit, _ in chosen], left)
     cap = offer.terms.cap
     savings: dict[int, int] = {}
     runs = runs_of(offer, chosen)

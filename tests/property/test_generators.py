@@ -17,7 +17,7 @@ from tests.oracle.ruleset import Ruleset
 from tests.oracle.ways import TooLarge
 
 RULESETS, BASKETS = 1_000, 6
-LATER = {Reason.EXCLUSIVE, Reason.CONTROL_GROUP, Reason.PAUSED, Reason.UNAVAILABLE}
+LATER = {Reason.EXCLUSIVE, Reason.PAUSED, Reason.UNAVAILABLE}
 MODES = ("all", "best", "best-per-item", "first", "first-per-item", "at-most")
 WITHOUT_BUY = (
     "percent-off",
@@ -40,14 +40,16 @@ OF_A_BUY = (
     "amount-off-together",
 )
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
+TIERS = ("tiers", "tiers one_article", "tiers stepwise", "tiers one_article stepwise")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
 TOGETHER = {"percent-off-together", "amount-off-together"}
 
 
 def mechanic(promotion: Promotion) -> tuple[str, bool]:
     """The kind of its reward, and whether it has a buy."""
-    singles = " singles" if getattr(promotion.reward, "singles", False) else ""
-    return promotion.reward.kind + singles, promotion.buy is not None
+    words: list[str] = [promotion.reward.kind]
+    words += [word for word in ("singles", "one_article", "stepwise") if getattr(promotion.reward, word, False)]
+    return " ".join(words), promotion.buy is not None
 
 
 class Coverage:
@@ -123,7 +125,8 @@ def test_every_verdict_occurs(coverage: Coverage) -> None:
 
 def every_mechanic() -> Iterable[tuple[tuple[str, bool], str]]:
     for mode in MODES:
-        for kind, buy in [*itertools.product(WITHOUT_BUY, [False]), *itertools.product(OF_A_BUY, [True])]:
+        without = (*WITHOUT_BUY, *TIERS, "variants")
+        for kind, buy in [*itertools.product(without, [False]), *itertools.product((*OF_A_BUY, "variants"), [True])]:
             if not (mode in PER_ITEM and kind in TOGETHER):
                 yield (kind, buy), mode
 
@@ -141,7 +144,7 @@ def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -
     assert set(coverage.applied) <= {
         *every_mechanic(),
         *((("amount-off-together", buy), mode) for buy in (False, True) for mode in PER_ITEM),  # of so many others
-        *(((kind, False), mode) for kind in OF_FEES for mode in ("all", "first", "at-most")),
+        *(((kind, False), mode) for kind in (*OF_FEES, "variants") for mode in ("all", "first", "at-most")),
     }
 
 

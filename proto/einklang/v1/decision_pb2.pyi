@@ -345,7 +345,7 @@ class DecideRequest(_message.Message):
     """
     basket_id: _builtins.str
     """The basket's own id, at most 64 bytes: the subject of tests with variants `by basket`.
-    Empty: such promotions do not apply.
+    Empty: such promotions do not apply, with reason UNKNOWN_FACT.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Line]:
@@ -399,7 +399,7 @@ class DecideRequest(_message.Message):
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___VariantChoice]:
         """Variants that hold for this basket instead of the drawn ones: for trying and for
-        replays. At most 100. Refused by a server that does not serve them yet.
+        replays. At most 100.
         """
 
     @_builtins.property
@@ -780,7 +780,7 @@ class VariantChoice(_message.Message):
     VARIANT_FIELD_NUMBER: _builtins.int
     CONTROL_FIELD_NUMBER: _builtins.int
     promotion: _builtins.str
-    """The promotion. Required; unique in its list."""
+    """The promotion, one with variants. Required; unique in its list."""
     variant: _builtins.str
     """The variant's name. Exactly one of `variant` and `control`."""
     control: _builtins.bool
@@ -1250,7 +1250,9 @@ class PromotionResult(_message.Message):
     fee_saving_minor: _builtins.int
     """What it saves on fees: the sum of its fee discounts."""
     variant: _builtins.str
-    """The variant that holds for the subject. Empty: the promotion has no variants."""
+    """The variant that holds for the subject; `control`: the control group. Empty: the
+    promotion has no variants, or the request does not say whose basket it is.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Text]:
         """APPLIED: its text for the receipt in each language, ascending by language (bytes)."""

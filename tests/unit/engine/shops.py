@@ -43,6 +43,34 @@ FULL: dict[str, Any] = {
             "only on": [{"days": ["sa", "su"], "from": 22, "until": 2}],
             "group": "extras",
         },
+        "tiers": {
+            "reward": {
+                "by": "spend",
+                "of": "all",
+                "tiers": [[500, {"percent": "5%"}], [4000, {"amount": 300, "together": True}]],
+            },
+            "except": ["hats"],
+            "group": "extras",
+        },
+        "steps": {
+            "reward": {
+                "by": "quantity",
+                "of": "all",
+                "one article": True,
+                "step by step": True,
+                "tiers": [[1, {"percent": "5%"}], [3, {"price": 100}]],
+            },
+        },
+        "tried": {
+            "reward": {
+                "by": "basket",
+                "variants": {
+                    "some": ["60%", {"percent": "5%", "of": "all"}],
+                    "control": ["10%"],
+                    "more": ["30%", {"amount": 60, "of": "hats"}],
+                },
+            },
+        },
         "ships": {"reward": {"free": "post"}, "when": [{"worth": 3000}], "group": "post"},
     },
 }

@@ -31,7 +31,7 @@ from tests.unit.engine.shops import FULL, ask, piece, programs
 
 IMAGE = link(programs(**FULL))
 PARTS = {ref.name: IMAGE.parts[ref.digest] for ref in parts_of(IMAGE.manifest)}
-BASKET = ask(piece("1", "tee", 3), piece("2", "cap", 4), piece("3", "mug"), codes=("a1",), store="berlin")
+BASKET = ask(piece("1", "tee", 3), piece("2", "cap", 4), piece("3", "mug"), codes=("a1",), store="berlin", basket="b")
 
 
 def made(parts: dict[str, bytes]) -> Ruleset:
@@ -215,7 +215,7 @@ def test_arrays_cannot_be_written():
 
 # Fields whose numbers may be anything, or whose bounds depend on the row: wrong ones are harmless or rejected.
 FREE = {"rank", "pick_dearest", "channels", "currencies", "windows", "pool", "original", "slots", "code", "target"}
-FREE |= {"percent", "transitions", "per", "limits", "ladder", "at_most", "amounts", "code_uses"}
+FREE |= {"percent", "transitions", "per", "limits", "ladder", "at_most", "amounts", "code_uses", "terms"}
 ENTRIES = 40  # of a long field that are tried
 
 

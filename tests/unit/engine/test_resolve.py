@@ -23,6 +23,7 @@ from engine.basket import (
     TEXT_MAX,
     TOTAL_MINOR_MAX,
     USAGE_MAX,
+    VARIANTS_MAX,
     BadRequest,
     BasketLine,
     Customer,
@@ -33,6 +34,7 @@ from engine.basket import (
     Fee,
     LimitUsage,
     Request,
+    VariantChoice,
 )
 from engine.decide import decide
 from engine.image import load
@@ -87,6 +89,11 @@ BAD: list[tuple[str, Request]] = [
     ("usage[0].limit", replace(GOOD, usage=(LimitUsage("p", LONG, 1),))),
     ("usage[0].code", replace(GOOD, usage=(LimitUsage("p", "l", 1, LONG),))),
     ("usage[1]", replace(GOOD, usage=(LimitUsage("p", "l", 1, "a"), LimitUsage("p", "l", 2, " A")))),
+    ("variants", replace(GOOD, variants=tuple(VariantChoice(f"p{i}", "a") for i in range(VARIANTS_MAX + 1)))),
+    ("variants[0].promotion", replace(GOOD, variants=(VariantChoice(LONG, "a"),))),
+    ("variants[0].variant", replace(GOOD, variants=(VariantChoice("p", LONG),))),
+    ("variants[1].promotion", replace(GOOD, variants=(VariantChoice("p", "a"), VariantChoice("p", "b")))),
+    ("basket_id", replace(GOOD, basket=LONG)),
     ("channel", replace(GOOD, channel=LONG)),
     ("store", replace(GOOD, store=LONG)),
     ("delivery_service", replace(GOOD, delivery=LONG)),
