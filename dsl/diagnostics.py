@@ -518,7 +518,6 @@ TABLE: dict[str, Text] = {
     # ---- not built yet
     "P9003": _later("«similar to» is"),
     "P9005": _later("Price lists are"),
-    "P9008": _later("Cash rounding is"),
     "P9009": _later("Points are"),
     "P9010": _later("Gifts are"),
     "P9011": _later("Codes for the next time are"),

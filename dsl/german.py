@@ -604,7 +604,6 @@ GERMAN: dict[str, str] = {
     "this line cannot take force": "diese Zeile kann nicht in Kraft treten",
     "«similar to» is not built yet.": "«similar to» gibt es noch nicht.",
     "Price lists are not built yet.": "Preislisten gibt es noch nicht.",
-    "Cash rounding is not built yet.": "Barzahlungsrundung gibt es noch nicht.",
     "Points are not built yet.": "Punkte gibt es noch nicht.",
     "Gifts are not built yet.": "Geschenke gibt es noch nicht.",
     "Codes for the next time are not built yet.": "Codes für das nächste Mal gibt es noch nicht.",

@@ -52,8 +52,15 @@ def _settings(project: Project) -> Iterator[p.Program]:
         receipt_width=info.width,
         rounding=cast(Any, info.rounding),
         prices_include_tax=info.include_tax,
+        cash_rounding=tuple(_cash_rounding(project)),
         writings=writings(_spoken(project), info.currencies),
     )
+
+
+def _cash_rounding(project: Project) -> Iterator[p.Amount]:
+    for line in project.settings_lines:
+        if isinstance(line, ast.CashRounding):
+            yield from _minor(project, line.to)
 
 
 def _spoken(project: Project) -> Iterator[str]:

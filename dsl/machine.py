@@ -37,7 +37,7 @@ CLAUSES: dict[type, str] = {
 CONDITIONS: dict[type, str] = {
     ast.SimilarTo: "P9003",
 }
-SETTINGS: dict[type, str] = {ast.CashRounding: "P9008", ast.BasePoints: "P9009"}
+SETTINGS: dict[type, str] = {ast.BasePoints: "P9009"}
 SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.Picks: "P9010",

@@ -70,10 +70,13 @@ class BasketLine:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """What a service costs before promotions (shipping), in minor units. Not part of the goods."""
+    """What a service costs before promotions (shipping), in minor units. Not part of the goods.
+
+    `tax_rate`: basis points; None: it is in no tax total."""
 
     service: str
     amount: int
+    tax_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

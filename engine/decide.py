@@ -61,7 +61,7 @@ from engine.match import (
     candidates,
     touch,
 )
-from engine.money import divide
+from engine.money import divide, to_step
 from engine.resolve import Resolved, check, resolve
 
 CLAUSES = {
@@ -141,13 +141,15 @@ class _Answer:
         lines = self.lines()
         fees = self.fees()
         promotions = tuple(self.promotion_result(row) for row in range(len(self.promotion)))
-        taxes = self.taxes(lines)
+        taxes = self.taxes(lines, fees)
         total = sum(line.list for line in lines)
         net = sum(line.net for line in lines)
         fee = sum(fee.net for fee in fees)
         tax = sum(t.tax for t in taxes)
         assert net == int(self.state.left.sum()) == sum(line.refund for line in lines)
-        inclusive = self.ruleset.settings.prices_include_tax
+        settings = self.ruleset.settings
+        payable = net + fee + (0 if settings.prices_include_tax else tax)
+        step = next((a.value for a in settings.cash_rounding if a.currency == self.request.currency), 1)
         bound = int(self.state.tally[1])
         return Decision(
             ruleset=self.ruleset.digest,
@@ -160,7 +162,7 @@ class _Answer:
             fees=fees,
             codes=self.codes(),
             taxes=taxes,
-            totals=Totals(total, total - net, net, fee, tax, net + fee + (0 if inclusive else tax)),
+            totals=Totals(total, total - net, net, fee, tax, payable, to_step(payable, step) - payable),
         )
 
     def used(self, limit: int, code: int) -> int:
@@ -207,7 +209,7 @@ class _Answer:
         for fee in sorted(self.request.fees, key=lambda f: f.service.encode()):
             taken = discounts[fee.service]
             net = fee.amount - sum(discount.amount for discount in taken)
-            results.append(FeeResult(fee.service, fee.amount, net, tuple(taken)))
+            results.append(FeeResult(fee.service, fee.amount, net, tuple(taken), fee.tax_rate))
         return tuple(results)
 
     def granted(self) -> list[tuple[str, int, int]]:
@@ -221,11 +223,12 @@ class _Answer:
         left = dict(zip(self.ruleset.schema.services, self.state.fees.tolist(), strict=True))
         return tuple(sorted({service for service, _, _ in self.granted() if left[service] == 0}))
 
-    def taxes(self, lines: tuple[LineResult, ...]) -> tuple[TaxTotal, ...]:
+    def taxes(self, lines: Sequence[LineResult], fees: Sequence[FeeResult]) -> tuple[TaxTotal, ...]:
         settings = self.ruleset.settings
         by_rate: dict[int, int] = {}
-        for line in lines:
-            by_rate[line.tax_rate] = by_rate.get(line.tax_rate, 0) + line.net
+        for paid in (*lines, *fees):
+            if paid.tax_rate is not None:
+                by_rate[paid.tax_rate] = by_rate.get(paid.tax_rate, 0) + paid.net
         totals = []
         for rate, amount in sorted(by_rate.items()):
             if settings.prices_include_tax:

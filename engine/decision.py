@@ -113,6 +113,7 @@ class FeeResult:
     list: int
     net: int
     discounts: tuple[LineDiscount, ...] = ()  # in the order of application, never 0
+    tax_rate: int | None = None  # None: it is in no tax total
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class CodeVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TaxTotal:
-    """Of the lines at one rate: what is paid with tax, without it, and the tax."""
+    """Of the lines and fees at one rate: what is paid with tax, without it, and the tax."""
 
     rate: int  # basis points
     gross: int
@@ -139,8 +140,9 @@ class Totals:
     saving: int
     net: int  # list - saving
     fees: int  # after promotions
-    tax: int  # contained in net (prices include tax), or to be added (prices exclude tax)
+    tax: int  # contained in net and fees (prices include tax), or to be added (prices exclude tax)
     payable: int
+    cash_rounding: int = 0  # to be added where it is paid in cash; may be negative
 
 
 @dataclass(frozen=True, slots=True)

@@ -747,6 +747,8 @@ def _verify_names(ruleset: Ruleset) -> None:
         _require(all(isinstance(name, str) for name in names), "a name is no text")
         _require(len(set(names)) == len(names), "a name stands twice")
     _require(ruleset.currencies and all(c in EXPONENTS for c in ruleset.currencies), "a currency is none")
+    steps = [amount.value for amount in ruleset.settings.cash_rounding]
+    _require(all(0 < step <= AMOUNT_MAX for step in steps), "a step of cash rounding is out of bounds")
     _require(max(len(ruleset.currencies), len(schema.channels)) <= NAMES_MAX, "too many channels or currencies")
     _require(len(ruleset.promotion_index) == len(ruleset.promotions), "a name stands twice")
     for mark, sets in ruleset.guards:

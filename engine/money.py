@@ -35,6 +35,13 @@ def micros_per_minor(currency: str) -> int:
     return int(10 ** (6 - exponent(currency)))
 
 
+def to_step(amount: int, step: int) -> int:
+    """The multiple of a step that is closest to an amount; of two the one farther from zero."""
+    quotient, rest = divmod(abs(amount), step)
+    rounded = (quotient + (2 * rest >= step)) * step
+    return rounded if amount >= 0 else -rounded
+
+
 def divide(numerator: int, denominator: int, rounding: Rounding) -> int:
     """numerator / denominator rounded to an integer; both not negative, the denominator positive. Exact at any size."""
     assert numerator >= 0 and denominator > 0

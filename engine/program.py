@@ -673,6 +673,7 @@ class Settings(_Node):
     receipt_width: int | None = None
     rounding: Literal["half-up", "half-even", "down", "up"] = "half-up"
     prices_include_tax: bool = True
+    cash_rounding: Money = ()  # minor units: what is paid in cash is a multiple of it
     writings: tuple[Writing, ...] = ()  # of the languages of labels and hints, ascending
 
 

@@ -201,6 +201,8 @@ def check(request: Request) -> None:
     for i, fee in enumerate(request.fees):
         _text(fee.service, f"fees[{i}].service")
         _between(fee.amount, 0, TOTAL_MINOR_MAX, f"fees[{i}].amount_minor")
+        if fee.tax_rate is not None:
+            _between(fee.tax_rate, 0, BASIS_POINTS, f"fees[{i}].tax_rate_basis_points")
         if services.index(fee.service) != i:
             raise BadRequest(f"fees[{i}].service", f"«{fee.service}» has a fee already", Fault.DUPLICATE)
     promotions = [choice.promotion for choice in request.variants]
@@ -464,6 +466,10 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest(
             "lines", f"are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}", Fault.BOUNDS
         )
+    fees_and_lines = int(units[:, 2].sum()) + sum(fee.amount for fee in request.fees)
+    if fees_and_lines > TOTAL_MINOR_MAX:
+        text = f"and lines are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}"
+        raise BadRequest("fees", text, Fault.BOUNDS)
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
 

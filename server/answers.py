@@ -215,6 +215,7 @@ def _fee_result(fee: decision.FeeResult) -> pb.FeeResult:
         list_minor=fee.list,
         net_minor=fee.net,
         discounts=[pb.FeeDiscount(promotion=d.promotion, amount_minor=d.amount) for d in fee.discounts],
+        tax_rate_basis_points=fee.tax_rate,
     )
 
 
@@ -238,4 +239,5 @@ def _totals(answer: decision.Decision, prices_include_tax: bool) -> pb.Totals:
         tax_minor=totals.tax,
         prices_include_tax=prices_include_tax,
         payable_minor=totals.payable,
+        cash_rounding_minor=totals.cash_rounding,
     )

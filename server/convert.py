@@ -350,10 +350,10 @@ def _fees(messages: Sequence[pb.Fee]) -> tuple[Fee, ...]:
         _text(f"{path}.service", fee.service)
         _unique(f"{path}.service", fee.service, seen)
         _within(f"{path}.amount_minor", fee.amount_minor, 0, basket.TOTAL_MINOR_MAX)
+        rate = None
         if fee.HasField("tax_rate_basis_points"):
-            text = "this server does not serve the tax of fees yet; leave it out"
-            raise Refused(f"{path}.tax_rate_basis_points", text, common.ERROR_REASON_NOT_AVAILABLE)
-        fees.append(Fee(fee.service, fee.amount_minor))
+            rate = _within(f"{path}.tax_rate_basis_points", fee.tax_rate_basis_points, 0, RATE_MAX)
+        fees.append(Fee(fee.service, fee.amount_minor, rate))
     return tuple(fees)
 
 

@@ -38,6 +38,8 @@ def _receipt(request: pb.DecideRequest, decision: pb.Decision, language: str) ->
     if not totals.prices_include_tax:
         yield _row("Tax", _plain(totals.tax_minor, decision.currency))
     yield _row("To pay", money(totals.payable_minor, decision.currency))
+    if totals.cash_rounding_minor:
+        yield _row("In cash", money(totals.payable_minor + totals.cash_rounding_minor, decision.currency))
     saving = totals.saving_minor + totals.fee_list_minor - totals.fee_net_minor
     if saving:
         yield _row("You save", money(saving, decision.currency))

@@ -28,7 +28,10 @@ def message_of(asked: Request, digest: str = "") -> pb.DecideRequest:
         basket_attributes=_attributes(asked.basket_attributes),
         lines=[_line(line, micros_per_minor(asked.currency)) for line in asked.lines],
         codes=asked.codes,
-        fees=[pb.Fee(service=fee.service, amount_minor=fee.amount) for fee in asked.fees],
+        fees=[
+            pb.Fee(service=fee.service, amount_minor=fee.amount, tax_rate_basis_points=fee.tax_rate)
+            for fee in asked.fees
+        ],
         payments=[pb.Payment(means=asked.payment)] if asked.payment else [],
         usage=[pb.LimitUsage(promotion=u.promotion, limit=u.limit, used=u.used, code=u.code) for u in asked.usage],
         basket_id=asked.basket,

@@ -257,6 +257,9 @@ class _Maker:
             timezone=random.choice(ZONES),
             rounding=random.choice(("half-up", "half-up", "half-even", "down", "up")),
             prices_include_tax=maybe(75),
+            cash_rounding=tuple(
+                Amount(currency=c, value=random.choice((1, 5, 10, 100))) for c in sorted(self.currencies) if maybe(25)
+            ),
         )
         made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
         made += [zone(name) for name in ZONES]
@@ -982,7 +985,11 @@ def request(programs: Sequence[Program], seed: int) -> Request:
             facts_as_of_us=0 if maybe(60) else _before(random, at_us),
         ),
         codes=_entered(random, programs),
-        fees=tuple(Fee(service, random.choice((0, 101, 495, 990))) for service in SERVICES if maybe(60)),
+        fees=tuple(
+            Fee(service, random.choice((0, 101, 495, 990)), random.choice((None, None, 0, 700, 1900)))
+            for service in SERVICES
+            if maybe(60)
+        ),
         usage=_usage(random, programs, currency),
         basket=random.choice(("", "b1", "b2", "b3")),
         variants=_chosen(random, programs),

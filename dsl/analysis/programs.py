@@ -15,8 +15,8 @@ from dsl.memory import Memory
 from dsl.project import Project
 from engine import program as p
 
-# Constructs beside what decides: returns, the law's evidence, what is paid in cash.
-BESIDE = frozenset(("P9008", "P9024", "P9026"))
+# Constructs beside what decides: returns, the law's evidence.
+BESIDE = frozenset(("P9024", "P9026"))
 # Constructs by which promotions bear on each other.
 BETWEEN = frozenset(("P9021", "P9022"))
 

@@ -147,9 +147,10 @@ SCHEMA = Schema(
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants", "expect"}
+CASE |= {"cash rounding"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants"}
+EXPECT |= {"variants", "cash"}
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,7 @@ class Shop:
             timezone=data.get("timezone", "Europe/Berlin"),
             rounding=data.get("rounding", "half-up"),
             prices_include_tax=data.get("tax", "included") == "included",
+            cash_rounding=self.money(data["cash rounding"]) if "cash rounding" in data else (),
         )
         made: list[Program] = [settings, SCHEMA, self._catalogue(), self._stores(), *(zone(name) for name in ZONES)]
         made.append(self._holidays())
@@ -579,7 +581,7 @@ def request(data: Data) -> Request:
             facts_as_of_us=instant(customer["as of"]) if "as of" in customer else 0,
         ),
         codes=tuple(data.get("entered", ())),
-        fees=tuple(Fee(service, amount) for service, amount in data.get("fees", {}).items()),
+        fees=tuple(_fee(service, what) for service, what in data.get("fees", {}).items()),
         usage=tuple(
             LimitUsage(what.get("promotion", ""), what["limit"], what["used"], what.get("code", ""))
             for what in data.get("usage", ())
@@ -590,6 +592,13 @@ def request(data: Data) -> Request:
             for promotion, name in data.get("variants", {}).items()
         ),
     )
+
+
+def _fee(service: str, what: int | Data) -> Fee:
+    """Its amount; or `amount` and `tax`."""
+    if isinstance(what, int):
+        return Fee(service, what)
+    return Fee(service, what["amount"], percent(what["tax"]))
 
 
 def _history(customer: Data, currency: str) -> EventHistory:

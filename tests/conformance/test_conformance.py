@@ -50,6 +50,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         },
         "taxes": lambda: [[tax.rate, tax.gross, tax.net, tax.tax] for tax in decision.taxes],
         "payable": lambda: decision.totals.payable,
+        "cash": lambda: decision.totals.cash_rounding,
         "services": lambda: list(decision.services),
         "fees": lambda: {
             fee.service: [fee.net, {given.promotion: given.amount for given in fee.discounts}] for fee in decision.fees

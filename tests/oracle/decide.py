@@ -54,7 +54,8 @@ def decide(
             run.discounts(group)
     basket = run.basket
     lines = line_results(basket, run.applied, run.left)
-    paid, taxed = fees(basket, run.granted), taxes(basket, lines)
+    paid = fees(basket, run.granted)
+    taxed = taxes(basket, lines, paid)
     results = [run.results[name] for name in sorted(run.results)]
     return Decision(
         ruleset=digest,

@@ -63,11 +63,14 @@ def line_results(
     return tuple(results)
 
 
-def taxes(basket: Basket, lines: Iterable[LineResult]) -> tuple[TaxTotal, ...]:
-    """By rate, over the sum of its lines."""
+def taxes(basket: Basket, lines: Iterable[LineResult], fees: Iterable[FeeResult]) -> tuple[TaxTotal, ...]:
+    """By rate, over the sum of its lines and fees; a fee without a rate is in none."""
     amounts: Counter[int] = Counter()
     for line in lines:
         amounts[line.tax_rate] += line.net
+    for fee in fees:
+        if fee.tax_rate is not None:
+            amounts[fee.tax_rate] += fee.net
     found = []
     for rate, amount in sorted(amounts.items()):
         if basket.ruleset.settings.prices_include_tax:
@@ -85,7 +88,7 @@ def fees(basket: Basket, granted: Mapping[str, Mapping[str, int]]) -> tuple[FeeR
     for fee in sorted(basket.request.fees, key=lambda fee: fee.service):
         taken = granted.get(fee.service, {})
         discounts = tuple(LineDiscount(name, amount) for name, amount in taken.items() if amount)
-        results.append(FeeResult(fee.service, fee.amount, fee.amount - sum(taken.values()), discounts))
+        results.append(FeeResult(fee.service, fee.amount, fee.amount - sum(taken.values()), discounts, fee.tax_rate))
     return tuple(results)
 
 
@@ -94,4 +97,16 @@ def totals(basket: Basket, lines: Iterable[LineResult], paid: Iterable[FeeResult
     listed, net = sum(line.list for line in lines), sum(line.net for line in lines)
     for_services, tax = sum(fee.net for fee in paid), sum(total.tax for total in taxed)
     payable = net + for_services + (0 if basket.ruleset.settings.prices_include_tax else tax)
-    return Totals(list=listed, saving=listed - net, net=net, fees=for_services, tax=tax, payable=payable)
+    in_cash = payable
+    for step in basket.ruleset.settings.cash_rounding:
+        if step.currency == basket.request.currency:
+            in_cash = round_to(payable, step.value, "half-up") * step.value
+    return Totals(
+        list=listed,
+        saving=listed - net,
+        net=net,
+        fees=for_services,
+        tax=tax,
+        payable=payable,
+        cash_rounding=in_cash - payable,
+    )

@@ -560,9 +560,7 @@ class Fee(_message.Message):
     amount_minor: _builtins.int
     """What it costs without promotions, in minor units, from 0 to 10^12."""
     tax_rate_basis_points: _builtins.int
-    """The rate of the tax on it, from 0 to 10000. Absent: it is in no tax total.
-    Refused by a server that does not serve it yet.
-    """
+    """The rate of the tax on it, from 0 to 10000. Absent: it is in no tax total."""
     def __init__(
         self,
         *,

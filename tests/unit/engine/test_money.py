@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from engine.money import EXPONENTS, ROUNDINGS, divide, exponent, micros_per_minor
+from engine.money import EXPONENTS, ROUNDINGS, divide, exponent, micros_per_minor, to_step
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,13 @@ def test_divide_is_its_definition(rounding):
 )
 def test_halves(rounding, expected):
     assert [divide(n, 2, rounding) for n in (1, 3, 5)] == expected
+
+
+def test_an_amount_is_rounded_to_the_nearest_multiple_of_a_step():
+    for step in (1, 2, 5, 10, 100):
+        for amount in range(-250, 251):
+            rounded = to_step(amount, step)
+            assert rounded % step == 0 and abs(rounded - amount) * 2 <= step
+            if abs(rounded - amount) * 2 == step:
+                assert abs(rounded) > abs(amount), "of two the one farther from zero"
+            assert to_step(-amount, step) == -rounded
