@@ -386,7 +386,9 @@ def _promotions(side: Side) -> list[p.Promotion]:
 _NAMED = {  # fields that name another Program, and which kind
     ("Target", "name"): "products",
     ("Worth", "of"): "products",
+    ("WorthOtherwise", "of"): "products",
     ("Count", "of"): "products",
+    ("Articles", "of"): "products",
     ("Measured", "of"): "products",
     ("Buy", "of"): "products",
     ("EventOf", "of"): "products",

@@ -18,6 +18,7 @@ from engine.decision import PromotionResult, Reason
 from engine.program import (
     All,
     Any_,
+    Articles,
     Condition,
     Count,
     FeeReward,
@@ -29,6 +30,7 @@ from engine.program import (
     Program,
     Promotion,
     Worth,
+    WorthOtherwise,
 )
 
 BEFORE_AUDIENCE = (Reason.SCHEDULE, Reason.CHANNEL, Reason.PLACE)
@@ -229,12 +231,12 @@ def _sets(promotion: Promotion) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _thresholds(condition: Condition) -> Iterator[Worth | Count | Measured]:
+def _thresholds(condition: Condition) -> Iterator[Worth | WorthOtherwise | Count | Articles | Measured]:
     match condition:
         case All() | Any_() | None_():
             for part in condition.of:
                 yield from _thresholds(part)
-        case Worth() | Count() | Measured():
+        case Worth() | WorthOtherwise() | Count() | Articles() | Measured():
             yield condition
         case _:
             pass

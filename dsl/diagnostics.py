@@ -540,8 +540,7 @@ TABLE: dict[str, Text] = {
     "P9031": _later("Rounding per piece or per article is", "Without it each reward says how it is rounded."),
     "P9032": _later("«never price … below» is"),
     "P9033": _later("«exact» codes are", "Without it blanks and small letters are forgiven."),
-    "P9034": _later("Counting different articles is", "Pieces can be counted:   basket has at least 2 of wine"),
-    "P9035": _later("«with fees» and «without tax» are"),
+    "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» is"),
     "P9037": _later("An amount off per article is", "Per piece it works:   off shirts each"),
 }

@@ -14,6 +14,7 @@ from engine.program import (
     All,
     Anniversary,
     Any_,
+    Articles,
     Compare,
     CompareMoney,
     Condition,
@@ -36,6 +37,7 @@ from engine.program import (
     StartsWith,
     Under,
     Worth,
+    WorthOtherwise,
 )
 
 STEPS_MAX = 20_000  # of one comparison: sets of sets of sets could take for ever
@@ -138,7 +140,7 @@ def _about(condition: Condition) -> tuple[str, ...]:
     match condition:
         case All(of=parts) if parts and len({_about(part) for part in parts}) == 1:
             return _about(parts[0])
-        case Worth() | Count() | Measured():
+        case Worth() | WorthOtherwise() | Count() | Articles() | Measured():
             return "basket", condition.kind, condition.of or ""
         case Member():
             return "member", condition.of, str(condition.negated)
@@ -233,6 +235,11 @@ def _basic(a: Condition, b: Condition) -> bool:
             return (a.of, a.basis) == (b.of, b.basis) and _at_least(a, b) and _at_most(a, b) and _said(a) <= _said(b)
         case Count(), Count():
             return (a.of, a.one_article) == (b.of, b.one_article) and _bounds(a, b)
+        case WorthOtherwise(), WorthOtherwise():
+            same = (a.of, a.basis, a.fees, a.without_tax) == (b.of, b.basis, b.fees, b.without_tax)
+            return same and _at_least(a, b) and _at_most(a, b) and _said(a) <= _said(b)
+        case Articles(), Articles():
+            return a.of == b.of and _bounds(a, b)
         case Measured(), Measured():
             return (a.of, a.unit) == (b.of, b.unit) and _bounds(a, b)
         case Happened(), Happened():
@@ -263,7 +270,7 @@ def _windows(a: Happened, b: Happened) -> bool:
     )
 
 
-def _bounds(a: Count | Measured | Happened, b: Count | Measured | Happened) -> bool:
+def _bounds(a: Count | Articles | Measured | Happened, b: Count | Articles | Measured | Happened) -> bool:
     low = b.low is None or (a.low is not None and a.low >= b.low)
     return low and (b.high is None or (a.high is not None and a.high <= b.high))
 
@@ -272,16 +279,16 @@ def _amounts(money: Money) -> dict[str, int]:
     return {amount.currency: amount.value for amount in money}
 
 
-def _said(worth: Worth) -> set[str]:
+def _said(worth: Worth | WorthOtherwise) -> set[str]:
     return _amounts(worth.low or worth.high).keys() | set()
 
 
-def _at_least(a: Worth, b: Worth) -> bool:
+def _at_least(a: Worth | WorthOtherwise, b: Worth | WorthOtherwise) -> bool:
     mine = _amounts(a.low)
     return all(mine.get(currency, -1) >= value for currency, value in _amounts(b.low).items() if currency in _said(a))
 
 
-def _at_most(a: Worth, b: Worth) -> bool:
+def _at_most(a: Worth | WorthOtherwise, b: Worth | WorthOtherwise) -> bool:
     mine, theirs = _amounts(a.high), _amounts(b.high)
     if not theirs:
         return True

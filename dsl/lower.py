@@ -259,7 +259,10 @@ def _condition(project: Project, node: ast.Condition, of: str) -> p.Condition:
             basis = {"group": "group", "before": "list", "after": "current"}[node.basis]
             low = _minor(project, node.low) if node.low else ()
             high = _minor(project, node.high) if node.high else ()
-            return p.Worth(low=low, high=high, of=node.of.text if node.of else None, basis=cast(Any, basis))
+            worth: dict[str, Any] = {"low": low, "high": high, "of": node.of.text if node.of else None, "basis": basis}
+            if node.fees or node.without_tax:
+                return p.WorthOtherwise(**worth, fees=node.fees, without_tax=node.without_tax)
+            return p.Worth(**worth)
         case ast.BasketHas():
             return _basket_has(node)
         case ast.Compare():
@@ -332,6 +335,8 @@ def _basket_has(node: ast.BasketHas) -> p.Condition:
     def bound(value: Decimal | None) -> int | None:
         return None if value is None else int(value * scale)
 
+    if node.articles:
+        return p.Articles(low=bound(node.low), high=bound(node.high), of=node.of.text)
     if node.unit:
         return p.Measured(low=bound(node.low), high=bound(node.high), unit=cast(Any, node.unit), of=node.of.text)
     return p.Count(low=bound(node.low), high=bound(node.high), of=node.of.text, one_article=node.one_article)

@@ -157,10 +157,6 @@ def _conditions(lines: Iterable[ast.Line]) -> Iterator[Refused]:
         match condition:
             case ast.Block():
                 yield from _conditions(condition.lines)
-            case ast.BasketHas(articles=True):
-                yield "P9034", line.span
-            case ast.BasketWorth() if condition.fees or condition.without_tax:
-                yield "P9035", line.span
 
 
 # ---------------------------------------------------------------------------------------------------- promotions

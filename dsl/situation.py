@@ -20,6 +20,7 @@ from engine.program import (
     All,
     Anniversary,
     Any_,
+    Articles,
     Attribute,
     Catalogue,
     Condition,
@@ -46,12 +47,13 @@ from engine.program import (
     SumOf,
     Type,
     Worth,
+    WorthOtherwise,
     Writing,
 )
 from engine.texts import PLAIN
 
 _EPOCH = datetime.date(1970, 1, 1)
-_THRESHOLDS = (Worth, Count, Measured)
+_THRESHOLDS = (Worth, WorthOtherwise, Count, Articles, Measured)
 
 
 class Ruleset:
@@ -242,7 +244,7 @@ class Situation(Asked):
             case Member(of="place"):
                 truth = self.at_place(condition.name)
                 return negated(truth) if condition.negated else truth
-            case Worth() | Count() | Measured():
+            case Worth() | WorthOtherwise() | Count() | Articles() | Measured():
                 return None
             case Happened():
                 return self.history.happened(condition)
@@ -315,7 +317,9 @@ class Situation(Asked):
             case All() | Any_() | None_():
                 for part in condition.of:
                     yield from self.asked(part)
-            case Member() | Consent() | Worth() | Count() | Measured() | Happened() | SumOf() | NthOrder() | Refresh():
+            case Member() | Consent() | Happened() | SumOf() | NthOrder() | Refresh():
+                return
+            case Worth() | WorthOtherwise() | Count() | Articles() | Measured():
                 return
             case _:
                 yield condition.attribute

@@ -312,6 +312,9 @@ class Trace:
             quantity = minor(missing.value, self.decision.currency)
         elif missing.kind == "measure":
             quantity = f"{number(Decimal(missing.value).scaleb(-3))} {missing.unit}"
+        elif missing.kind == "articles":
+            several = say("{count} different articles", count=missing.value)
+            quantity = say("1 different article") if missing.value == 1 else several
         else:
             quantity = say("1 piece") if missing.value == 1 else say("{count} pieces", count=missing.value)
         if not missing.products:

@@ -109,7 +109,7 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence."""
     segments = size(rules, R_SEGMENT_BEGIN) - 1
     places = size(rules, R_PLACE_BEGIN) - 1
-    truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64))
+    truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64), state.fees)
     judge_places(rules, q, truths)
     total = table.shape[1]
     groups = size(rules, R_GIVES)

@@ -73,7 +73,7 @@ CLAUSES = {
     CLAUSE_CODE: "code",
     CLAUSE_GET: "get",
 }
-MISSING_KINDS = ("", "pieces", "amount", "measure")
+MISSING_KINDS = ("", "pieces", "amount", "measure", "articles")
 
 
 def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> Decision:
@@ -129,6 +129,7 @@ class _Answer:
         self.request = request
         self.resolved = resolved
         self.columns = resolved.columns
+        self.services = resolved.services
         self.state = state
         self.table = table
         self.promotion: list[int] = table[T_PROMOTION].tolist()
@@ -214,21 +215,22 @@ class _Answer:
 
     def granted(self) -> list[tuple[str, int, int]]:
         """What was taken off fees: service, candidate, amount, in the order of application."""
-        services = self.ruleset.schema.services
+        services = self.services
         rows = self.state.granted[: self.state.tally[2]].tolist()
         return [(services[service], row, amount) for service, row, amount in rows]
 
     def free_services(self) -> tuple[str, ...]:
         """The services that promotions brought to nothing."""
-        left = dict(zip(self.ruleset.schema.services, self.state.fees.tolist(), strict=True))
+        left = dict(zip(self.services, self.state.fees.tolist(), strict=True))
         return tuple(sorted({service for service, _, _ in self.granted() if left[service] == 0}))
 
     def taxes(self, lines: Sequence[LineResult], fees: Sequence[FeeResult]) -> tuple[TaxTotal, ...]:
         settings = self.ruleset.settings
         by_rate: dict[int, int] = {}
-        for paid in (*lines, *fees):
-            if paid.tax_rate is not None:
-                by_rate[paid.tax_rate] = by_rate.get(paid.tax_rate, 0) + paid.net
+        amounts = [(line.tax_rate, line.net) for line in lines]
+        amounts += [(fee.tax_rate, fee.net) for fee in fees if fee.tax_rate is not None]
+        for rate, net in amounts:
+            by_rate[rate] = by_rate.get(rate, 0) + net
         totals = []
         for rate, amount in sorted(by_rate.items()):
             if settings.prices_include_tax:

@@ -971,7 +971,9 @@ def _verify_code(ruleset: Ruleset, places: int) -> None:
             elif op in (Op.WORTH, Op.COUNT, Op.MEASURE):
                 _require(of_promotions[line], "a segment or place asks for the basket")
                 _require(-1 <= a < sets and (a >= 0 or op == Op.WORTH), "a condition's product set is not there")
-                _require(op != Op.WORTH or (-1 <= b < amounts and -1 <= c < amounts and 0 <= d <= 2), "a worth")
+                _require(op != Op.WORTH or (-1 <= b < amounts and -1 <= c < amounts), "an amount of a worth")
+                _require(op != Op.WORTH or (0 <= d < 16 and d & 3 < 3), "a worth is counted in another way")
+                _require(op != Op.COUNT or 0 <= d <= 2, "units are counted in another way")
                 _require(op != Op.MEASURE or 0 <= d < len(UNITS), "a measure")
             else:
                 _require(op in (Op.SEGMENT, Op.PLACE), "an instruction is unknown")

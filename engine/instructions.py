@@ -24,8 +24,9 @@ class Op(enum.IntEnum):
     ALL = 7  # n        -       -       -          Kleene and of the top n of S
     ANY = 8  # n        -       -       -          Kleene or
     NONE = 9  # n        -       -       -          Kleene nor
-    WORTH = 10  # set|-1   low|-1  high|-1 basis      M[b] <= worth <= M[c]; basis 0 group, 1 list, 2 left
-    COUNT = 11  # set      low|-1  high|-1 one        b <= units <= c; one: of the article with the most
+    WORTH = 10  # set|-1   low|-1  high|-1 basis      M[b] <= worth <= M[c]; basis 0 group, 1 list, 2 left, and bits
+    #                                                 4: with fees, 8: without tax
+    COUNT = 11  # set      low|-1  high|-1 one        b <= units <= c; one 1: of the article with the most; 2: articles
     MEASURE = 12  # set      low|-1  high|-1 unit       in thousandths of the smallest unit of its dimension
 
 

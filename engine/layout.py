@@ -178,6 +178,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     ("currency", "position in the settings' currencies"),
     ("micros_per_minor", "of that currency"),
     ("rounding", "position in money.ROUNDINGS"),
+    ("tax_inside", "1: prices and fees include the tax"),
 )
 (
     Q_AT_US,
@@ -191,6 +192,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     Q_CURRENCY,
     Q_MICROS_PER_MINOR,
     Q_ROUNDING,
+    Q_TAX_INSIDE,
 ) = range(len(SCALARS))
 
 NO_REWARD, NOBODY = -1, -2  # of variants: the control group; there is no subject
@@ -204,6 +206,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     ("sets", 1, "product sets, ascending for each line"),
     ("line_article", 1, "article"),
     ("line_marks", 1, "bits of Mark"),
+    ("line_rate", 1, "of the tax, basis points"),
     ("unit_line", 1, "line"),
     ("unit_article", 1, "article"),
     ("unit_list", 1, "list amount, minor units"),
@@ -214,7 +217,8 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     ("code_begin", 1, "by code: code sets"),
     ("code_sets", 1, "code sets that have the code"),
     ("usage", 3, "rows (limit row, or -1 for the code itself; code or -1; used)"),
-    ("fees", 1, "by service of the schema; -1 = none"),
+    ("fees", 1, "by service of the schema (of the request, where it lists none); -1 = none"),
+    ("fee_rate", 1, "of the tax on them, basis points; -1 = none is known"),
     ("arms", 1, "by promotion with variants: reward row, or see NO_REWARD"),
 )
 (
@@ -225,6 +229,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     Q_SETS,
     Q_LINE_ARTICLE,
     Q_LINE_MARKS,
+    Q_LINE_RATE,
     Q_UNIT_LINE,
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
@@ -236,6 +241,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     Q_CODE_SETS,
     Q_USAGE,
     Q_FEES,
+    Q_FEE_RATE,
     Q_ARMS,
 ) = range(len(QUESTION))
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.arithmetic import divide
+from engine.basket import BASIS_POINTS
 from engine.decision import Reason
 from engine.image import STACK_MAX
 from engine.instructions import (
@@ -37,14 +39,19 @@ from engine.layout import (
     Q_CODE_SETS,
     Q_CURRENCY,
     Q_CUSTOMER_KNOWN,
+    Q_FEE_RATE,
+    Q_FEES,
     Q_HOUSEHOLD_KNOWN,
     Q_KNOWN,
     Q_LINE_MARKS,
+    Q_LINE_RATE,
     Q_MICROS_PER_MINOR,
     Q_REGION,
+    Q_ROUNDING,
     Q_SET_BEGIN,
     Q_SETS,
     Q_STORE_NAMED,
+    Q_TAX_INSIDE,
     Q_UNIT_ARTICLE,
     Q_UNIT_DIMENSION,
     Q_UNIT_FACTOR,
@@ -180,7 +187,7 @@ CLAUSE_GET = 7  # the first tier, or the variants
 CLAUSE_WHEN = 1_000
 CLAUSE_LIMIT = 1_000_000
 
-MISSING_NONE, MISSING_PIECES, MISSING_AMOUNT, MISSING_MEASURE = range(4)
+MISSING_NONE, MISSING_PIECES, MISSING_AMOUNT, MISSING_MEASURE, MISSING_ARTICLES = range(5)
 
 
 def candidates(promotions: Ints) -> Ints:
@@ -194,10 +201,11 @@ def candidates(promotions: Ints) -> Ints:
 
 
 class Truths(NamedTuple):
-    """What has been judged of one request; UNJUDGED is not yet."""
+    """What has been judged of one request; UNJUDGED is not yet. And what is left of its fees."""
 
     segment: Ints
     place: Ints
+    fees: Ints
 
 
 UNJUDGED = -1
@@ -336,10 +344,43 @@ def by_article(q: Buffer, found: Ints) -> Ints:
 
 
 @kernel
-def quantity(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> int:
-    """What a threshold looks at; of units last: 1 of the article with most of them."""
-    found = quantities(rules, q, left, p, op, of, last)
-    return by_article(q, found).max() if op == _COUNT and last == 1 else found.sum()
+def quantity(rules: Buffer, q: Buffer, truths: Truths, left: Ints, p: int, op: int, of: int, last: int) -> int:
+    """What a threshold looks at. Of units last: 1 of the article with most of them, 2 how many different articles; of
+    worth it may hold bits, see `worth_otherwise`."""
+    found = quantities(rules, q, left, p, op, of, last & 3 if op == _WORTH else last)
+    if op == _COUNT and last > 0:
+        articles = by_article(q, found)
+        return articles.max() if last == 1 else (articles > 0).sum()
+    return worth_otherwise(q, truths, found, last) if op == _WORTH and last > 3 else found.sum()
+
+
+@kernel
+def worth_otherwise(q: Buffer, truths: Truths, found: Ints, how: int) -> int:
+    """What units are worth (unit by unit in `found`) with the fees (bit 4), without the tax in prices (bit 8: for each
+    rate rounded once)."""
+    lines, fees = size(q, Q_LINE_MARKS), size(q, Q_FEES)
+    amounts = np.zeros(lines + fees, np.int64)
+    rates = np.full(lines + fees, -1, np.int64)
+    for u in range(found.shape[0]):
+        amounts[at(q, Q_UNIT_LINE, u)] += found[u]
+    for line in range(lines):
+        rates[line] = at(q, Q_LINE_RATE, line)
+    for fee in range(fees if how & 4 else 0):
+        amounts[lines + fee] = max(0, at(q, Q_FEES, fee)) if how & 3 == 1 else truths.fees[fee]
+        rates[lines + fee] = at(q, Q_FEE_RATE, fee)
+    if not (how & 8 and scalar(q, Q_TAX_INSIDE)):
+        return amounts.sum()
+    total = 0
+    for i in range(lines + fees):
+        if rates[i] < 0:
+            total += amounts[i]
+            continue
+        for j in range(i + 1, lines + fees):
+            if rates[j] == rates[i]:
+                amounts[i] += amounts[j]
+                amounts[j] = 0
+        total += divide(amounts[i] * BASIS_POINTS, BASIS_POINTS + rates[i], scalar(q, Q_ROUNDING))
+    return total
 
 
 @gate
@@ -393,9 +434,9 @@ def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, lef
                     truth = negate(truth)
         else:
             last = d
-            if op == _WORTH and d == 0:
-                last = 1 if original else 2
-            total = quantity(rules, q, left, p, op, a, last)
+            if op == _WORTH and d & 3 == 0:
+                last += 1 if original else 2
+            total = quantity(rules, q, truths, left, p, op, a, last)
             low, high = b, c
             if op == _WORTH:
                 low = amount_of(rules, q, b) if b >= 0 else -1
@@ -557,7 +598,7 @@ def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     if unknown:
         return UNKNOWN_FACT
     for i in range(begin, end):
-        willing = Truths(np.full(truths.segment.shape[0], UNJUDGED, np.int64), truths.place)
+        willing = Truths(np.full(truths.segment.shape[0], UNJUDGED, np.int64), truths.place, truths.fees)
         if judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), willing, True) == _TRUE:
             return CONSENT
     return AUDIENCE
@@ -672,7 +713,7 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
         table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
         if truth == _FALSE:
-            note_missing(rules, q, table, row, line, left, original)
+            note_missing(rules, q, table, row, line, truths, left, original)
         return
     if arm < 0:
         table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
@@ -772,7 +813,9 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
 
 
 @gate
-def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, left: Ints, original: int) -> None:
+def note_missing(
+    rules: Buffer, q: Buffer, table: Table, row: int, line: int, truths: Truths, left: Ints, original: int
+) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)
     op, of, b, d = (
@@ -784,14 +827,14 @@ def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, le
     if at(rules, R_LINES, line + 1) - first != 1 or op < _WORTH or b < 0:
         return
     last = d
-    if op == _WORTH and d == 0:
-        last = 1 if original else 2
+    if op == _WORTH and d & 3 == 0:
+        last += 1 if original else 2
     low = amount_of(rules, q, b) if op == _WORTH else b
-    gap = low - quantity(rules, q, left, table[T_TERM, row], op, of, last)
+    gap = low - quantity(rules, q, truths, left, table[T_TERM, row], op, of, last)
     if gap > 0:
-        table[T_MISSING_KIND, row] = (
-            MISSING_AMOUNT if op == _WORTH else MISSING_PIECES if op == _COUNT else MISSING_MEASURE
-        )
+        table[T_MISSING_KIND, row] = MISSING_AMOUNT if op == _WORTH else MISSING_MEASURE
+        if op == _COUNT:
+            table[T_MISSING_KIND, row] = MISSING_ARTICLES if d == 2 else MISSING_PIECES
         factor = _FACTOR_OF[d] if op == _MEASURE else 1
         table[T_MISSING, row] = (gap + factor - 1) // factor
         table[T_MISSING_SET, row] = of

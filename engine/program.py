@@ -295,6 +295,27 @@ class Count(_Node):
     one_article: bool = False  # the article of the set with the most units decides
 
 
+class WorthOtherwise(_Node):
+    """Worth, with what is left of the fees of the basket, or without the tax in its prices, or both."""
+
+    kind: Literal["worth-otherwise"] = "worth-otherwise"
+    low: Money = ()
+    high: Money = ()
+    of: str | None = None
+    basis: Literal["group", "list", "current"] = "group"
+    fees: bool = False
+    without_tax: bool = False
+
+
+class Articles(_Node):
+    """Counting units of how many different articles of a set are in the basket, bounds included."""
+
+    kind: Literal["articles"] = "articles"
+    low: int | None = None
+    high: int | None = None
+    of: str
+
+
 class Measured(_Node):
     """How much of a set is in the basket by measure; lines of another dimension do not count."""
 
@@ -327,7 +348,9 @@ Condition = Annotated[
     | Any_
     | None_
     | Worth
+    | WorthOtherwise
     | Count
+    | Articles
     | Measured,
     Field(discriminator="kind"),
 ]

@@ -74,6 +74,7 @@ class Resolved(NamedTuple):
     lines: tuple[BasketLine, ...]  # by id
     tax_rates: tuple[int, ...]  # of the lines
     codes: tuple[str, ...]  # normalised, by bytes
+    services: tuple[str, ...]  # of the fees
 
 
 # ---------------------------------------------------------------------------------------------------- bounds
@@ -447,14 +448,13 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         )
     if request.payment and schema.payments and request.payment not in schema.payments:
         raise BadRequest("payment", f"«{request.payment}» is none of {', '.join(schema.payments)}", Fault.UNKNOWN)
-    fees = np.full(len(schema.services), -1, np.int64)
+    services = schema.services or tuple(fee.service for fee in request.fees)
+    fees, fee_rates = np.full((2, len(services)), -1, np.int64)
     for i, fee in enumerate(request.fees):
-        if fee.service in schema.services:
-            fees[schema.services.index(fee.service)] = fee.amount
-        elif schema.services:
-            raise BadRequest(
-                f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(schema.services)}", Fault.UNKNOWN
-            )
+        if fee.service not in services:
+            raise BadRequest(f"fees[{i}].service", f"«{fee.service}» is none of {', '.join(services)}", Fault.UNKNOWN)
+        fees[services.index(fee.service)] = fee.amount
+        fee_rates[services.index(fee.service)] = -1 if fee.tax_rate is None else fee.tax_rate
 
     order = sorted(range(len(request.lines)), key=lambda i: request.lines[i].id.encode())
     basket = _Articles(ruleset, request, order)
@@ -488,6 +488,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     codes = tuple(sorted({normalise_code(code) for code in request.codes} - {""}, key=str.encode))
     code_sets = [_sets_of_code(ruleset, code) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+    rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
     columns = {
         "scalars": np.array(
             [
@@ -502,6 +503,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
                 settings.currencies.index(request.currency),
                 micros_per_minor(request.currency),
                 ROUNDINGS.index(settings.rounding),
+                settings.prices_include_tax,
             ],
             np.int64,
         ),
@@ -511,15 +513,16 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "sets": np.array([s for one in sets for s in one], np.int64),
         "line_article": np.array(articles, np.int64),
         "line_marks": np.array(marks, np.int64),
+        "line_rate": np.array(rates, np.int64),
         **{name: units[:, i] for i, name in enumerate(UNIT_FIELDS)},
         "code_begin": np.cumsum([0, *map(len, code_sets)], dtype=np.int64),
         "code_sets": np.array([s for one in code_sets for s in one], np.int64),
         "usage": _usage(ruleset, request, codes),
         "fees": fees,
         "arms": _arms(ruleset, request),
+        "fee_rate": fee_rates,
     }
-    rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
-    return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes)
+    return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)
 
 
 def _arms(ruleset: Ruleset, request: Request) -> Ints:

@@ -33,6 +33,7 @@ from engine.program import (
     AmountOffTogether,
     Anniversary,
     Any_,
+    Articles,
     Buy,
     Compare,
     CompareMoney,
@@ -75,6 +76,7 @@ from engine.program import (
     Under,
     Variants,
     Worth,
+    WorthOtherwise,
     Zone,
 )
 from engine.program import (
@@ -270,13 +272,18 @@ class Writer:
                 return [(Op.SEGMENT, Ref("segment", node.name), int(node.negated), 0, 0)]
             case Member(of="place"):
                 return [(Op.PLACE, Ref("place", node.name), int(node.negated), 0, 0)]
-            case Worth():
+            case Worth() | WorthOtherwise():
                 of = -1 if node.of is None else Ref("product set", node.of)
                 basis = BASES.index(node.basis)
+                if isinstance(node, WorthOtherwise):
+                    basis += 4 * node.fees + 8 * node.without_tax
                 return [(Op.WORTH, of, self.amount(node.low), self.amount(node.high), basis)]
             case Count():
                 low, high = (-1 if bound is None else bound for bound in (node.low, node.high))
                 return [(Op.COUNT, Ref("product set", node.of), low, high, int(node.one_article))]
+            case Articles():
+                low, high = (-1 if bound is None else bound for bound in (node.low, node.high))
+                return [(Op.COUNT, Ref("product set", node.of), low, high, 2)]
             case Measured():
                 factor = UNITS[node.unit][1]
                 low, high = (-1 if bound is None else bound * factor for bound in (node.low, node.high))
@@ -421,7 +428,7 @@ class Writer:
                 case All() | Any_() | None_():
                     for part in node.of:
                         walk(part)
-                case Worth():
+                case Worth() | WorthOtherwise():
                     moneys.extend(m for m in (node.low, node.high) if m)
                 case CompareMoney():
                     moneys.append(node.value)

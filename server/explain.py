@@ -50,6 +50,8 @@ class Speech:
     measure: str
     piece: str
     pieces: str
+    article: str
+    articles: str
     of: str
     beaten_by: str
     saves_more: str
@@ -145,6 +147,8 @@ class _Sentence:
                 return speech.amount.format(speech.money(missing.value, self.decision.currency), of)
             case "measure":
                 return speech.measure.format(speech.measured(missing.value, missing.unit), of)
+            case "articles":
+                return (speech.article if missing.value == 1 else speech.articles).format(missing.value, of)
             case _:
                 return (speech.piece if missing.value == 1 else speech.pieces).format(missing.value, of)
 
@@ -193,6 +197,8 @@ SPEECH: dict[str, Speech] = {
         measure="{0} more{1} and it applies",
         piece="{0} more piece{1} and it applies",
         pieces="{0} more pieces{1} and it applies",
+        article="{0} more article{1} and it applies",
+        articles="{0} more different articles{1} and it applies",
         of=" of {0}",
         beaten_by="beaten by {0}",
         saves_more=", which saves {0} more",
@@ -240,6 +246,8 @@ SPEECH: dict[str, Speech] = {
         measure="es fehlen {0}{1}",
         piece="es fehlt {0} Stück{1}",
         pieces="es fehlen {0} Stück{1}",
+        article="es fehlt {0} weiterer Artikel{1}",
+        articles="es fehlen {0} verschiedene Artikel{1}",
         of=" aus {0}",
         beaten_by="verdrängt durch {0}",
         saves_more=", das {0} mehr spart",

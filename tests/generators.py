@@ -42,6 +42,7 @@ from engine.program import (
     Anniversary,
     Any_,
     Arm,
+    Articles,
     Attribute,
     Buy,
     Catalogue,
@@ -118,6 +119,7 @@ from engine.program import (
     Window,
     WithCode,
     Worth,
+    WorthOtherwise,
     Zone,
 )
 
@@ -691,12 +693,23 @@ class _Maker:
     def _threshold(self) -> Condition:
         random = self.random
         of = random.choice(self.sets)
-        kind = random.choice(("worth", "worth", "worth", "count", "count", "measured", "fact"))
+        kind = random.choice(("worth", "worth", "worth otherwise", "count", "count", "articles", "measured", "fact"))
         if kind == "worth":
             low = self._money(lambda: random.choice((100, 200, 300, 500, 800, 2000)))
             high = self._money(lambda: random.choice((1000, 3000))) if self.maybe(20) else ()
             basis = random.choice(("group", "list", "current"))
             return Worth(low=low, high=high, of=random.choice((None, of)), basis=basis)  # type: ignore[arg-type]  # texts
+        if kind == "worth otherwise":
+            fees, without_tax = random.choice(((True, False), (False, True), (True, True)))
+            return WorthOtherwise(
+                low=self._money(lambda: random.choice((100, 200, 300, 500, 800, 1400, 2000))),
+                of=None if fees else random.choice((None, of)),
+                basis=random.choice(("group", "list", "current")),
+                fees=fees,
+                without_tax=without_tax,
+            )
+        if kind == "articles":
+            return Articles(low=random.randint(1, 3), high=random.choice((None, None, 3)), of=of)
         if kind == "count":
             high_count = random.choice((None, None, random.randint(3, 6)))
             return Count(low=random.randint(1, 4), high=high_count, of=of, one_article=self.maybe(30))

@@ -214,7 +214,7 @@ def _moneys(condition: p.Condition) -> Iterator[p.Money]:
         case p.All() | p.Any_() | p.None_():
             for part in condition.of:
                 yield from _moneys(part)
-        case p.Worth():
+        case p.Worth() | p.WorthOtherwise():
             yield from (bound for bound in (condition.low, condition.high) if bound)
         case p.CompareMoney():
             yield condition.value

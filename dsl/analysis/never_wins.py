@@ -345,7 +345,7 @@ def counts(condition: p.Condition) -> bool:
     match condition:
         case p.All() | p.Any_() | p.None_():
             return any(counts(part) for part in condition.of)
-        case p.Worth() | p.Count() | p.Measured():
+        case p.Worth() | p.WorthOtherwise() | p.Count() | p.Articles() | p.Measured():
             return True
     return False
 

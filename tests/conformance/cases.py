@@ -40,6 +40,7 @@ from engine.program import (
     Anniversary,
     Any_,
     Arm,
+    Articles,
     Attribute,
     Buy,
     Catalogue,
@@ -112,6 +113,7 @@ from engine.program import (
     Window,
     WithCode,
     Worth,
+    WorthOtherwise,
 )
 from tests.generators import ZONES, seconds, zone
 
@@ -359,7 +361,13 @@ class Shop:
                 return Anniversary(attribute=value, span=data.get("this"), within=within)
             case "worth" | "worth at most":
                 bound: Any = {"low" if key == "worth" else "high": self.money(value)}
-                return Worth(of=data.get("of"), basis=data.get("basis", "group"), **bound)
+                basis = data.get("basis", "group")
+                fees, without_tax = data.get("with fees", False), data.get("without tax", False)
+                if not fees and not without_tax:
+                    return Worth(of=data.get("of"), basis=basis, **bound)
+                return WorthOtherwise(of=data.get("of"), basis=basis, fees=fees, without_tax=without_tax, **bound)
+            case "articles":
+                return Articles(low=value, high=data.get("at most"), of=data["of"])
             case "count":
                 return Count(low=value, of=data["of"], one_article=data.get("one article", False))
             case "measured":

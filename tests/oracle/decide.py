@@ -115,7 +115,7 @@ class Run:
         offers: list[Offer] = []
         would: dict[str, Taking] = {}
         for promotion in self.basket.ruleset.declared_order(group):
-            terms = check(self.basket, self.judge, promotion, group, self.left)
+            terms = check(self.basket, self.judge, promotion, group, self.left, self.fees_left())
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue
@@ -156,6 +156,10 @@ class Run:
         """What promotions left of a fee so far."""
         return self.fee(service) - sum(self.granted.get(service, {}).values())
 
+    def fees_left(self) -> dict[str, int]:
+        """Of every fee of the request."""
+        return {fee.service: self.fee_left(fee.service) for fee in self.basket.request.fees}
+
     def off_fee(self, group: Group, reward: FeeReward, terms: Terms, left: int) -> int:
         """What a promotion takes off a fee of which so much is left."""
         currency = self.basket.request.currency
@@ -181,7 +185,7 @@ class Run:
         units = self.basket.units
         guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
         for promotion in self.basket.ruleset.declared_order(group):
-            terms = check(self.basket, self.judge, promotion, group, self.left)
+            terms = check(self.basket, self.judge, promotion, group, self.left, self.fees_left())
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue

@@ -17,6 +17,7 @@ from engine.program import (
     AmountOffTogether,
     Any_,
     Arm,
+    Articles,
     Choice,
     CodeSet,
     CompareMoney,
@@ -39,9 +40,10 @@ from engine.program import (
     Tiers,
     Variants,
     Worth,
+    WorthOtherwise,
     Zone,
 )
-from tests.oracle.arithmetic import ceiling
+from tests.oracle.arithmetic import ceiling, round_to
 from tests.oracle.calendar import in_slots, runs
 from tests.oracle.conditions import Judge, amount_in, every, negate, some
 from tests.oracle.resolve import Basket, Line, Truth, Unit
@@ -88,8 +90,10 @@ class Failure:
     missing: Missing | None = None
 
 
-def check(basket: Basket, judge: Judge, promotion: Promotion, group: Group, left: list[int]) -> Terms | Failure:
-    """The stages of one promotion, in their order. `left`: what the units cost after the groups before."""
+def check(
+    basket: Basket, judge: Judge, promotion: Promotion, group: Group, left: list[int], fees: Mapping[str, int]
+) -> Terms | Failure:
+    """The stages of one promotion, in their order. `left`, `fees`: what units and services cost by now."""
     at, request, ruleset = basket.request.at_us, basket.request, basket.ruleset
     zone = _zone(basket, promotion.runs.zone)
     if not runs(promotion.runs, zone, at):
@@ -129,12 +133,13 @@ def check(basket: Basket, judge: Judge, promotion: Promotion, group: Group, left
         elif arm.reward is None:
             unheld = Failure(Reason.CONTROL_GROUP, promotion.reward.text)
         promotion = promotion.model_copy(update={"reward": held})
-    failure = _when(basket, promotion, group, left) or unheld
+    thresholds = Thresholds(basket, promotion, group, left, fees)
+    failure = _when(thresholds, promotion) or unheld
     terms = failure or _limits(basket, promotion, code)
     if isinstance(terms, Failure):
         return terms
     if isinstance(promotion.reward, Tiers):
-        return _tiers(basket, promotion, promotion.reward, group, left, terms)
+        return _tiers(thresholds, promotion.reward, terms)
     assert not isinstance(promotion.reward, Variants)
     return replace(terms, reward=promotion.reward)
 
@@ -157,11 +162,9 @@ def arm_of(basket: Basket, name: str, variants: Variants) -> Arm | None:
     return everyone[drawn]
 
 
-def _tiers(
-    basket: Basket, promotion: Promotion, tiers: Tiers, group: Group, left: list[int], terms: Terms
-) -> Terms | Failure:
+def _tiers(thresholds: Thresholds, tiers: Tiers, terms: Terms) -> Terms | Failure:
     """The tier that is reached, by the basket or by each unit."""
-    thresholds = Thresholds(basket, promotion, group, left)
+    basket, left = thresholds.basket, thresholds.left
     of = tiers.target.name if tiers.target.kind == "set" else None
     units = [unit for unit in thresholds.counting_of(of) if tiers.unit is None or _measures(unit, tiers.unit)]
     lows = [_begins(tier, tiers, basket.request.currency) for tier in tiers.tiers]
@@ -298,7 +301,7 @@ def _amounts_of(condition: Condition) -> Iterator[Money]:
         case All() | Any_() | None_():
             for part in condition.of:
                 yield from _amounts_of(part)
-        case Worth():
+        case Worth() | WorthOtherwise():
             yield from (bound for bound in (condition.low, condition.high) if bound)
         case CompareMoney():
             yield condition.value
@@ -310,8 +313,11 @@ def _amounts_of(condition: Condition) -> Iterator[Money]:
 class Thresholds(Judge):
     """Judges the `when` of a promotion: also what the basket is worth and holds, over the counting units."""
 
-    def __init__(self, basket: Basket, promotion: Promotion, group: Group, left: list[int]) -> None:
+    def __init__(
+        self, basket: Basket, promotion: Promotion, group: Group, left: list[int], fees: Mapping[str, int]
+    ) -> None:
         super().__init__(basket)
+        self.fees = fees
         self.original = group.prices == "original"
         self.left = left
         never = {"count", "ship_free"} if isinstance(promotion.reward, FeeReward) else {"count"}
@@ -324,13 +330,15 @@ class Thresholds(Judge):
 
     def holds(self, condition: Condition, item: Line | None = None) -> Truth:
         match condition:
-            case Worth():
+            case Worth() | WorthOtherwise():
                 currency = self.basket.request.currency
                 return _within(
                     self.worth(condition), amount_in(condition.low, currency), amount_in(condition.high, currency)
                 )
             case Count():
                 return _within(self.count(condition), condition.low, condition.high)
+            case Articles():
+                return _within(self.articles(condition), condition.low, condition.high)
             case Measured():
                 _, factor = UNITS[condition.unit]
                 low, high = (None if bound is None else bound * factor for bound in (condition.low, condition.high))
@@ -340,15 +348,29 @@ class Thresholds(Judge):
     def counting_of(self, name: str | None) -> list[Unit]:
         return [u for u in self.counting if name is None or self.in_products(name, u.line) is True]
 
-    def worth(self, condition: Worth) -> int:
+    def worth(self, condition: Worth | WorthOtherwise) -> int:
         by_list = condition.basis == "list" or (condition.basis == "group" and self.original)
-        return sum(unit.list if by_list else self.left[unit.index] for unit in self.counting_of(condition.of))
+        at_rate: Counter[int | None] = Counter()
+        for unit in self.counting_of(condition.of):
+            at_rate[unit.line.tax_rate] += unit.list if by_list else self.left[unit.index]
+        if isinstance(condition, WorthOtherwise):
+            for fee in self.basket.request.fees if condition.fees else ():
+                at_rate[fee.tax_rate] += fee.amount if by_list else self.fees[fee.service]
+            if condition.without_tax and self.basket.ruleset.settings.prices_include_tax:
+                return sum(
+                    amount if rate is None else round_to(amount * 10_000, 10_000 + rate, self.basket.rounding)
+                    for rate, amount in at_rate.items()
+                )
+        return at_rate.total()
 
     def count(self, condition: Count) -> int:
         units = self.counting_of(condition.of)
         if condition.one_article:
             return max(Counter(unit.article for unit in units).values(), default=0)
         return len(units)
+
+    def articles(self, condition: Articles) -> int:
+        return len({unit.article for unit in self.counting_of(condition.of)})
 
     def measured(self, condition: Measured) -> int:
         """In thousandths of the dimension's smallest unit."""
@@ -359,11 +381,13 @@ class Thresholds(Judge):
     def missing(self, condition: Condition) -> Missing | None:
         """What is missing to a lower bound; None for any other condition and where the upper bound fails."""
         match condition:
-            case Worth():
+            case Worth() | WorthOtherwise():
                 low = amount_in(condition.low, self.basket.request.currency) or 0
                 found = Missing("amount", low - self.worth(condition), "", condition.of or "")
             case Count():
                 found = Missing("pieces", (condition.low or 0) - self.count(condition), "", condition.of)
+            case Articles():
+                found = Missing("articles", (condition.low or 0) - self.articles(condition), "", condition.of)
             case Measured():
                 _, factor = UNITS[condition.unit]
                 short = ceiling((condition.low or 0) * factor - self.measured(condition), factor)
@@ -377,10 +401,7 @@ def _within(value: int, low: int | None, high: int | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _when(basket: Basket, promotion: Promotion, group: Group, left: list[int]) -> Failure | None:
-    if not promotion.when:
-        return None
-    thresholds = Thresholds(basket, promotion, group, left)
+def _when(thresholds: Thresholds, promotion: Promotion) -> Failure | None:
     truths = [thresholds.holds(line.condition) for line in promotion.when]
     for truth, reason in ((False, Reason.CONDITION), (None, Reason.UNKNOWN_FACT)):
         for line, found in zip(promotion.when, truths, strict=True):

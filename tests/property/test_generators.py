@@ -138,6 +138,7 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
         assert coverage.applied[("free-service", False), mode] >= 10
         assert all(coverage.applied[(kind, False), mode] >= 2 for kind in OF_FEES), coverage.table()
     assert coverage.facts["several off one fee"] >= 20
+    assert coverage.facts["missing articles"] >= 5
 
 
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:

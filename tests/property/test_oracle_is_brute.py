@@ -47,7 +47,9 @@ def small_components(seed: int) -> Iterator[tuple[list[Offer], dict[str, Taking]
             offers: list[Offer] = []
             would: dict[str, Taking] = {}
             for promotion in rules.declared_order(group):
-                terms = check(basket, judge, promotion, group, left)
+                terms = check(
+                    basket, judge, promotion, group, left, {fee.service: fee.amount for fee in basket.request.fees}
+                )
                 if isinstance(terms, Failure):
                     continue
                 original = group.prices == "original"

@@ -45,6 +45,14 @@ def result(reason: Reason, **fields) -> PromotionResult:
         ),
         (result(Reason.QUANTITY, missing=Missing("pieces", 2, "", "")), "2 more pieces and it applies"),
         (
+            result(Reason.CONDITION, missing=Missing("articles", 1, "", "pasta")),
+            "1 more article of «pasta» and it applies",
+        ),
+        (
+            result(Reason.CONDITION, missing=Missing("articles", 2, "", "pasta")),
+            "2 more different articles of «pasta» and it applies",
+        ),
+        (
             result(Reason.QUANTITY, missing=Missing("measure", 250, "kg", "bananas")),
             "0.25 kg more of «bananas» and it applies",
         ),
