@@ -40,6 +40,7 @@ JUDGED = (  # the basket was looked at
     Reason.CONDITION,
     Reason.BUDGET,
     Reason.BEATEN,
+    Reason.EXCLUSIVE,
     Reason.GUARD,
     Reason.NO_SAVING,
 )
@@ -146,6 +147,8 @@ class _Seen:
             self.mark(result.name, "buy")
         if result.reason is Reason.BEATEN:
             self.mark(promotion.group, "apply")
+        if result.reason is Reason.EXCLUSIVE:
+            self.excluded(promotion, self.ruleset.promotions.get(result.beaten_by))
         if result.reason is Reason.APPLIED:
             if result.saving or isinstance(promotion.reward, FreeService):
                 self.mark(result.name, "get")
@@ -154,6 +157,15 @@ class _Seen:
                     self.mark(result.name, "limit", limit.text)
         if result.reason in JUDGED:
             self.kept_out(promotion, situation)
+
+    def excluded(self, loser: Promotion, winner: Promotion | None) -> None:
+        """The lines that kept two promotions apart."""
+        for one, other in ((loser, winner), (winner, loser)):
+            if one is not None:
+                if one.exclusive:
+                    self.mark(one.name, "exclusive")
+                if other is not None and other.name in one.not_with:
+                    self.mark(one.name, "not with")
 
     def mark(self, owner: str, keyword: str, text: str = "") -> None:
         """A clause was decisive."""

@@ -527,8 +527,6 @@ TABLE: dict[str, Text] = {
     "P9018": _later("A price for the whole basket is"),
     "P9019": _later("The cashier's discount is"),
     "P9020": _later("«variants» is"),
-    "P9021": _later("«exclusive» is"),
-    "P9022": _later("«not with» is"),
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(

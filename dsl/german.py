@@ -617,8 +617,6 @@ GERMAN: dict[str, str] = {
     "A price for the whole basket is not built yet.": "Einen Preis für den ganzen Warenkorb gibt es noch nicht.",
     "The cashier's discount is not built yet.": "Den Nachlass an der Kasse gibt es noch nicht.",
     "«variants» is not built yet.": "«variants» gibt es noch nicht.",
-    "«exclusive» is not built yet.": "«exclusive» gibt es noch nicht.",
-    "«not with» is not built yet.": "«not with» gibt es noch nicht.",
     "«on return» is not built yet.": "«on return» gibt es noch nicht.",
     "Without it the refund shares hold.": "Ohne die Zeile gelten die Anteile der Erstattung.",
     "«advertised as price reduction» is not built yet.": "«advertised as price reduction» gibt es noch nicht.",

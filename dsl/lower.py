@@ -487,6 +487,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
     left_out = first(node, ast.Except)
     owner = first(node, ast.Owner)
     funded = first(node, ast.Funded)
+    rivals = first(node, ast.NotWith)
     names = () if left_out is None else tuple(sorted({name.text for name in left_out.names}))
     excluded: dict[str, Any] = {"except": names}  # a word of Python
     return p.Promotion(
@@ -504,6 +505,8 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         **excluded,
         limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),
         group=group.name.text,
+        exclusive=first(node, ast.Exclusive) is not None,
+        not_with=() if rivals is None else tuple(sorted({name.text for name in rivals.names})),
         labels=_texts(node, "label"),
         terms=_texts(node, "terms"),
         hints=_texts(node, "hint"),

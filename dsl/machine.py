@@ -28,8 +28,6 @@ REWARDS: dict[type, str] = {
 }
 CLAUSES: dict[type, str] = {
     ast.WithReason: "P9019",
-    ast.Exclusive: "P9021",
-    ast.NotWith: "P9022",
     ast.Variants: "P9020",
     ast.Advertised: "P9026",
     ast.OnReturn: "P9024",

@@ -274,7 +274,9 @@ class German(Speaker):
         from_ = ", gerechnet von dem, was frühere Gruppen übrig ließen" if prices and prices.word == "reduced" else ""
         return f"In ihrer Gruppe {self.called(group.name, 'groups')} {mode}{from_}"
 
-    def exclusive(self) -> str:
+    def exclusive(self, *, per_item: bool) -> str:
+        if per_item:
+            return "Sie geht vor, und was sie günstiger macht, nimmt an keiner anderen Preisaktion teil"
         return "Sie gilt allein: keine andere Preisaktion neben ihr im Warenkorb"
 
     def not_with(self, clause: ast.NotWith) -> str:

@@ -246,7 +246,9 @@ class English(Speaker):
         from_ = ", counted from what earlier groups left" if prices and prices.word == "reduced" else ""
         return f"In its group {self.called(group.name, 'groups')} {mode}{from_}"
 
-    def exclusive(self) -> str:
+    def exclusive(self, *, per_item: bool) -> str:
+        if per_item:
+            return "It goes first, and what it makes cheaper takes no other price promotion"
         return "It stands alone: no other price promotion beside it in the basket"
 
     def not_with(self, clause: ast.NotWith) -> str:

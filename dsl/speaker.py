@@ -39,7 +39,7 @@ class Speaker(ABC):
         for clause in node.clauses:
             match clause:
                 case ast.Exclusive():
-                    said.append(self.exclusive())
+                    said.append(self.exclusive(per_item=self.per_item(group)))
                 case ast.NotWith():
                     said.append(self.not_with(clause))
                 case ast.Funded():
@@ -173,9 +173,15 @@ class Speaker(ABC):
     def weighed(self, group: ast.Group) -> str:
         """How its group chooses."""
 
+    def per_item(self, group: ast.InGroup | None) -> bool:
+        """Does each piece go to one promotion of the group?"""
+        declared = None if group is None else self.project.groups.get(group.name.text)
+        lines = () if declared is None else declared.lines
+        return any(line.kind == "apply" and line.word.endswith("per-item") for line in lines)
+
     @abstractmethod
-    def exclusive(self) -> str:
-        """Stands alone."""
+    def exclusive(self, *, per_item: bool) -> str:
+        """Stands alone; per item: what it makes cheaper is its own."""
 
     @abstractmethod
     def not_with(self, clause: ast.NotWith) -> str:

@@ -47,7 +47,7 @@ SPEAKS: Mapping[Reason, tuple[str, ...]] = {
     Reason.LIMIT: ("limit",),
     Reason.BUDGET: ("limit",),
     Reason.BEATEN: ("group",),
-    Reason.EXCLUSIVE: ("group",),
+    Reason.EXCLUSIVE: ("exclusive", "not with"),
     Reason.NO_SAVING: ("get",),
     Reason.CURRENCY: ("get",),
 }

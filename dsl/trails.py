@@ -103,6 +103,10 @@ def _promotion_clause(clause: ast.Clause) -> tuple[str, str]:
             return "get", clause.text
         case ast.Limit():
             return "limit", clause.text
+        case ast.Exclusive():
+            return "exclusive", "exclusive"
+        case ast.NotWith():
+            return "not with", clause.text
         case ast.InGroup():
             return "group", f"group {clause.name.text}"
         case ast.Except():

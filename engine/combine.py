@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.alone import Application, alone, fewest_runs, settle
+from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, said_with, saved_by
 from engine.decision import Reason
 from engine.discounts import (
     FEWER_TOO,
@@ -78,8 +79,17 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 _SINGLES, _FREE_SERVICE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE)
-APPLIED, BEATEN, QUANTITY, GUARD, NO_SAVING, BUDGET = (
-    int(r) for r in (Reason.APPLIED, Reason.BEATEN, Reason.QUANTITY, Reason.GUARD, Reason.NO_SAVING, Reason.BUDGET)
+APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
+    int(r)
+    for r in (
+        Reason.APPLIED,
+        Reason.BEATEN,
+        Reason.EXCLUSIVE,
+        Reason.QUANTITY,
+        Reason.GUARD,
+        Reason.NO_SAVING,
+        Reason.BUDGET,
+    )
 )
 CLAUSE_BUDGET = -2  # to be named by engine/decide.py: the first budget that is exceeded
 
@@ -89,6 +99,8 @@ class State(NamedTuple):
 
     left: Ints  # by unit
     refund: Ints  # by unit
+    served: Ints  # by unit: the exclusive candidate of a per-item group whose application it is in, or -1
+    claimed: Ints  # by unit: the one of these that made it cheaper, so that it takes no other price reward, or -1
     fees: Ints  # by service of the schema: what is left of its fee
     granted: Table  # rows (service, candidate, amount): what fees lost, in the order of application
     records: Table  # rows (line, candidate, amount): savings by line, in the order of application
@@ -106,47 +118,103 @@ class Offers(NamedTuple):
 
 @gate
 def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
-    """Settle all candidates: judge them, then run the groups in sequence."""
+    """Settle all candidates: judge them, then run the groups in sequence; for each alternative anew, where some
+    exclude others."""
     segments = size(rules, R_SEGMENT_BEGIN) - 1
     places = size(rules, R_PLACE_BEGIN) - 1
     truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64), state.fees)
     judge_places(rules, q, truths)
     total = table.shape[1]
-    groups = size(rules, R_GIVES)
-    sizes = np.zeros(groups, np.int64)
     for row in range(total):
         eligible(rules, q, table, row, truths)
+    choices = alternatives(rules, q, table)
+    count = choices.enabled.shape[0]
+    if count == 0:
+        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
+        return
+    best_table, best = table.copy(), afresh(state)
+    run_groups(rules, q, best_table, best, truths, choices.enabled[0])
+    hope = saved_by(rules, best_table) + best.tally[1]
+    for number in range(1, count):
+        tried, now = table.copy(), afresh(state)
+        run_groups(rules, q, tried, now, truths, choices.enabled[number])
+        hope = max(hope, saved_by(rules, tried) + now.tally[1])
+        if is_better(rules, tried, best_table):
+            best_table, best = tried, now
+    name_the_excluded(rules, best_table)
+    table[:] = best_table
+    state.left[:] = best.left
+    state.refund[:] = best.refund
+    state.fees[:] = best.fees
+    state.granted[:] = best.granted
+    state.records[:] = best.records
+    state.tally[:] = best.tally
+    state.tally[1] = max(hope, choices.ceiling) - saved_by(rules, table)
+
+
+@kernel
+def afresh(state: State) -> State:
+    """A copy, for an alternative to be tried on."""
+    return State(
+        state.left.copy(),
+        state.refund.copy(),
+        state.served.copy(),
+        state.claimed.copy(),
+        state.fees.copy(),
+        state.granted.copy(),
+        state.records.copy(),
+        state.tally.copy(),
+    )
+
+
+@gate
+def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, enabled: Flags) -> None:
+    """Settle the exclusive promotions of per-item groups, then all groups in sequence."""
+    total = table.shape[1]
+    groups = size(rules, R_GIVES)
+    sizes = np.zeros((2, groups), np.int64)
+    for row in range(total):
         if table[T_REASON, row] == 0:
-            sizes[at(rules, R_GROUP, table[T_PROMOTION, row])] += 1
-    for g in range(groups):
-        if sizes[g] == 0:
-            continue
-        rows = np.empty(sizes[g], np.int64)
-        ranks = np.empty(sizes[g], np.int64)
-        count = 0
-        for row in range(total):
             p = table[T_PROMOTION, row]
-            if at(rules, R_GROUP, p) == g and table[T_REASON, row] == 0:
-                rows[count], ranks[count] = row, at(rules, R_RANK, p)
-                count += 1
-        rows = rows[ascending(ranks)]  # declared order
-        if at(rules, R_GIVES, g) == 1:
-            grant_benefits(rules, q, table, state, truths, g, rows)
-        else:
-            give_discounts(rules, q, table, state, truths, g, rows)
+            sizes[0 if is_contract(rules, p) else 1, at(rules, R_GROUP, p)] += 1
+    for turn in range(2):
+        for g in range(groups):
+            if sizes[turn, g] == 0:
+                continue
+            rows = np.empty(sizes[turn, g], np.int64)
+            ranks = np.empty(sizes[turn, g], np.int64)
+            count = 0
+            for row in range(total):
+                p = table[T_PROMOTION, row]
+                if at(rules, R_GROUP, p) == g and table[T_REASON, row] == 0 and is_contract(rules, p) == (turn == 0):
+                    rows[count], ranks[count] = row, at(rules, R_RANK, p)
+                    count += 1
+            rows = rows[ascending(ranks)]  # declared order
+            if at(rules, R_GIVES, g) == 1:
+                grant_benefits(rules, q, table, state, truths, g, rows)
+                continue
+            taken = give_discounts(rules, q, table, state, truths, g, rows, enabled)
+            if turn == 0:
+                for u in range(taken.shape[0]):
+                    if taken[u] >= 0:
+                        state.served[u] = taken[u]
+                        if state.left[u] < at(q, Q_UNIT_LIST, u):
+                            state.claimed[u] = taken[u]
 
 
 # ---------------------------------------------------------------------------------------------------- discounts
 
 
 @gate
-def give_discounts(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
-    """One group of price rewards."""
+def give_discounts(
+    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints, enabled: Flags
+) -> Ints:
+    """One group of price rewards. In per-item groups: the candidate that each unit serves."""
     original = at(rules, R_ORIGINAL, g)
-    offers = prepare(rules, q, table, state, truths, original, rows)
+    offers = prepare(rules, q, table, state, truths, original, rows, enabled)
+    taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
     if offers.rows.shape[0] == 0:
-        return
-    taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)  # in per-item groups: the candidate that each unit serves
+        return taken
     mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
     if mode == _BEST_PER_ITEM:
@@ -168,11 +236,15 @@ def give_discounts(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         chosen[top] = True
         apply_set(rules, q, table, state, original, offers, chosen)
     name_the_beaten(table, offers, taken, per_item)
+    return taken
 
 
 @gate
-def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, original: int, rows: Ints) -> Offers:
-    """Judge conditions, limits and what each promotion would do alone; those that would save something take part."""
+def prepare(
+    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, original: int, rows: Ints, enabled: Flags
+) -> Offers:
+    """Judge conditions, limits and what each promotion would do alone; those that would save something take part,
+    unless this alternative is without them."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
     pool = np.empty(max(64, size(q, Q_UNIT_LINE)), np.int64)
@@ -187,7 +259,15 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
         if begin_role < end_role and at(rules, R_BUY, p) == 0:
             table[T_APPLICATIONS, row] = 1  # only a buy repeats
         units, masks = available(rules, q, p, state.left, original, False)
-        judge_alone(rules, q, table, row, units, masks, state.left, original)
+        free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
+        if not free.all():
+            stand_aside(rules, q, table, state, original, row, units, masks, free)
+            if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
+                units, masks = units[free], masks[free]
+        if table[T_REASON, row] == 0:
+            judge_alone(rules, q, table, row, units, masks, state.left, original)
+        if table[T_REASON, row] == 0 and not enabled[row]:
+            table[T_REASON, row] = EXCLUSIVE
         if table[T_REASON, row]:
             continue
         pool = grown(pool, used, used + units.shape[0])
@@ -201,7 +281,49 @@ def prepare(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths
     return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used])
 
 
+@kernel
+def unclaimed(rules: Buffer, table: Table, state: State, p: int, units: Ints) -> Flags:
+    """Which of these units a promotion may use: no exclusive one claims them, none of its group has taken them."""
+    free = np.ones(units.shape[0], np.bool_)
+    for i in range(units.shape[0]):
+        other = state.served[units[i]]
+        if other >= 0:
+            same = at(rules, R_GROUP, table[T_PROMOTION, other]) == at(rules, R_GROUP, p)
+            free[i] = state.claimed[units[i]] < 0 and not same
+    return free
+
+
 @gate
+def stand_aside(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    original: int,
+    row: int,
+    units: Ints,
+    masks: Ints,
+    free: Flags,
+) -> None:
+    """A promotion that saves nothing with its free units, but would with all of them, is told who has taken them. What
+    it would save is noted: of the free ones, or else of all."""
+    p, cap, limit = table[T_TERM, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    table[T_ALONE, row] = alone(rules, q, p, units[free], masks[free], state.left, original, cap, limit).saving
+    if table[T_ALONE, row]:
+        return
+    table[T_ALONE, row] = alone(rules, q, p, units, masks, state.left, original, cap, limit).saving
+    if table[T_ALONE, row] == 0:
+        return
+    by = -1
+    for i in range(units.shape[0]):
+        other = state.served[units[i]]
+        if not free[i] and (by < 0 or (-table[T_SAVING, other], other) < (-table[T_SAVING, by], by)):
+            by = other
+    table[T_REASON, row] = EXCLUSIVE
+    table[T_BEATEN_BY, row] = by
+
+
+@kernel
 def judge_alone(
     rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
@@ -750,6 +872,10 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         elif 0 <= table[T_BUDGET, row] < saving:
             table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
             table[T_ALONE, row] = saving
+        elif said_with(rules, table, table[T_PROMOTION, row]) >= 0:
+            table[T_REASON, row] = EXCLUSIVE
+            table[T_BEATEN_BY, row] = said_with(rules, table, table[T_PROMOTION, row])
+            table[T_ALONE, row] = alone
         elif applied >= most:
             table[T_REASON, row] = BEATEN
             table[T_BEATEN_BY, row] = first

@@ -93,6 +93,8 @@ def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[R
     state = State(
         amounts.copy(),
         amounts.copy(),
+        np.full(amounts.shape[0], -1, np.int64),
+        np.full(amounts.shape[0], -1, np.int64),
         np.maximum(resolved.columns["fees"], 0),
         np.zeros((touching.shape[0], 3), np.int64),
         np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
@@ -244,7 +246,7 @@ class _Answer:
     def promotion_result(self, row: int) -> PromotionResult:
         table, p = self.table, self.promotion[row]
         reason = Reason(self.reason[row])
-        applied, beaten = reason is Reason.APPLIED, reason is Reason.BEATEN
+        applied, beaten = reason is Reason.APPLIED, reason in (Reason.BEATEN, Reason.EXCLUSIVE)
         by = int(table[T_BEATEN_BY, row])
         kind = int(table[T_MISSING_KIND, row])
         missing = None

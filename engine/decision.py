@@ -99,7 +99,7 @@ class PromotionResult:
     saving: int = 0
     code: str = ""  # the code it used, normalised
     beaten_by: str = ""
-    would_save: int = 0  # alone, where it was beaten
+    would_save: int = 0  # alone, where it was beaten or excluded
     clause: str = ""  # the first failing line as written
     missing: Missing | None = None
     usage_as_given: bool = False  # it has limits past the basket: judged from the usage facts of the request

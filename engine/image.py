@@ -121,6 +121,7 @@ class Rules(NamedTuple):
     channels: Ints
     codes: Ints
     currencies: Ints
+    exclusive: Ints
     terms_by: Ints
     terms_of: Ints
     arm: Ints
@@ -143,6 +144,7 @@ class Rules(NamedTuple):
     line_begin: Ints
     limit_begin: Ints
     term_begin: Ints
+    conflict_begin: Ints
     role_begin: Ints
     ladder_begin: Ints
     except_begin: Ints
@@ -156,6 +158,7 @@ class Rules(NamedTuple):
     excepted: Ints
     limits: Ints
     terms: Ints
+    conflicts: Ints
     windows: Ints
     holidays: Ints
     zone_begin: Ints
@@ -605,6 +608,7 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(r.except_begin, rewards, r.excepted.shape[0], "except")
     _ranges(r.limit_begin, promotions, r.limits.shape[0], "limits")
     _ranges(r.term_begin, promotions, r.terms.shape[0], "terms")
+    _ranges(r.conflict_begin, promotions, r.conflicts.shape[0], "conflicts")
     _within(r.each, 0, 4, "each")
     owner = _verify_terms(ruleset)
     for array in (r.place_any, r.place_not):
@@ -663,6 +667,7 @@ def verify(ruleset: Ruleset) -> None:
         _require(array.dtype == np.int64, "an array does not hold integers")
     _require(ruleset.code_high.dtype == ruleset.code_low.dtype == np.uint64, "codes")
     _verify_shapes(ruleset, owner)
+    _verify_conflicts(r)
     _verify_said(ruleset, owner)
     _verify_names(ruleset)
     _verify_attributes(ruleset)
@@ -926,6 +931,22 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     benefits = r.apply[r.gives == 1]
     _within(benefits, 0, len(Apply), "apply")
     _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")
+
+
+def _verify_conflicts(r: Rules) -> None:
+    """Only prices are exclusive; promotions that exclude each other are of one kind, and both know it."""
+    _within(r.exclusive, 0, 2, "exclusive")
+    _require((r.gives[r.group[r.exclusive == 1]] == 0).all(), "a benefit is exclusive")
+    promotions = r.group.shape[0]
+    _within(r.conflicts, 0, promotions, "conflicts")
+    owners = np.repeat(np.arange(promotions), np.diff(r.conflict_begin))
+    _require((r.gives[r.group[owners]] == r.gives[r.group[r.conflicts]]).all(), "a price excludes a benefit")
+    pairs = owners * promotions + r.conflicts
+    _require((np.diff(pairs) > 0).all(), "conflicts do not ascend")
+    _require((owners != r.conflicts).all(), "a promotion excludes itself")
+    _require(
+        (np.sort(r.conflicts * promotions + owners) == pairs).all(), "of two promotions only one excludes the other"
+    )
 
 
 def _verify_roles(r: Rules, number: int) -> bool:

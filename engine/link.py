@@ -274,9 +274,12 @@ class _Linker:
         owners = np.repeat(whose, np.diff(arrays["role_begin"]))
         sets = np.concatenate((arrays["target"][of_a_set], arrays["roles"][:, 0]))
         touch = np.unique(np.stack((sets, np.concatenate((whose[of_a_set], owners))), axis=1), axis=0)
+        conflicts = self.conflicts()
         needed = [self.needed("segment", self.segments, self.segment_id, name, ()) for name in self.segments]
         zones = self.zones.values()
         arrays |= {
+            "conflict_begin": begins_of(conflicts),
+            "conflicts": ints([other for others in conflicts for other in others]),
             "lines": np.concatenate(([0], np.cumsum(values["lines"]))),
             "line_begin": begin["lines"][: count + 1],
             "segment_begin": begin["lines"][rewards : behind + 1],
@@ -326,6 +329,20 @@ class _Linker:
                 members = ints(sorted(members.tolist(), key=lambda i: place.get(names[i], len(place))))
             ranks[members] = np.arange(len(members))
         return ranks
+
+    def conflicts(self) -> list[list[int]]:
+        """Of each promotion those that it never applies with: of a pair both know it. Between a price and a benefit
+        there is nothing to choose."""
+        place = {name: number for number, name in enumerate(self.promotions)}
+        kinds = {group.name: group.gives for group in self.groups}
+        found: list[set[int]] = [set() for _ in place]
+        for name, promotion in self.promotions.items():
+            for other in promotion.not_with:
+                one, two = place[name], self.id(place, other, "promotion")
+                if one != two and kinds.get(promotion.group) == kinds.get(self.promotions[other].group):
+                    found[one].add(two)
+                    found[two].add(one)
+        return [sorted(others) for others in found]
 
     def needed(
         self,

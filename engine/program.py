@@ -858,6 +858,8 @@ class Promotion(_Node):
     except_: tuple[str, ...] = Field(default=(), alias="except")
     limits: tuple[Limit, ...] = ()
     group: str
+    exclusive: bool = False
+    not_with: tuple[str, ...] = ()  # promotions; said on one side it holds on both
     labels: tuple[Text, ...] = ()
     terms: tuple[Text, ...] = ()
     hints: tuple[Text, ...] = ()

@@ -338,6 +338,7 @@ class Writer:
             "codes": Ref("code set", promotion.code.codes) if promotion.code else -1,
             "currencies": self.currencies(promotion),
             "arm": -1,
+            "exclusive": int(promotion.exclusive),
         }
         return row | terms_row(promotion) | self.reward_row(promotion, promotion.rewards[0])
 

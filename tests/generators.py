@@ -611,7 +611,7 @@ class _Maker:
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
             made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
-        return made
+        return self._kept_apart(made)
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
@@ -650,6 +650,30 @@ class _Maker:
             case "price":
                 return FeePrice(price=self._money(self._amount), service=service)
         return FreeService(service=service)
+
+    def _kept_apart(self, promotions: Sequence[Promotion]) -> list[Promotion]:
+        """Some are exclusive, some not with others: in pairs, chains, or many pairs at once. By the names alone, so
+        the other choices stay what they were."""
+        names = [promotion.name for promotion in promotions]
+        random = Random(" ".join(names))
+        if self.special or len(names) < 2:
+            return list(promotions)
+        rivals: dict[str, set[str]] = {}
+        if random.random() < 0.15:
+            for _ in range(random.choice((1, 1, 2, 3, 8))):
+                one, other = random.sample(names, 2)
+                rivals.setdefault(one, set()).add(other)
+        prices = [promotion.name for promotion in promotions if promotion.group != "B"]
+        exclusive = random.sample(prices, min(len(prices), random.choice((1, 1, 2)))) if random.random() < 0.15 else []
+        return [
+            promotion.model_copy(
+                update={
+                    "exclusive": promotion.name in exclusive,
+                    "not_with": tuple(sorted(rivals.get(promotion.name, ()))),
+                }
+            )
+            for promotion in promotions
+        ]
 
     def _runs(self) -> Runs:
         random = self.random

@@ -1,8 +1,8 @@
 """Promotions that another one of their group beats on every basket: proven by comparing all that decides.
 
-A wins over B where A may take part whenever B may (schedule, channel, place, audience, code, conditions), reaches every
-unit that B reaches, and saves at least as much on it. Ties are settled by the group's order or by name, so of two that
-are equal only the one that loses them is reported.
+A wins over B where A may take part whenever B may (schedule, channel, place, audience, code, conditions; A is not kept
+apart from any other), reaches every unit that B reaches, and saves at least as much on it. Ties are settled by the
+group's order or by name, so of two that are equal only the one that loses them is reported.
 """
 
 from __future__ import annotations
@@ -37,16 +37,13 @@ DAY: Final = 86_400
 # What this comparison understands of a promotion. One that says more is left alone.
 _UNDERSTOOD: Final = frozenset(
     "program name title runs only_on channels places audience code when buy reward except_ limits group labels terms "
-    "owner hints funded advertised on_return".split()
+    "owner hints funded advertised on_return not_with".split()
 )
-BETWEEN: Final = frozenset(("exclusive", "not_with"))
 
 
 def claims(rules: Rules, worlds: Worlds, dead: frozenset[str]) -> Iterator[Claim]:
     """`dead`: promotions that never apply anyway."""
     odd = {promotion.name: unusual(promotion) for promotion in rules.promotions.values()}
-    if any(fields & BETWEEN for fields in odd.values()):  # they bear on all others: nothing is claimed beside them
-        return
     for group in rules.groups.values():
         members = [
             promotion
@@ -66,6 +63,12 @@ def unusual(promotion: p.Promotion) -> set[str]:
     }
 
 
+def kept_apart(rules: Rules) -> frozenset[str]:
+    """Promotions that are not with another, whichever of the two says so: they may have to stand aside for it."""
+    pairs = [(p.name, other) for p in rules.promotions.values() for other in p.not_with]
+    return frozenset(name for pair in pairs for name in pair)
+
+
 def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.Promotion]) -> Iterator[Claim]:
     by_order = group.apply in ("first", "first-per-item") or group.gives == "benefits"
     if not by_order and not (
@@ -74,6 +77,7 @@ def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.
         return
     place = {promotion.name: number for number, promotion in enumerate(members)}
     compare = _Comparison(rules, worlds, group)
+    apart = kept_apart(rules)
     pairs = 0
     for loser in members:
         for number, winner in enumerate(compare.rivals(loser, members)):
@@ -81,7 +85,7 @@ def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.
             if number >= COMPARED_MAX or pairs > GROUP_PAIRS_MAX:
                 break
             earlier = place[winner.name] < place[loser.name]
-            if by_order and not earlier:
+            if winner.name in apart or (by_order and not earlier):
                 continue
             scope = compare.beats(winner, loser, shadowed=by_order)
             if not scope:

@@ -17,8 +17,6 @@ from engine import program as p
 
 # Constructs beside what decides: returns, the law's evidence.
 BESIDE = frozenset(("P9024", "P9026"))
-# Constructs by which promotions bear on each other.
-BETWEEN = frozenset(("P9021", "P9022"))
 
 
 def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program, ...]:

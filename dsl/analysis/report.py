@@ -36,7 +36,7 @@ from dsl.analysis import (
 from dsl.analysis.claims import Claim
 from dsl.analysis.examples import Example
 from dsl.analysis.known import Known
-from dsl.analysis.programs import BETWEEN, programs_of
+from dsl.analysis.programs import programs_of
 from dsl.analysis.ruleset import Rules
 from dsl.analysis.worlds import Worlds
 from dsl.clauses import choice, clauses, first
@@ -75,12 +75,11 @@ def analyse(project: Project, programs: tuple[Program, ...], *, shown: bool = Fa
     the machine cannot run yet; then there are no `programs`. `shown`: with baskets that show what is claimed of two
     promotions."""
     later = [] if programs else refused(project)
-    between = any(finding.code in BETWEEN for finding in later)
     rules = Rules(programs or programs_of(project, later), _bounds(project))
     exact = {name for name, codes in project.codes.items() if any(line.kind == "exact" for line in codes.lines)}
     claims = [
         claim
-        for claim in of_rules(rules, alone=not between)
+        for claim in of_rules(rules)
         if claim.kind != "codes" or not exact & {claim.name, str(claim.words["name"])}
     ]
     dead = _dead(claims)
@@ -97,15 +96,14 @@ def _dead(claims: Iterable[Claim]) -> frozenset[str]:
     return frozenset(claim.name for claim in claims if claim.code == "P3105")
 
 
-def of_rules(rules: Rules, *, alone: bool = True) -> Iterator[Claim]:
-    """What is claimed of a ruleset by its Programs. `alone`: no promotion bears on those of other groups."""
+def of_rules(rules: Rules) -> Iterator[Claim]:
+    """What is claimed of a ruleset by its Programs."""
     worlds = Worlds(rules)
     contradictions = list(never_applies.claims(rules, Known(rules, worlds)))
     yield from contradictions
     dead = frozenset(claim.name for claim in contradictions if claim.kind == "promotion")
     yield from tables.claims(rules, frozenset((claim.kind, claim.name) for claim in contradictions))
-    if alone:
-        yield from never_wins.claims(rules, worlds, dead)
+    yield from never_wins.claims(rules, worlds, dead)
     yield from thresholds.claims(rules, worlds, dead)
     yield from guarded.claims(rules, worlds, dead)
     yield from free.claims(rules, dead)

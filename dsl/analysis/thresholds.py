@@ -51,9 +51,18 @@ def claims(rules: Rules, worlds: Worlds, dead: frozenset[str]) -> Iterator[Claim
             earlier += members
 
 
+def _apart(rules: Rules, promotion: p.Promotion, other: p.Promotion) -> bool:
+    """Do they never apply to one basket? And what is exclusive per item is settled before all groups."""
+    if promotion.exclusive or (other.exclusive and not rules.groups[other.group].apply.endswith("per-item")):
+        return rules.groups[promotion.group].gives == "discounts"
+    return other.name in promotion.not_with or promotion.name in other.not_with
+
+
 def _meets(rules: Rules, worlds: Worlds, promotion: p.Promotion, other: p.Promotion, of: str | None) -> bool:
     """May both take part in one basket, the other taking off something that the threshold counts?"""
-    if other.code is not None or not set(promotion.channels.names) & set(other.channels.names):
+    if other.code is not None or _apart(rules, promotion, other):
+        return False
+    if not set(promotion.channels.names) & set(other.channels.names):
         return False
     ours, theirs = promotion.runs, other.runs
     if (ours.until is not None and theirs.start is not None and theirs.start >= ours.until) or (

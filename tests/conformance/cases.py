@@ -437,6 +437,8 @@ class Shop:
                 for who, part in what.get("funded", {}).items()
             ),
             group=what.get("group", group),
+            exclusive=what.get("exclusive", False),
+            not_with=tuple(sorted(what.get("not with", ()))),
         )
 
     def _needs(self, buy: list[Any]) -> Iterator[Need]:

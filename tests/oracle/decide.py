@@ -33,12 +33,11 @@ from tests.oracle.eligible import (
     set_uses_left,
     usage_as_given,
 )
+from tests.oracle.exclusive import PER_ITEM, alternatives, apart, is_contract
 from tests.oracle.resolve import Basket, resolve
-from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of
+from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of, take, without
 from tests.oracle.ruleset import Ruleset
 from tests.oracle.totals import fees, line_results, taxes, totals
-
-PER_ITEM = {"first-per-item", "best-per-item"}
 
 
 def decide(
@@ -46,13 +45,12 @@ def decide(
 ) -> Decision:
     """The Decision; with `everything` the results of all promotions. Raises engine.basket.BadRequest."""
     ruleset = programs if isinstance(programs, Ruleset) else Ruleset(programs)
-    run = Run(resolve(ruleset, request))
-    for group in ruleset.in_sequence:
-        if group.gives == "benefits":
-            run.benefits(group)
-        else:
-            run.discounts(group)
-    basket = run.basket
+    basket = resolve(ruleset, request)
+    mark(basket, Judge(basket))
+    left_out, most = alternatives(basket, Judge(basket))
+    runs = [Run(basket, out) for out in left_out]
+    run = min(runs, key=Run.worth)
+    bound = max(most, *(one.saved + one.bound for one in runs)) - run.saved
     lines = line_results(basket, run.applied, run.left)
     paid = fees(basket, run.granted)
     taxed = taxes(basket, lines, paid)
@@ -60,8 +58,8 @@ def decide(
     return Decision(
         ruleset=digest,
         currency=request.currency,
-        optimal=run.bound == 0,
-        bound=run.bound,
+        optimal=bound == 0,
+        bound=bound,
         lines=lines,
         promotions=tuple(r for r in results if everything or run.touches(ruleset.promotions[r.name])),
         services=tuple(sorted(service for service in run.granted if run.fee_left(service) == 0)),
@@ -73,17 +71,48 @@ def decide(
 
 
 class Run:
-    """A decision in the making."""
+    """A decision in the making: all groups, without the price promotions that are left out."""
 
-    def __init__(self, basket: Basket) -> None:
+    def __init__(self, basket: Basket, left_out: frozenset[str]) -> None:
         self.basket = basket
+        self.left_out = left_out
         self.judge = Judge(basket)
-        mark(basket, self.judge)
         self.left = [unit.list for unit in basket.units]
         self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
         self.granted: dict[str, dict[str, int]] = {}  # by service: what each promotion takes off its fee
         self.results: dict[str, PromotionResult] = {}
         self.bound = 0
+        self.claimed: dict[int, str] = {}  # units that an exclusive promotion of a per-item group made cheaper
+        self.served: dict[int, str] = {}  # all units of its applications
+        ruleset = basket.ruleset
+        for group in ruleset.in_sequence:
+            if group.gives == "discounts":
+                self.discounts(group, contracts=True)
+        for group in ruleset.in_sequence:
+            if group.gives == "benefits":
+                self.benefits(group)
+            else:
+                self.discounts(group, contracts=False)
+        for result in list(self.results.values()):
+            if result.reason == Reason.EXCLUSIVE and not result.beaten_by:
+                self.results[result.name] = replace(result, beaten_by=self.instead_of(result.name))
+
+    @property
+    def saved(self) -> int:
+        """What prices were lowered by; fees are no part of it."""
+        return sum(taking.saving for _, taking, _ in self.applied)
+
+    def worth(self) -> tuple[int, int, list[str]]:
+        """Of two alternatives the smaller is the better."""
+        return -self.saved, len(self.applied), sorted(offer.name for offer, _, _ in self.applied)
+
+    def instead_of(self, name: str) -> str:
+        """Of the promotions that applied and exclude this one, else of all, the one that saved most."""
+        ruleset = self.basket.ruleset
+        able = {offer.name: taking.saving for offer, taking, _ in self.applied}
+        one = ruleset.promotions[name]
+        rivals = {other for other in able if apart(one, ruleset.promotions[other], ruleset.groups)} or able.keys()
+        return min(rivals, key=lambda other: (-able[other], other), default="")
 
     def touches(self, promotion: Promotion) -> bool:
         """A code of its set was entered; without codes: a unit is in its set, or it is about basket or service."""
@@ -110,19 +139,34 @@ class Run:
 
     # ---------- discounts ----------
 
-    def discounts(self, group: Group) -> None:
-        """One group of discounts."""
+    def discounts(self, group: Group, *, contracts: bool) -> None:
+        """One group of discounts: its contracts, or the others."""
         offers: list[Offer] = []
         would: dict[str, Taking] = {}
         for promotion in self.basket.ruleset.declared_order(group):
+            if is_contract(promotion, group) != contracts:
+                continue
             terms = check(self.basket, self.judge, promotion, group, self.left, self.fees_left())
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue
             original = group.prices == "original"
-            found = alone(offer(self.basket, self.judge, promotion, original, terms), self.left)
+            whole = offer(self.basket, self.judge, promotion, original, terms)
+            gone = {unit.index: by for unit in whole.units if (by := self.taken_by(unit.index, group))}
+            one = without(whole, frozenset(gone))
+            if gone and not take(one, one.units, self.left).saving:
+                would_save = take(whole, whole.units, self.left).saving
+                if would_save:
+                    by = min(gone.values(), key=lambda name: (-self.results[name].saving, name))
+                    self.report(promotion, Reason.EXCLUSIVE, beaten_by=by, would_save=would_save)
+                    continue
+                one = whole
+            found = alone(one, self.left)
             if isinstance(found, Failure):
                 self.fail(promotion, found)
+                continue
+            if promotion.name in self.left_out:
+                self.report(promotion, Reason.EXCLUSIVE, would_save=found[1].saving)
                 continue
             offers.append(found[0])
             would[promotion.name] = found[1]
@@ -133,6 +177,9 @@ class Run:
             one = by_name[name]
             self.applied.append((one, taking, self.left))
             self.left = deduct(taking, self.left)
+            if contracts:
+                self.served |= dict.fromkeys(taking.units, name)
+                self.claimed |= {unit: name for unit in taking.units if self.left[unit] < self.basket.units[unit].list}
             self.report(
                 one.promotion,
                 Reason.APPLIED,
@@ -145,6 +192,12 @@ class Run:
             if one.name not in takings:
                 by = beaten_by(group, one, takings)
                 self.report(one.promotion, Reason.BEATEN, beaten_by=by, would_save=would[one.name].saving)
+
+    def taken_by(self, unit: int, group: Group) -> str:
+        """The contract that has this unit: that made it cheaper, or that it serves in this group; "" = none."""
+        by = self.served.get(unit, "")
+        same = bool(by) and self.basket.ruleset.promotions[by].group == group.name
+        return self.claimed.get(unit, "") or (by if same else "")
 
     # ---------- benefits ----------
 
@@ -200,6 +253,9 @@ class Run:
                 self.fail(promotion, Failure(Reason.NO_SAVING))
             elif exceeded:
                 self.fail(promotion, Failure(Reason.BUDGET, exceeded[0]))
+            elif rivals := self.benefits_apart(promotion):
+                would = self.off_fee(group, reward, terms, before[reward.service])
+                self.report(promotion, Reason.EXCLUSIVE, beaten_by=rivals[0], would_save=would)
             elif len(applied) == slots:
                 would = self.off_fee(group, reward, terms, before[reward.service])
                 self.report(promotion, Reason.BEATEN, beaten_by=applied[0], would_save=would)
@@ -208,6 +264,12 @@ class Run:
                 applied.append(promotion.name)
                 paid = funding(promotion, saving)
                 self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code, funding=paid)
+
+    def benefits_apart(self, promotion: Promotion) -> list[str]:
+        """The benefits that were granted and are not with this one."""
+        ruleset = self.basket.ruleset
+        names = [name for name, result in self.results.items() if result.reason == Reason.APPLIED]
+        return sorted(name for name in names if apart(promotion, ruleset.promotions[name], ruleset.groups))
 
 
 def funding(promotion: Promotion, saving: int) -> tuple[Funding, ...]:

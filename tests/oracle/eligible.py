@@ -94,6 +94,32 @@ def check(
     basket: Basket, judge: Judge, promotion: Promotion, group: Group, left: list[int], fees: Mapping[str, int]
 ) -> Terms | Failure:
     """The stages of one promotion, in their order. `left`, `fees`: what units and services cost by now."""
+    code = entrance(basket, judge, promotion)
+    if isinstance(code, Failure):
+        return code
+    held: Plain | None = None
+    unheld = None
+    if isinstance(promotion.reward, Variants):
+        arm = arm_of(basket, promotion.name, promotion.reward)
+        held = promotion.rewards[0] if arm is None or arm.reward is None else arm.reward
+        if arm is None:
+            unheld = Failure(Reason.UNKNOWN_FACT, promotion.reward.text)
+        elif arm.reward is None:
+            unheld = Failure(Reason.CONTROL_GROUP, promotion.reward.text)
+        promotion = promotion.model_copy(update={"reward": held})
+    thresholds = Thresholds(basket, promotion, group, left, fees)
+    failure = _when(thresholds, promotion) or unheld
+    terms = failure or _limits(basket, promotion, code)
+    if isinstance(terms, Failure):
+        return terms
+    if isinstance(promotion.reward, Tiers):
+        return _tiers(thresholds, promotion.reward, terms)
+    assert not isinstance(promotion.reward, Variants)
+    return replace(terms, reward=promotion.reward)
+
+
+def entrance(basket: Basket, judge: Judge, promotion: Promotion) -> str | Failure:
+    """The stages that no price bears on: the code it would use, or the first that failed."""
     at, request, ruleset = basket.request.at_us, basket.request, basket.ruleset
     zone = _zone(basket, promotion.runs.zone)
     if not runs(promotion.runs, zone, at):
@@ -123,25 +149,7 @@ def check(
         code = min(fresh)
     if any(amount_in(money, request.currency) is None for money in _amounts(promotion)):
         return Failure(Reason.CURRENCY)
-    held: Plain | None = None
-    unheld = None
-    if isinstance(promotion.reward, Variants):
-        arm = arm_of(basket, promotion.name, promotion.reward)
-        held = promotion.rewards[0] if arm is None or arm.reward is None else arm.reward
-        if arm is None:
-            unheld = Failure(Reason.UNKNOWN_FACT, promotion.reward.text)
-        elif arm.reward is None:
-            unheld = Failure(Reason.CONTROL_GROUP, promotion.reward.text)
-        promotion = promotion.model_copy(update={"reward": held})
-    thresholds = Thresholds(basket, promotion, group, left, fees)
-    failure = _when(thresholds, promotion) or unheld
-    terms = failure or _limits(basket, promotion, code)
-    if isinstance(terms, Failure):
-        return terms
-    if isinstance(promotion.reward, Tiers):
-        return _tiers(thresholds, promotion.reward, terms)
-    assert not isinstance(promotion.reward, Variants)
-    return replace(terms, reward=promotion.reward)
+    return code
 
 
 # ---------- tiers, variants ----------

@@ -206,6 +206,12 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
     return Offer(basket, promotion, original, terms, roles, open_to, units, opened(False))
 
 
+def without(offer: Offer, units: frozenset[int]) -> Offer:
+    """The promotion without some units."""
+    open_to = {unit: roles for unit, roles in offer.open_to.items() if unit not in units}
+    return replace(offer, open_to=open_to, units=tuple(unit for unit in offer.units if unit.index not in units))
+
+
 def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list[Unit]:
     """Dearest first."""
     return sorted(units, key=lambda unit: order_u(unit, offer.base(unit, left), left))

@@ -17,7 +17,7 @@ from tests.oracle.ruleset import Ruleset
 from tests.oracle.ways import TooLarge
 
 RULESETS, BASKETS = 1_000, 6
-LATER = {Reason.EXCLUSIVE, Reason.PAUSED, Reason.UNAVAILABLE}
+LATER = {Reason.PAUSED, Reason.UNAVAILABLE}
 MODES = ("all", "best", "best-per-item", "first", "first-per-item", "at-most")
 WITHOUT_BUY = (
     "percent-off",

@@ -26,6 +26,15 @@ products gift-cards {
   item.kind is gift-card
 }
 
+promotion other-week {
+  runs from 2026-09-01 until 2026-09-30
+  sold everywhere
+  for everyone
+  get 10% off gift-cards
+  group item-deals
+  label en "Other week"
+}
+
 """
 FILES = {"lists/small.csv": b"sku\n1\n"}
 USUAL = {
