@@ -26,7 +26,7 @@ from dsl.project import Project
 from dsl.values import MACHINE_TYPES, AttributeInfo, scalar
 from dsl.vocabulary import REASONS
 from dsl.zones import utc_seconds
-from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request
+from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request, VariantChoice
 from engine.calendar import shifted
 from engine.decision import Reason
 from engine.money import exponent
@@ -34,6 +34,7 @@ from engine.program import Program, Type
 
 KNOWN_CUSTOMER = "customer"  # of a test that says nothing else
 KNOWN_HOUSEHOLD = "household"
+KNOWN_BASKET = "basket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,11 @@ class _Maker:
             codes=tuple(dict.fromkeys(line.name for line in given if line.kind == "code")),
             fees=tuple(self.fees()),
             usage=tuple(self.usage(day)),
+            basket=KNOWN_BASKET,
+            variants=tuple(
+                VariantChoice(arm.promotion.text, arm.variant.text if arm.variant else "")
+                for arm in lines_of(self.test, ast.GivenArm)
+            ),
         )
 
     def customer(self, facts: Iterable[ast.GivenFact], given: Iterable[ast.Given], at_us: int) -> Customer:

@@ -15,6 +15,7 @@ from engine.program import (
     AmountOffFee,
     AmountOffMeasure,
     AmountOffTogether,
+    Arm,
     FeePrice,
     FixedPriceEach,
     FixedPriceMeasure,
@@ -28,6 +29,8 @@ from engine.program import (
     PriceTogether,
     Step,
     Target,
+    Tiers,
+    Variants,
 )
 
 _MIDDLE_MAX = 8  # words that differ; more are shown as two whole lines
@@ -125,8 +128,21 @@ def reward(given: BaseModel) -> str:
             return f"get {minor(given.amount)} off the fee of {given.service}"
         case FeePrice():
             return f"get the fee of {given.service} for {minor(given.price)}"
+        case Tiers():
+            one = "one article of " if given.one_article else ""
+            basis = {"list": " before discounts", "current": " after discounts"}.get(given.basis, "")
+            step = ", step by step" if given.stepwise else ""
+            tiers = ", ".join(tier.text for tier in given.tiers)
+            return f"get by {given.by} of {one}{_target(given.target)}{basis}{step}: {tiers}"
+        case Variants():
+            arms = ", ".join(f"{arm.name or 'control'} {percent(arm.share)} {_arm(arm)}".rstrip() for arm in given.arms)
+            return f"variants by {given.by}: {arms}"
         case _:
             return f"get {getattr(given, 'text', '') or getattr(given, 'kind', '')}"
+
+
+def _arm(arm: Arm) -> str:
+    return "" if arm.reward is None else reward(arm.reward)
 
 
 def _target(target: Target) -> str:

@@ -363,7 +363,8 @@ class _Comparison:
     def meet(self, promotion: p.Promotion, sets: Iterable[str]) -> bool:
         """Do articles of these sets stand in its sets, or does it reward the basket? Unknown members may."""
         mine = {name for kind, name in references(promotion, self.new.by_name) if kind == "products"}
-        if getattr(getattr(promotion.reward, "target", None), "kind", "") == "basket" or not mine:
+        targets = [getattr(reward, "target", None) for reward in promotion.rewards]
+        if any(target is not None and target.kind == "basket" for target in targets) or not mine:
             return True
         for one in mine:
             for other in sets:

@@ -30,6 +30,11 @@ def choice(promotion: ast.Promotion, kind: str) -> ast.Choice | None:
     return next((clause for clause in clauses(promotion, ast.Choice) if clause.kind == kind), None)
 
 
+def head(variants: ast.Variants) -> str:
+    """The first line of a block, as a decision names it."""
+    return variants.text.partition(" {")[0]
+
+
 def limit_key(clause: ast.Limit) -> str:
     """The name of a limit's counter, as engine.program.Limit has it."""
     return f"{clause.scope}:{clause.period}:{clause.measure}"

@@ -29,6 +29,7 @@ from engine.program import (
     None_,
     Program,
     Promotion,
+    Tiers,
     Worth,
     WorthOtherwise,
 )
@@ -89,6 +90,10 @@ class _Seen:
                 return clause.text != "sold everywhere"
             case "promotion", "for":
                 return clause.text != "for everyone"
+            case "promotion", "tier":
+                return False  # which tier held is not told
+            case "promotion", "variants":
+                return False  # its variants stand in their own lines
             case "promotion", "group":
                 return False  # how the group chooses stands in its own line
             case "group", _:
@@ -149,8 +154,10 @@ class _Seen:
             self.mark(promotion.group, "apply")
         if result.reason is Reason.EXCLUSIVE:
             self.excluded(promotion, self.ruleset.promotions.get(result.beaten_by))
+        if result.variant and result.reason in (Reason.APPLIED, Reason.CONTROL_GROUP):
+            self.mark(result.name, f"variant {result.variant}")
         if result.reason is Reason.APPLIED:
-            if result.saving or isinstance(promotion.reward, FreeService):
+            if result.saving or any(isinstance(reward, FreeService) for reward in promotion.rewards):
                 self.mark(result.name, "get")
             for limit in promotion.limits:
                 if stopped(limit, promotion, result, situation):
@@ -177,9 +184,9 @@ class _Seen:
         """`except` and guards, where they kept an article of the basket out."""
         sets = _sets(promotion)
         thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
-        counts = bool(thresholds or promotion.buy)
-        verbs = {"discount": not isinstance(promotion.reward, FeeReward), "count": counts}
-        verbs["ship free"] = isinstance(promotion.reward, FeeReward)
+        counts = bool(thresholds or promotion.buy or isinstance(promotion.reward, Tiers))
+        of_fees = any(isinstance(reward, FeeReward) for reward in promotion.rewards)
+        verbs = {"discount": not of_fees, "count": counts, "ship free": of_fees}
         if not promotion.except_ and not self.ruleset.guards:
             return
         for line in situation.request.lines:
@@ -232,10 +239,11 @@ def stopped(limit: Limit, promotion: Promotion, result: PromotionResult, situati
 
 def _sets(promotion: Promotion) -> tuple[str, ...]:
     """The sets of the reward, the `buy` and the thresholds; () = all articles."""
-    target = getattr(promotion.reward, "target", None)
     names = [need.of for need in promotion.buy.needs] if promotion.buy else []
-    if target is not None and target.kind in ("set", "count"):
-        names.append(target.name)
+    targets = [getattr(reward, "target", None) for reward in promotion.rewards]
+    names += [target.name for target in targets if target is not None and target.kind in ("set", "count")]
+    if any(target is not None and target.kind == "basket" for target in targets):
+        return ()
     if not names:
         return ()
     for line in promotion.when:

@@ -521,12 +521,10 @@ TABLE: dict[str, Text] = {
     "P9009": _later("Points are"),
     "P9010": _later("Gifts are"),
     "P9011": _later("Codes for the next time are"),
-    "P9013": _later("Tiers are"),
     "P9015": _later("«of one article» for one of several sets is", "Of one set works:   buy 3 of one article of pasta"),
     "P9016": _later("«buy» by measure is"),
     "P9018": _later("A price for the whole basket is"),
     "P9019": _later("The cashier's discount is"),
-    "P9020": _later("«variants» is"),
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(

@@ -5,6 +5,7 @@ The passes stand in PASSES, in the order of their Programs: the canonical order,
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -13,7 +14,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from dsl import ast
-from dsl.clauses import choice, clauses, codes_of, days_of, first, headings, limit_key
+from dsl.clauses import choice, clauses, codes_of, days_of, first, head, headings, limit_key
 from dsl.data import Table, TypedColumn
 from dsl.diagnostics import Diagnostic
 from dsl.project import IDS, Project, table_columns
@@ -476,10 +477,10 @@ def _promotions(project: Project) -> Iterator[p.Program]:
 
 
 def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
-    runs, sold, get, group = (first(node, kind) for kind in (ast.Runs, ast.Sold, ast.Get, ast.InGroup))
+    runs, sold, group = (first(node, kind) for kind in (ast.Runs, ast.Sold, ast.InGroup))
     audience = choice(node, "for")
     assert isinstance(runs, ast.Runs) and isinstance(sold, ast.Sold) and audience is not None
-    assert isinstance(get, ast.Get) and isinstance(group, ast.InGroup)
+    assert isinstance(group, ast.InGroup)
     only_on = first(node, ast.OnlyOn)
     places = choice(node, "only at")
     code = first(node, ast.WithCode)
@@ -501,7 +502,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         code=None if code is None else p.WithCode(codes=code.codes.text, text=code.text),
         when=_lines(project, (clause.line for clause in clauses(node, ast.When)), "when"),
         buy=None if buy is None else p.Buy(needs=tuple(_need(need) for need in buy.needs), text=buy.text),
-        reward=_reward(project, get.reward),
+        reward=_given(project, node),
         **excluded,
         limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),
         group=group.name.text,
@@ -567,7 +568,51 @@ def _basis_points(percent: ast.Percent) -> int:
     return result
 
 
-def _reward(project: Project, node: ast.Reward) -> p.Reward:
+def _given(project: Project, node: ast.Promotion) -> p.Reward:
+    """The reward, in tiers or variants."""
+    get, variants = first(node, ast.Get), first(node, ast.Variants)
+    if variants is not None:
+        arms = tuple(_arm(project, arm) for arm in variants.arms)
+        return p.Variants(by=variants.by, arms=arms, text=head(variants))
+    assert get is not None
+    return _tiers(project, get.reward) if isinstance(get.reward, ast.Tiers) else _reward(project, get.reward)
+
+
+def _arm(project: Project, node: ast.Arm) -> p.Arm:
+    reward = None if node.reward is None else _reward(project, node.reward)
+    return p.Arm(name=node.name.text if node.name else "", share=_basis_points(node.share), reward=reward)
+
+
+def _tiers(project: Project, node: ast.Tiers) -> p.Tiers:
+    start = node.tiers[0].start
+    basis = {"group": "group", "before": "list", "after": "current"}[node.basis]
+    return p.Tiers(
+        by=node.by,
+        target=_target(node.target),
+        unit=cast(Any, start.unit) if isinstance(start, ast.Measure) else None,
+        basis=cast(Any, basis),
+        one_article=node.one_article,
+        stepwise=node.stepwise,
+        tiers=tuple(_tier(project, tier, node.target) for tier in node.tiers),
+    )
+
+
+def _tier(project: Project, node: ast.Tier, target: ast.Target) -> p.Tier:
+    """What a tier gives is of what it counts."""
+    given = node.reward
+    if not isinstance(given, ast.FixedPoints | ast.Gift):
+        given = dataclasses.replace(given, target=target)
+    reward = _reward(project, given)
+    match node.start:
+        case ast.Money() as spend:
+            return p.Tier(spend=_minor(project, spend), reward=reward, text=node.text)
+        case ast.Measure() as measure:
+            return p.Tier(quantity=int(measure.value * 1000), reward=reward, text=node.text)
+        case count:
+            return p.Tier(quantity=count, reward=reward, text=node.text)
+
+
+def _reward(project: Project, node: ast.Reward) -> p.Plain:
     match node:
         case ast.PercentOff():
             percent = _basis_points(node.percent)

@@ -24,11 +24,9 @@ REWARDS: dict[type, str] = {
     ast.TimesPoints: "P9009",
     ast.FixedPoints: "P9009",
     ast.NextCode: "P9011",
-    ast.Tiers: "P9013",
 }
 CLAUSES: dict[type, str] = {
     ast.WithReason: "P9019",
-    ast.Variants: "P9020",
     ast.Advertised: "P9026",
     ast.OnReturn: "P9024",
 }
@@ -39,7 +37,6 @@ SETTINGS: dict[type, str] = {ast.BasePoints: "P9009"}
 SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.Picks: "P9010",
-    ast.GivenArm: "P9020",
     ast.GivenCashier: "P9019",
 }
 EXPECTATIONS = {
@@ -181,6 +178,10 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
             yield from _buy(clause)
         case ast.Get():
             yield from _reward(clause.reward, clause.span, per_item=per_item)
+        case ast.Variants():
+            for arm in clause.arms:
+                if arm.reward is not None:
+                    yield from _reward(arm.reward, arm.span, per_item=per_item)
         case ast.Limit(scope="article"):
             yield "P9036", clause.span
         case ast.Label() if "{points}" in clause.text.text:
@@ -203,6 +204,9 @@ def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refus
             yield "P9016", span
         case ast.AmountOff(per_article=True):
             yield "P9037", span
+        case ast.Tiers():
+            for tier in reward.tiers:
+                yield from _reward(tier.reward, tier.span, per_item=per_item)
         case ast.PercentOff() | ast.AmountOff() if reward.target.fees:
             yield "P9035", span
         case ast.PercentOff(together=True) | ast.AmountOff(together=True) if reward.target.kind == "them" and per_item:

@@ -230,13 +230,14 @@ class _Scaffold:
         """Promotions for everyone that run on the same days and take the sample article too: they may save more."""
         first = (self.day - _EPOCH).days * _DAY
         for promotion in self.ruleset.promotions.values():
-            runs, target = promotion.runs, getattr(promotion.reward, "target", None)
+            runs, targets = promotion.runs, [getattr(reward, "target", None) for reward in promotion.rewards]
             late = runs.start is not None and runs.start >= first + RUNS_DAYS * _DAY
             early = runs.until is not None and runs.until <= first
-            if late or early or promotion.audience.any_of or promotion.code or (target is None and not promotion.buy):
+            of_goods = [target for target in targets if target is not None]
+            if late or early or promotion.audience.any_of or promotion.code or not (of_goods or promotion.buy):
                 continue
             sets = [need.of for need in promotion.buy.needs] if promotion.buy else []
-            sets += [target.name] if target and target.kind in ("set", "count") else []
+            sets += [target.name for target in of_goods if target.kind in ("set", "count")]
             if not sets or any(self.example.in_set(products) for products in sets):
                 yield promotion.name
 

@@ -228,7 +228,7 @@ class _Judged:
         if expectation.kind == "code-refused":
             verdicts = [verdict for verdict in self.decision.codes if verdict.code == expectation.name]
             return any(verdict.promotion == name for verdict in verdicts)
-        return getattr(promotion.reward, "service", None) == expectation.name
+        return any(getattr(reward, "service", None) == expectation.name for reward in promotion.rewards)
 
     def outcome(self, result: PromotionResult) -> Phrase:
         """What a promotion did, by its name."""

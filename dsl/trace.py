@@ -15,7 +15,7 @@ from dsl.spelling import number
 from dsl.trails import Clause
 from dsl.zones import local_seconds
 from engine.basket import Fact, Request
-from engine.decision import Decision, LineResult, Missing, PromotionResult, Reason
+from engine.decision import CONTROL, Decision, LineResult, Missing, PromotionResult, Reason
 from engine.money import exponent
 from engine.program import (
     Choice,
@@ -30,6 +30,7 @@ from engine.program import (
     Segment,
     SumOf,
     Type,
+    Variants,
 )
 
 # Which clauses speak where a reason was expected and the promotion applied, or where the decision names no line.
@@ -48,8 +49,8 @@ SPEAKS: Mapping[Reason, tuple[str, ...]] = {
     Reason.BUDGET: ("limit",),
     Reason.BEATEN: ("group",),
     Reason.EXCLUSIVE: ("exclusive", "not with"),
-    Reason.NO_SAVING: ("get",),
-    Reason.CURRENCY: ("get",),
+    Reason.NO_SAVING: ("get", "variants"),
+    Reason.CURRENCY: ("get", "variants"),
 }
 OTHERS_MAX = 10  # promotions named beside the shares of a total
 _REGION = "store.region"
@@ -137,7 +138,11 @@ class Trace:
         promotion = self.ruleset.promotions.get(result.name)
         if promotion is None:
             return
+        if result.variant and result.variant != CONTROL:
+            yield say("it has the variant «{name}»", name=result.variant)
         match reason:
+            case Reason.CONTROL_GROUP:
+                yield say("the test is in the control group")
             case Reason.SCHEDULE:
                 yield self.moment()
                 yield from self.holidays(promotion, result)
@@ -348,7 +353,7 @@ class Trace:
         winner = self.promotions.get(result.beaten_by)
         if winner is None:
             return say("other promotions of the group save more")
-        if isinstance(promotion.reward, FeeReward):
+        if any(isinstance(reward, FeeReward) for reward in promotion.rewards):
             return say("{winner} applied first", winner=winner.name)
         more = winner.saving - result.would_save
         if more > 0:
@@ -390,6 +395,10 @@ class Trace:
         for asked in (asked for line in lines for asked in self.situation.past(line.condition)):
             if self.situation.truth(asked) is None:
                 yield self.happened(asked)
+        if isinstance(promotion.reward, Variants) and promotion.reward.text == result.clause:
+            named.append(
+                {"customer": "customer.id", "household": "customer.household"}.get(promotion.reward.by, "basket")
+            )
         for limit in promotion.limits:
             if limit.text == result.clause:
                 named.append({"store": "store.id"}.get(limit.scope, "customer.id"))

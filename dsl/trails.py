@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsl import ast
+from dsl.clauses import head
 from dsl.diagnostics import Span
 from dsl.project import Project
+from engine.decision import CONTROL
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,10 @@ def places(project: Project) -> Mapping[tuple[str, str], Span]:
     for promotion in project.promotions.values():
         for clause in promotion.clauses:
             match clause:
-                case ast.Get() | ast.Except() | ast.Owner():
+                case ast.Except() | ast.Owner():
                     found[promotion.name.text, type(clause).__name__.lower()] = clause.span
+                case ast.Get() | ast.Variants():
+                    found[promotion.name.text, "get"] = clause.span
                 case ast.InGroup():
                     found[promotion.name.text, "group"] = clause.span
                 case ast.Label():
@@ -67,6 +71,13 @@ def _clauses(project: Project) -> Iterator[Clause]:
             keyword, text = _promotion_clause(clause)
             if keyword:
                 yield Clause(promotion.name.text, "promotion", keyword, text, clause.span)
+            if isinstance(clause, ast.Get) and isinstance(clause.reward, ast.Tiers):
+                for tier in clause.reward.tiers:
+                    yield Clause(promotion.name.text, "promotion", "tier", tier.text, tier.span)
+            if isinstance(clause, ast.Variants):
+                for arm in clause.arms:
+                    name = arm.name.text if arm.name else CONTROL
+                    yield Clause(promotion.name.text, "promotion", f"variant {name}", arm.text, arm.span)
     for group in project.groups.values():
         for told in group.lines:
             if told.kind == "apply":
@@ -101,6 +112,8 @@ def _promotion_clause(clause: ast.Clause) -> tuple[str, str]:
             return "buy", clause.text
         case ast.Get():
             return "get", clause.text
+        case ast.Variants():
+            return "variants", head(clause)
         case ast.Limit():
             return "limit", clause.text
         case ast.Exclusive():

@@ -242,6 +242,59 @@ def test_limits(line, measure, scope, period, key):
 # ---------- conditions ----------
 
 
+def test_tiers():
+    bulk = promotion(
+        "get by quantity of one article of pasta, step by step {",
+        "from 2.5 kg get 5% off",
+        "from 20 kg get EUR 0.10 off per kg",
+        "}",
+    )
+    target = p.Target(kind="set", name="pasta")
+    assert bulk.reward == p.Tiers(
+        by="quantity",
+        target=target,
+        unit="kg",
+        one_article=True,
+        stepwise=True,
+        tiers=(
+            p.Tier(quantity=2_500, reward=p.PercentOff(percent=500, target=target), text="from 2.5 kg get 5% off"),
+            p.Tier(
+                quantity=20_000,
+                reward=p.AmountOffMeasure(amount=(p.Amount(currency="EUR", value=100_000),), per="kg", target=target),
+                text="from 20 kg get EUR 0.10 off per kg",
+            ),
+        ),
+    )
+    spend = promotion(
+        "get by spend of the basket before discounts {",
+        "from EUR 50.00 get EUR 5.00 off together",
+        "}",
+        group="basket-deals",
+    )
+    basket = p.Target(kind="basket")
+    assert spend.reward == p.Tiers(
+        by="spend",
+        target=basket,
+        basis="list",
+        tiers=(
+            p.Tier(
+                spend=eur(5_000),
+                reward=p.AmountOffTogether(amount=eur(500), target=basket),
+                text="from EUR 50.00 get EUR 5.00 off together",
+            ),
+        ),
+    )
+
+
+def test_variants():
+    tried = promotion("variants by household {", "variant ten 90% get 10% off pasta", "control 10%", "}")
+    ten = p.PercentOff(percent=1_000, target=p.Target(kind="set", name="pasta"))
+    assert isinstance(tried.reward, p.Variants)
+    assert tried.reward.by == "household"
+    assert tried.reward.arms == (p.Arm(name="ten", share=9_000, reward=ten), p.Arm(share=1_000))
+    assert tried.rewards == (ten,)
+
+
 def test_conditions_on_articles():
     assert conditions(
         "products",

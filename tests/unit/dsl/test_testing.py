@@ -109,6 +109,7 @@ def test_a_test_describes_a_request():
             LimitUsage("pasta-3-for-2", "customer:any-30-days:uses", 2),
             LimitUsage("pasta-3-for-2", "total:ever:saving", 1_400),
         ),
+        basket="basket",
     )
 
 

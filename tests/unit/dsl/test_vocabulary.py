@@ -68,8 +68,13 @@ def test_examples_of_operators_run(name):
 @pytest.mark.parametrize("name", [name for name, row in CLAUSES.items() if not row.later])
 def test_examples_of_clauses_run(name):
     example = CLAUSES[name].example
-    more = {"buy": ["get the cheapest 1 free"], "hint": ["when basket is worth at least EUR 50.00"]}.get(name, [])
-    assert not errors(offer(example, *more))
+    more = {
+        "buy": ["get the cheapest 1 free"],
+        "hint": ["when basket is worth at least EUR 50.00"],
+        "variants": ["variant ten 90% get 10% off pasta", "control 10%", "}"],
+    }.get(name, [])
+    text = offer(example, *more)
+    assert not errors(text.replace("  get 10% off pasta\n", "") if name == "variants" else text)
 
 
 @pytest.mark.parametrize("name", [name for name, row in REWARDS.items() if not row.later])
@@ -77,7 +82,9 @@ def test_examples_of_rewards_run(name):
     example = REWARDS[name].example
     bought = any(word in example for word in ("them", "the cheapest", "every ", " of sauce"))
     group = "group delivery" if "free service" in name or "fee" in name else "group basket-deals"
-    assert not errors(offer(*(["buy 3 of pasta"] if bought else []), example, group))
+    begins = "from EUR 50.00" if "spend" in name else "from 6"
+    tiers = [f"{begins} get 5% off", "}"] if example.endswith("{") else []
+    assert not errors(offer(*(["buy 3 of pasta"] if bought else []), example, *tiers, group))
 
 
 @pytest.mark.parametrize("name", TYPES)
