@@ -15,9 +15,9 @@ from dsl.clauses import (
     counts,
     currency_of,
     first,
+    known_as,
     limit_key,
     lines_of,
-    normalised,
     price_of,
 )
 from dsl.diagnostics import Diagnostic, Span
@@ -225,7 +225,7 @@ class _Maker:
     def usage(self, day: datetime.date) -> Iterator[LimitUsage]:
         """What counters stand at, by the uses that are given."""
         used: Counter[tuple[str, str, str]] = Counter()
-        given = [normalised(line.name) for line in lines_of(self.test, ast.Given) if line.kind == "code"]
+        given = [known_as(self.project, line.name) for line in lines_of(self.test, ast.Given) if line.kind == "code"]
         for line in lines_of(self.test, ast.GivenUses):
             promotion = self.project.promotions[line.promotion.text]
             codes = first(promotion, ast.WithCode)
@@ -239,7 +239,7 @@ class _Maker:
                     used[promotion.name.text, limit_key(limit), code] += value
         for fact in lines_of(self.test, ast.Given):
             if fact.kind == "used-code":
-                self.used_code(normalised(fact.name), used)
+                self.used_code(known_as(self.project, fact.name), used)
         for (name, key, code), value in sorted(used.items()):
             yield LimitUsage(name, key, value, code)
 
@@ -262,7 +262,7 @@ class _Maker:
         for line in lines_of(self.test, ast.Expect):
             name = line.name.text if line.name else ""
             if line.kind == "code-refused":
-                name = normalised(name)
+                name = known_as(self.project, name)
             yield Expectation(
                 kind=line.kind,
                 text=line.text.removeprefix("expect "),

@@ -40,9 +40,11 @@ def limit_key(clause: ast.Limit) -> str:
     return f"{clause.scope}:{clause.period}:{clause.measure}"
 
 
-def codes_in(codes: Iterable[str]) -> tuple[str, ...]:
-    """Codes as they are compared: no blanks around, ASCII letters in upper case, each once, ascending."""
-    return tuple(sorted({normalised(code) for code in codes} - {""}, key=lambda code: code.encode()))
+def codes_in(codes: Iterable[str], *, exact: bool) -> tuple[str, ...]:
+    """Codes as they are compared: no blanks around and ASCII letters in upper case, unless they are exact; each once,
+    ascending."""
+    compared = {code if exact else normalised(code) for code in codes if normalised(code)}
+    return tuple(sorted(compared, key=lambda code: code.encode()))
 
 
 def normalised(code: str) -> str:
@@ -69,7 +71,18 @@ def _codes_of(project: Project, node: ast.Codes) -> tuple[str, ...]:
             entries = project.listed(line.value.text, ("code", "codes"))
             assert isinstance(entries, tuple)
             codes.extend(entries)
-    return codes_in(codes)
+    return codes_in(codes, exact=is_exact(node))
+
+
+def is_exact(node: ast.Codes) -> bool:
+    """Do blanks and small letters count?"""
+    return any(line.kind == "exact" for line in node.lines)
+
+
+def known_as(project: Project, text: str) -> str:
+    """A code as decisions name it: as it is written where an exact set has it so, else normalised."""
+    exact = any(is_exact(node) and text in codes_of(project, node) for node in project.codes.values())
+    return text if exact else normalised(text)
 
 
 def days_of(slot: ast.Slot) -> tuple[int, int]:

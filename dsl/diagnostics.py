@@ -535,7 +535,6 @@ TABLE: dict[str, Text] = {
     "P9030": _later("A reward on the cheapest or dearest of a set without «buy» is"),
     "P9031": _later("Rounding per piece or per article is", "Without it each reward says how it is rounded."),
     "P9032": _later("«never price … below» is"),
-    "P9033": _later("«exact» codes are", "Without it blanks and small letters are forgiven."),
     "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» is"),
     "P9037": _later("An amount off per article is", "Per piece it works:   off shirts each"),

@@ -627,8 +627,6 @@ GERMAN: dict[str, str] = {
     "Per piece it works:   off shirts each": "Je Stück geht es:   off shirts each",
     "Rounding per piece or per article is not built yet.": "Runden je Stück oder je Artikel gibt es noch nicht.",
     "Without it each reward says how it is rounded.": "Ohne die Angabe gilt die Rundung jedes Nachlasses.",
-    "«exact» codes are not built yet.": "Codes mit «exact» gibt es noch nicht.",
-    "Without it blanks and small letters are forgiven.": "Ohne die Zeile stören Leerzeichen und Kleinbuchstaben nicht.",
     "«limit … per article» is not built yet.": "«limit … per article» gibt es noch nicht.",
     "«never price … below» is not built yet.": "«never price … below» gibt es noch nicht.",
     "Off the basket «with fees» is not built yet.": "Rabatt auf den Warenkorb «with fees» gibt es noch nicht.",

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from dsl import ast
-from dsl.clauses import choice, clauses, codes_of, days_of, first, head, headings, limit_key
+from dsl.clauses import choice, clauses, codes_of, days_of, first, head, headings, is_exact, limit_key
 from dsl.data import Table, TypedColumn
 from dsl.diagnostics import Diagnostic
 from dsl.project import IDS, Project, table_columns
@@ -466,7 +466,8 @@ def _codes(project: Project) -> Iterator[p.Program]:
 
 def _code_set(project: Project, node: ast.Codes) -> p.CodeSet:
     uses = next((line.count for line in node.lines if line.kind == "uses"), None)
-    return p.CodeSet(name=node.name.text, title=node.title, codes=codes_of(project, node), uses=uses)
+    codes = codes_of(project, node)
+    return p.CodeSet(name=node.name.text, title=node.title, codes=codes, uses=uses, exact=is_exact(node))
 
 
 # ---------------------------------------------------------------------------------------------------- promotions

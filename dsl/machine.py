@@ -135,10 +135,6 @@ def _declared(project: Project) -> Iterator[Refused]:
     for guard in project.guards.values():
         for floor in guard.floors:
             yield "P9032", floor.span
-    for codes in project.codes.values():
-        for code_line in codes.lines:
-            if code_line.kind == "exact":
-                yield "P9033", code_line.span
 
 
 def _set(_project: Project, node: ast.SetDecl) -> tuple[Refused, ...]:

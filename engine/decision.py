@@ -97,7 +97,7 @@ class PromotionResult:
     reason: Reason
     applications: int = 0
     saving: int = 0
-    code: str = ""  # the code it used, normalised
+    code: str = ""  # the code it used, normalised unless it is exact
     beaten_by: str = ""
     would_save: int = 0  # alone, where it was beaten or excluded
     clause: str = ""  # the first failing line as written
@@ -118,7 +118,7 @@ class FeeResult:
 
 @dataclass(frozen=True, slots=True)
 class CodeVerdict:
-    code: str  # normalised
+    code: str  # normalised unless it is exact
     verdict: Verdict
     promotion: str = ""
     reason: Reason | None = None

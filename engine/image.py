@@ -180,6 +180,7 @@ class Rules(NamedTuple):
     touch: Ints
     everywhere: Ints
     code_uses: Ints
+    code_exact: Ints
 
 
 class PromotionInfo(NamedTuple):
@@ -654,6 +655,8 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.everywhere, 0, promotions, "everywhere")
     _require(r.code_uses.shape == (len(ruleset.code_set_names),), "code uses")
     _within(r.code_uses, -1, COUNTER_MAX + 1, "code uses")
+    _require(r.code_exact.shape == r.code_uses.shape, "exact codes")
+    _within(r.code_exact, 0, 2, "exact codes")
 
     articles = len(ruleset.catalogue.index)
     _ranges(ruleset.posting_begin, articles, ruleset.posting.shape[0], "postings")

@@ -97,6 +97,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("touch", 1, "promotions"),
     ("everywhere", 1, "promotions of the basket or a service"),
     ("code_uses", 1, "by code set; -1 = without limit"),
+    ("code_exact", 1, "by code set; 1: blanks and small letters are not forgiven"),
 )
 (
     R_GROUP,
@@ -166,6 +167,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_TOUCH,
     R_EVERYWHERE,
     R_CODE_USES,
+    R_CODE_EXACT,
 ) = range(len(RULES))
 
 # ---------------------------------------------------------------------------------------------------- a request

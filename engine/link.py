@@ -155,7 +155,7 @@ class _Numbers:
 
 
 def code_key(code: str) -> tuple[int, int]:
-    """What an image keeps of a normalised code: the first 16 bytes of its SHA-256, as two numbers."""
+    """What an image keeps of a code, as its set compares it: the first 16 bytes of its SHA-256, as two numbers."""
     digest = hashlib.sha256(code.encode()).digest()
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
 
@@ -299,6 +299,7 @@ class _Linker:
             "touch": touch[:, 1],
             "everywhere": np.unique(whose[~of_a_set]),
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
+            "code_exact": ints([int(s.exact) for s in self.code_sets.values()]),
         }
         return encode_part({"rules": pack(RULES, arrays)}, self.texts(names))
 

@@ -833,13 +833,15 @@ class Guard(_Node):
 
 
 class CodeSet(_Node):
-    """Codes, normalised: without surrounding blanks, ASCII letters in upper case; unique, ascending."""
+    """Codes, unique, ascending; normalised, without surrounding blanks and ASCII letters in upper case, unless they
+    are `exact`."""
 
     program: Literal["codes"] = "codes"
     name: str
     title: str
     codes: tuple[str, ...]
     uses: int | None = None  # how often each code may be used; None: without limit
+    exact: bool = False  # compared as they are
 
 
 class Promotion(_Node):

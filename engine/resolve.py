@@ -73,7 +73,7 @@ class Resolved(NamedTuple):
     columns: dict[str, Ints]  # its fields as arrays
     lines: tuple[BasketLine, ...]  # by id
     tax_rates: tuple[int, ...]  # of the lines
-    codes: tuple[str, ...]  # normalised, by bytes
+    codes: tuple[str, ...]  # as they count: normalised, or exactly so; by bytes
     services: tuple[str, ...]  # of the fees
 
 
@@ -217,7 +217,7 @@ def check(request: Request) -> None:
         _between(use.used, 0, 10**15, f"usage[{i}].used")
         for name, value in (("promotion", use.promotion), ("limit", use.limit), ("code", use.code)):
             _text(value, f"usage[{i}].{name}")
-        counter = (use.promotion, use.limit, normalise_code(use.code))
+        counter = (use.promotion, use.limit, use.code)
         if counter in counters:
             raise BadRequest(f"usage[{i}]", "is said twice", Fault.DUPLICATE)
         counters.add(counter)
@@ -485,8 +485,8 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         elif isinstance(fact, tuple):
             known[i] = 1
 
-    codes = tuple(sorted({normalise_code(code) for code in request.codes} - {""}, key=str.encode))
-    code_sets = [_sets_of_code(ruleset, code) for code in codes]
+    codes = tuple(sorted({_known_as(ruleset, code) for code in request.codes} - {""}, key=str.encode))
+    code_sets = [_sets_of_code(ruleset, code, exactly=code in request.codes) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
     rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
     columns = {
@@ -566,17 +566,29 @@ def _chosen(ruleset: Ruleset, request: Request) -> dict[str, int]:
     return chosen
 
 
-def _sets_of_code(ruleset: Ruleset, code: str) -> list[int]:
+def _known_as(ruleset: Ruleset, text: str) -> str:
+    """A code by the name under which it counts: as it was entered where an exact set has it so, else normalised."""
+    exact = ruleset.rules.code_exact
+    return text if any(exact[s] for s in _sets_of_code(ruleset, text, exactly=True)) else normalise_code(text)
+
+
+def _sets_of_code(ruleset: Ruleset, code: str, *, exactly: bool) -> list[int]:
+    """The sets that have a code; exact ones only where it was entered exactly so."""
     high, low = (np.uint64(part) for part in code_key(code))
     first, last = (int(np.searchsorted(ruleset.code_high, high, side)) for side in ("left", "right"))
-    return sorted({int(ruleset.code_set[i]) for i in range(first, last) if ruleset.code_low[i] == low})
+    found = {int(ruleset.code_set[i]) for i in range(first, last) if ruleset.code_low[i] == low}
+    return sorted(s for s in found if exactly or not ruleset.rules.code_exact[s])
 
 
 def _usage(ruleset: Ruleset, request: Request, codes: tuple[str, ...]) -> Ints:
     """Usage facts that bear on this ruleset and these codes, as rows."""
     rows = []
-    for use in request.usage:
-        code = normalise_code(use.code)
+    counters: set[tuple[str, str, str]] = set()
+    for i, use in enumerate(request.usage):
+        code = _known_as(ruleset, use.code)
+        if (use.promotion, use.limit, code) in counters:
+            raise BadRequest(f"usage[{i}]", "is said twice", Fault.DUPLICATE)
+        counters.add((use.promotion, use.limit, code))
         number = codes.index(code) if code in codes else -1
         if not use.promotion and use.limit == "code:ever:uses" and number >= 0:
             rows.append((-1, number, use.used))

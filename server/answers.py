@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +58,7 @@ def to_message(
     """The contract's Decision. `codes`: as entered, so that verdicts spell them as the caller did.
 
     `promotions` (labels, hints), `product_titles`, `prices_include_tax` and `writings` are the ruleset's."""
-    entered = _as_entered(codes)
+    entered = _as_entered(codes, {verdict.code for verdict in answer.codes})
     titles = product_titles or {}
     line_savings: Counter[str] = Counter()
     for line in answer.lines:
@@ -183,11 +183,11 @@ def limits_from(results: Iterable[decision.PromotionResult]) -> pb.LimitsFrom.Va
     return pb.LIMITS_FROM_REQUEST if any(result.usage_as_given for result in results) else pb.LIMITS_FROM_NONE
 
 
-def _as_entered(codes: Sequence[str]) -> dict[str, str]:
-    """Normalised code → the smallest (bytes) of its spellings."""
+def _as_entered(codes: Sequence[str], known_as: Set[str]) -> dict[str, str]:
+    """Each code by the name that it is known as → the smallest (bytes) of its spellings."""
     entered: dict[str, str] = {}
     for code in sorted(codes, key=str.encode):
-        entered.setdefault(normalise_code(code), code)
+        entered.setdefault(code if code in known_as else normalise_code(code), code)
     return entered
 
 

@@ -279,9 +279,11 @@ class _Maker:
             made.append(ProductSet(name=f"s{number}", title="", lines=self._set_lines()))
             self.sets.append(f"s{number}")
         for number in range(random.randint(0, 2)):
-            codes = tuple(sorted(random.sample(("A", "B", "C1", "ÄX", "D-D"), random.randint(1, 4))))
+            exact = maybe(25)
+            known = ("A", "b", "C1", "c1", " D-D") if exact else ("A", "B", "C1", "ÄX", "D-D")
+            codes = tuple(sorted(random.sample(known, random.randint(1, 4))))
             uses = random.choice((None, 1, 2, 3))
-            made.append(CodeSet(name=f"c{number}", title="", codes=codes, uses=uses))
+            made.append(CodeSet(name=f"c{number}", title="", codes=codes, uses=uses, exact=exact))
             self.codes.append(f"c{number}")
         if maybe(25):
             made.append(self._guard())

@@ -293,8 +293,8 @@ class Shop:
 
     def _codes(self, name: str, what: Any) -> CodeSet:
         listed = what["codes"] if isinstance(what, dict) else what
-        uses = what.get("uses") if isinstance(what, dict) else None
-        return CodeSet(name=name, title="", codes=tuple(sorted(listed)), uses=uses)
+        more = {key: what[key] for key in ("uses", "exact") if key in what} if isinstance(what, dict) else {}
+        return CodeSet(name=name, title="", codes=tuple(sorted(listed)), **more)
 
     def _set(self, name: str, what: Any) -> ProductSet:
         condition = self.condition(what) if isinstance(what, dict) else OneOf(attribute="item.sku", values=tuple(what))

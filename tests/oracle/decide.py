@@ -298,7 +298,7 @@ def verdicts(basket: Basket, results: Mapping[str, PromotionResult]) -> tuple[Co
 
 def _verdict(basket: Basket, results: Mapping[str, PromotionResult], code: str) -> CodeVerdict:
     ruleset = basket.ruleset
-    sets = {name: codes for name, codes in ruleset.codes.items() if code in codes.codes}
+    sets = {name: codes for name, codes in ruleset.codes.items() if code in entered_of(basket, codes)}
     if not sets:
         return CodeVerdict(code, Verdict.UNKNOWN)
     asking = sorted(p.name for p in ruleset.promotions.values() if p.code and p.code.codes in sets)

@@ -261,12 +261,19 @@ def _audience(basket: Basket, judge: Judge, choice: Choice) -> Reason | None:
 # ---------- codes ----------
 
 
+def known_as(basket: Basket, text: str) -> str:
+    """The code that a text stands for: itself, if an exact set has it."""
+    exact = {code for codes in basket.ruleset.codes.values() if codes.exact for code in codes.codes}
+    return text if text in exact else normalised(text)
+
+
 def entered(basket: Basket) -> list[str]:
-    return sorted({normalised(code) for code in basket.request.codes})
+    return sorted({known_as(basket, code) for code in basket.request.codes})
 
 
 def entered_of(basket: Basket, codes: CodeSet) -> list[str]:
-    return [code for code in entered(basket) if code in codes.codes]
+    texts = basket.request.codes if codes.exact else entered(basket)
+    return [code for code in entered(basket) if code in codes.codes and code in texts]
 
 
 def set_uses_left(basket: Basket, codes: CodeSet, code: str) -> int | None:
@@ -424,7 +431,7 @@ def _when(thresholds: Thresholds, promotion: Promotion) -> Failure | None:
 def used(basket: Basket, promotion: str, key: str, code: str = "") -> int:
     """What a counter stands at; without a usage fact nothing was used."""
     for usage in basket.request.usage:
-        if (usage.promotion, usage.limit, normalised(usage.code)) == (promotion, key, code):
+        if (usage.promotion, usage.limit, known_as(basket, usage.code)) == (promotion, key, code):
             return usage.used
     return 0
 

@@ -14,12 +14,13 @@ AT = 1_782_900_000_000_000  # 2026-07-01
 PERCENT = {"ten": {"reward": {"percent": "10%", "of": "all"}}}
 # One of everything that an image holds.
 FULL: dict[str, Any] = {
+    "cash rounding": 5,
     "articles": {"tee": {"price": 1000, "brand": "A", "tax": "19%"}, "cap": 500, "mug": 700},
     "sets": {"dear": {"all": [{"in": "all"}, {"item.brand": "A"}]}, "hats": ["cap"]},
     "guard": {"discount": "mug"},
     "segments": {"gold": {"customer.tier": "gold"}, "old": {"all": [{"in segment": "gold"}, {"consent": "news"}]}},
     "places": {"north": {"store.region": "north"}, "south": {"store.region": "south"}},
-    "codes": {"spring": {"codes": ["A1", "B2"], "uses": 3}, "free": ["C3"]},
+    "codes": {"spring": {"codes": ["A1", "B2"], "uses": 3}, "free": ["C3"], "so": {"codes": ["c3"], "exact": True}},
     "groups": {
         "deals": {"apply": "best-per-item", "order": ["two"]},
         "extras": {"apply": 2, "prices": "reduced"},
@@ -72,6 +73,11 @@ FULL: dict[str, Any] = {
             },
         },
         "ships": {"reward": {"free": "post"}, "when": [{"worth": 3000}], "group": "post"},
+        "flat": {
+            "reward": {"price": 199, "fee": "express"},
+            "when": [{"worth": 1000, "with fees": True, "without tax": True}, {"articles": 1, "of": "all"}],
+            "group": "post",
+        },
     },
 }
 

@@ -88,7 +88,7 @@ BAD: list[tuple[str, Request]] = [
     ("usage[0].promotion", replace(GOOD, usage=(LimitUsage(LONG, "l", 1),))),
     ("usage[0].limit", replace(GOOD, usage=(LimitUsage("p", LONG, 1),))),
     ("usage[0].code", replace(GOOD, usage=(LimitUsage("p", "l", 1, LONG),))),
-    ("usage[1]", replace(GOOD, usage=(LimitUsage("p", "l", 1, "a"), LimitUsage("p", "l", 2, " A")))),
+    ("usage[1]", replace(GOOD, usage=(LimitUsage("p", "l", 1, "a"), LimitUsage("p", "l", 2, "a")))),
     ("variants", replace(GOOD, variants=tuple(VariantChoice(f"p{i}", "a") for i in range(VARIANTS_MAX + 1)))),
     ("variants[0].promotion", replace(GOOD, variants=(VariantChoice(LONG, "a"),))),
     ("variants[0].variant", replace(GOOD, variants=(VariantChoice("p", LONG),))),
@@ -179,6 +179,8 @@ UNKNOWN: list[tuple[str, Request]] = [
     ("delivery_service", replace(GOOD, delivery="pigeon")),
     ("payment", replace(GOOD, payment="shells")),
     ("fees[0].service", replace(GOOD, fees=(Fee("pigeon", 1),))),
+    ("fees", replace(GOOD, fees=(Fee("post", TOTAL_MINOR_MAX),))),
+    ("usage[1]", replace(GOOD, usage=(LimitUsage("p", "l", 1, "a"), LimitUsage("p", "l", 2, " A")))),
     ("lines[0].unit_price_minor", ask(piece(article="unheard"))),
     ("lines[0].unit_price_minor", ask(piece(), currency="CHF")),
 ]
