@@ -16,6 +16,7 @@ from engine.program import (
     AmountOffMeasure,
     AmountOffTogether,
     Arm,
+    BasketPrice,
     FeePrice,
     FixedPriceEach,
     FixedPriceMeasure,
@@ -120,6 +121,8 @@ def reward(given: BaseModel) -> str:
             return f"get {', '.join(map(_step, given.steps))}"
         case PriceTogether():
             return f"get them together for {minor(given.price)}{', singles too' if given.singles else ''}"
+        case BasketPrice():
+            return f"get the basket for {minor(given.price)}"
         case FreeService():
             return f"get free {given.service}"
         case PercentOffFee():
@@ -149,6 +152,8 @@ def _target(target: Target) -> str:
     if target.kind == "count":
         alike = " of one article" if target.one_article else ""
         fewer = ", fewer too" if target.fewer else ""
+        if target.pick:
+            return f"the {target.pick} {target.count} of {target.name}"
         return f"{target.count}{alike} of {target.name}{fewer}"
     return {"them": "them", "basket": "the basket"}.get(target.kind, target.name)
 

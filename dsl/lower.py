@@ -558,6 +558,10 @@ def _others(node: ast.OffCount | ast.PriceOfCount) -> p.Target:
     return p.Target(kind="count", name=node.of.text, count=node.count, one_article=node.one_article, fewer=node.fewer)
 
 
+def _picked(node: ast.OffPickOf) -> p.Target:
+    return p.Target(kind="count", name=node.of.text, count=node.count, pick=node.which)
+
+
 def _target(node: ast.Target) -> p.Target:
     assert node.kind != "tier"
     return p.Target(kind=node.kind, name=node.name.text if node.name else "")
@@ -656,6 +660,12 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
             return p.AmountOffEach(amount=_minor(project, off), target=_others(node))
         case ast.PriceOfCount():
             return p.FixedPriceEach(price=_minor(project, node.price), target=_others(node))
+        case ast.OffPickOf(off=ast.Percent() as picked_off):
+            return p.PercentOff(percent=_basis_points(picked_off), target=_picked(node))
+        case ast.OffPickOf(off=ast.Money() as off):
+            return p.AmountOffEach(amount=_minor(project, off), target=_picked(node))
+        case ast.BasketPrice():
+            return p.BasketPrice(price=_minor(project, node.price))
         case ast.FreeService():
             return p.FreeService(service=node.service.text)
         case ast.OffFee(off=ast.Percent() as percent_off):

@@ -16,8 +16,6 @@ from dsl.project import Project
 PER_ITEM = ("best-per-item", "first-per-item")
 
 REWARDS: dict[type, str] = {
-    ast.OffPickOf: "P9030",
-    ast.BasketPrice: "P9018",
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
     ast.Gift: "P9010",

@@ -18,6 +18,7 @@ from engine.discounts import (
     ROW_SHIFT,
     gain,
     order_of,
+    over_the_basket,
     percent,
     roles_of,
     row_of,
@@ -52,7 +53,7 @@ assert 2**UNIT_BITS > 100_000  # engine.basket.PIECES_MAX
 assert (10**12 << UNIT_BITS) < 2**60  # engine.basket.TOTAL_MINOR_MAX
 DRAWN_MAX = 400_000  # units x states of one application: beyond, the dearest units are taken, and the answer is BOUNDED
 
-_PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = (
+_PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _PRICE_WHOLE = (
     int(k)
     for k in (
         Kind.PERCENT_TOGETHER,
@@ -61,6 +62,7 @@ _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SIN
         Kind.LADDER,
         Kind.PRICE_TOGETHER,
         Kind.PRICE_SINGLES,
+        Kind.PRICE_WHOLE,
     )
 )
 
@@ -103,9 +105,9 @@ def rewards_others(rules: Buffer, p: int) -> bool:
 
 @kernel
 def off_together(rules: Buffer, p: int) -> bool:
-    """Whether a promotion takes an amount or a percentage off its units as a whole."""
+    """Whether a promotion takes an amount or a percentage off its units as a whole, or gives all for a price."""
     kind = at(rules, R_KIND, p)
-    return kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER
+    return kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER or kind == _PRICE_WHOLE
 
 
 # ---------------------------------------------------------------------------------------------------- settling
@@ -221,8 +223,10 @@ def settle(
 
 @kernel
 def off_whole(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> int:
-    """An amount or a percentage off units together."""
+    """An amount or a percentage off units together; all of them for a price."""
     rest = left[units].sum()
+    if at(rules, R_KIND, p) == _PRICE_WHOLE:
+        return max(0, rest - amount_of(rules, q, at(rules, R_AMOUNT, p)))
     if at(rules, R_KIND, p) == _AMOUNT_TOGETHER:
         return min(amount_of(rules, q, at(rules, R_AMOUNT, p)), rest)
     base = view(q, Q_UNIT_LIST)[units].sum() if original else rest
@@ -473,6 +477,8 @@ def alone(
     applications (-1: any)."""
     if units.shape[0] == 0 or limit == 0:
         return nothing()
+    meant = over_the_basket(rules, q, p, units, left, original)
+    units, masks = units[meant], masks[meant]
     order = order_of(q, units, left, original)
     ordered, open_to = units[order], masks[order]
     begin, end = roles_of(rules, p)

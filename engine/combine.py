@@ -23,6 +23,7 @@ from engine.discounts import (
     available,
     gain_of_fee,
     order_of,
+    over_the_basket,
     roles_of,
 )
 from engine.graph import draw, grown
@@ -211,12 +212,12 @@ def give_discounts(
 ) -> Ints:
     """One group of price rewards. In per-item groups: the candidate that each unit serves."""
     original = at(rules, R_ORIGINAL, g)
-    offers = prepare(rules, q, table, state, truths, original, rows, enabled)
+    mode = at(rules, R_APPLY, g)
+    per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
+    offers = prepare(rules, q, table, state, truths, original, rows, enabled, per_item)
     taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
     if offers.rows.shape[0] == 0:
         return taken
-    mode = at(rules, R_APPLY, g)
-    per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
     if mode == _BEST_PER_ITEM:
         apply_best_per_item(rules, q, table, state, original, offers, taken)
     elif mode == _FIRST_PER_ITEM:
@@ -241,7 +242,15 @@ def give_discounts(
 
 @gate
 def prepare(
-    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, original: int, rows: Ints, enabled: Flags
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    truths: Truths,
+    original: int,
+    rows: Ints,
+    enabled: Flags,
+    per_item: bool,
 ) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part,
     unless this alternative is without them."""
@@ -270,6 +279,9 @@ def prepare(
             table[T_REASON, row] = EXCLUSIVE
         if table[T_REASON, row]:
             continue
+        if per_item:  # no unit changes its price in the group: so these are the cheapest, whoever takes them
+            meant = over_the_basket(rules, q, p, units, state.left, original)
+            units, masks = units[meant], masks[meant]
         pool = grown(pool, used, used + units.shape[0])
         roles = grown(roles, used, used + units.shape[0])
         pool[used : used + units.shape[0]] = units

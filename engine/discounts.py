@@ -11,7 +11,7 @@ import numpy as np
 from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
 from engine.instructions import Each, Kind, Mark, Role
-from engine.kernel import Buffer, Ints, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
@@ -52,11 +52,12 @@ from engine.order import ascending
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
 _FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
-assert [int(k) for k in Kind] == list(range(15))
+assert [int(k) for k in Kind] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
+_CHEAPEST, _DEAREST = int(Role.CHEAPEST), int(Role.DEAREST)
 _MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
 
 
@@ -236,6 +237,20 @@ def order_of(q: Buffer, units: Ints, left: Ints, original: int) -> Ints:
     if original:
         order = order[ascending(-view(q, Q_UNIT_LIST)[units[order]])]
     return order
+
+
+@kernel
+def over_the_basket(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> Flags:
+    """Which of the units that are available (ascending) a promotion means: of the cheapest or dearest so many of a set
+    these, else all."""
+    chosen = np.ones(units.shape[0], np.bool_)
+    begin, end = roles_of(rules, p)
+    if begin < end:
+        flags, n = cell(rules, R_ROLES, 4, end - 1, ROLE_FLAGS), cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT)
+        if flags & (_CHEAPEST | _DEAREST) and units.shape[0] > n:
+            order = order_of(q, units, left, original)
+            chosen[order[:-n] if flags & _CHEAPEST else order[n:]] = False
+    return chosen
 
 
 @kernel

@@ -578,6 +578,7 @@ def verify(ruleset: Ruleset) -> None:
             Kind.PRICE_MEASURE,
             Kind.PRICE_TOGETHER,
             Kind.PRICE_SINGLES,
+            Kind.PRICE_WHOLE,
             Kind.FEE_AMOUNT,
             Kind.FEE_PRICE,
         ],
@@ -603,7 +604,7 @@ def verify(ruleset: Ruleset) -> None:
     _within(np.diff(r.role_begin), 0, ROLES_MAX + 1, "roles of a promotion")
     _within(r.roles[:, 0], 0, sets, "set of a role")
     _within(r.roles[:, 1], 1, BUY_MAX + 1, "units of a role")
-    _within(r.roles[:, 2], 0, 4, "bits of a role")
+    _within(r.roles[:, 2], 0, 9, "bits of a role")
     _within(r.roles[:, 3], 0, 2, "rewarded")
     _ranges(r.ladder_begin, rewards, r.ladder.shape[0], "ladder")
     _ranges(r.except_begin, rewards, r.excepted.shape[0], "except")
@@ -918,7 +919,10 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     r = ruleset.rules
     group = r.group[owner]
     per_item = np.isin(r.apply[group], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
-    together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER])
+    together = np.isin(r.kind, [Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER, Kind.PRICE_WHOLE])
+    whole = r.kind == Kind.PRICE_WHOLE
+    _require((r.target_kind[whole] == Target.BASKET).all() and not r.buy[whole].any(), "a price of all is of a set")
+    _require(not r.each[whole].any(), "a price of all is of each unit")
     of_fees = np.isin(r.kind, [Kind.FREE_SERVICE, Kind.FEE_PERCENT, Kind.FEE_AMOUNT, Kind.FEE_PRICE])
     _require((of_fees == (r.target_kind == Target.SERVICE)).all(), "a target does not fit")
     _require((r.target[r.target_kind == Target.BASKET] == -1).all(), "the basket is no product set")
@@ -964,6 +968,10 @@ def _verify_roles(r: Rules, number: int) -> bool:
         _require(kind in fits, "a reward of so many of a set is of another kind")
     elif len(roles) > 1:
         _require(kind != Kind.PRICE_SINGLES, "singles too have one need")
+    picked = np.isin(roles[:, 2], (Role.CHEAPEST, Role.DEAREST))
+    _require((picked | (roles[:, 2] < Role.CHEAPEST)).all(), "bits of a role")
+    alone = len(roles) == 1 and rewarded and kind in (Kind.PERCENT, Kind.AMOUNT_EACH)
+    _require(alone or not picked.any(), "the cheapest of a set are bought")
     needs = roles[roles[:, 3] == 0]
     _require(not (needs[:, 2] & Role.FEWER_TOO).any(), "fewer of a need would do")
     _require(len(needs) < 2 or not (needs[:, 2] & Role.ONE_ARTICLE).any(), "one article of one of several needs")

@@ -57,6 +57,7 @@ class Kind(enum.IntEnum):
     FEE_PERCENT = 12  # bp of a fee
     FEE_AMOUNT = 13  # m off a fee
     FEE_PRICE = 14  # m for a fee
+    PRICE_WHOLE = 15  # m for the basket
 
 
 class Terms(enum.IntEnum):
@@ -115,6 +116,8 @@ class Role(enum.IntEnum):
 
     ONE_ARTICLE = 1  # all units of an application are of one article
     FEWER_TOO = 2  # the last application may have fewer
+    CHEAPEST = 4  # of all units that are available, only the cheapest so many; without a `buy`
+    DEAREST = 8  # likewise
 
 
 class Scope(enum.IntEnum):

@@ -369,13 +369,14 @@ class Line(_Node):
 class Target(_Node):
     """Whose price falls: a product set, the bought units («them»), the basket, or so many units of a set for each
     application (`count`): other units than the bought ones, of one article where that is asked for; with `fewer` the
-    last application may have less of them."""
+    last application may have less of them. Without a `buy` these may be the cheapest or dearest of the basket."""
 
     kind: Literal["set", "them", "basket", "count"]
     name: str = ""  # of the set
     count: int = 0
     one_article: bool = False
     fewer: bool = False
+    pick: Literal["", "cheapest", "dearest"] = ""
 
 
 class PercentOff(_Node):
@@ -466,6 +467,13 @@ class PriceTogether(_Node):
     singles: bool = False
 
 
+class BasketPrice(_Node):
+    """All of the basket together for a price."""
+
+    kind: Literal["basket-price"] = "basket-price"
+    price: Money  # minor units
+
+
 class FreeService(_Node):
     """A benefit: the fee of a service falls to zero."""
 
@@ -510,6 +518,7 @@ Plain = (  # what one promotion gives at a time
     | Pick
     | Ladder
     | PriceTogether
+    | BasketPrice
     | FreeService
     | PercentOffFee
     | AmountOffFee

@@ -34,6 +34,7 @@ from engine.program import (
     Anniversary,
     Any_,
     Articles,
+    BasketPrice,
     Buy,
     Compare,
     CompareMoney,
@@ -86,6 +87,7 @@ from engine.program import (
 FAR_PAST_US, FAR_FUTURE_US = -(2**62), 2**62  # «runs» without a bound
 CMPS = {"eq": Cmp.EQ, "ne": Cmp.NE, "lt": Cmp.LT, "le": Cmp.LE, "gt": Cmp.GT, "ge": Cmp.GE}
 COUNTED = {"uses": Counted.USES, "baskets": Counted.BASKETS, "saving": Counted.SAVING}
+PICKS = {"": 0, "cheapest": Role.CHEAPEST, "dearest": Role.DEAREST}
 SCOPES = {
     "basket": Scope.BASKET,
     "customer": Scope.CUSTOMER,
@@ -390,6 +392,9 @@ class Writer:
             case PriceTogether():
                 row |= {"kind": Kind.PRICE_SINGLES if reward.singles else Kind.PRICE_TOGETHER}
                 row |= {"amount": self.amount(reward.price)}
+            case BasketPrice():
+                row |= {"kind": Kind.PRICE_WHOLE, "amount": self.amount(reward.price)}
+                target = TargetNode(kind="basket")
             case FreeService() | PercentOffFee() | AmountOffFee() | FeePrice():
                 return row | self.fee_row(reward)
         return row | self.target_row(promotion.name, buy, target)
@@ -451,7 +456,7 @@ class Writer:
                 moneys.extend(step.amount for step in reward.steps if step.amount)
             elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure | AmountOffFee):
                 moneys.append(reward.amount)
-            elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | FeePrice):
+            elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | BasketPrice | FeePrice):
                 moneys.append(reward.price)
         mask = (1 << len(self.settings.currencies)) - 1
         for money in moneys:
@@ -503,6 +508,6 @@ def role_rows(promotion: Promotion, reward: Plain) -> list[tuple[int | Ref, ...]
     ]
     target = getattr(reward, "target", None)
     if target is not None and target.kind == "count":
-        bits = Role.ONE_ARTICLE * target.one_article | Role.FEWER_TOO * target.fewer
+        bits = Role.ONE_ARTICLE * target.one_article | Role.FEWER_TOO * target.fewer | PICKS[target.pick]
         rows.append((Ref("product set", target.name), target.count, bits, 1))
     return rows

@@ -44,6 +44,7 @@ from engine.program import (
     Arm,
     Articles,
     Attribute,
+    BasketPrice,
     Buy,
     Catalogue,
     Channels,
@@ -884,12 +885,19 @@ class _Maker:
         random = self.random
         if self.special != "many" and self.maybe(8):
             return self._of_others()
+        if self.special != "many" and self.maybe(8):
+            which: Literal["cheapest", "dearest"] = random.choice(("cheapest", "cheapest", "dearest"))
+            count = random.choice((1, 1, 2, 3))
+            picked = Target(kind="count", name=random.choice(self.sets), count=count, pick=which)
+            if self.maybe(60):
+                return PercentOff(percent=self._percent(), target=picked)
+            return AmountOffEach(amount=self._money(self._small), target=picked)
         target = Target(kind="set", name=random.choice(self.sets))
         kinds = ["percent", "percent", "amount", "price"]
         units = sorted({unit_of(article) for article in self.articles} - {""})
         if units and self.special != "many":
             kinds += ["price per", "amount per"] * 2
-        kinds += ["percent together", "amount together"] if together else []
+        kinds += ["percent together", "amount together", "basket price"] if together else []
         kind = random.choice(kinds)
         if kind.endswith("together") and self.maybe(40):
             target = Target(kind="basket")
@@ -904,6 +912,8 @@ class _Maker:
                 return PercentOffTogether(percent=self._percent(), target=target)
             case "amount together":
                 return AmountOffTogether(amount=self._money(self._amount), target=target)
+            case "basket price":
+                return BasketPrice(price=self._money(lambda: self._amount() * random.randint(1, 5)))
         dimension = UNITS[random.choice(units)][0]
         per = random.choice([unit for unit in MEASURED if UNITS[unit][0] == dimension])
         hundreds = per in {"g", "ml"} and self.maybe(70)

@@ -223,7 +223,7 @@ class _Builder:
         micros = UNIT_PRICE * 1_000_000
         for promotion in promotions:
             reward = promotion.reward
-            if isinstance(reward, p.FixedPriceEach | p.PriceTogether):
+            if isinstance(reward, p.FixedPriceEach | p.PriceTogether | p.BasketPrice):
                 micros = max(micros, *(2 * part.value * micros_per_minor(part.currency) for part in reward.price))
             elif isinstance(reward, p.AmountOffEach | p.AmountOffTogether):
                 micros = max(micros, *(2 * part.value * micros_per_minor(part.currency) for part in reward.amount))

@@ -40,7 +40,7 @@ def _why(rules: Rules, promotion: p.Promotion) -> Phrase | None:
     match reward:
         case p.PercentOff() | p.PercentOffTogether() if reward.percent == FULL:
             return say("100% off all of it")
-        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() if any(
+        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.BasketPrice() if any(
             not price.value for price in reward.price
         ):
             return say("a price of nothing")

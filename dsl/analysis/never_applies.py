@@ -193,7 +193,7 @@ def moneys(promotion: p.Promotion) -> Iterator[tuple[str, p.Money]]:
     match reward:
         case p.AmountOffEach() | p.AmountOffTogether() | p.AmountOffMeasure() | p.AmountOffFee():
             yield "get", reward.amount
-        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.FeePrice():
+        case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.BasketPrice() | p.FeePrice():
             yield "get", reward.price
         case p.Ladder():
             for step in reward.steps:

@@ -281,6 +281,8 @@ class _Comparison:
                 return _at_least(ours.amount, theirs.amount)
             case p.FixedPriceEach(), p.FixedPriceEach():
                 return _at_least(theirs.price, ours.price)
+            case p.BasketPrice(), p.BasketPrice():
+                return _at_least(theirs.price, ours.price)
             case p.FixedPriceMeasure(), p.FixedPriceMeasure():
                 same = (ours.per, ours.hundreds) == (theirs.per, theirs.hundreds)
                 return same and _at_least(theirs.price, ours.price)

@@ -42,6 +42,7 @@ from engine.program import (
     Arm,
     Articles,
     Attribute,
+    BasketPrice,
     Buy,
     Catalogue,
     Channels,
@@ -510,8 +511,11 @@ class Shop:
         target = Target(kind=name) if name in {"them", "basket"} else Target(kind="set", name=name)
         if "count" in what:
             alike, fewer = what.get("one article", False), what.get("fewer", False)
-            target = Target(kind="count", name=name, count=what["count"], one_article=alike, fewer=fewer)
+            pick = what.get("pick", "")
+            target = Target(kind="count", name=name, count=what["count"], one_article=alike, fewer=fewer, pick=pick)
         together, per = what.get("together", name == "basket" and "each" not in what), what.get("per")
+        if "basket for" in what:
+            return BasketPrice(price=self.money(what["basket for"]))
         if "free" in what:
             return FreeService(service=what["free"])
         if "fee" in what:

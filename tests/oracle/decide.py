@@ -35,7 +35,7 @@ from tests.oracle.eligible import (
 )
 from tests.oracle.exclusive import PER_ITEM, alternatives, apart, is_contract
 from tests.oracle.resolve import Basket, resolve
-from tests.oracle.rewards import Offer, Taking, alone, offer, sets_of, take, without
+from tests.oracle.rewards import Offer, Taking, alone, in_order_u, meant, offer, sets_of, take, without
 from tests.oracle.ruleset import Ruleset
 from tests.oracle.totals import fees, line_results, taxes, totals
 
@@ -168,7 +168,11 @@ class Run:
             if promotion.name in self.left_out:
                 self.report(promotion, Reason.EXCLUSIVE, would_save=found[1].saving)
                 continue
-            offers.append(found[0])
+            able = found[0]
+            if group.apply in PER_ITEM:  # the cheapest of the basket, whoever takes them
+                these = {unit.index for unit in meant(able, in_order_u(able, able.units, self.left))}
+                able = without(able, frozenset(able.open_to) - these)
+            offers.append(able)
             would[promotion.name] = found[1]
         takings, bound = combine(group, offers, would, self.left)
         self.bound += bound

@@ -18,6 +18,7 @@ from engine.program import (
     Any_,
     Arm,
     Articles,
+    BasketPrice,
     Choice,
     CodeSet,
     CompareMoney,
@@ -302,7 +303,7 @@ def _amounts(promotion: Promotion) -> Iterator[Money]:
         match reward:
             case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
                 yield reward.amount
-            case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | FeePrice():
+            case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | BasketPrice() | FeePrice():
                 yield reward.price
             case Ladder():
                 yield from (step.amount for step in reward.steps if step.amount)

@@ -12,6 +12,7 @@ from engine.program import (
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
+    BasketPrice,
     FeeReward,
     FixedPriceEach,
     FixedPriceMeasure,
@@ -40,6 +41,7 @@ class Role:
     one_article: bool = False
     fewer: bool = False  # the last application may have less
     rewarded: bool = False  # and not bought
+    pick: str = ""  # the cheapest or dearest of all that are available
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class Offer:
     @property
     def off_together(self) -> bool:
         """An amount or a percentage off what is bought, or off a set, as a whole."""
-        return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether) and not self.roles[-1].rewarded
+        kinds = PercentOffTogether | AmountOffTogether | BasketPrice
+        return isinstance(self.promotion.reward, kinds) and not self.roles[-1].rewarded
 
     def reward_of(self, unit: Unit) -> Plain:
         """What it gives on a unit."""
@@ -116,7 +119,8 @@ class Offer:
 
     @property
     def saves_together(self) -> bool:
-        return isinstance(self.promotion.reward, PercentOffTogether | AmountOffTogether | PriceTogether)
+        kinds = PercentOffTogether | AmountOffTogether | PriceTogether | BasketPrice
+        return isinstance(self.promotion.reward, kinds)
 
     def base(self, unit: Unit, left: Sequence[int]) -> int:
         return unit.list if self.original else left[unit.index]
@@ -149,10 +153,10 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
     assert not isinstance(reward, FeeReward | Variants)
-    target = None if isinstance(reward, Pick | Ladder | PriceTogether) else reward.target
+    target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
-        return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True))
+        return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True, target.pick))
     if bought:
         return tuple(bought)
     return (Role(target.name if target and target.kind == "set" else None),)
@@ -277,7 +281,7 @@ def together(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
             return min(rest, offer.money(reward.amount))
         case PriceTogether(singles=True):
             return max(0, rest - ceiling(offer.money(reward.price) * len(units), offer.n))
-        case PriceTogether():
+        case PriceTogether() | BasketPrice():
             return max(0, rest - offer.money(reward.price))
     raise AssertionError(reward.kind)
 
@@ -285,9 +289,15 @@ def together(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
 # ---------- taking ----------
 
 
+def meant(offer: Offer, ordered: list[Unit]) -> list[Unit]:
+    """Of the cheapest or dearest so many of a set these, of units in order U; else all."""
+    role = offer.roles[-1]
+    return {"": ordered, "cheapest": ordered[-role.n :], "dearest": ordered[: role.n]}[role.pick]
+
+
 def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     """What the promotion takes of these units when nothing else is in its way."""
-    ordered = in_order_u(offer, units, left)
+    ordered = meant(offer, in_order_u(offer, units, left))
     if offer.terms.by_unit:
         return _by_unit(offer, ordered, left)
     if not offer.n:

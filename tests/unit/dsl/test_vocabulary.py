@@ -80,7 +80,9 @@ def test_examples_of_clauses_run(name):
 @pytest.mark.parametrize("name", [name for name, row in REWARDS.items() if not row.later])
 def test_examples_of_rewards_run(name):
     example = REWARDS[name].example
-    bought = any(word in example for word in ("them", "the cheapest", "every ", " of sauce"))
+    bought = "cheapest of" not in name and any(
+        word in example for word in ("them", "the cheapest", "every ", " of sauce")
+    )
     group = "group delivery" if "free service" in name or "fee" in name else "group basket-deals"
     begins = "from EUR 50.00" if "spend" in name else "from 6"
     tiers = [f"{begins} get 5% off", "}"] if example.endswith("{") else []
