@@ -25,6 +25,7 @@ FEES_MAX = 20
 FACTS_MAX = 256  # attributes of one entity or line
 USAGE_MAX = 1_000
 VARIANTS_MAX = 100  # that a request chooses
+NEXT_STEPS_MAX = 10
 EVENTS_MAX = 1_000  # of a customer: three orders a week for six years
 EVENT_ITEMS_MAX = 10_000  # articles over all of them: judging an article costs what judging a line costs
 TEXT_MAX = 256  # characters of any text of a request
@@ -162,6 +163,7 @@ class Request:
     usage: tuple[LimitUsage, ...] = ()
     basket: str = ""  # its id, the subject of variants by basket; "" = none
     variants: tuple[VariantChoice, ...] = ()
+    next_steps: int = 0  # how many are asked for
 
 
 class Fault(enum.Enum):

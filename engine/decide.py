@@ -9,6 +9,8 @@ module turns the request into columns and columns into a Decision.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -47,6 +49,7 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     T_SAVING,
+    T_TERM,
 )
 from engine.match import (
     CLAUSE_AUDIENCE,
@@ -62,6 +65,7 @@ from engine.match import (
     touch,
 )
 from engine.money import divide, to_step
+from engine.next_steps import next_steps
 from engine.resolve import Resolved, check, resolve
 
 CLAUSES = {
@@ -80,7 +84,14 @@ def decide(ruleset: Ruleset, request: Request, *, everything: bool = False) -> D
     """The Decision; with `everything` it reports all promotions, else those that touch the basket.
 
     Raises BadRequest, naming the field, for what is out of bounds or unknown to the ruleset."""
-    return _Answer(ruleset, request, *_decided(ruleset, request, everything=everything)).decision()
+    resolved, table, state = _decided(ruleset, request, everything=everything)
+    decision = _Answer(ruleset, request, resolved, table, state).decision()
+    if not request.next_steps:
+        return decision
+    touches = set(touch(ruleset.buffer, resolved.question).tolist())  # others may have been asked for
+    touching = {p: t for p, t in table[[T_PROMOTION, T_TERM]].T.tolist() if p in touches}
+    steps = next_steps(ruleset, request, resolved, touching, decision, partial(decide, ruleset))
+    return replace(decision, next_steps=steps)
 
 
 def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[Resolved, Table, State]:

@@ -146,6 +146,27 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What a step adds to the basket: pieces, or thousandths of a unit."""
+
+    article: str
+    pieces: int
+    measure: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A promotion that would apply (once more), what it lacks, what would be added, and what that changes."""
+
+    promotion: str
+    missing: tuple[Missing, ...]
+    added: tuple[Added, ...]
+    saving: int  # by how much the basket would save more, goods and fees
+    payable: int  # by how much more would be paid; negative: less
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     ruleset: str  # digest, hex
     currency: str
@@ -158,4 +179,5 @@ class Decision:
     codes: tuple[CodeVerdict, ...]  # by code
     taxes: tuple[TaxTotal, ...]  # by rate
     totals: Totals
+    next_steps: tuple[NextStep, ...] = ()  # as many as were asked for
     semantics: int = SEMANTICS

@@ -25,6 +25,7 @@ from engine.basket import (
     FEES_MAX,
     LINES_MAX,
     MEASURE_MAX,
+    NEXT_STEPS_MAX,
     PIECE_MICROS_MAX,
     PIECES_MAX,
     PRICE_MICROS_MAX,
@@ -198,6 +199,7 @@ def check(request: Request) -> None:
         _facts(line.attributes, f"{field}.attributes")
     if pieces > PIECES_MAX:
         raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}", Fault.BOUNDS)
+    _between(request.next_steps, 0, NEXT_STEPS_MAX, "next_steps")
     services = [fee.service for fee in request.fees]
     for i, fee in enumerate(request.fees):
         _text(fee.service, f"fees[{i}].service")

@@ -60,6 +60,7 @@ def to_message(
     `promotions` (labels, hints), `product_titles`, `prices_include_tax` and `writings` are the ruleset's."""
     entered = _as_entered(codes, {verdict.code for verdict in answer.codes})
     titles = product_titles or {}
+    write = Writer(writings or {}, answer.currency)
     line_savings: Counter[str] = Counter()
     for line in answer.lines:
         for discount in line.discounts:
@@ -84,7 +85,7 @@ def to_message(
                 product_titles=titles,
                 saving=line_savings[result.name],
                 fee_saving=fee_savings[result.name],
-                write=Writer(writings or {}, answer.currency),
+                write=write,
             )
             for result in answer.promotions
         ],
@@ -100,6 +101,9 @@ def to_message(
                 with_tax_minor=total.gross,
             )
             for total in answer.taxes
+        ],
+        next_steps=[
+            _next_step(step, (promotions or {}).get(step.promotion), titles, write) for step in answer.next_steps
         ],
     )
 
@@ -175,6 +179,27 @@ def to_missing(missing: decision.Missing, product_titles: Mapping[str, str]) -> 
         measure_unit=_UNIT_NUMBERS[missing.unit] if missing.kind == "measure" else common.MEASURE_UNIT_UNSPECIFIED,
         product_set=missing.products,
         product_set_title=product_titles.get(missing.products, ""),
+    )
+
+
+def _next_step(
+    step: decision.NextStep, names: PromotionNames | None, product_titles: Mapping[str, str], write: Writer
+) -> pb.NextStep:
+    return pb.NextStep(
+        promotion=step.promotion,
+        missing=[to_missing(missing, product_titles) for missing in step.missing],
+        saving_minor=step.saving,
+        hints=write(names.hints, {"missing": step.missing[0]}) if names is not None else [],
+        additions=[
+            pb.Addition(
+                article=added.article,
+                pieces=added.pieces,
+                measure_thousandths=added.measure,
+                measure_unit=_UNIT_NUMBERS[added.unit] if added.measure else common.MEASURE_UNIT_UNSPECIFIED,
+            )
+            for added in step.added
+        ],
+        payable_minor=step.payable,
     )
 
 

@@ -490,6 +490,7 @@ def plan(
     epilog=_examples(
         "einklang decide basket.json",
         "einklang decide basket.json --address till-7:50051 --lang de",
+        "einklang decide basket.json --next 3",
         "cat basket.json | einklang decide - --format json",
     ),
 )
@@ -499,6 +500,9 @@ def decide(
     timeout: Timeout = 5.0,
     output: Output = Format.TEXT,
     language: Annotated[str, typer.Option("--lang", metavar="LANGUAGE", help="Of the texts of promotions.")] = "",
+    steps: Annotated[
+        int, typer.Option("--next", metavar="N", min=0, max=10, help="Tell N things to add that would save most.")
+    ] = 0,
 ) -> None:
     """Ask a server what a basket gets, and print the receipt.
 
@@ -510,6 +514,7 @@ def decide(
 
     try:
         request = client.read_basket(_text(basket), decision_pb2.DecideRequest)
+        request.next_steps = steps or request.next_steps
         with client.channel(address) as connection:
             stub = decision_pb2_grpc.DecisionServiceStub(connection)
             response = client.call(stub.Decide, request, address=address, timeout_s=timeout)
@@ -521,6 +526,7 @@ def decide(
     parts = (
         receipt.receipt(request, response.decision, language),
         receipt.reasons(response.decision),
+        receipt.next_steps(response.decision),
         receipt.envelope(response),
     )
     _say("\n\n".join(part for part in parts if part))

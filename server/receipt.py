@@ -61,6 +61,31 @@ def reasons(decision: pb.Decision) -> str:
     return _table(rows)
 
 
+def next_steps(decision: pb.Decision) -> str:
+    """What could be added to get more, one a line."""
+    return _table(
+        [
+            (
+                "next step",
+                "add " + " and ".join(_added(added) for added in step.additions),
+                f"save {money(step.saving_minor, decision.currency)}",
+                f"{money(step.payable_minor, decision.currency)} more to pay"
+                if step.payable_minor >= 0
+                else f"{money(-step.payable_minor, decision.currency)} less to pay",
+                step.promotion,
+            )
+            for step in decision.next_steps
+        ]
+    )
+
+
+def _added(added: pb.Addition) -> str:
+    if added.measure_thousandths:
+        unit = common.MeasureUnit.Name(added.measure_unit).removeprefix("MEASURE_UNIT_").lower()
+        return f"{measure(added.measure_thousandths, unit)} {added.article}"
+    return f"{added.pieces} x {added.article}"
+
+
 def explanations(response: pb.ExplainResponse) -> str:
     """Each promotion's reason and sentence, one a line."""
     currency = response.decision.currency

@@ -39,6 +39,7 @@ def message_of(asked: Request, digest: str = "") -> pb.DecideRequest:
             pb.VariantChoice(promotion=choice.promotion, variant=choice.variant, control=not choice.variant)
             for choice in asked.variants
         ],
+        next_steps=asked.next_steps,
     )
     customer = asked.customer
     if customer != Customer():

@@ -1040,6 +1040,7 @@ def request(programs: Sequence[Program], seed: int) -> Request:
             if maybe(60)
         ),
         usage=_usage(random, programs, currency),
+        next_steps=5 if seed % 17 == 0 else 0,  # each step is a decision
         basket=random.choice(("", "b1", "b2", "b3")),
         variants=_chosen(random, programs),
     )

@@ -149,11 +149,12 @@ SCHEMA = Schema(
 )
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
-CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants", "expect"}
+CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants"}
+CASE |= {"next steps", "expect"}
 CASE |= {"cash rounding"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants", "cash"}
+EXPECT |= {"variants", "cash", "next steps"}
 
 
 @dataclass(frozen=True)
@@ -605,6 +606,7 @@ def request(data: Data) -> Request:
             VariantChoice(promotion, "" if name == "control" else name)
             for promotion, name in data.get("variants", {}).items()
         ),
+        next_steps=data.get("next steps", 0),
     )
 
 

@@ -60,6 +60,10 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         },
         "bound": lambda: decision.bound,
         "variants": lambda: of("variants", lambda result: result.variant),
+        "next steps": lambda: [
+            [step.promotion, step.saving, step.payable, {one.article: one.pieces or one.measure for one in step.added}]
+            for step in decision.next_steps
+        ],
     }
     return {part: answers[part]() for part in case.expect}
 

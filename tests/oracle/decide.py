@@ -34,6 +34,7 @@ from tests.oracle.eligible import (
     usage_as_given,
 )
 from tests.oracle.exclusive import PER_ITEM, alternatives, apart, is_contract
+from tests.oracle.next_steps import Steps
 from tests.oracle.resolve import Basket, resolve
 from tests.oracle.rewards import Offer, Taking, alone, in_order_u, meant, offer, sets_of, take, without
 from tests.oracle.ruleset import Ruleset
@@ -55,7 +56,7 @@ def decide(
     paid = fees(basket, run.granted)
     taxed = taxes(basket, lines, paid)
     results = [run.results[name] for name in sorted(run.results)]
-    return Decision(
+    decision = Decision(
         ruleset=digest,
         currency=request.currency,
         optimal=bound == 0,
@@ -68,6 +69,11 @@ def decide(
         taxes=taxed,
         totals=totals(basket, lines, paid, taxed),
     )
+    if not request.next_steps:
+        return decision
+    touching = {r.name: r for r in results if run.touches(ruleset.promotions[r.name])}
+    steps = Steps(basket, run.judge, decision, lambda more: decide(ruleset, more, digest=digest))
+    return replace(decision, next_steps=steps.best(touching))
 
 
 class Run:

@@ -196,12 +196,12 @@ def _line(ruleset: Ruleset, request: Request, number: int, line: BasketLine) -> 
     if rate is None:
         found = catalogue.get(("tax-rate", ""))
         rate = found if isinstance(found, int) else 0
-    facts = _article(ruleset, request.currency, line.article, line.attributes, f"lines[{number}].attributes")
+    facts = article_facts(ruleset, request.currency, line.article, line.attributes, f"lines[{number}].attributes")
     facts |= {"item.price": price}
     return Line(line, price, rate, facts)
 
 
-def _article(ruleset: Ruleset, currency: str, article: str, given: Facts, path: str) -> dict[str, Value]:
+def article_facts(ruleset: Ruleset, currency: str, article: str, given: Facts, path: str) -> dict[str, Value]:
     """The facts of an article: default, request, catalogue."""
     facts = _defaults(ruleset, "item")
     facts |= _given(ruleset, currency, "item", given, path)
@@ -240,7 +240,7 @@ def _past(ruleset: Ruleset, request: Request) -> list[Past] | None:
         items: list[tuple[Line, int | None]] = []
         for place, item in enumerate(event.items):
             where = f"{path}.items[{place}].attributes"
-            known = _article(ruleset, request.currency, item.article, item.attributes, where)
+            known = article_facts(ruleset, request.currency, item.article, item.attributes, where)
             mine = event.currency == request.currency and item.amount is not None
             paid = item.amount * micros_per_minor(request.currency) if mine and item.amount is not None else None
             items.append((Line(BasketLine("", item.article, 1), 0, 0, known), paid))

@@ -306,6 +306,7 @@ class DecideRequest(_message.Message):
     RETURNED_GOODS_FIELD_NUMBER: _builtins.int
     DEPOSIT_REFUNDS_FIELD_NUMBER: _builtins.int
     BASKET_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    NEXT_STEPS_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """The sales channel as declared in the ruleset, such as `pos`. Required. A credential
     may limit which channels it can name.
@@ -346,6 +347,10 @@ class DecideRequest(_message.Message):
     basket_id: _builtins.str
     """The basket's own id, at most 64 bytes: the subject of tests with variants `by basket`.
     Empty: such promotions do not apply, with reason UNKNOWN_FACT.
+    """
+    next_steps: _builtins.int
+    """How many next steps the answer may tell, at most 10: what the shopper could add to get
+    more. 0: none. Each is found by deciding the basket once more with what would be added.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Line]:
@@ -446,10 +451,11 @@ class DecideRequest(_message.Message):
         returned_goods: _abc.Iterable[Global___ReturnedGoods] | None = ...,
         deposit_refunds: _abc.Iterable[Global___DepositRefund] | None = ...,
         basket_attributes: _abc.Iterable[_common_pb2.Attribute] | None = ...,
+        next_steps: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_us", b"as_of_us", "at_us", b"at_us", "basket_attributes", b"basket_attributes", "basket_id", b"basket_id", "channel", b"channel", "codes", b"codes", "currency", b"currency", "customer", b"customer", "delivery_attributes", b"delivery_attributes", "delivery_service", b"delivery_service", "deposit_refunds", b"deposit_refunds", "fees", b"fees", "lines", b"lines", "manual_discounts", b"manual_discounts", "payments", b"payments", "request_id", b"request_id", "returned_goods", b"returned_goods", "ruleset_digest", b"ruleset_digest", "store", b"store", "store_attributes", b"store_attributes", "tenant", b"tenant", "usage", b"usage", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_us", b"as_of_us", "at_us", b"at_us", "basket_attributes", b"basket_attributes", "basket_id", b"basket_id", "channel", b"channel", "codes", b"codes", "currency", b"currency", "customer", b"customer", "delivery_attributes", b"delivery_attributes", "delivery_service", b"delivery_service", "deposit_refunds", b"deposit_refunds", "fees", b"fees", "lines", b"lines", "manual_discounts", b"manual_discounts", "next_steps", b"next_steps", "payments", b"payments", "request_id", b"request_id", "returned_goods", b"returned_goods", "ruleset_digest", b"ruleset_digest", "store", b"store", "store_attributes", b"store_attributes", "tenant", b"tenant", "usage", b"usage", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1048,8 +1054,8 @@ class Decision(_message.Message):
 
     @_builtins.property
     def next_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextStep]:
-        """What would unlock most, the largest additional saving first, then by promotion
-        (bytes). Empty on a server that does not serve it yet.
+        """What would unlock most, the largest additional saving first, then what costs least,
+        then by promotion (bytes). At most as many as the request asks for.
         """
 
     @_builtins.property
@@ -1730,7 +1736,7 @@ Global___NextCode: _TypeAlias = NextCode  # noqa: Y015
 
 @_typing.final
 class NextStep(_message.Message):
-    """A step that would unlock a promotion."""
+    """A step that would let a promotion apply, or apply once more, and what it would bring."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1738,17 +1744,27 @@ class NextStep(_message.Message):
     MISSING_FIELD_NUMBER: _builtins.int
     SAVING_MINOR_FIELD_NUMBER: _builtins.int
     HINTS_FIELD_NUMBER: _builtins.int
+    ADDITIONS_FIELD_NUMBER: _builtins.int
+    PAYABLE_MINOR_FIELD_NUMBER: _builtins.int
     promotion: _builtins.str
     """The promotion."""
     saving_minor: _builtins.int
-    """By how much the saving of the basket would grow."""
+    """By how much the saving of the basket would grow, on goods and fees; positive."""
+    payable_minor: _builtins.int
+    """By how much more would be paid. Negative: less."""
     @_builtins.property
     def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___Missing]:
-        """All that is missing for it."""
+        """All that is missing for it, in the order of the promotion's lines."""
 
     @_builtins.property
     def hints(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Text]:
-        """The text for the shopper in each language, ascending by language (bytes)."""
+        """The text for the shopper in each language, ascending by language (bytes); for the first
+        of what is missing.
+        """
+
+    @_builtins.property
+    def additions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Addition]:
+        """What would be added for it, one for each of what is missing."""
 
     def __init__(
         self,
@@ -1757,14 +1773,50 @@ class NextStep(_message.Message):
         missing: _abc.Iterable[Global___Missing] | None = ...,
         saving_minor: _builtins.int = ...,
         hints: _abc.Iterable[_common_pb2.Text] | None = ...,
+        additions: _abc.Iterable[Global___Addition] | None = ...,
+        payable_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hints", b"hints", "missing", b"missing", "promotion", b"promotion", "saving_minor", b"saving_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["additions", b"additions", "hints", b"hints", "missing", b"missing", "payable_minor", b"payable_minor", "promotion", b"promotion", "saving_minor", b"saving_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NextStep: _TypeAlias = NextStep  # noqa: Y015
+
+@_typing.final
+class Addition(_message.Message):
+    """Goods that a step adds to the basket: more of what is in it, else the cheapest of the set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARTICLE_FIELD_NUMBER: _builtins.int
+    PIECES_FIELD_NUMBER: _builtins.int
+    MEASURE_THOUSANDTHS_FIELD_NUMBER: _builtins.int
+    MEASURE_UNIT_FIELD_NUMBER: _builtins.int
+    article: _builtins.str
+    """The article."""
+    pieces: _builtins.int
+    """How many pieces. 0: it is measured."""
+    measure_thousandths: _builtins.int
+    """Thousandths of `measure_unit`. 0: it is pieces."""
+    measure_unit: _common_pb2.MeasureUnit.ValueType
+    """The unit of the measure."""
+    def __init__(
+        self,
+        *,
+        article: _builtins.str = ...,
+        pieces: _builtins.int = ...,
+        measure_thousandths: _builtins.int = ...,
+        measure_unit: _common_pb2.MeasureUnit.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "measure_thousandths", b"measure_thousandths", "measure_unit", b"measure_unit", "pieces", b"pieces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Addition: _TypeAlias = Addition  # noqa: Y015
 
 @_typing.final
 class ExplainRequest(_message.Message):
