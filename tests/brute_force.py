@@ -511,6 +511,8 @@ def in_turn(offers: Sequence[Offer], pieces: Sequence[Piece], original: bool) ->
             return -saving, len(roles), [roles.get(piece.bit, len(offer.roles)) for piece in ordered]
 
         way = min(ways(offer, ordered), key=key, default=())
+        if not way:
+            continue
         savings = savings_of(offer, way)
         if sum(savings.values()) == 0:
             continue
