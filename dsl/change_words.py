@@ -18,6 +18,7 @@ from engine.program import (
     Arm,
     BasketPrice,
     FeePrice,
+    FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -31,6 +32,7 @@ from engine.program import (
     Step,
     Target,
     Tiers,
+    TimesPoints,
     Variants,
 )
 
@@ -140,6 +142,10 @@ def reward(given: BaseModel) -> str:
         case Variants():
             arms = ", ".join(f"{arm.name or 'control'} {percent(arm.share)} {_arm(arm)}".rstrip() for arm in given.arms)
             return f"variants by {given.by}: {arms}"
+        case TimesPoints():
+            return f"get {number(Decimal(given.factor) / 100)} times points on {_target(given.target)}"
+        case FixedPoints():
+            return f"get {given.points} points"
         case _:
             return f"get {getattr(given, 'text', '') or getattr(given, 'kind', '')}"
 

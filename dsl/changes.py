@@ -258,7 +258,7 @@ class _Comparison:
             a, b = getattr(old, name), getattr(new, name)
             if a == b:
                 continue
-            if name in ("percent", "count", "singles"):
+            if name in ("percent", "count", "singles", "points", "factor"):
                 ways.append(Way.MORE if b > a else Way.LESS)
             elif name == "amount":
                 ways.append(rules.money(a, b))

@@ -27,6 +27,7 @@ from engine.program import (
     Measured,
     Member,
     None_,
+    PointsReward,
     Program,
     Promotion,
     Tiers,
@@ -100,8 +101,11 @@ class _Seen:
                 return self.members.get(clause.owner, 0) > 1 and self.ruleset.groups[clause.owner].apply != "all"
             case "promotion" | "segment", _:
                 return True
-            case "guard", verb:
-                return verb != "reward"  # nothing that runs today gives points or gifts
+            case "guard", "reward":
+                promotions = self.ruleset.promotions.values()
+                return any(isinstance(reward, PointsReward) for one in promotions for reward in one.rewards)
+            case "guard", _:
+                return True
             case _:
                 return False
 
@@ -157,7 +161,7 @@ class _Seen:
         if result.variant and result.reason in (Reason.APPLIED, Reason.CONTROL_GROUP):
             self.mark(result.name, f"variant {result.variant}")
         if result.reason is Reason.APPLIED:
-            if result.saving or any(isinstance(reward, FreeService) for reward in promotion.rewards):
+            if result.saving or any(isinstance(reward, FreeService | PointsReward) for reward in promotion.rewards):
                 self.mark(result.name, "get")
             for limit in promotion.limits:
                 if stopped(limit, promotion, result, situation):
@@ -185,8 +189,10 @@ class _Seen:
         sets = _sets(promotion)
         thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
         counts = bool(thresholds or promotion.buy or isinstance(promotion.reward, Tiers))
-        of_fees = any(isinstance(reward, FeeReward) for reward in promotion.rewards)
-        verbs = {"discount": not of_fees, "count": counts, "ship free": of_fees}
+        of_points, of_fees = (
+            any(isinstance(reward, kind) for reward in promotion.rewards) for kind in (PointsReward, FeeReward)
+        )
+        verbs = {"discount": not (of_fees or of_points), "count": counts, "ship free": of_fees, "reward": of_points}
         if not promotion.except_ and not self.ruleset.guards:
             return
         for line in situation.request.lines:

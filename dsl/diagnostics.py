@@ -518,7 +518,6 @@ TABLE: dict[str, Text] = {
     # ---- not built yet
     "P9003": _later("«similar to» is"),
     "P9005": _later("Price lists are"),
-    "P9009": _later("Points are"),
     "P9010": _later("Gifts are"),
     "P9011": _later("Codes for the next time are"),
     "P9015": _later("«of one article» for one of several sets is", "Of one set works:   buy 3 of one article of pasta"),

@@ -54,6 +54,7 @@ def _settings(project: Project) -> Iterator[p.Program]:
         rounding=cast(Any, info.rounding),
         prices_include_tax=info.include_tax,
         cash_rounding=tuple(_cash_rounding(project)),
+        points=_base_points(project),
         writings=writings(_spoken(project), info.currencies),
     )
 
@@ -62,6 +63,12 @@ def _cash_rounding(project: Project) -> Iterator[p.Amount]:
     for line in project.settings_lines:
         if isinstance(line, ast.CashRounding):
             yield from _minor(project, line.to)
+
+
+def _base_points(project: Project) -> p.BasePoints | None:
+    """What everybody earns; None: nothing."""
+    line = next((line for line in project.settings_lines if isinstance(line, ast.BasePoints)), None)
+    return None if line is None else p.BasePoints(points=line.points, per=_minor(project, line.per))
 
 
 def _spoken(project: Project) -> Iterator[str]:
@@ -674,6 +681,10 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
             return p.AmountOffFee(amount=_minor(project, off), service=node.service.text)
         case ast.FeePrice():
             return p.FeePrice(price=_minor(project, node.price), service=node.service.text)
+        case ast.TimesPoints():
+            return p.TimesPoints(factor=int(node.factor.value * 100), target=_target(node.target))
+        case ast.FixedPoints():
+            return p.FixedPoints(points=node.points)
         case _:
             raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
 

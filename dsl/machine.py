@@ -19,8 +19,6 @@ REWARDS: dict[type, str] = {
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
     ast.Gift: "P9010",
-    ast.TimesPoints: "P9009",
-    ast.FixedPoints: "P9009",
     ast.NextCode: "P9011",
 }
 CLAUSES: dict[type, str] = {
@@ -31,14 +29,13 @@ CLAUSES: dict[type, str] = {
 CONDITIONS: dict[type, str] = {
     ast.SimilarTo: "P9003",
 }
-SETTINGS: dict[type, str] = {ast.BasePoints: "P9009"}
+SETTINGS: dict[type, str] = {}
 SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.Picks: "P9010",
     ast.GivenCashier: "P9019",
 }
 EXPECTATIONS = {
-    "points": "P9009",
     "gift": "P9010",
     "code": "P9011",
     "refund": "P9029",
@@ -178,8 +175,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
                     yield from _reward(arm.reward, arm.span, per_item=per_item)
         case ast.Limit(scope="article"):
             yield "P9036", clause.span
-        case ast.Label() if "{points}" in clause.text.text:
-            yield "P9009", clause.text.span
         case _:
             pass
 

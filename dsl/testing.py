@@ -274,6 +274,9 @@ class _Judged:
                 return self.funded(expectation)
             case "hint":
                 return self.hint(expectation.name)
+            case "points":
+                points = self.decision.points.earned if self.decision.points else 0
+                return None if points == expectation.count else say("it earns {count} points", count=points)
             case kind:
                 raise AssertionError(kind)
 

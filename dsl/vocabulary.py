@@ -157,7 +157,7 @@ TEST_LINES: dict[str, Row] = {
     "expect nothing": Row("no promotion applies", "expect nothing applies"),
     "expect total": Row("what the goods cost after discounts, as the settings mean prices", "expect total EUR 4.58"),
     "expect … costs": Row("what a sample costs in all", "expect penne costs EUR 4.58"),
-    "expect … points": Row("points of the basket", "expect 120 points", "P9009"),
+    "expect … points": Row("points of the basket", "expect 120 points"),
     "expect … gift": Row("gifts to choose", "expect 1 gift from sauce", "P9010"),
     "expect free": Row("a service is free", "expect free shipping"),
     "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
@@ -352,8 +352,8 @@ REWARDS: dict[str, Row] = {
     "price of the fee": Row("a fee at a price", "get the fee of shipping for EUR 1.99"),
     "gift": Row("the customer chooses so many of a set", "get 1 gift from sauce", "P9010"),
     "gift for": Row("a gift at a price", "get 1 gift from sauce for EUR 1.00", "P9010"),
-    "times points": Row("so many times the base points", "get 5 times points on pasta", "P9009"),
-    "points": Row("a fixed number of points", "get 500 points", "P9009"),
+    "times points": Row("so many times the base points", "get 5 times points on pasta"),
+    "points": Row("a fixed number of points", "get 500 points"),
     "next code": Row("a code of a set for the next time", "get a code from spring valid for 30 days", "P9011"),
 }
 TIERS: dict[str, Row] = {
@@ -369,7 +369,7 @@ TIERS: dict[str, Row] = {
 
 PLACEHOLDERS: dict[str, Row] = {
     "saved": Row("what the promotion takes off, in a label", 'label en "You save {saved}"'),
-    "points": Row("the points that it gives, in a label", 'label en "{points} points for you"', "P9009"),
+    "points": Row("the points that it gives, in a label", 'label en "{points} points for you"'),
     "missing": Row("what is missing to get it, in a hint", 'hint en "{missing} more, please"'),
 }
 

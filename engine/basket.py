@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine import instructions
 from engine.instructions import DIMENSIONS
-from engine.program import Type
+from engine.program import BASE_POINTS_MAX, Type
 
 LINES_MAX = 1_000  # a basket; a wholesale order has some hundreds
 PIECES_MAX = 100_000  # over all lines: each piece is priced on its own
@@ -32,7 +32,10 @@ TEXT_MAX = 256  # characters of any text of a request
 AT_MIN_US = 0  # 1970
 AT_MAX_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 
+POINTS_MAX = 10**15  # that a basket earns
+
 BASIS_POINTS = 10_000
+assert TOTAL_MINOR_MAX * BASE_POINTS_MAX < 2**63
 assert MEASURE_MAX * PRICE_MICROS_MAX < 2**63
 assert TOTAL_MINOR_MAX * BASIS_POINTS < 2**63
 

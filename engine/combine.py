@@ -27,7 +27,7 @@ from engine.discounts import (
     roles_of,
 )
 from engine.graph import draw, grown
-from engine.instructions import Apply, Kind, Mark
+from engine.instructions import Apply, Kind, Mark, Target
 from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
 from engine.layout import (
     Q_FEES,
@@ -51,6 +51,7 @@ from engine.layout import (
     R_ROLES,
     R_SEGMENT_BEGIN,
     R_TARGET,
+    R_TARGET_KIND,
     T_ALONE,
     T_APPLICATIONS,
     T_BEATEN_BY,
@@ -70,6 +71,7 @@ from engine.layout import (
 )
 from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
 from engine.order import ascending
+from engine.points import judge_points
 from engine.prorate import prorate
 from engine.search import Graphs, solve
 
@@ -80,6 +82,7 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 _SINGLES, _FREE_SERVICE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE)
+_SERVICE = int(Target.SERVICE)
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r)
     for r in (
@@ -857,7 +860,7 @@ def settle_greedily(
 
 @gate
 def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
-    """One group of promotions on fees: every eligible one, or the first so many in declared order, each in its turn."""
+    """One group of benefits: every eligible promotion, or the first so many in declared order, each in its turn."""
     mode, original = at(rules, R_APPLY, g), at(rules, R_ORIGINAL, g)
     most = rows.shape[0]
     if mode == _FIRST:
@@ -874,17 +877,26 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         admit(rules, q, table, row, truths, state.left, original)
         if table[T_REASON, row]:
             continue
-        service = at(rules, R_TARGET, table[T_TERM, row])
-        saving = off_fee(rules, q, table, row, original, state.fees[service])
-        alone = off_fee(rules, q, table, row, original, before[service])
-        if not shippable:
-            table[T_REASON, row] = GUARD
-        elif saving == 0 and not grants(rules, q, table, state, row):
-            table[T_REASON, row] = NO_SAVING
-        elif 0 <= table[T_BUDGET, row] < saving:
-            table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
-            table[T_ALONE, row] = saving
-        elif said_with(rules, table, table[T_PROMOTION, row]) >= 0:
+        p = table[T_TERM, row]
+        service = at(rules, R_TARGET, p) if at(rules, R_TARGET_KIND, p) == _SERVICE else -1
+        saving = alone = 0
+        if service < 0:
+            table[T_REASON, row] = judge_points(rules, q, table, row, state.left)
+            if table[T_REASON, row] == QUANTITY:
+                lacks(table, row, 1, at(rules, R_TARGET, p))
+        else:
+            saving = off_fee(rules, q, table, row, original, state.fees[service])
+            alone = off_fee(rules, q, table, row, original, before[service])
+            if not shippable:
+                table[T_REASON, row] = GUARD
+            elif saving == 0 and not grants(rules, q, table, state, row):
+                table[T_REASON, row] = NO_SAVING
+            elif 0 <= table[T_BUDGET, row] < saving:
+                table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
+                table[T_ALONE, row] = saving
+        if table[T_REASON, row]:
+            continue
+        if said_with(rules, table, table[T_PROMOTION, row]) >= 0:
             table[T_REASON, row] = EXCLUSIVE
             table[T_BEATEN_BY, row] = said_with(rules, table, table[T_PROMOTION, row])
             table[T_ALONE, row] = alone
@@ -893,7 +905,11 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
             table[T_BEATEN_BY, row] = first
             table[T_ALONE, row] = alone
         else:
-            charge(table, state, row, service, saving)
+            if service >= 0:
+                charge(table, state, row, service, saving)
+            else:
+                table[T_REASON, row] = APPLIED
+                table[T_APPLICATIONS, row] = 1
             applied += 1
             if first < 0:
                 first = row

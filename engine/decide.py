@@ -66,6 +66,7 @@ from engine.match import (
 )
 from engine.money import divide, to_step
 from engine.next_steps import next_steps
+from engine.points import earned
 from engine.resolve import Resolved, check, resolve
 
 CLAUSES = {
@@ -175,6 +176,17 @@ class _Answer:
             services=self.free_services(),
             fees=fees,
             codes=self.codes(),
+            points=earned(
+                self.ruleset,
+                self.request.currency,
+                self.columns,
+                [line.net for line in lines],
+                [
+                    (p, term)
+                    for p, reason, term in zip(self.promotion, self.reason, self.table[T_TERM].tolist(), strict=True)
+                    if reason == Reason.APPLIED
+                ],
+            ),
             taxes=taxes,
             totals=Totals(total, total - net, net, fee, tax, payable, to_step(payable, step) - payable),
         )

@@ -125,6 +125,23 @@ class CodeVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionPoints:
+    """What one promotion adds to the points."""
+
+    promotion: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointsResult:
+    """What the purchase earns: the base points and what promotions add."""
+
+    earned: int
+    base: int
+    promotions: tuple[PromotionPoints, ...]  # that applied, by name
+
+
+@dataclass(frozen=True, slots=True)
 class TaxTotal:
     """Of the lines and fees at one rate: what is paid with tax, without it, and the tax."""
 
@@ -180,4 +197,5 @@ class Decision:
     taxes: tuple[TaxTotal, ...]  # by rate
     totals: Totals
     next_steps: tuple[NextStep, ...] = ()  # as many as were asked for
+    points: PointsResult | None = None  # None: the ruleset gives none
     semantics: int = SEMANTICS

@@ -52,7 +52,7 @@ from engine.order import ascending
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
 _FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
-assert [int(k) for k in Kind] == list(range(16))
+assert [int(k) for k in Kind][:16] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles

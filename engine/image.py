@@ -32,6 +32,8 @@ from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op
 from engine.layout import RULES, unpack
 from engine.money import EXPONENTS
 from engine.program import (
+    FACTOR_MAX,
+    FIXED_POINTS_MAX,
     Age,
     All,
     Anniversary,
@@ -136,6 +138,7 @@ class Rules(NamedTuple):
     dimension: Ints
     per: Ints
     each: Ints
+    number: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
@@ -227,6 +230,8 @@ class Ruleset:
         for number in self._limited_codes(len(promotions)).tolist():
             promotions[number] = promotions[number]._replace(usage_as_given=True)
         self.promotions = tuple(promotions)
+        of_points = np.isin(self.rules.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS])
+        self.gives_points = self.settings.points is not None or bool(of_points.any())
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
         self.set_names: tuple[str, ...] = tuple(chain.from_iterable(block.sets for block in self.set_blocks))
         self.sets: dict[str, ProductSet] = {}
@@ -931,10 +936,14 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
         rewarded[number] = _verify_roles(r, number)
     together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
-    _require((of_fees == (r.gives[group] == 1)).all(), "a reward does not fit its group")
+    benefit = of_fees | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS])
+    _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")
+    _require(not (benefit & (np.diff(r.role_begin) > 0)).any(), "a benefit is of bought units")
+    _verify_points(ruleset, owner)
     _require(not (r.each > 0)[np.diff(r.role_begin) > 0].any(), "tiers of a buy")
     tiers = np.isin(r.terms_by[owner], [Terms.WORTH, Terms.COUNT, Terms.MEASURE])
     _require((r.target[tiers] == r.target[owner[tiers]]).all(), "tiers of different sets")
+    _require((benefit[tiers] == benefit[owner[tiers]]).all(), "tiers of discounts and benefits")
     benefits = r.apply[r.gives == 1]
     _within(benefits, 0, len(Apply), "apply")
     _require(not np.isin(benefits, [Apply.BEST, Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM]).any(), "benefits")
@@ -954,6 +963,19 @@ def _verify_conflicts(r: Rules) -> None:
     _require(
         (np.sort(r.conflicts * promotions + owners) == pairs).all(), "of two promotions only one excludes the other"
     )
+
+
+def _verify_points(ruleset: Ruleset, owner: Ints) -> None:
+    """Points are within bounds, and multiplied only where there are some."""
+    r, base = ruleset.rules, ruleset.settings.points
+    fixed, times = r.kind == Kind.FIXED_POINTS, r.kind == Kind.TIMES_POINTS
+    _within(r.number, 0, FIXED_POINTS_MAX + 1, "number")
+    _within(r.number[fixed], 1, FIXED_POINTS_MAX + 1, "points")
+    _within(r.number[times], 101, FACTOR_MAX + 1, "times points")
+    said = {} if base is None else {amount.currency: amount.value for amount in base.per}
+    _require(all(0 < value <= AMOUNT_MAX for value in said.values()), "an amount of the base points")
+    mask = sum(1 << i for i, currency in enumerate(ruleset.currencies) if currency in said)
+    _require(not (r.currencies[owner[times]] & ~mask).any(), "points are multiplied, and there are none")
 
 
 def _verify_roles(r: Rules, number: int) -> bool:

@@ -58,6 +58,8 @@ class Kind(enum.IntEnum):
     FEE_AMOUNT = 13  # m off a fee
     FEE_PRICE = 14  # m for a fee
     PRICE_WHOLE = 15  # m for the basket
+    TIMES_POINTS = 16  # (number - 100) hundredths of the base points on what units cost in the end
+    FIXED_POINTS = 17  # number of points
 
 
 class Terms(enum.IntEnum):

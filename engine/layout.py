@@ -47,6 +47,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("dimension", 1, "of a price per measure: position in DIMENSIONS"),
     ("per", 1, "thousandths of the dimension's smallest unit that the amount is for: see discounts.measured"),
     ("each", 1, "bits of Each"),
+    ("number", 1, "points; or hundredths of «times points»"),
     # promotions
     ("slot_begin", 1, "days and hours; none: always"),
     ("place_any_begin", 1, "places, any of which must hold; none: everywhere"),
@@ -123,6 +124,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_DIMENSION,
     R_PER,
     R_EACH,
+    R_NUMBER,
     R_SLOT_BEGIN,
     R_PLACE_ANY_BEGIN,
     R_PLACE_NOT_BEGIN,
@@ -187,6 +189,8 @@ SCALARS: tuple[tuple[str, str], ...] = (
     ("micros_per_minor", "of that currency"),
     ("rounding", "position in money.ROUNDINGS"),
     ("tax_inside", "1: prices and fees include the tax"),
+    ("points", "base points"),
+    ("points_per", "minor units that they are for; 0 = none are given"),
 )
 (
     Q_AT_US,
@@ -201,6 +205,8 @@ SCALARS: tuple[tuple[str, str], ...] = (
     Q_MICROS_PER_MINOR,
     Q_ROUNDING,
     Q_TAX_INSIDE,
+    Q_POINTS,
+    Q_POINTS_PER,
 ) = range(len(SCALARS))
 
 NO_REWARD, NOBODY = -1, -2  # of variants: the control group; there is no subject

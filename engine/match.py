@@ -23,6 +23,7 @@ from engine.instructions import (
     Cmp,
     Counted,
     Each,
+    Kind,
     Mark,
     Op,
     Scope,
@@ -75,8 +76,10 @@ from engine.layout import (
     R_EVERYWHERE,
     R_EXCEPT_BEGIN,
     R_EXCEPTED,
+    R_GIVES,
     R_GROUP,
     R_HOLIDAYS,
+    R_KIND,
     R_LIMIT_BEGIN,
     R_LIMITS,
     R_LINE_BEGIN,
@@ -137,13 +140,14 @@ _SEGMENT, _PLACE, _ALL, _ANY, _NONE = (int(o) for o in (Op.SEGMENT, Op.PLACE, Op
 _WORTH, _COUNT, _MEASURE = int(Op.WORTH), int(Op.COUNT), int(Op.MEASURE)
 _SET = int(Target.SET)
 _SERVICE = int(Target.SERVICE)
+_TIMES_POINTS, _FIXED_POINTS = int(Kind.TIMES_POINTS), int(Kind.FIXED_POINTS)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
 _BY_WORTH, _BY_COUNT, _BY_MEASURE = int(Terms.WORTH), int(Terms.COUNT), int(Terms.MEASURE)
 _ONE, _DRAWN, _BY_ARTICLE = int(Terms.ONE), int(Terms.DRAWN), int(Each.ARTICLE)
 _BASKET, _CUSTOMER, _HOUSEHOLD, _STORE, _CODE, _TOTAL = (int(s) for s in Scope)
 _DIMENSION_OF = tuple(dimension for _, dimension, _ in UNITS)
 _FACTOR_OF = tuple(factor for _, _, factor in UNITS)
-_MARK_COUNT, _MARK_SHIP = int(Mark.COUNT), int(Mark.SHIP_FREE)
+_MARK_COUNT, _MARK_SHIP, _MARK_REWARD = int(Mark.COUNT), int(Mark.SHIP_FREE), int(Mark.REWARD)
 
 ELIGIBLE = 0
 (
@@ -301,10 +305,16 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
 
 
 @gate
-def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
-    """Whether the units of a line count toward a promotion's thresholds."""
-    marks = at(q, Q_LINE_MARKS, line)
-    if marks & _MARK_COUNT or (ships and marks & _MARK_SHIP):
+def counts(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
+    """Whether the units of a line count toward a promotion's thresholds: those that guards keep out of what it gives
+    do not."""
+    never = _MARK_COUNT
+    kind = at(rules, R_KIND, p)
+    if at(rules, R_TARGET_KIND, p) == _SERVICE:
+        never |= _MARK_SHIP
+    elif kind == _TIMES_POINTS or kind == _FIXED_POINTS:
+        never |= _MARK_REWARD
+    if at(q, Q_LINE_MARKS, line) & never:
         return False
     for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
         if holds_set(q, line, at(rules, R_EXCEPTED, i)):
@@ -316,11 +326,10 @@ def counts(rules: Buffer, q: Buffer, p: int, line: int, ships: bool) -> bool:
 def quantities(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> Ints:
     """What the counting units of a set (-1: of the basket) come to, unit by unit: worth (last: 1 list prices, 2 left),
     1 for each, or measure (last: the unit, whose dimension counts)."""
-    ships = at(rules, R_TARGET_KIND, p) == _SERVICE
     lines = size(q, Q_LINE_MARKS)
     inside = np.zeros(lines, np.uint8)
     for line in range(lines):
-        inside[line] = (of < 0 or holds_set(q, line, of)) and counts(rules, q, p, line, ships)
+        inside[line] = (of < 0 or holds_set(q, line, of)) and counts(rules, q, p, line)
     found = np.zeros(size(q, Q_UNIT_LINE), np.int64)
     for u in range(found.shape[0]):
         if not inside[at(q, Q_UNIT_LINE, u)]:
@@ -797,7 +806,8 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     reached = by_article(q, found).max() if at(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
     tier = tier_at(rules, q, p, reached)
     if tier >= 0:
-        table[T_TERM, row] = p if at(rules, R_EACH, p) else tier
+        benefit = at(rules, R_GIVES, at(rules, R_GROUP, p))  # is given once, whatever is read apart
+        table[T_TERM, row] = p if at(rules, R_EACH, p) and not benefit else tier
         return
     gap = tier_begins(rules, q, p, at(rules, R_TERM_BEGIN, p)) - reached
     table[T_REASON, row] = CONDITION if by == _BY_WORTH else QUANTITY

@@ -23,6 +23,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 FORMAT = 1  # raised whenever the canonical bytes of any Program change their meaning
+BASE_POINTS_MAX = 1_000_000  # for one amount; x the worth of a basket fits int64
+FIXED_POINTS_MAX = 1_000_000_000
+FACTOR_MAX = 100_000  # hundredths of «times points»
 
 
 class _Node(BaseModel):
@@ -507,6 +510,25 @@ class FeePrice(_Node):
 
 FeeReward = FreeService | PercentOffFee | AmountOffFee | FeePrice
 
+
+class TimesPoints(_Node):
+    """A benefit: so many times the base points on what units of a set, or of the basket, cost in the end."""
+
+    kind: Literal["times-points"] = "times-points"
+    factor: int = Field(gt=100, le=FACTOR_MAX)  # hundredths: 500 is five times
+    target: Target
+
+
+class FixedPoints(_Node):
+    """A benefit: so many points."""
+
+    kind: Literal["fixed-points"] = "fixed-points"
+    points: int = Field(ge=1, le=FIXED_POINTS_MAX)
+
+
+PointsReward = TimesPoints | FixedPoints
+
+
 Plain = (  # what one promotion gives at a time
     PercentOff
     | PercentOffTogether
@@ -523,6 +545,8 @@ Plain = (  # what one promotion gives at a time
     | PercentOffFee
     | AmountOffFee
     | FeePrice
+    | TimesPoints
+    | FixedPoints
 )
 
 
@@ -695,6 +719,13 @@ class Writing(_Node):
 # ---------------------------------------------------------------------------------------------------- programs
 
 
+class BasePoints(_Node):
+    """What everybody earns: so many points for each amount paid; in a currency that it does not name, none."""
+
+    points: int = Field(ge=1, le=BASE_POINTS_MAX)
+    per: Money  # minor units
+
+
 class Settings(_Node):
     """`rounding`: of half a minor unit, away from zero for half-up."""
 
@@ -706,6 +737,7 @@ class Settings(_Node):
     rounding: Literal["half-up", "half-even", "down", "up"] = "half-up"
     prices_include_tax: bool = True
     cash_rounding: Money = ()  # minor units: what is paid in cash is a multiple of it
+    points: BasePoints | None = None
     writings: tuple[Writing, ...] = ()  # of the languages of labels and hints, ascending
 
 

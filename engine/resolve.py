@@ -49,7 +49,18 @@ from engine.instructions import DIMENSIONS, FALSE, TRUE
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
-from engine.program import Age, Anniversary, Consent, Happened, Has, NthOrder, Refresh, SumOf, Type
+from engine.program import (
+    Age,
+    Anniversary,
+    Consent,
+    Happened,
+    Has,
+    NthOrder,
+    Refresh,
+    Settings,
+    SumOf,
+    Type,
+)
 from engine.sets import PRICE, Evaluator, Values, int_values, text_holds
 from engine.write import REGION
 
@@ -506,6 +517,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
                 micros_per_minor(request.currency),
                 ROUNDINGS.index(settings.rounding),
                 settings.prices_include_tax,
+                *base_points(settings, request.currency),
             ],
             np.int64,
         ),
@@ -566,6 +578,13 @@ def _chosen(ruleset: Ruleset, request: Request) -> dict[str, int]:
             raise BadRequest(f"variants[{i}].{kind}", text, Fault.UNKNOWN)
         chosen[choice.promotion] = arms.index(choice.variant)
     return chosen
+
+
+def base_points(settings: Settings, currency: str) -> tuple[int, int]:
+    """So many points for so many minor units of a currency; (0, 0): none are given."""
+    said = settings.points
+    per = next((amount.value for amount in said.per if amount.currency == currency), 0) if said else 0
+    return (said.points, per) if said and per else (0, 0)
 
 
 def _known_as(ruleset: Ruleset, text: str) -> str:

@@ -44,6 +44,7 @@ from engine.program import (
     EventOf,
     FeePrice,
     FeeReward,
+    FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -74,6 +75,7 @@ from engine.program import (
     StartsWith,
     SumOf,
     Tiers,
+    TimesPoints,
     Under,
     Variants,
     Worth,
@@ -359,7 +361,7 @@ class Writer:
         """The scalar columns of one of its rewards."""
         buy = promotion.buy
         row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
-        row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0}
+        row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0, "number": 0}
         if isinstance(promotion.reward, Tiers):
             one_article, stepwise = promotion.reward.one_article, promotion.reward.stepwise
             row |= {"each": Each.ARTICLE * one_article | Each.STEP * stepwise}
@@ -397,6 +399,14 @@ class Writer:
                 target = TargetNode(kind="basket")
             case FreeService() | PercentOffFee() | AmountOffFee() | FeePrice():
                 return row | self.fee_row(reward)
+            case TimesPoints():
+                if self.settings.points is None:
+                    raise LinkError(f"«{promotion.name}» multiplies base points, which the settings do not give")
+                row |= {"kind": Kind.TIMES_POINTS, "number": reward.factor}
+                target = reward.target
+            case FixedPoints():
+                row |= {"kind": Kind.FIXED_POINTS, "number": reward.points}
+                target = promotion.reward.target if isinstance(promotion.reward, Tiers) else TargetNode(kind="basket")
         return row | self.target_row(promotion.name, buy, target)
 
     def fee_row(self, reward: FeeReward) -> dict[str, int | Ref]:
@@ -458,6 +468,8 @@ class Writer:
                 moneys.append(reward.amount)
             elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | BasketPrice | FeePrice):
                 moneys.append(reward.price)
+            elif isinstance(reward, TimesPoints) and self.settings.points is not None:
+                moneys.append(self.settings.points.per)
         mask = (1 << len(self.settings.currencies)) - 1
         for money in moneys:
             said = {a.currency for a in money}

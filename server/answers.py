@@ -65,6 +65,7 @@ def to_message(
     for line in answer.lines:
         for discount in line.discounts:
             line_savings[discount.promotion] += discount.amount
+    points = {part.promotion: part.points for part in answer.points.promotions} if answer.points else {}
     fee_savings: Counter[str] = Counter()
     for fee in answer.fees:
         for discount in fee.discounts:
@@ -85,6 +86,7 @@ def to_message(
                 product_titles=titles,
                 saving=line_savings[result.name],
                 fee_saving=fee_savings[result.name],
+                points=points.get(result.name, 0),
                 write=write,
             )
             for result in answer.promotions
@@ -92,6 +94,7 @@ def to_message(
         fees=[_fee_result(fee) for fee in answer.fees],
         codes=sorted((_code_verdict(verdict, entered) for verdict in answer.codes), key=lambda v: v.code.encode()),
         totals=_totals(answer, prices_include_tax),
+        points=_points(answer.points),
         free_services=answer.services,
         taxes=[
             pb.TaxTotal(
@@ -141,9 +144,11 @@ def to_result(
     product_titles: Mapping[str, str],
     saving: int = 0,
     fee_saving: int = 0,
+    points: int = 0,
     write: Writer,
 ) -> pb.PromotionResult:
-    """One promotion's result. `saving`, `fee_saving` in minor units: what it takes off lines, off fees."""
+    """One promotion's result. `saving`, `fee_saving` in minor units: what it takes off lines, off fees. `points`: what
+    it adds."""
     applied = result.reason == decision.Reason.APPLIED
     gone = result.reason in {decision.Reason.BEATEN, decision.Reason.EXCLUSIVE}
     return pb.PromotionResult(
@@ -151,7 +156,7 @@ def to_result(
         reason=common.Reason.ValueType(result.reason),
         applications=result.applications,
         saving_minor=saving,
-        labels=write(names.labels, {"saved": result.saving}) if applied and names is not None else [],
+        labels=write(names.labels, {"saved": result.saving, "points": points}) if applied and names is not None else [],
         hints=write(names.hints, {"missing": result.missing}) if result.missing and names is not None else [],
         funding=[
             pb.Funding(party=_PARTIES[paid.party], name=paid.name, amount_minor=paid.amount)
@@ -242,6 +247,13 @@ def _fee_result(fee: decision.FeeResult) -> pb.FeeResult:
         discounts=[pb.FeeDiscount(promotion=d.promotion, amount_minor=d.amount) for d in fee.discounts],
         tax_rate_basis_points=fee.tax_rate,
     )
+
+
+def _points(points: decision.PointsResult | None) -> pb.PointsResult | None:
+    if points is None:
+        return None
+    parts = [pb.PromotionPoints(promotion=part.promotion, points=part.points) for part in points.promotions]
+    return pb.PointsResult(earned=points.earned, base=points.base, promotions=parts)
 
 
 def _code_verdict(verdict: decision.CodeVerdict, entered: Mapping[str, str]) -> pb.CodeVerdict:

@@ -45,6 +45,7 @@ class Speech:
     reasons: Mapping[Reason, tuple[str, str]]
     times: str
     saves: str
+    points: str
     with_code: str
     amount: str
     measure: str
@@ -137,7 +138,9 @@ class _Sentence:
         times = "" if result.applications <= 1 else speech.times.format(result.applications)
         saves = speech.saves.format(speech.money(result.saving, self.decision.currency)) if result.saving else ""
         code = speech.with_code.format(result.code) if result.code else ""
-        return f"{bare}{times}{saves}{code}"
+        parts = self.decision.points.promotions if self.decision.points else ()
+        points = "".join(speech.points.format(part.points) for part in parts if part.promotion == result.name)
+        return f"{bare}{times}{saves}{points}{code}"
 
     def missing(self, missing: Missing) -> str:
         speech = self.speech
@@ -192,6 +195,7 @@ SPEECH: dict[str, Speech] = {
         },
         times=" {0} times",
         saves=", saves {0}",
+        points=", gives {0} points",
         with_code=", with the code {0}",
         amount="{0} more{1} and it applies",
         measure="{0} more{1} and it applies",
@@ -241,6 +245,7 @@ SPEECH: dict[str, Speech] = {
         },
         times=", {0}-mal",
         saves=", spart {0}",
+        points=", gibt {0} Punkte",
         with_code=", mit dem Code {0}",
         amount="es fehlen {0}{1}",
         measure="es fehlen {0}{1}",

@@ -43,6 +43,8 @@ def _receipt(request: pb.DecideRequest, decision: pb.Decision, language: str) ->
     saving = totals.saving_minor + totals.fee_list_minor - totals.fee_net_minor
     if saving:
         yield _row("You save", money(saving, decision.currency))
+    if decision.points.earned:
+        yield _row("Points", str(decision.points.earned))
     for tax in decision.taxes:
         if tax.tax_rate_basis_points:
             word = "includes" if totals.prices_include_tax else "plus"
@@ -53,8 +55,13 @@ def _receipt(request: pb.DecideRequest, decision: pb.Decision, language: str) ->
 
 def reasons(decision: pb.Decision) -> str:
     """The promotions that touch the basket and what became of each code, one a line."""
+    points = {part.promotion: f"gives {part.points} points" for part in decision.points.promotions}
     rows = [
-        (result.promotion, reason_word(result.reason), _what(result, decision.currency))
+        (
+            result.promotion,
+            reason_word(result.reason),
+            points.get(result.promotion) or _what(result, decision.currency),
+        )
         for result in decision.promotions
     ]
     rows += [(f"code {code.code}", _verdict(code), code.promotion) for code in decision.codes]

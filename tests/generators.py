@@ -44,6 +44,7 @@ from engine.program import (
     Arm,
     Articles,
     Attribute,
+    BasePoints,
     BasketPrice,
     Buy,
     Catalogue,
@@ -62,6 +63,7 @@ from engine.program import (
     EventType,
     Ever,
     FeePrice,
+    FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -90,6 +92,7 @@ from engine.program import (
     Pick,
     Place,
     Plain,
+    PointsReward,
     PriceTogether,
     ProductSet,
     Program,
@@ -113,6 +116,7 @@ from engine.program import (
     This,
     Tier,
     Tiers,
+    TimesPoints,
     Type,
     Under,
     Unit,
@@ -228,6 +232,16 @@ def _shares(name: str) -> tuple[Share, ...]:
     )
 
 
+def _base_points(currencies: Sequence[str], articles: Sequence[str]) -> BasePoints | None:
+    """What everybody earns, by these names alone, likewise; now and then in the first currency only."""
+    random = Random(" ".join((*currencies, *articles)))
+    if random.random() < 0.2:
+        return None
+    said = sorted(currencies if random.random() < 0.6 else currencies[:1])
+    per = tuple(Amount(currency=currency, value=random.choice((1, 3, 50, 100))) for currency in said)
+    return BasePoints(points=random.choice((1, 1, 2, 10)), per=per)
+
+
 class _Maker:
     """Makes one ruleset."""
 
@@ -239,6 +253,7 @@ class _Maker:
         self.currencies = (first, *random.sample(others, random.choice((0, 0, 1, 2))))
         self.special = random.choices(("", "long runs", "caps", "many"), (89, 3, 7, 1))[0]
         self.articles = self._articles()
+        self.points = _base_points(self.currencies, self.articles)
         self.sets: list[str] = []
         self.segments: list[str] = []
         self.places: list[str] = []
@@ -263,6 +278,7 @@ class _Maker:
             cash_rounding=tuple(
                 Amount(currency=c, value=random.choice((1, 5, 10, 100))) for c in sorted(self.currencies) if maybe(25)
             ),
+            points=self.points,
         )
         made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
         made += [zone(name) for name in ZONES]
@@ -620,7 +636,7 @@ class _Maker:
         random, maybe = self.random, self.maybe
         few = 0 if self.special else 100  # a special ruleset is about its search, not about its clauses
         benefit = group.gives == "benefits"
-        plain, needs = (self._of_fee(), None) if benefit else self._reward(group)
+        plain, needs = (self._benefit(name), None) if benefit else self._reward(group)
         reward, buy = self._several(name, plain, needs, group)
         code = WithCode(codes=random.choice(self.codes), text="code") if self.codes and maybe(25) and few else None
         return Promotion(
@@ -636,7 +652,11 @@ class _Maker:
             buy=buy,
             reward=reward,
             **{"except": (random.choice(self.sets),) if few and maybe(8) else ()},  # type: ignore[arg-type]  # Python's word
-            limits=self._limits(code is not None),
+            limits=tuple(
+                limit
+                for limit in self._limits(code is not None)
+                if limit.measure != "saving" or not isinstance(reward, PointsReward)
+            ),
             group=group.name,
             labels=(Text(language="en", text=f"{name}!"),) if maybe(30) else (),
             funded=_shares(name),
@@ -768,7 +788,7 @@ class _Maker:
         try:
             if self.special or self.maybe(70):
                 return plain, buy
-            if group.gives == "discounts" and self.maybe(60):
+            if self.maybe(60 if group.gives == "discounts" else 40):
                 return self._tiers(group), None
             return self._variants(plain, buy, group), buy
         finally:
@@ -779,11 +799,15 @@ class _Maker:
         target = Target(kind="basket") if self.maybe(20) else Target(kind="set", name=random.choice(self.sets))
         by = random.choice(("pieces", "pieces", "measure", "spend", "spend"))
         starts = {"pieces": (1, 2, 3, 4, 6), "measure": (1, 500, 1500, 3000), "spend": (100, 200, 300, 500, 800)}
-        stepwise = by != "spend" and self.maybe(25)
+        benefits = group.gives == "benefits"
+        stepwise = by != "spend" and self.maybe(25) and not benefits
         together = group.apply not in PER_ITEM and not stepwise
         rewards: list[Plain] = []
         count = random.choice((1, 2, 2, 3))
         while len(rewards) < count:
+            if benefits:
+                rewards.append(FixedPoints(points=random.choice((1, 20, 500))))
+                continue
             more = self._without_a_buy(together)
             of = getattr(more, "target", None)
             if of is not None and of.kind != "count":
@@ -810,7 +834,7 @@ class _Maker:
         for _ in range(random.choice((0, 1, 2))):
             together = group.apply not in PER_ITEM
             if group.gives == "benefits":
-                rewards.append(self._of_fee())
+                rewards.append(self._benefit(f"{len(rewards)}"))
             elif buy is None:
                 rewards.append(self._without_a_buy(together))
             elif self.maybe(25):
@@ -830,6 +854,19 @@ class _Maker:
             ),
             text="variants",
         )
+
+    def _benefit(self, name: str) -> Plain:
+        """Off a fee; points by the name alone, so that the other choices stay what they were."""
+        of_fee = self._of_fee()
+        random = Random(f"{name} {of_fee} {self.sets} {self.currencies}")
+        kind = random.choice(("fee", "fee", "points", *(("fee", "times", "times") if self.points else ())))
+        if kind == "points":
+            return FixedPoints(points=random.choice((1, 50, 500)))
+        if kind == "times":
+            target = Target(kind="set", name=random.choice(self.sets))
+            factor = random.choice((101, 150, 200, 200, 333, 500, 1_000))
+            return TimesPoints(factor=factor, target=Target(kind="basket") if random.random() < 0.3 else target)
+        return of_fee
 
     def _reward(self, group: Group) -> tuple[Plain, Buy | None]:
         if self.special == "long runs":

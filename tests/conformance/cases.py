@@ -42,6 +42,7 @@ from engine.program import (
     Arm,
     Articles,
     Attribute,
+    BasePoints,
     BasketPrice,
     Buy,
     Catalogue,
@@ -60,6 +61,7 @@ from engine.program import (
     EventType,
     Ever,
     FeePrice,
+    FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
@@ -108,6 +110,7 @@ from engine.program import (
     This,
     Tier,
     Tiers,
+    TimesPoints,
     Type,
     Under,
     Variants,
@@ -151,10 +154,10 @@ CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "s
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants"}
 CASE |= {"next steps", "expect"}
-CASE |= {"cash rounding"}
+CASE |= {"cash rounding", "points"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants", "cash", "next steps"}
+EXPECT |= {"variants", "cash", "next steps", "points"}
 
 
 @dataclass(frozen=True)
@@ -252,6 +255,7 @@ class Shop:
             rounding=data.get("rounding", "half-up"),
             prices_include_tax=data.get("tax", "included") == "included",
             cash_rounding=self.money(data["cash rounding"]) if "cash rounding" in data else (),
+            points=self._base_points(data["points"]) if "points" in data else None,
         )
         made: list[Program] = [settings, SCHEMA, self._catalogue(), self._stores(), *(zone(name) for name in ZONES)]
         made.append(self._holidays())
@@ -269,6 +273,10 @@ class Shop:
         first = next(iter(groups))
         made += [self._promotion(name, what, first) for name, what in data["promotions"].items()]
         return tuple(made)
+
+    def _base_points(self, what: list[Any]) -> BasePoints:
+        """[so many, for so much]."""
+        return BasePoints(points=what[0], per=self.money(what[1]))
 
     def _catalogue(self) -> Catalogue:
         articles = sorted(self.articles)
@@ -517,6 +525,10 @@ class Shop:
         together, per = what.get("together", name == "basket" and "each" not in what), what.get("per")
         if "basket for" in what:
             return BasketPrice(price=self.money(what["basket for"]))
+        if "times" in what:
+            return TimesPoints(factor=int(Decimal(str(what["times"])) * 100), target=target)
+        if "points" in what:
+            return FixedPoints(points=what["points"])
         if "free" in what:
             return FreeService(service=what["free"])
         if "fee" in what:

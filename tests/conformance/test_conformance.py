@@ -58,6 +58,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         "codes": lambda: {
             verdict.code: [verdict.verdict.name.lower(), verdict.promotion] for verdict in decision.codes
         },
+        "points": lambda: _points(decision),
         "bound": lambda: decision.bound,
         "variants": lambda: of("variants", lambda result: result.variant),
         "next steps": lambda: [
@@ -66,6 +67,14 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         ],
     }
     return {part: answers[part]() for part in case.expect}
+
+
+def _points(decision: Decision) -> object:
+    """All, what everybody earns, and what each promotion adds; None where the ruleset gives none."""
+    points = decision.points
+    if points is None:
+        return None
+    return {"earned": points.earned, "base": points.base} | {part.promotion: part.points for part in points.promotions}
 
 
 def adds_up(decision: Decision) -> None:
@@ -83,6 +92,9 @@ def adds_up(decision: Decision) -> None:
     for fee in decision.fees:
         assert fee.list == fee.net + sum(given.amount for given in fee.discounts) and fee.net >= 0
         assert all(given.amount > 0 for given in fee.discounts)
+    if decision.points is not None:
+        added = [part.points for part in decision.points.promotions]
+        assert decision.points.earned == decision.points.base + sum(added)
     assert decision.optimal == (decision.bound == 0)
     for result in decision.promotions:
         assert sum(paid.amount for paid in result.funding) in (0, result.saving)

@@ -15,10 +15,12 @@ from engine.program import (
     FreeService,
     Group,
     PercentOffFee,
+    PointsReward,
     Program,
     Promotion,
     Variants,
 )
+from tests.oracle import points
 from tests.oracle.arithmetic import round_to
 from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge, amount_in
@@ -66,6 +68,7 @@ def decide(
         services=tuple(sorted(service for service in run.granted if run.fee_left(service) == 0)),
         fees=paid,
         codes=verdicts(basket, run.results),
+        points=points.points(basket, run.judge, run.giving_points, run.left),
         taxes=taxed,
         totals=totals(basket, lines, paid, taxed),
     )
@@ -86,6 +89,7 @@ class Run:
         self.left = [unit.list for unit in basket.units]
         self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
         self.granted: dict[str, dict[str, int]] = {}  # by service: what each promotion takes off its fee
+        self.giving_points: list[tuple[Promotion, PointsReward]] = []
         self.results: dict[str, PromotionResult] = {}
         self.bound = 0
         self.claimed: dict[int, str] = {}  # units that an exclusive promotion of a per-item group made cheaper
@@ -240,7 +244,7 @@ class Run:
         return max(0, min(saving, most))
 
     def benefits(self, group: Group) -> None:
-        """One group of promotions on fees, each in its turn."""
+        """One group of benefits, each in its turn."""
         limits = {"first": 1, "at-most": group.at_most}
         slots = limits.get(group.apply, len(self.basket.ruleset.promotions))
         before = {service: self.fee_left(service) for service in self.basket.ruleset.schema.services}
@@ -253,7 +257,21 @@ class Run:
                 self.fail(promotion, terms)
                 continue
             reward = terms.reward
-            assert isinstance(reward, FeeReward)
+            assert isinstance(reward, FeeReward | PointsReward)
+            if isinstance(reward, PointsReward):
+                nothing = points.judged(self.basket, self.judge, promotion, reward, self.left)
+                if nothing:
+                    self.fail(promotion, nothing)
+                elif rivals := self.benefits_apart(promotion):
+                    self.report(promotion, Reason.EXCLUSIVE, beaten_by=rivals[0])
+                elif len(applied) == slots:
+                    self.report(promotion, Reason.BEATEN, beaten_by=applied[0])
+                else:
+                    applied.append(promotion.name)
+                    self.giving_points.append((promotion, reward))
+                    paid = funding(promotion, 0)
+                    self.report(promotion, Reason.APPLIED, applications=1, code=terms.code, funding=paid)
+                continue
             saving = self.off_fee(group, reward, terms, self.fee_left(reward.service))
             of_no_charge = isinstance(reward, FreeService) and self.fee(reward.service) == 0
             exceeded = [text for budget, text in terms.budgets if budget < saving]

@@ -35,10 +35,13 @@ from engine.program import (
     Money,
     None_,
     Plain,
+    PointsReward,
     PriceTogether,
     Promotion,
+    Settings,
     Tier,
     Tiers,
+    TimesPoints,
     Variants,
     Worth,
     WorthOtherwise,
@@ -148,7 +151,7 @@ def entrance(basket: Basket, judge: Judge, promotion: Promotion) -> str | Failur
         if not fresh:
             return Failure(Reason.CODE_USED if entered else Reason.CODE_MISSING, promotion.code.text)
         code = min(fresh)
-    if any(amount_in(money, request.currency) is None for money in _amounts(promotion)):
+    if any(amount_in(money, request.currency) is None for money in _amounts(promotion, ruleset.settings)):
         return Failure(Reason.CURRENCY)
     return code
 
@@ -199,7 +202,7 @@ def _tiers(thresholds: Thresholds, tiers: Tiers, terms: Terms) -> Terms | Failur
         missing = Missing(kind, ceiling(lows[0] - most, factor), tiers.unit or "", of or "")
         reason = Reason.CONDITION if tiers.by == "spend" else Reason.QUANTITY
         return Failure(reason, tiers.tiers[0].text, missing)
-    if not tiers.one_article and not tiers.stepwise:
+    if isinstance(reached(most), PointsReward) or (not tiers.one_article and not tiers.stepwise):
         return replace(terms, reward=reached(most))
     by_unit: dict[int, Plain] = {}
     for article, these in own.items():
@@ -295,12 +298,14 @@ def _used_up(basket: Basket, promotion: Promotion, code: str) -> bool:
 # ---------- amounts ----------
 
 
-def _amounts(promotion: Promotion) -> Iterator[Money]:
+def _amounts(promotion: Promotion, settings: Settings) -> Iterator[Money]:
     """Every amount that must be said in the basket's currency."""
     if isinstance(promotion.reward, Tiers):
         yield from (tier.spend for tier in promotion.reward.tiers if tier.spend)
     for reward in promotion.rewards:
         match reward:
+            case TimesPoints() if settings.points is not None:
+                yield settings.points.per
             case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
                 yield reward.amount
             case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | BasketPrice() | FeePrice():
@@ -336,7 +341,11 @@ class Thresholds(Judge):
         self.fees = fees
         self.original = group.prices == "original"
         self.left = left
-        never = {"count", "ship_free"} if isinstance(promotion.reward, FeeReward) else {"count"}
+        never = {"count"}
+        if isinstance(promotion.reward, FeeReward):
+            never |= {"ship_free"}
+        elif isinstance(promotion.reward, PointsReward):
+            never |= {"reward"}
         self.counting = [
             unit
             for unit in basket.units

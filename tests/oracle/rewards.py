@@ -14,6 +14,7 @@ from engine.program import (
     AmountOffTogether,
     BasketPrice,
     FeeReward,
+    FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
     Ladder,
@@ -22,8 +23,11 @@ from engine.program import (
     PercentOffTogether,
     Pick,
     Plain,
+    PointsReward,
     PriceTogether,
     Promotion,
+    Tiers,
+    TimesPoints,
     Variants,
 )
 from tests.oracle.arithmetic import Share, ceiling, prorate, round_to
@@ -152,7 +156,7 @@ class Offer:
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
-    assert not isinstance(reward, FeeReward | Variants)
+    assert not isinstance(reward, FeeReward | PointsReward | Variants), "a benefit takes no units"
     target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
@@ -164,9 +168,16 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
 
 def sets_of(promotion: Promotion) -> set[str] | None:
     """The sets whose units it touches, whichever tier or variant holds; None: the whole basket, or a service."""
-    if any(isinstance(reward, FeeReward) for reward in promotion.rewards):
-        return None
-    names = [role.products for reward in promotion.rewards for role in roles_of(with_reward(promotion, reward))]
+    names: list[str | None] = []
+    for reward in promotion.rewards:
+        if isinstance(promotion.reward, Tiers) and isinstance(reward, FixedPoints):
+            names.append(promotion.reward.target.name or None)
+        elif isinstance(reward, FeeReward | FixedPoints):
+            names.append(None)
+        elif isinstance(reward, TimesPoints):
+            names.append(reward.target.name or None)
+        else:
+            names += [role.products for role in roles_of(with_reward(promotion, reward))]
     return None if None in names else {name for name in names if name}
 
 

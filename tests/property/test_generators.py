@@ -39,6 +39,7 @@ OF_A_BUY = (
     "percent-off-together",
     "amount-off-together",
 )
+OF_POINTS = ("times-points", "fixed-points")
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
 TIERS = ("tiers", "tiers one_article", "tiers stepwise", "tiers one_article stepwise")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
@@ -73,6 +74,7 @@ class Coverage:
         self.verdicts.update(verdict.verdict for verdict in decision.codes)
         self.facts["decisions"] += 1
         self.facts["bounded"] += not decision.optimal
+        self.facts["base points"] += decision.points is not None and decision.points.base > 0
         self.facts["several off one fee"] += any(len(fee.discounts) > 1 for fee in decision.fees)
         self.facts["saving"] += decision.totals.saving > 0
         self.facts["refund apart from net"] += any(line.refund != line.net for line in decision.lines)
@@ -136,16 +138,21 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert not rare, coverage.table()
     for mode in ("all", "first", "at-most"):
         assert coverage.applied[("free-service", False), mode] >= 10
-        assert all(coverage.applied[(kind, False), mode] >= 2 for kind in OF_FEES), coverage.table()
+        assert all(coverage.applied[(kind, False), mode] >= 2 for kind in (*OF_FEES, *OF_POINTS)), coverage.table()
     assert coverage.facts["several off one fee"] >= 20
     assert coverage.facts["missing articles"] >= 5
+    assert coverage.facts["base points"] >= 1_000
 
 
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
     assert set(coverage.applied) <= {
         *every_mechanic(),
         *((("amount-off-together", buy), mode) for buy in (False, True) for mode in PER_ITEM),  # of so many others
-        *(((kind, False), mode) for kind in (*OF_FEES, "variants") for mode in ("all", "first", "at-most")),
+        *(
+            ((kind, False), mode)
+            for kind in (*OF_FEES, *OF_POINTS, "tiers", "variants")
+            for mode in ("all", "first", "at-most")
+        ),
     }
 
 

@@ -1044,7 +1044,7 @@ class Decision(_message.Message):
 
     @_builtins.property
     def points(self) -> Global___PointsResult:
-        """Points earned. Absent: the ruleset gives none, or the server does not serve points yet."""
+        """Points earned. Absent: the ruleset gives none."""
 
     @_builtins.property
     def next_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextCode]:
@@ -1657,7 +1657,7 @@ class PointsResult(_message.Message):
     """What the settings give on what is paid."""
     @_builtins.property
     def promotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromotionPoints]:
-        """What promotions add, ascending by promotion (bytes)."""
+        """What promotions that applied add, ascending by promotion (bytes)."""
 
     def __init__(
         self,
@@ -1685,7 +1685,7 @@ class PromotionPoints(_message.Message):
     promotion: _builtins.str
     """The promotion."""
     points: _builtins.int
-    """What it adds."""
+    """What it adds. 0: discounts of later groups took what it would have added."""
     def __init__(
         self,
         *,

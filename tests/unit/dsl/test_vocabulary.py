@@ -36,6 +36,15 @@ promotion other-week {
 }
 
 """
+SETTINGS = """\
+settings {
+  currency EUR
+  timezone Europe/Berlin
+  languages en
+  points 1 per EUR 1.00
+}
+
+"""
 FILES = {"lists/small.csv": b"sku\n1\n"}
 USUAL = {
     "runs": "runs from 2026-09-01 until 2026-09-30",
@@ -83,10 +92,11 @@ def test_examples_of_rewards_run(name):
     bought = "cheapest of" not in name and any(
         word in example for word in ("them", "the cheapest", "every ", " of sauce")
     )
-    group = "group delivery" if "free service" in name or "fee" in name else "group basket-deals"
+    benefit = "free service" in name or "fee" in name or "points" in name
+    group = "group delivery" if benefit else "group basket-deals"
     begins = "from EUR 50.00" if "spend" in name else "from 6"
     tiers = [f"{begins} get 5% off", "}"] if example.endswith("{") else []
-    assert not errors(offer(*(["buy 3 of pasta"] if bought else []), example, *tiers, group))
+    assert not errors(SETTINGS + offer(*(["buy 3 of pasta"] if bought else []), example, *tiers, group))
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -19,6 +19,7 @@ from engine.basket import (
     MEASURE_MAX,
     PIECE_MICROS_MAX,
     PIECES_MAX,
+    POINTS_MAX,
     PRICE_MICROS_MAX,
     TEXT_MAX,
     TOTAL_MINOR_MAX,
@@ -31,6 +32,7 @@ from engine.basket import (
     EventHistory,
     EventItem,
     Fact,
+    Fault,
     Fee,
     LimitUsage,
     Request,
@@ -158,7 +160,7 @@ def test_out_of_bounds(field, asked):
 
 def test_every_bound_has_a_test():
     bounds = {name for name in vars(basket) if name.endswith("_MAX") and not name.startswith("_")}
-    assert {name for name in bounds if name not in globals()} <= {"AT_MIN_US"}
+    assert {name for name in bounds if name not in globals()} <= {"AT_MIN_US", "BASE_POINTS_MAX"}  # that of a ruleset
 
 
 def test_what_stands_at_the_bounds_is_taken():
@@ -168,6 +170,16 @@ def test_what_stands_at_the_bounds_is_taken():
     check(past(replace(ORDER, at_us=AT_MAX_US, items=(EventItem("a", -(10**12)),) * EVENT_ITEMS_MAX)))
     check(past(replace(ORDER, id="1"), replace(ORDER, id="1")))
     check(ask(BasketLine("1", "tee", 0, MEASURE_MAX, "kg", PRICE_MICROS_MAX, tax_rate=10_000)))
+
+
+def test_more_points_than_anybody_counts():
+    """The one bound that is met only when all is decided."""
+    dear = ask(piece(quantity=PIECES_MAX, price_micros=99_999_990_000))  # 999,999,900,000 minor units
+    points = decide(ruleset(points=[1_000, 1]), dear).points
+    assert points is not None and POINTS_MAX * 8 // 10 < points.earned <= POINTS_MAX  # less 10%
+    with pytest.raises(BadRequest) as caught:
+        decide(ruleset(points=[1_200, 1]), dear)
+    assert (caught.value.field, caught.value.fault) == ("lines", Fault.BOUNDS)
 
 
 SHOP = ruleset()

@@ -57,6 +57,7 @@ DECISION = decision.Decision(
     ),
     taxes=(decision.TaxTotal(700, gross=258, net=241, tax=17),),
     totals=decision.Totals(list=387, saving=129, net=258, fees=100, tax=17, payable=358, cash_rounding=2),
+    points=decision.PointsResult(1_502, 2, (decision.PromotionPoints("home", 1_500),)),
 )
 
 
@@ -100,13 +101,14 @@ def test_a_decision_says_what_the_engine_says():
     assert got.taxes[0] == pb.TaxTotal(
         tax_rate_basis_points=700, without_tax_minor=241, tax_minor=17, with_tax_minor=258
     )
+    added = [pb.PromotionPoints(promotion="home", points=1_500)]
+    assert got.points == pb.PointsResult(earned=1_502, base=2, promotions=added)
     assert answers.limits_from(DECISION.promotions) == pb.LIMITS_FROM_REQUEST
     assert answers.limits_from(()) == pb.LIMITS_FROM_NONE
 
 
 NOT_YET = {
     "Decision.gifts",
-    "Decision.points",
     "Decision.next_codes",
     "Decision.next_steps",
     "PromotionResult.variant",
