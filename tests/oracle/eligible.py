@@ -342,9 +342,9 @@ class Thresholds(Judge):
         self.original = group.prices == "original"
         self.left = left
         never = {"count"}
-        if isinstance(promotion.reward, FeeReward):
+        if any(isinstance(reward, FeeReward) for reward in promotion.rewards):
             never |= {"ship_free"}
-        elif isinstance(promotion.reward, PointsReward):
+        elif any(isinstance(reward, PointsReward) for reward in promotion.rewards):
             never |= {"reward"}
         self.counting = [
             unit
