@@ -361,7 +361,7 @@ TIERS: dict[str, Row] = {
     "amount": Row("an amount off each piece, or once «together»", "from 6 get EUR 1.00 off each"),
     "per measure": Row("an amount off per kg, l, …", "from 20 kg get EUR 0.10 off per kg"),
     "price": Row("a final price", "from 6 get them for EUR 3.99 each"),
-    "points": Row("a fixed number of points", "from 6 get 500 points", "P9009"),
+    "points": Row("a fixed number of points", "from 6 get 500 points"),
     "gift": Row("gifts to choose", "from 6 get 2 gifts from sauce", "P9010"),
 }
 
