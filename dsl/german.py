@@ -611,8 +611,6 @@ GERMAN: dict[str, str] = {
     "Price lists are not built yet.": "Preislisten gibt es noch nicht.",
     "Gifts are not built yet.": "Geschenke gibt es noch nicht.",
     "Codes for the next time are not built yet.": "Codes für das nächste Mal gibt es noch nicht.",
-    "«of one article» for one of several sets is not built yet.": "«of one article» für eine von mehreren Artikelmengen gibt es noch nicht.",
-    "Of one set works:   buy 3 of one article of pasta": "Bei einer einzigen geht es:   buy 3 of one article of pasta",
     "«buy» by measure is not built yet.": "«buy» nach Menge gibt es noch nicht.",
     "The cashier's discount is not built yet.": "Den Nachlass an der Kasse gibt es noch nicht.",
     "«on return» is not built yet.": "«on return» gibt es noch nicht.",

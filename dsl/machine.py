@@ -182,8 +182,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
 def _buy(clause: ast.Buy) -> Iterator[Refused]:
     if any(need.measure is not None for need in clause.needs):
         yield "P9016", clause.span
-    elif len(clause.needs) > 1 and any(need.one_article for need in clause.needs):
-        yield "P9015", clause.span
 
 
 def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refused]:

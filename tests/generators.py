@@ -886,7 +886,7 @@ class _Maker:
         else:
             counts = [random.choice((1, 2, 2, 2, 3, 3, 4))]
         alone = len(counts) == 1
-        needs = tuple(Need(of=random.choice(self.sets), count=n, one_article=alone and self.maybe(20)) for n in counts)
+        needs = tuple(Need(of=random.choice(self.sets), count=n, one_article=self.maybe(20)) for n in counts)
         buy = Buy(needs=needs, text=f"buy {counts}")
         if self.maybe(25):
             return self._of_others(), buy

@@ -66,7 +66,7 @@ def unusual(promotion: p.Promotion) -> set[str]:
 def kept_apart(rules: Rules) -> frozenset[str]:
     """Promotions that are not with another, whichever of the two says so: they may have to stand aside for it."""
     pairs = [(p.name, other) for p in rules.promotions.values() for other in p.not_with]
-    return frozenset(name for pair in pairs for name in pair)
+    return rules.apart.union(name for pair in pairs for name in pair)
 
 
 def _in_group(rules: Rules, worlds: Worlds, group: p.Group, members: Sequence[p.Promotion]) -> Iterator[Claim]:

@@ -75,7 +75,7 @@ def analyse(project: Project, programs: tuple[Program, ...], *, shown: bool = Fa
     the machine cannot run yet; then there are no `programs`. `shown`: with baskets that show what is claimed of two
     promotions."""
     later = [] if programs else refused(project)
-    rules = Rules(programs or programs_of(project, later), _bounds(project))
+    rules = Rules(programs or programs_of(project, later), _bounds(project), _apart(project))
     exact = {name for name, codes in project.codes.items() if any(line.kind == "exact" for line in codes.lines)}
     claims = [
         claim
@@ -109,6 +109,12 @@ def of_rules(rules: Rules) -> Iterator[Claim]:
     yield from free.claims(rules, dead)
     yield from codes.claims(rules)
     yield from (claim for claim in clock.claims(rules) if claim.name not in dead)
+
+
+def _apart(project: Project) -> frozenset[str]:
+    """Promotions that others are not with, also those that are left out here."""
+    rivals = (first(node, ast.NotWith) for node in project.promotions.values())
+    return frozenset(name.text for clause in rivals if clause is not None for name in clause.names)
 
 
 def _bounds(project: Project) -> dict[str, tuple[int, int]]:

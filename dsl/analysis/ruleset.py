@@ -26,10 +26,12 @@ Rows = npt.NDArray[np.bool_]
 
 @dataclass
 class Rules:
-    """A ruleset, indexed. `bounds`: what numbers an attribute can be, where its type in the text says so."""
+    """A ruleset, indexed. `bounds`: what numbers an attribute can be, where its type in the text says so; `apart`:
+    promotions that promotions beside these are not with."""
 
     programs: tuple[p.Program, ...]
     bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.settings = p.Settings(currencies=("EUR",), timezone="UTC")

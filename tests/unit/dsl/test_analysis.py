@@ -220,6 +220,7 @@ def test_amounts_without_a_common_currency():
         (promotion(get="get EUR 1.00 off pasta each"), promotion(name="b", get="get EUR 1.50 off pasta each")),
         (promotion(get="get pasta for EUR 1.00 each"), promotion(name="b", get="get pasta for EUR 0.50 each")),
         (promotion("with code from spring"), promotion(name="b")),
+        (promotion("not with spring-coupon"), promotion(name="b")),
     ],
 )
 def test_another_one_beats_it(loser, winner):
@@ -242,6 +243,9 @@ def test_another_one_beats_it(loser, winner):
         (promotion(), promotion(name="b", get="get EUR 5.00 off pasta each")),
         (promotion(), promotion(name="b", get="get 20% off sauce")),
         (promotion(group="basket-deals"), promotion(name="b", get="get 20% off pasta")),
+        (promotion("exclusive"), promotion(name="b", get="get 20% off pasta")),
+        (promotion(), promotion("exclusive", name="b", get="get 20% off pasta")),
+        (promotion(), promotion("not with spring-coupon", name="b", get="get 20% off pasta")),
         (
             promotion("when basket has at least 2 of pasta"),
             promotion("when basket has at least 3 of pasta", name="b", get="get 20% off pasta"),
@@ -251,6 +255,15 @@ def test_another_one_beats_it(loser, winner):
 def test_neither_beats_the_other(one, other):
     found = codes(one + other)
     assert "P6001" not in found or "sauce" in found
+
+
+@pytest.mark.parametrize("third", ["buy 2 of pasta", "buy 1 of pasta, 1 of sauce"])
+def test_whom_another_one_keeps_out_beats_nobody(third):
+    """The other one may be beyond this comparison: what it is not with is known all the same."""
+    pair = promotion() + promotion(name="b", get="get 20% off pasta")
+    other = promotion(third, "not with b", name="c", get="get them for EUR 1.00 each", group="coupons")
+    assert codes(pair + other) == []
+    assert codes(pair + other.replace("  not with b\n", "")) == ["P6001"]
 
 
 def test_by_the_catalogue():
@@ -416,3 +429,24 @@ def test_the_order_of_declarations_changes_nothing():
     one, other = promotion(), promotion(name="best", get="get 20% off pasta")
     names = [[f.message for f in checked(text).diagnostics] for text in (one + other, other + one)]
     assert names[0] == names[1] != []
+
+
+# ---------------------------------------------------------------------------------------------------- thresholds
+
+
+@pytest.mark.parametrize(
+    ("earlier", "own", "undone"),
+    [
+        ("", "", True),
+        ("not with later", "", False),
+        ("", "not with offer", False),
+        ("exclusive", "", True),  # in a group per item: settled first, and then the rest goes on
+        ("", "exclusive", False),
+    ],
+)
+def test_thresholds_are_undone_by_what_may_apply_beside_them(earlier, own, undone):
+    text = promotion(*filter(None, [earlier]))
+    threshold = "when basket is worth at least EUR 50.00"
+    lines = filter(None, [threshold, own])
+    text += promotion(*lines, name="later", get="get EUR 5.00 off the basket", group="coupons")
+    assert ("P6002" in codes(text)) == undone
