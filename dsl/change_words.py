@@ -11,6 +11,7 @@ from dsl.phrases import Phrase, many, say
 from dsl.spelling import amount, number, words
 from engine.money import EXPONENTS
 from engine.program import (
+    AmountOffArticle,
     AmountOffEach,
     AmountOffFee,
     AmountOffMeasure,
@@ -107,6 +108,8 @@ def reward(given: BaseModel) -> str:
             return f"get {minor(given.amount)} off {_target(given.target)} each"
         case AmountOffTogether():
             return f"get {minor(given.amount)} off {_target(given.target)}{_whole(given.target)}"
+        case AmountOffArticle():
+            return f"get {minor(given.amount)} off {_target(given.target)} per article"
         case AmountOffMeasure():
             unit = _unit(given.per, hundreds=given.hundreds)
             return f"get {micros(given.amount)} off {unit} of {_target(given.target)}"

@@ -533,7 +533,7 @@ TABLE: dict[str, Text] = {
     "P9032": _later("«never price … below» is"),
     "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» is"),
-    "P9037": _later("An amount off per article is", "Per piece it works:   off shirts each"),
+    "P9037": _later("An amount off them per article is", "Off a set it works:   off shirts per article"),
 }
 
 SHOWN_CHARACTERS_MAX = 300  # of a line that is shown with carets

@@ -619,7 +619,7 @@ GERMAN: dict[str, str] = {
     "«off them together» in a group that applies per item is not built yet.": "«off them together» in einer Gruppe mit «per item» gibt es noch nicht.",
     "In a group that applies best, all or first it works.": "In einer Gruppe mit «apply best», «all» oder «first» geht es.",
     "This line of a test is not built yet.": "Diese Zeile eines Tests gibt es noch nicht.",
-    "An amount off per article is not built yet.": "Einen Betrag je Artikel gibt es noch nicht.",
+    "An amount off them per article is not built yet.": "Einen Betrag je Artikel auf das Gekaufte gibt es noch nicht.",
     "Per piece it works:   off shirts each": "Je Stück geht es:   off shirts each",
     "Rounding per piece or per article is not built yet.": "Runden je Stück oder je Artikel gibt es noch nicht.",
     "Without it each reward says how it is rounded.": "Ohne die Angabe gilt die Rundung jedes Nachlasses.",

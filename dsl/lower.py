@@ -632,6 +632,8 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
             return kind(percent=percent, target=_target(node.target))
         case ast.AmountOff(together=True):
             return p.AmountOffTogether(amount=_minor(project, node.amount), target=_target(node.target))
+        case ast.AmountOff(per_article=True):
+            return p.AmountOffArticle(amount=_minor(project, node.amount), target=_target(node.target))
         case ast.AmountOff():
             return p.AmountOffEach(amount=_minor(project, node.amount), target=_target(node.target))
         case ast.AmountOffMeasure():

@@ -189,7 +189,7 @@ def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refus
     match reward:
         case ast.FixedPrice(target=ast.Target(kind="them")) if reward.per:
             yield "P9016", span
-        case ast.AmountOff(per_article=True):
+        case ast.AmountOff(per_article=True) if reward.target.kind == "them":
             yield "P9037", span
         case ast.Tiers():
             for tier in reward.tiers:

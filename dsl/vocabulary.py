@@ -335,7 +335,7 @@ REWARDS: dict[str, Row] = {
     "singles too": Row("one or two cost their share of it", "get them together for EUR 5.00, singles too"),
     "off them": Row("a percentage off each of those bought", "get 10% off them"),
     "off them together": Row("an amount off those bought, once", "get EUR 5.00 off them together"),
-    "amount off per article": Row("once for each article", "get EUR 5.00 off pasta per article", "P9037"),
+    "amount off per article": Row("once for each article", "get EUR 5.00 off pasta per article"),
     "off the cheapest of": Row("chosen over the basket", "get 50% off the cheapest 2 of pasta"),
     "price of the basket": Row("a final price of all", "get the basket for EUR 20.00"),
     "prices from list": Row("the prices of a list", 'get prices from list "ACME"', "P9005"),

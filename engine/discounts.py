@@ -46,7 +46,7 @@ from engine.layout import (
     size,
     view,
 )
-from engine.match import by_article, holds_set, tier_at, towards_tiers
+from engine.match import by_article, holds_set, in_tiers, tier_at, towards_tiers
 from engine.order import ascending
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
@@ -198,6 +198,8 @@ def available(rules: Buffer, q: Buffer, p: int, left: Ints, original: int, guard
     each = at(rules, R_EACH, p)
     if not each:
         return units, masks
+    if not in_tiers(rules, p):  # an amount for each article
+        return units, masks | (p + 1) << ROW_SHIFT
     added = towards_tiers(rules, q, p, left, original)
     sums = by_article(q, added)
     order = np.arange(added.shape[0])

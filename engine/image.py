@@ -717,7 +717,8 @@ def _verify_terms(ruleset: Ruleset) -> Ints:
     variants = r.terms_by == Terms.DRAWN
     _require((r.arm == np.where(variants, np.cumsum(variants) - 1, -1)).all(), "variants are not numbered")
     _require((counts[variants] == [len(p.arms) for p in ruleset.promotions if p.arms]).all(), "variants have no names")
-    _require((r.each[owner] == r.each).all(), "tiers of one promotion are read in two ways")
+    tiers = (r.terms_by[owner] != Terms.ONE) & (r.terms_by[owner] != Terms.DRAWN)
+    _require((r.each[owner] == r.each)[tiers].all(), "tiers of one promotion are read in two ways")
     _require((r.buy[owner] == r.buy).all(), "variants of one promotion buy different numbers")
     return owner
 

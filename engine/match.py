@@ -765,6 +765,15 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
 # ---------------------------------------------------------------------------------------------------- tiers
 
 
+@kernel
+def in_tiers(rules: Buffer, row: int) -> bool:
+    """Whether a reward row is the first of a promotion with tiers."""
+    if row >= size(rules, R_GROUP):
+        return False
+    by = at(rules, R_TERMS_BY, row)
+    return by != _ONE and by != _DRAWN
+
+
 @gate
 def towards_tiers(rules: Buffer, q: Buffer, p: int, left: Ints, original: int) -> Ints:
     """What each unit adds to what the tiers of a promotion look at."""
@@ -799,9 +808,9 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     """Which tier the basket reaches; where it reaches none, what is missing to the first. Of tiers that are read apart
     for each article the article that has most tells."""
     p = table[T_PROMOTION, row]
-    by = at(rules, R_TERMS_BY, p)
-    if by == _ONE or by == _DRAWN:
+    if not in_tiers(rules, p):
         return
+    by = at(rules, R_TERMS_BY, p)
     found = towards_tiers(rules, q, p, left, original)
     reached = by_article(q, found).max() if at(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
     tier = tier_at(rules, q, p, reached)

@@ -412,6 +412,14 @@ class AmountOffTogether(_Node):
     target: Target
 
 
+class AmountOffArticle(_Node):
+    """An amount once for each article, whatever its quantity, shared over its units."""
+
+    kind: Literal["amount-off-article"] = "amount-off-article"
+    amount: Money  # minor units
+    target: Target
+
+
 class AmountOffMeasure(_Node):
     """An amount off per measure: saves round(list amount) - round((price - amount) x measure)."""
 
@@ -534,6 +542,7 @@ Plain = (  # what one promotion gives at a time
     | PercentOffTogether
     | AmountOffEach
     | AmountOffTogether
+    | AmountOffArticle
     | AmountOffMeasure
     | FixedPriceEach
     | FixedPriceMeasure

@@ -27,6 +27,7 @@ from engine.pieces import Piece, Ref, piece
 from engine.program import (
     Age,
     All,
+    AmountOffArticle,
     AmountOffEach,
     AmountOffFee,
     AmountOffMeasure,
@@ -371,6 +372,9 @@ class Writer:
                 row |= {"kind": Kind.PERCENT if reward.kind == "percent-off" else Kind.PERCENT_TOGETHER}
                 row |= {"percent": reward.percent}
                 target = reward.target
+            case AmountOffArticle():
+                row |= {"kind": Kind.AMOUNT_TOGETHER, "each": Each.ARTICLE, "amount": self.amount(reward.amount)}
+                target = reward.target
             case AmountOffEach() | AmountOffTogether():
                 row |= {"kind": Kind.AMOUNT_EACH if reward.kind == "amount-off-each" else Kind.AMOUNT_TOGETHER}
                 row |= {"amount": self.amount(reward.amount)}
@@ -464,7 +468,9 @@ class Writer:
         for reward in promotion.rewards:
             if isinstance(reward, Ladder):
                 moneys.extend(step.amount for step in reward.steps if step.amount)
-            elif isinstance(reward, AmountOffEach | AmountOffTogether | AmountOffMeasure | AmountOffFee):
+            elif isinstance(
+                reward, AmountOffEach | AmountOffTogether | AmountOffArticle | AmountOffMeasure | AmountOffFee
+            ):
                 moneys.append(reward.amount)
             elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | BasketPrice | FeePrice):
                 moneys.append(reward.price)

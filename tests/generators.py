@@ -35,6 +35,7 @@ from engine.program import (
     Age,
     All,
     Amount,
+    AmountOffArticle,
     AmountOffEach,
     AmountOffFee,
     AmountOffMeasure,
@@ -810,7 +811,7 @@ class _Maker:
                 continue
             more = self._without_a_buy(together)
             of = getattr(more, "target", None)
-            if of is not None and of.kind != "count":
+            if of is not None and of.kind != "count" and not isinstance(more, AmountOffArticle):
                 rewards.append(more.model_copy(update={"target": target}))
         tiers = []
         for low, reward in zip(sorted(random.sample(starts[by], count)), rewards, strict=True):
@@ -934,7 +935,7 @@ class _Maker:
         units = sorted({unit_of(article) for article in self.articles} - {""})
         if units and self.special != "many":
             kinds += ["price per", "amount per"] * 2
-        kinds += ["percent together", "amount together", "basket price"] if together else []
+        kinds += ["percent together", "amount together", "basket price", "amount per article"] if together else []
         kind = random.choice(kinds)
         if kind.endswith("together") and self.maybe(40):
             target = Target(kind="basket")
@@ -951,6 +952,8 @@ class _Maker:
                 return AmountOffTogether(amount=self._money(self._amount), target=target)
             case "basket price":
                 return BasketPrice(price=self._money(lambda: self._amount() * random.randint(1, 5)))
+            case "amount per article":
+                return AmountOffArticle(amount=self._money(self._small), target=target)
         dimension = UNITS[random.choice(units)][0]
         per = random.choice([unit for unit in MEASURED if UNITS[unit][0] == dimension])
         hundreds = per in {"g", "ml"} and self.maybe(70)

@@ -191,7 +191,7 @@ def moneys(promotion: p.Promotion) -> Iterator[tuple[str, p.Money]]:
     """Every amount that must be said in the basket's currency, with the line it stands in."""
     reward = promotion.reward
     match reward:
-        case p.AmountOffEach() | p.AmountOffTogether() | p.AmountOffMeasure() | p.AmountOffFee():
+        case p.AmountOffEach() | p.AmountOffTogether() | p.AmountOffArticle() | p.AmountOffMeasure() | p.AmountOffFee():
             yield "get", reward.amount
         case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.BasketPrice() | p.FeePrice():
             yield "get", reward.price

@@ -33,6 +33,7 @@ from engine.program import (
     Age,
     All,
     Amount,
+    AmountOffArticle,
     AmountOffEach,
     AmountOffFee,
     AmountOffMeasure,
@@ -558,6 +559,8 @@ class Shop:
                 target=target,
             )
         amount = self.money(what["amount"])
+        if "per article" in what:
+            return AmountOffArticle(amount=amount, target=target)
         if together:
             return AmountOffTogether(amount=amount, target=target)
         return AmountOffEach(amount=amount, target=target)

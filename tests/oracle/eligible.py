@@ -11,6 +11,7 @@ from engine.basket import UNITS
 from engine.decision import Missing, Reason
 from engine.program import (
     All,
+    AmountOffArticle,
     AmountOffEach,
     AmountOffFee,
     AmountOffMeasure,
@@ -306,7 +307,7 @@ def _amounts(promotion: Promotion, settings: Settings) -> Iterator[Money]:
         match reward:
             case TimesPoints() if settings.points is not None:
                 yield settings.points.per
-            case AmountOffEach() | AmountOffTogether() | AmountOffMeasure() | AmountOffFee():
+            case AmountOffEach() | AmountOffTogether() | AmountOffArticle() | AmountOffMeasure() | AmountOffFee():
                 yield reward.amount
             case FixedPriceEach() | FixedPriceMeasure() | PriceTogether() | BasketPrice() | FeePrice():
                 yield reward.price

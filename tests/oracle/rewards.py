@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from engine.basket import UNITS
 from engine.decision import Missing, Reason
 from engine.program import (
+    AmountOffArticle,
     AmountOffEach,
     AmountOffMeasure,
     AmountOffTogether,
@@ -116,6 +117,11 @@ class Offer:
         """An amount or a percentage off what is bought, or off a set, as a whole."""
         kinds = PercentOffTogether | AmountOffTogether | BasketPrice
         return isinstance(self.promotion.reward, kinds) and not self.roles[-1].rewarded
+
+    @property
+    def apart(self) -> bool:
+        """It is read, or given, for each article or unit."""
+        return bool(self.terms.by_unit) or isinstance(self.promotion.reward, AmountOffArticle)
 
     def reward_of(self, unit: Unit) -> Plain:
         """What it gives on a unit."""
@@ -288,7 +294,7 @@ def together(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
     match reward:
         case PercentOffTogether():
             return min(rest, offer.percent(sum(offer.base(unit, left) for unit in units), reward.percent))
-        case AmountOffTogether():
+        case AmountOffTogether() | AmountOffArticle():
             return min(rest, offer.money(reward.amount))
         case PriceTogether(singles=True):
             return max(0, rest - ceiling(offer.money(reward.price) * len(units), offer.n))
@@ -309,7 +315,7 @@ def meant(offer: Offer, ordered: list[Unit]) -> list[Unit]:
 def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     """What the promotion takes of these units when nothing else is in its way."""
     ordered = meant(offer, in_order_u(offer, units, left))
-    if offer.terms.by_unit:
+    if offer.apart:
         return _by_unit(offer, ordered, left)
     if not offer.n:
         if not offer.off_together:
@@ -326,11 +332,11 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
 
 
 def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taking:
-    """Each unit at a tier of its own; off them together is off those of each article."""
+    """Each unit at a tier of its own; off them together, or for each article, is off those of each article."""
     savings: dict[int, int] = {}
     for article in {unit.article: None for unit in ordered}:
         own = [unit for unit in ordered if unit.article == article]
-        if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether):
+        if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether | AmountOffArticle):
             whole = replace(offer, promotion=with_reward(offer.promotion, offer.reward_of(own[0])))
             savings |= share(together(whole, own, left), own, {unit.index: left[unit.index] for unit in own})
         else:
@@ -421,7 +427,7 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
     """The applications on exactly these units (in order U) in these roles, caps applied."""
     if not chosen:
         return Taking()
-    if offer.terms.by_unit:
+    if offer.apart:
         return _by_unit(offer, [unit for unit, _ in chosen], left)
     cap = offer.terms.cap
     savings: dict[int, int] = {}

@@ -24,6 +24,7 @@ WITHOUT_BUY = (
     "percent-off-together",
     "amount-off-each",
     "amount-off-together",
+    "amount-off-article",
     "amount-off-measure",
     "fixed-price-each",
     "fixed-price-measure",
@@ -43,7 +44,7 @@ OF_POINTS = ("times-points", "fixed-points")
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
 TIERS = ("tiers", "tiers one_article", "tiers stepwise", "tiers one_article stepwise")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
-TOGETHER = {"percent-off-together", "amount-off-together"}
+TOGETHER = {"percent-off-together", "amount-off-together", "amount-off-article"}
 
 
 def mechanic(promotion: Promotion) -> tuple[str, bool]:
