@@ -620,7 +620,7 @@ GERMAN: dict[str, str] = {
     "In a group that applies best, all or first it works.": "In einer Gruppe mit «apply best», «all» oder «first» geht es.",
     "This line of a test is not built yet.": "Diese Zeile eines Tests gibt es noch nicht.",
     "An amount off them per article is not built yet.": "Einen Betrag je Artikel auf das Gekaufte gibt es noch nicht.",
-    "Per piece it works:   off shirts each": "Je Stück geht es:   off shirts each",
+    "Off a set it works:   off shirts per article": "Auf eine Menge geht es:   off shirts per article",
     "Rounding per piece or per article is not built yet.": "Runden je Stück oder je Artikel gibt es noch nicht.",
     "Without it each reward says how it is rounded.": "Ohne die Angabe gilt die Rundung jedes Nachlasses.",
     "«limit … per article» is not built yet.": "«limit … per article» gibt es noch nicht.",
