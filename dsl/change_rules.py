@@ -253,6 +253,15 @@ def steps(old: Sequence[p.Step], new: Sequence[p.Step]) -> Way:
 # ---------------------------------------------------------------------------------------------------- other kinds
 
 
+def per_article(old: p.Promotion, new: p.Promotion) -> Iterator[Found]:
+    """Rewarded pieces of each article; 0: any number."""
+    before, after = old.per_article, new.per_article
+    more = after == 0 or 0 < before < after
+    was, now = (f"limit {count} per article" if count else "" for count in (before, after))
+    said = arrow(was, now) if was and now else say("now {line}", line=now) if now else say("no longer {line}", line=was)
+    yield Effect.MORE if more else Effect.LESS, said, now
+
+
 def field(name: str, old: Any, new: Any) -> Phrase:
     """A field of a declaration before and after."""
     return _became(name.strip("_").replace("_", " "), plain(old), plain(new))

@@ -162,6 +162,7 @@ class _Comparison:
             "when": self.when,
             "buy": self.buy,
             "reward": self.reward,
+            "per_article": rules.per_article,
             "except_": rules.left_out,
             "limits": rules.limits,
             "labels": rules.texts("labels", "label"),

@@ -91,8 +91,8 @@ class _Seen:
                 return clause.text != "sold everywhere"
             case "promotion", "for":
                 return clause.text != "for everyone"
-            case "promotion", "tier":
-                return False  # which tier held is not told
+            case "promotion", "tier" | "per article":
+                return False  # which tier held, and what a limit for each article left out, is not told
             case "promotion", "variants":
                 return False  # its variants stand in their own lines
             case "promotion", "group":

@@ -532,7 +532,7 @@ TABLE: dict[str, Text] = {
     "P9031": _later("Rounding per piece or per article is", "Without it each reward says how it is rounded."),
     "P9032": _later("«never price … below» is"),
     "P9035": _later("Off the basket «with fees» is"),
-    "P9036": _later("«limit … per article» is"),
+    "P9036": _later("«limit … per article» of what is bought is"),
     "P9037": _later("An amount off them per article is", "Off a set it works:   off shirts per article"),
 }
 

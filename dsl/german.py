@@ -623,7 +623,7 @@ GERMAN: dict[str, str] = {
     "Off a set it works:   off shirts per article": "Auf eine Menge geht es:   off shirts per article",
     "Rounding per piece or per article is not built yet.": "Runden je Stück oder je Artikel gibt es noch nicht.",
     "Without it each reward says how it is rounded.": "Ohne die Angabe gilt die Rundung jedes Nachlasses.",
-    "«limit … per article» is not built yet.": "«limit … per article» gibt es noch nicht.",
+    "«limit … per article» of what is bought is not built yet.": "«limit … per article» für Gekauftes gibt es noch nicht.",
     "«never price … below» is not built yet.": "«never price … below» gibt es noch nicht.",
     "Off the basket «with fees» is not built yet.": "Rabatt auf den Warenkorb «with fees» gibt es noch nicht.",
     " (of the {most} articles of the catalogue; they share {count})": " (mit den {most} Artikeln des Katalogs; gemeinsam haben sie {count})",

@@ -496,6 +496,7 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
     left_out = first(node, ast.Except)
     owner = first(node, ast.Owner)
     funded = first(node, ast.Funded)
+    limits = clauses(node, ast.Limit)
     rivals = first(node, ast.NotWith)
     names = () if left_out is None else tuple(sorted({name.text for name in left_out.names}))
     excluded: dict[str, Any] = {"except": names}  # a word of Python
@@ -512,7 +513,8 @@ def _promotion(project: Project, node: ast.Promotion) -> p.Promotion:
         buy=None if buy is None else p.Buy(needs=tuple(_need(need) for need in buy.needs), text=buy.text),
         reward=_given(project, node),
         **excluded,
-        limits=tuple(_limit(project, clause) for clause in clauses(node, ast.Limit)),
+        per_article=next((limit.count for limit in limits if limit.scope == "article"), 0),
+        limits=tuple(_limit(project, limit) for limit in limits if limit.scope != "article"),
         group=group.name.text,
         exclusive=first(node, ast.Exclusive) is not None,
         not_with=() if rivals is None else tuple(sorted({name.text for name in rivals.names})),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dsl import ast
-from dsl.clauses import first
+from dsl.check_rewards import BENEFITS, rewards_of
+from dsl.clauses import clauses, first
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.project import Project
 
@@ -157,7 +158,11 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     group = first(promotion, ast.InGroup)
     declared = project.groups.get(group.name.text) if group else None
     mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
-    return tuple(one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM))
+    found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM)]
+    others = (ast.OffCount, ast.PriceOfCount, ast.OffPickOf, ast.BasketPrice, *BENEFITS)
+    if first(promotion, ast.Buy) or any(isinstance(reward, others) for reward in rewards_of(promotion)):
+        found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
+    return tuple(found)
 
 
 def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
@@ -173,8 +178,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
             for arm in clause.arms:
                 if arm.reward is not None:
                     yield from _reward(arm.reward, arm.span, per_item=per_item)
-        case ast.Limit(scope="article"):
-            yield "P9036", clause.span
         case _:
             pass
 

@@ -115,7 +115,7 @@ def _promotion_clause(clause: ast.Clause) -> tuple[str, str]:
         case ast.Variants():
             return "variants", head(clause)
         case ast.Limit():
-            return "limit", clause.text
+            return "per article" if clause.scope == "article" else "limit", clause.text
         case ast.Exclusive():
             return "exclusive", "exclusive"
         case ast.NotWith():

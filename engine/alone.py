@@ -26,8 +26,9 @@ from engine.discounts import (
 )
 from engine.graph import Drawing, draw
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
+    Q_LINE_ARTICLE,
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
@@ -36,12 +37,14 @@ from engine.layout import (
     R_KIND,
     R_LADDER,
     R_LADDER_BEGIN,
+    R_PER_ARTICLE,
     R_PERCENT,
     R_ROLES,
     amount_of,
     at,
     cell,
     scalar,
+    size,
     view,
 )
 from engine.order import ascending
@@ -260,6 +263,27 @@ def settle_each(
 
 
 # ---------------------------------------------------------------------------------------------------- choosing
+
+
+@gate
+def alike_most(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left: Ints, original: int) -> Flags:
+    """Of each article as many units as are rewarded at most: those that save most, of equal ones the first; where an
+    amount or a percentage is taken off units together, the first."""
+    count = units.shape[0]
+    most = at(rules, R_PER_ARTICLE, p)
+    worth = np.zeros(count, np.int64)
+    for i in range(count):
+        u, own = units[i], row_of(p, roles[i])
+        if not off_together(rules, own):
+            worth[i] = gain(rules, q, own, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
+    taken = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    keep = np.zeros(count, np.bool_)
+    order = ascending(-worth)
+    for i in range(count):
+        a = at(q, Q_UNIT_ARTICLE, units[order[i]])
+        keep[order[i]] = taken[a] < most
+        taken[a] += 1
+    return keep
 
 
 @gate
@@ -488,8 +512,12 @@ def alone(
             u, own = ordered[i], row_of(p, open_to[i])
             base = at(q, Q_UNIT_LIST, u) if original else left[u]
             cheaper[i] = off_together(rules, own) or gain(rules, q, own, u, 0, base, left[u]) > 0
+        ordered = ordered[cheaper]
         roles = open_to[cheaper] >> ROW_SHIFT << ROW_SHIFT
-        return settle(rules, q, p, ordered[cheaper], roles, left, original, cap)
+        if at(rules, R_PER_ARTICLE, p):
+            few = alike_most(rules, q, p, ordered, roles, left, original)
+            ordered, roles = ordered[few], roles[few]
+        return settle(rules, q, p, ordered, roles, left, original, cap)
     chosen = choose(rules, q, p, ordered, open_to, left, original, limit)
     missed = chosen.missed
     if cap >= 0 and chosen.saving > cap and at(rules, R_KIND, p) != _PRICE_SINGLES:

@@ -25,14 +25,17 @@ from engine.discounts import (
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
+    Q_LINE_ARTICLE,
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
     R_AMOUNT,
     R_KIND,
+    R_PER_ARTICLE,
     R_ROLES,
     amount_of,
     at,
     cell,
+    size,
 )
 from engine.search import NEVER
 
@@ -69,6 +72,29 @@ class Shape(NamedTuple):
 
 
 @gate
+def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
+    """Without a buy: a digit for each article with more units than are rewarded at most."""
+    digits = np.zeros((DIGITS_MAX, 4), np.int64)
+    most = at(rules, R_PER_ARTICLE, p)
+    if most == 0:
+        return Shape(digits[:0], 0, -1, 0, 1, 2)
+    number = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    for i in range(units.shape[0]):
+        number[at(q, Q_UNIT_ARTICLE, units[i])] += 1
+    count = 0
+    stride = 1
+    for article in range(number.shape[0]):
+        if number[article] <= most:
+            continue
+        if count == DIGITS_MAX or stride > KEY_MAX // (most + 1):
+            return Shape(digits[:0], 0, -1, 0, 0, 0)
+        digits[count, 1], digits[count, 2], digits[count, 3] = article, most + 1, stride
+        stride *= most + 1
+        count += 1
+    return Shape(digits[:count], count, -1, 1, 1, stride + 1)
+
+
+@gate
 def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: int) -> Shape:
     """The digits of a promotion's states over these units; `limit`: applications at most, -1: any."""
     begin, end = roles_of(rules, p)
@@ -77,7 +103,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
     digits = np.zeros((DIGITS_MAX, 4), np.int64)
     none = Shape(digits[:0], 0, -1, 0, 0, 0)
     if roles == 0:
-        return Shape(digits[:0], 0, -1, 0, 1, 2)
+        return shape_alike(rules, q, p, units)
     most = 1 << 40
     for r in range(roles):
         count = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
@@ -178,6 +204,15 @@ def counts_of(shape: Shape, key: int, counts: Ints) -> None:
 
 
 @kernel
+def without_article(shape: Shape, key: int, article: int) -> int:
+    """The state once no unit of an article comes any more: how many were taken does not matter then."""
+    for d in range(shape.sums):
+        if shape.digits[d, 1] == article:
+            key -= (key - 1) // shape.digits[d, 3] % shape.digits[d, 2] * shape.digits[d, 3]
+    return key
+
+
+@kernel
 def role_total(shape: Shape, counts: Ints, role: int) -> int:
     """How many units a role has."""
     total = 0
@@ -222,7 +257,11 @@ def take(
     kind = at(rules, R_KIND, p)
     if end == begin:
         value = gain(rules, q, row_of(p, mask), unit, 0, base, left)
-        return (1, value) if value > 0 else (-1, 0)
+        step = 0
+        for d in range(shape.sums):
+            if shape.digits[d, 1] == at(q, Q_UNIT_ARTICLE, unit):
+                step = shape.digits[d, 3] if counts[d] + 1 < shape.digits[d, 2] else -1
+        return (max(1, key) + step, value) if value > 0 and step >= 0 else (-1, 0)
     n = cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
     one_article = cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
     digit = -1
@@ -341,6 +380,9 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     for i in range(count):
         either = either or (rewards and masks[i] >> (roles - 1) & 1 and masks[i] & ((1 << (roles - 1)) - 1) != 0)
     counts = np.zeros(DIGITS_MAX, np.int64)
+    last = np.full(size(q, Q_LINE_ARTICLE) + 1, -1, np.int64)  # without a buy: the last unit of each article
+    for i in range(count if begin == end else 0):
+        last[at(q, Q_UNIT_ARTICLE, units[i])] = i
     node_begin = np.empty(count + 2, np.int64)
     arc_begin = np.empty(2 * count + 3, np.int64)
     arc_to = np.empty(4 * count + 4, np.int64)
@@ -381,6 +423,8 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
                     then, value = take(rules, q, p, shape, key, counts, u, role, masks[i], base, left[u])
                     if then < 0:
                         continue
+                if last[at(q, Q_UNIT_ARTICLE, u)] == i and then > 0:
+                    then = without_article(shape, then, at(q, Q_UNIT_ARTICLE, u))
                 cell_at = then & (2 * STATES_MAX - 1)
                 while table[cell_at] >= 0 and following[table[cell_at]] != then:
                     cell_at = (cell_at + 1) & (2 * STATES_MAX - 1)

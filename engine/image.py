@@ -139,6 +139,7 @@ class Rules(NamedTuple):
     per: Ints
     each: Ints
     number: Ints
+    per_article: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
@@ -617,6 +618,7 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(r.term_begin, promotions, r.terms.shape[0], "terms")
     _ranges(r.conflict_begin, promotions, r.conflicts.shape[0], "conflicts")
     _within(r.each, 0, 4, "each")
+    _within(r.per_article, 0, BUY_MAX + 1, "per_article")
     owner = _verify_terms(ruleset)
     for array in (r.place_any, r.place_not):
         _within(array, 0, places, "place")
@@ -941,7 +943,11 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")
     _require(not (benefit & (np.diff(r.role_begin) > 0)).any(), "a benefit is of bought units")
     _verify_points(ruleset, owner)
-    _require(not (r.each > 0)[np.diff(r.role_begin) > 0].any(), "tiers of a buy")
+    bound = (r.each > 0) | (r.per_article > 0)
+    _require(not bound[np.diff(r.role_begin) > 0].any(), "a buy is read for each article")
+    priced = [Kind.PERCENT, Kind.PERCENT_TOGETHER, Kind.AMOUNT_EACH, Kind.AMOUNT_TOGETHER, Kind.AMOUNT_MEASURE]
+    priced += [Kind.PRICE_EACH, Kind.PRICE_MEASURE]
+    _require(np.isin(r.kind[r.per_article > 0], priced).all(), "a price of all is read for each article")
     tiers = np.isin(r.terms_by[owner], [Terms.WORTH, Terms.COUNT, Terms.MEASURE])
     _require((r.target[tiers] == r.target[owner[tiers]]).all(), "tiers of different sets")
     _require((benefit[tiers] == benefit[owner[tiers]]).all(), "tiers of discounts and benefits")

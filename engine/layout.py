@@ -48,6 +48,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("per", 1, "thousandths of the dimension's smallest unit that the amount is for: see discounts.measured"),
     ("each", 1, "bits of Each"),
     ("number", 1, "points; or hundredths of «times points»"),
+    ("per_article", 1, "units of each article that are rewarded at most; 0: any number"),
     # promotions
     ("slot_begin", 1, "days and hours; none: always"),
     ("place_any_begin", 1, "places, any of which must hold; none: everywhere"),
@@ -125,6 +126,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_PER,
     R_EACH,
     R_NUMBER,
+    R_PER_ARTICLE,
     R_SLOT_BEGIN,
     R_PLACE_ANY_BEGIN,
     R_PLACE_NOT_BEGIN,

@@ -907,6 +907,7 @@ class Promotion(_Node):
     when: tuple[Line, ...] = ()
     buy: Buy | None = None
     reward: Reward
+    per_article: int = Field(default=0, ge=0)  # units of each article that are rewarded at most; 0: any number
     except_: tuple[str, ...] = Field(default=(), alias="except")
     limits: tuple[Limit, ...] = ()
     group: str

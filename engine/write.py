@@ -363,6 +363,7 @@ class Writer:
         buy = promotion.buy
         row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
         row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0, "number": 0}
+        row |= {"per_article": promotion.per_article}
         if isinstance(promotion.reward, Tiers):
             one_article, stepwise = promotion.reward.one_article, promotion.reward.stepwise
             row |= {"each": Each.ARTICLE * one_article | Each.STEP * stepwise}

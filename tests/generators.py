@@ -652,6 +652,7 @@ class _Maker:
             when=self._when() if maybe(25) and few else (),
             buy=buy,
             reward=reward,
+            per_article=self._per_article(name, reward, buy, benefit),
             **{"except": (random.choice(self.sets),) if few and maybe(8) else ()},  # type: ignore[arg-type]  # Python's word
             limits=tuple(
                 limit
@@ -698,6 +699,16 @@ class _Maker:
             )
             for promotion in promotions
         ]
+
+    def _per_article(self, name: str, reward: Reward, buy: Buy | None, benefit: bool) -> int:
+        """A limit for each article, now and then, where it may stand."""
+        random = Random(f"{name} per article {reward!r}")
+        several = [arm.reward for arm in reward.arms] if isinstance(reward, Variants) else []
+        targets = [getattr(one, "target", None) for one in (reward, *several)]
+        of_all = any(isinstance(one, BasketPrice) for one in (reward, *several))
+        if of_all or buy or benefit or self.special or any(target and target.kind == "count" for target in targets):
+            return 0
+        return random.choice((0, 0, 0, 0, 1, 1, 2, 3))
 
     def _runs(self) -> Runs:
         random = self.random

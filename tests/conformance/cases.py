@@ -441,6 +441,7 @@ class Shop:
             when=tuple(self._line(line) for line in what.get("when", ())),
             buy=Buy(needs=tuple(self._needs(buy)), text="buy") if buy else None,
             reward=self._any_reward(what["reward"]),
+            per_article=what.get("per article", 0),
             **excepted,
             limits=limits,
             funded=tuple(

@@ -314,7 +314,7 @@ def meant(offer: Offer, ordered: list[Unit]) -> list[Unit]:
 
 def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     """What the promotion takes of these units when nothing else is in its way."""
-    ordered = meant(offer, in_order_u(offer, units, left))
+    ordered = _alike(offer, meant(offer, in_order_u(offer, units, left)), left)
     if offer.apart:
         return _by_unit(offer, ordered, left)
     if not offer.n:
@@ -329,6 +329,18 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
             if taking.uncapped >= cap:
                 break
     return taking
+
+
+def _alike(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> list[Unit]:
+    """Of each article only so many: those that save most; of rewards off them together the dearest."""
+    most = offer.promotion.per_article
+    kept: set[int] = set()
+    for article in {unit.article for unit in ordered if most}:
+        own = [unit for unit in ordered if unit.article == article]
+        if not isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether | AmountOffArticle):
+            own.sort(key=lambda unit: -saving_of(offer, unit, left))
+        kept |= {unit.index for unit in own[:most]}
+    return [unit for unit in ordered if not most or unit.index in kept]
 
 
 def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taking:

@@ -45,9 +45,13 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
     """What the promotion may do with a unit: role, gain, and the state afterwards."""
     filled = {(one.role, one.article): one for one in state or ()}
     if not offer.n:
-        gain = saving_of(offer, unit, left)
-        if gain > 0:
+        gain, alike = saving_of(offer, unit, left), offer.promotion.per_article
+        own = filled.get((0, unit.article), Filled(0, unit.article, 0, 0, 0))
+        if gain > 0 and not alike:
             yield 0, gain, ()
+        elif gain > 0 and own.taken < alike:
+            filled[0, unit.article] = own._replace(taken=own.taken + 1)
+            yield 0, gain, tuple(sorted(filled.values()))
         return
     most = most_of(offer)
     either = any(not offer.roles[number].rewarded for number in offer.open_to[unit.index])
