@@ -187,7 +187,12 @@ class _Maker:
 
     def basket(self) -> Iterator[BasketLine]:
         """The lines that are bought, numbered from 1."""
-        for number, buys in enumerate(lines_of(self.test, ast.Buys), start=1):
+        chosen = [
+            (ast.Buys(line.count, None, line.sample, None, "", hundreds=False, span=line.span), line.promotion.text)
+            for line in lines_of(self.test, ast.Picks)
+        ]
+        bought = [(line, "") for line in lines_of(self.test, ast.Buys)]
+        for number, (buys, gift_of) in enumerate([*bought, *chosen], start=1):
             sample = self.project.samples[buys.sample.text]
             price = price_of(self.project, buys, self.currency)
             rates = [v for name, v in sample.values if name.text == "tax-rate" and isinstance(v, ast.Percent)]
@@ -200,6 +205,7 @@ class _Maker:
                 price_micros=None if price is None else int(price * 1_000_000),
                 attributes=self.sample(sample),
                 tax_rate=int(rates[-1].value * 100) if rates else None,
+                gift_of=gift_of,
             )
 
     def sample(self, sample: ast.Sample) -> dict[str, Fact]:

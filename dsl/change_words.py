@@ -23,6 +23,7 @@ from engine.program import (
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
+    Gift,
     Ladder,
     Money,
     PercentOff,
@@ -149,6 +150,9 @@ def reward(given: BaseModel) -> str:
             return f"get {number(Decimal(given.factor) / 100)} times points on {_target(given.target)}"
         case FixedPoints():
             return f"get {given.points} points"
+        case Gift():
+            price = f" for {minor(given.price)}" if given.price else ""
+            return f"get {given.count} {'gift' if given.count == 1 else 'gifts'} from {given.of}{price}"
         case _:
             return f"get {getattr(given, 'text', '') or getattr(given, 'kind', '')}"
 

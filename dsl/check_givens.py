@@ -56,7 +56,7 @@ class Givens:
                 case ast.GivenCashier():
                     self.cashier(line, node)
                 case ast.Picks():
-                    self.picks(line)
+                    self.picks(line, node)
                 case ast.Expect():
                     self.expect(line, node)
                 case _:
@@ -208,12 +208,14 @@ class Givens:
             self.findings.unknown("P1013", sample, self.project.samples, "sample")
         return False
 
-    def picks(self, line: ast.Picks) -> None:
+    def picks(self, line: ast.Picks, node: ast.Test) -> None:
         """Of a promotion that gives gifts."""
         if line.count < 1:
             self.report("P2007", line.span, what=say("The number of pieces"), least=1)
         if line.sample.text not in self.project.samples:
             self.findings.unknown("P1013", line.sample, self.project.samples, "sample")
+        else:
+            self.tests.priced(ast.Buys(1, None, line.sample, None, "", hundreds=False, span=line.span), node)
         promotion = self.tests.promotion(line.promotion)
         if promotion is None or promotion.broken:
             return

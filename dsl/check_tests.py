@@ -267,7 +267,13 @@ class Tests:
         if sample is None:
             self.findings.unknown("P1013", line.sample, self.project.samples, "sample")
             return
-        if not self.project.settings.currencies or sample.broken or line.price is not None:
+        if line.price is None:
+            self.priced(line, node)
+
+    def priced(self, line: ast.Buys, node: ast.Test) -> None:
+        """There is a price for a sample."""
+        sample = self.project.samples[line.sample.text]
+        if not self.project.settings.currencies or sample.broken:
             return
         currency = currency_of(self.project, node)
         if price_of(self.project, line, currency) is None and not self.in_catalogue(sample):

@@ -23,6 +23,7 @@ from engine.program import (
     Count,
     FeeReward,
     FreeService,
+    Gift,
     Limit,
     Measured,
     Member,
@@ -103,7 +104,7 @@ class _Seen:
                 return True
             case "guard", "reward":
                 promotions = self.ruleset.promotions.values()
-                return any(isinstance(reward, PointsReward) for one in promotions for reward in one.rewards)
+                return any(isinstance(reward, PointsReward | Gift) for one in promotions for reward in one.rewards)
             case "guard", _:
                 return True
             case _:
@@ -161,7 +162,9 @@ class _Seen:
         if result.variant and result.reason in (Reason.APPLIED, Reason.CONTROL_GROUP):
             self.mark(result.name, f"variant {result.variant}")
         if result.reason is Reason.APPLIED:
-            if result.saving or any(isinstance(reward, FreeService | PointsReward) for reward in promotion.rewards):
+            if result.saving or any(
+                isinstance(reward, FreeService | PointsReward | Gift) for reward in promotion.rewards
+            ):
                 self.mark(result.name, "get")
             for limit in promotion.limits:
                 if stopped(limit, promotion, result, situation):
@@ -190,7 +193,7 @@ class _Seen:
         thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
         counts = bool(thresholds or promotion.buy or isinstance(promotion.reward, Tiers))
         of_points, of_fees = (
-            any(isinstance(reward, kind) for reward in promotion.rewards) for kind in (PointsReward, FeeReward)
+            any(isinstance(reward, kind) for reward in promotion.rewards) for kind in (PointsReward | Gift, FeeReward)
         )
         verbs = {"discount": not (of_fees or of_points), "count": counts, "ship free": of_fees, "reward": of_points}
         if not promotion.except_ and not self.ruleset.guards:

@@ -689,6 +689,9 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
             return p.TimesPoints(factor=int(node.factor.value * 100), target=_target(node.target))
         case ast.FixedPoints():
             return p.FixedPoints(points=node.points)
+        case ast.Gift():
+            price = () if node.price is None else _minor(project, node.price)
+            return p.Gift(of=node.of.text, count=node.count, price=price)
         case _:
             raise AssertionError(f"{type(node).__name__} is refused by dsl.machine")
 

@@ -19,7 +19,6 @@ PER_ITEM = ("best-per-item", "first-per-item")
 REWARDS: dict[type, str] = {
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
-    ast.Gift: "P9010",
     ast.NextCode: "P9011",
 }
 CLAUSES: dict[type, str] = {
@@ -33,11 +32,9 @@ CONDITIONS: dict[type, str] = {
 SETTINGS: dict[type, str] = {}
 SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
-    ast.Picks: "P9010",
     ast.GivenCashier: "P9019",
 }
 EXPECTATIONS = {
-    "gift": "P9010",
     "code": "P9011",
     "refund": "P9029",
 }

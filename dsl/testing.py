@@ -274,6 +274,9 @@ class _Judged:
                 return self.funded(expectation)
             case "hint":
                 return self.hint(expectation.name)
+            case "gift":
+                gifts = sum(gift.count for gift in self.decision.gifts if gift.products == expectation.name)
+                return None if gifts == expectation.count else say("there are {count} gifts from it", count=gifts)
             case "points":
                 points = self.decision.points.earned if self.decision.points else 0
                 return None if points == expectation.count else say("it earns {count} points", count=points)

@@ -21,6 +21,7 @@ from engine.program import (
     Choice,
     CompareMoney,
     FeeReward,
+    Gift,
     Guard,
     Happened,
     Limit,
@@ -354,7 +355,7 @@ class Trace:
         winner = self.promotions.get(result.beaten_by)
         if winner is None:
             return say("other promotions of the group save more")
-        if any(isinstance(reward, FeeReward | PointsReward) for reward in promotion.rewards):
+        if any(isinstance(reward, FeeReward | PointsReward | Gift) for reward in promotion.rewards):
             return say("{winner} applied first", winner=winner.name)
         more = winner.saving - result.would_save
         if more > 0:

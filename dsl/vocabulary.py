@@ -149,7 +149,7 @@ TEST_LINES: dict[str, Row] = {
     "given control": Row("the arm without a reward", "given control of tried-too"),
     "given cashier": Row("what the cashier enters", "given cashier enters 20% off penne because damaged", "P9019"),
     "buys": Row("what is in the basket: so many of a sample, or so much", "buys 2 x penne for EUR 1.50 each"),
-    "picks": Row("the gift that the customer chooses", "picks 1 x penne as gift of small-gift", "P9010"),
+    "picks": Row("the gift that the customer chooses", "picks 1 x penne as gift of small-gift"),
     "expect": Row("what must come of it", "expect pasta-week saves EUR 1.99"),
     "expect … saves": Row("what a promotion takes off", "expect pasta-week saves EUR 1.99"),
     "expect … applies": Row("it applies, so many times", "expect pasta-week applies 2 times"),
@@ -158,7 +158,7 @@ TEST_LINES: dict[str, Row] = {
     "expect total": Row("what the goods cost after discounts, as the settings mean prices", "expect total EUR 4.58"),
     "expect … costs": Row("what a sample costs in all", "expect penne costs EUR 4.58"),
     "expect … points": Row("points of the basket", "expect 120 points"),
-    "expect … gift": Row("gifts to choose", "expect 1 gift from sauce", "P9010"),
+    "expect … gift": Row("gifts to choose", "expect 1 gift from sauce"),
     "expect free": Row("a service is free", "expect free shipping"),
     "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
     "expect a code": Row("a code for the next time", "expect a code from spring", "P9011"),
@@ -350,8 +350,8 @@ REWARDS: dict[str, Row] = {
     "free service": Row("a service's fee falls to zero", "get free shipping"),
     "off the fee": Row("a fee is reduced", "get 50% off the fee of shipping"),
     "price of the fee": Row("a fee at a price", "get the fee of shipping for EUR 1.99"),
-    "gift": Row("the customer chooses so many of a set", "get 1 gift from sauce", "P9010"),
-    "gift for": Row("a gift at a price", "get 1 gift from sauce for EUR 1.00", "P9010"),
+    "gift": Row("the customer chooses so many of a set", "get 1 gift from sauce"),
+    "gift for": Row("a gift at a price", "get 1 gift from sauce for EUR 1.00"),
     "times points": Row("so many times the base points", "get 5 times points on pasta"),
     "points": Row("a fixed number of points", "get 500 points"),
     "next code": Row("a code of a set for the next time", "get a code from spring valid for 30 days", "P9011"),
@@ -362,7 +362,7 @@ TIERS: dict[str, Row] = {
     "per measure": Row("an amount off per kg, l, …", "from 20 kg get EUR 0.10 off per kg"),
     "price": Row("a final price", "from 6 get them for EUR 3.99 each"),
     "points": Row("a fixed number of points", "from 6 get 500 points"),
-    "gift": Row("gifts to choose", "from 6 get 2 gifts from sauce", "P9010"),
+    "gift": Row("gifts to choose", "from 6 get 2 gifts from sauce"),
 }
 
 # ---------------------------------------------------------------------------------------------------- placeholders

@@ -70,6 +70,7 @@ class BasketLine:
     price_micros: int | None = None
     attributes: Facts = field(default_factory=dict)
     tax_rate: int | None = None
+    gift_of: str = ""  # the promotion whose gift it is to be
 
 
 @dataclass(frozen=True, slots=True)

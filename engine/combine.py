@@ -26,6 +26,7 @@ from engine.discounts import (
     over_the_basket,
     roles_of,
 )
+from engine.gifts import chosen_gifts, gift_savings
 from engine.graph import draw, grown
 from engine.instructions import Apply, Kind, Mark, Target
 from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
@@ -82,7 +83,7 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 _SINGLES, _FREE_SERVICE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE)
-_SERVICE = int(Target.SERVICE)
+_SERVICE, _GIFT, _MARK_CHOSEN = int(Target.SERVICE), int(Kind.GIFT), int(Mark.CHOSEN)
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r)
     for r in (
@@ -104,6 +105,7 @@ class State(NamedTuple):
     left: Ints  # by unit
     refund: Ints  # by unit
     served: Ints  # by unit: the exclusive candidate of a per-item group whose application it is in, or -1
+    given: Ints  # by unit: the candidate whose gift it is, or -1
     claimed: Ints  # by unit: the one of these that made it cheaper, so that it takes no other price reward, or -1
     fees: Ints  # by service of the schema: what is left of its fee
     granted: Table  # rows (service, candidate, amount): what fees lost, in the order of application
@@ -149,6 +151,7 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     table[:] = best_table
     state.left[:] = best.left
     state.refund[:] = best.refund
+    state.given[:] = best.given
     state.fees[:] = best.fees
     state.granted[:] = best.granted
     state.records[:] = best.records
@@ -163,6 +166,7 @@ def afresh(state: State) -> State:
         state.left.copy(),
         state.refund.copy(),
         state.served.copy(),
+        state.given.copy(),
         state.claimed.copy(),
         state.fees.copy(),
         state.granted.copy(),
@@ -450,15 +454,21 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
             by_line[at(q, Q_UNIT_LINE, own[i])] += shares[i]
         refund_less(q, state.refund, own, spread)
         begin = end
+    note_by_line(state, row, by_line)
+    state.tally[1] += application.missed
+    table[T_REASON, row] = APPLIED
+    table[T_SAVING, row] = application.saving
+    table[T_APPLICATIONS, row] = application.applications
+
+
+@kernel
+def note_by_line(state: State, row: int, by_line: Ints) -> None:
+    """Note what a promotion saves, line by line."""
     for line in range(by_line.shape[0]):
         if by_line[line] > 0:
             record = state.records[state.tally[0]]
             record[0], record[1], record[2] = line, row, by_line[line]
             state.tally[0] += 1
-    state.tally[1] += application.missed
-    table[T_REASON, row] = APPLIED
-    table[T_SAVING, row] = application.saving
-    table[T_APPLICATIONS, row] = application.applications
 
 
 @gate
@@ -867,9 +877,12 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         most = 1
     elif mode == _AT_MOST:
         most = at(rules, R_AT_MOST, g)
-    shippable = size(q, Q_LINE_MARKS) == 0
+    bought = shippable = False
     for line in range(size(q, Q_LINE_MARKS)):
-        shippable = shippable or not at(q, Q_LINE_MARKS, line) & _MARK_SHIP
+        counts = not at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN
+        bought = bought or counts
+        shippable = shippable or (counts and not at(q, Q_LINE_MARKS, line) & _MARK_SHIP)
+    shippable = shippable or not bought
     before = state.fees.copy()
     first = -1
     applied = 0
@@ -880,10 +893,18 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         p = table[T_TERM, row]
         service = at(rules, R_TARGET, p) if at(rules, R_TARGET_KIND, p) == _SERVICE else -1
         saving = alone = 0
+        gifts = savings = np.empty(0, np.int64)
         if service < 0:
             table[T_REASON, row] = judge_points(rules, q, table, row, state.left)
             if table[T_REASON, row] == QUANTITY:
                 lacks(table, row, 1, at(rules, R_TARGET, p))
+            if at(rules, R_KIND, p) == _GIFT and table[T_REASON, row] == 0:
+                gifts = chosen_gifts(rules, q, p)
+                savings = gift_savings(rules, q, table, row, gifts, state.left)
+                alone = savings.sum()
+                if 0 <= table[T_BUDGET, row] < alone:
+                    table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
+                    table[T_ALONE, row] = alone
         else:
             saving = off_fee(rules, q, table, row, original, state.fees[service])
             alone = off_fee(rules, q, table, row, original, before[service])
@@ -907,12 +928,29 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         else:
             if service >= 0:
                 charge(table, state, row, service, saving)
+            elif at(rules, R_KIND, p) == _GIFT:
+                give(q, table, state, row, gifts, savings)
             else:
                 table[T_REASON, row] = APPLIED
                 table[T_APPLICATIONS, row] = 1
             applied += 1
             if first < 0:
                 first = row
+
+
+@kernel
+def give(q: Buffer, table: Table, state: State, row: int, units: Ints, savings: Ints) -> None:
+    """Let a promotion give gifts; where none is chosen yet, it offers them, which is no application."""
+    by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
+    for i in range(units.shape[0]):
+        state.left[units[i]] -= savings[i]
+        state.given[units[i]] = row
+        by_line[at(q, Q_UNIT_LINE, units[i])] += savings[i]
+    refund_less(q, state.refund, units, savings)
+    note_by_line(state, row, by_line)
+    table[T_REASON, row] = APPLIED
+    table[T_SAVING, row] = savings.sum()
+    table[T_APPLICATIONS, row] = 1 if units.shape[0] else 0
 
 
 @kernel

@@ -32,6 +32,7 @@ from engine.decision import (
     UnitShare,
     Verdict,
 )
+from engine.gifts import gift_results
 from engine.image import Ruleset
 from engine.instructions import UNITS, Counted, Scope
 from engine.kernel import Table, compile_kernels
@@ -107,6 +108,7 @@ def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[R
         amounts.copy(),
         np.full(amounts.shape[0], -1, np.int64),
         np.full(amounts.shape[0], -1, np.int64),
+        np.full(amounts.shape[0], -1, np.int64),
         np.maximum(resolved.columns["fees"], 0),
         np.zeros((touching.shape[0], 3), np.int64),
         np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
@@ -166,6 +168,8 @@ class _Answer:
         payable = net + fee + (0 if settings.prices_include_tax else tax)
         step = next((a.value for a in settings.cash_rounding if a.currency == self.request.currency), 1)
         bound = int(self.state.tally[1])
+        terms: list[int] = self.table[T_TERM].tolist()
+        applied = [(row, p, terms[row]) for row, p in enumerate(self.promotion) if self.reason[row] == Reason.APPLIED]
         return Decision(
             ruleset=self.ruleset.digest,
             currency=self.request.currency,
@@ -176,16 +180,19 @@ class _Answer:
             services=self.free_services(),
             fees=fees,
             codes=self.codes(),
+            gifts=gift_results(
+                self.ruleset,
+                self.request.currency,
+                self.columns,
+                [line.id for line in lines],
+                [(p, term, np.flatnonzero(self.state.given == row)) for row, p, term in applied],
+            ),
             points=earned(
                 self.ruleset,
                 self.request.currency,
                 self.columns,
-                [line.net for line in lines],
-                [
-                    (p, term)
-                    for p, reason, term in zip(self.promotion, self.reason, self.table[T_TERM].tolist(), strict=True)
-                    if reason == Reason.APPLIED
-                ],
+                self.paid_without_gifts(),
+                [(p, term) for _, p, term in applied],
             ),
             taxes=taxes,
             totals=Totals(total, total - net, net, fee, tax, payable, to_step(payable, step) - payable),
@@ -194,6 +201,13 @@ class _Answer:
     def used(self, limit: int, code: int) -> int:
         """What the usage facts say of a counter (limit -1: of the code itself)."""
         return next((u for row, c, u in self.columns["usage"].tolist() if (row, c) == (limit, code)), 0)
+
+    def paid_without_gifts(self) -> list[int]:
+        """What the units of each line cost that are no gifts."""
+        paid = np.zeros(len(self.resolved.lines), np.int64)
+        bought = self.state.given < 0
+        np.add.at(paid, self.columns["unit_line"][bought], self.state.left[bought])
+        return [int(amount) for amount in paid.tolist()]
 
     def lines(self) -> tuple[LineResult, ...]:
         unit_line, unit_list = self.columns["unit_line"], self.columns["unit_list"]

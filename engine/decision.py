@@ -142,6 +142,19 @@ class PointsResult:
 
 
 @dataclass(frozen=True, slots=True)
+class GiftResult:
+    """Gifts of one promotion: those that were chosen and are given, or those that may still be chosen."""
+
+    promotion: str
+    given: bool
+    count: int  # pieces
+    products: str  # the set to choose from
+    price: int  # of a piece
+    lines: tuple[str, ...] = ()  # given: on which
+    articles: tuple[str, ...] = ()  # to be chosen: the first of them, ascending
+
+
+@dataclass(frozen=True, slots=True)
 class TaxTotal:
     """Of the lines and fees at one rate: what is paid with tax, without it, and the tax."""
 
@@ -197,5 +210,6 @@ class Decision:
     taxes: tuple[TaxTotal, ...]  # by rate
     totals: Totals
     next_steps: tuple[NextStep, ...] = ()  # as many as were asked for
+    gifts: tuple[GiftResult, ...] = ()  # by promotion, given ones first
     points: PointsResult | None = None  # None: the ruleset gives none
     semantics: int = SEMANTICS

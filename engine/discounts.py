@@ -58,7 +58,7 @@ ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, abov
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _CHEAPEST, _DEAREST = int(Role.CHEAPEST), int(Role.DEAREST)
-_MARK_DISCOUNT, _MARK_COUNT = int(Mark.DISCOUNT), int(Mark.COUNT)
+_MARK_DISCOUNT, _MARK_COUNT, _MARK_CHOSEN = int(Mark.DISCOUNT), int(Mark.COUNT), int(Mark.CHOSEN)
 
 
 # ---------------------------------------------------------------------------------------------------- a unit
@@ -159,7 +159,7 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
         out = False
         for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
             out = out or holds_set(q, line, at(rules, R_EXCEPTED, i))
-        if out:
+        if out or at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN:
             continue
         marks = 0 if guarded else at(q, Q_LINE_MARKS, line)
         for r in range(roles):

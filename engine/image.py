@@ -140,6 +140,7 @@ class Rules(NamedTuple):
     each: Ints
     number: Ints
     per_article: Ints
+    choice: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
@@ -231,6 +232,7 @@ class Ruleset:
         for number in self._limited_codes(len(promotions)).tolist():
             promotions[number] = promotions[number]._replace(usage_as_given=True)
         self.promotions = tuple(promotions)
+        self.choices: dict[tuple[str, ...], tuple[str, ...]] = {}  # gifts to choose from, once asked for
         of_points = np.isin(self.rules.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS])
         self.gives_points = self.settings.points is not None or bool(of_points.any())
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
@@ -939,7 +941,7 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
         rewarded[number] = _verify_roles(r, number)
     together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
-    benefit = of_fees | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS])
+    benefit = of_fees | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS, Kind.GIFT])
     _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")
     _require(not (benefit & (np.diff(r.role_begin) > 0)).any(), "a benefit is of bought units")
     _verify_points(ruleset, owner)
@@ -978,6 +980,9 @@ def _verify_points(ruleset: Ruleset, owner: Ints) -> None:
     fixed, times = r.kind == Kind.FIXED_POINTS, r.kind == Kind.TIMES_POINTS
     _within(r.number, 0, FIXED_POINTS_MAX + 1, "number")
     _within(r.number[fixed], 1, FIXED_POINTS_MAX + 1, "points")
+    _within(r.number[r.kind == Kind.GIFT], 1, FIXED_POINTS_MAX + 1, "gifts")
+    _within(r.choice, -1, len(ruleset.set_names), "gifts")
+    _require(((r.choice >= 0) == (r.kind == Kind.GIFT)).all(), "gifts without a choice")
     _within(r.number[times], 101, FACTOR_MAX + 1, "times points")
     said = {} if base is None else {amount.currency: amount.value for amount in base.per}
     _require(all(0 < value <= AMOUNT_MAX for value in said.values()), "an amount of the base points")

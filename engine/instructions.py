@@ -60,6 +60,7 @@ class Kind(enum.IntEnum):
     PRICE_WHOLE = 15  # m for the basket
     TIMES_POINTS = 16  # (number - 100) hundredths of the base points on what units cost in the end
     FIXED_POINTS = 17  # number of points
+    GIFT = 18  # number of chosen pieces, for m each or for nothing
 
 
 class Terms(enum.IntEnum):
@@ -111,6 +112,7 @@ class Mark(enum.IntEnum):
     REWARD = 2
     COUNT = 4
     SHIP_FREE = 8
+    CHOSEN = 16  # not of a guard: the line is to be a gift, and counts nowhere
 
 
 class Role(enum.IntEnum):

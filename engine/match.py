@@ -140,7 +140,7 @@ _SEGMENT, _PLACE, _ALL, _ANY, _NONE = (int(o) for o in (Op.SEGMENT, Op.PLACE, Op
 _WORTH, _COUNT, _MEASURE = int(Op.WORTH), int(Op.COUNT), int(Op.MEASURE)
 _SET = int(Target.SET)
 _SERVICE = int(Target.SERVICE)
-_TIMES_POINTS, _FIXED_POINTS = int(Kind.TIMES_POINTS), int(Kind.FIXED_POINTS)
+_TIMES_POINTS, _FIXED_POINTS, _GIFT = int(Kind.TIMES_POINTS), int(Kind.FIXED_POINTS), int(Kind.GIFT)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
 _BY_WORTH, _BY_COUNT, _BY_MEASURE = int(Terms.WORTH), int(Terms.COUNT), int(Terms.MEASURE)
 _ONE, _DRAWN, _BY_ARTICLE = int(Terms.ONE), int(Terms.DRAWN), int(Each.ARTICLE)
@@ -148,6 +148,7 @@ _BASKET, _CUSTOMER, _HOUSEHOLD, _STORE, _CODE, _TOTAL = (int(s) for s in Scope)
 _DIMENSION_OF = tuple(dimension for _, dimension, _ in UNITS)
 _FACTOR_OF = tuple(factor for _, _, factor in UNITS)
 _MARK_COUNT, _MARK_SHIP, _MARK_REWARD = int(Mark.COUNT), int(Mark.SHIP_FREE), int(Mark.REWARD)
+_MARK_CHOSEN = int(Mark.CHOSEN)
 
 ELIGIBLE = 0
 (
@@ -243,7 +244,7 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     hit = np.zeros(size(rules, R_GROUP), np.uint8)
     for i in range(size(rules, R_EVERYWHERE)):
         hit[at(rules, R_EVERYWHERE, i)] = 1
-    for i in range(size(q, Q_SETS)):
+    for i in range(size(q, Q_SETS)):  # chosen gifts have none
         for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
             hit[at(rules, R_TOUCH, j)] = 1
     count = 0
@@ -308,11 +309,11 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
 def counts(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
     """Whether the units of a line count toward a promotion's thresholds: those that guards keep out of what it gives
     do not."""
-    never = _MARK_COUNT
+    never = _MARK_COUNT | _MARK_CHOSEN
     kind = at(rules, R_KIND, p)
     if at(rules, R_TARGET_KIND, p) == _SERVICE:
         never |= _MARK_SHIP
-    elif kind == _TIMES_POINTS or kind == _FIXED_POINTS:
+    elif kind == _TIMES_POINTS or kind == _FIXED_POINTS or kind == _GIFT:
         never |= _MARK_REWARD
     if at(q, Q_LINE_MARKS, line) & never:
         return False

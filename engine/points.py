@@ -31,7 +31,7 @@ from engine.resolve import base_points
 
 _GUARD, _QUANTITY, _NO_SAVING = int(Reason.GUARD), int(Reason.QUANTITY), int(Reason.NO_SAVING)
 _TIMES_POINTS = int(Kind.TIMES_POINTS)
-_MARK_REWARD = int(Mark.REWARD)
+_MARK_REWARD, _MARK_CHOSEN = int(Mark.REWARD), int(Mark.CHOSEN)
 ONCE = 100  # hundredths: what everybody gets
 
 
@@ -42,7 +42,7 @@ def judge_points(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints) -
     of = at(rules, R_TARGET, p)
     inside = np.zeros(size(q, Q_LINE_MARKS), np.uint8)
     for line in range(inside.shape[0]):
-        member = of < 0 or holds_set(q, line, of)
+        member = not at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN and (of < 0 or holds_set(q, line, of))
         for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
             member = member and not holds_set(q, line, at(rules, R_EXCEPTED, i))
         inside[line] = member
@@ -72,8 +72,8 @@ def earned(
     nets: Sequence[int],
     applied: Iterable[tuple[int, int]],
 ) -> PointsResult | None:
-    """The points of a basket, from what its lines cost and the promotions that applied, with the reward rows that held.
-    None: the ruleset gives none.
+    """The points of a basket, from what its lines cost without gifts, and the promotions that applied with the reward
+    rows that held. None: the ruleset gives none.
 
     Raises BadRequest where there are more than anybody counts."""
     if not ruleset.gives_points:
@@ -81,6 +81,7 @@ def earned(
     rules = ruleset.rules
     number, per = base_points(ruleset.settings, currency)
     earning = (columns["line_marks"] & int(Mark.REWARD)) == 0
+    bought = earning & ((columns["line_marks"] & int(Mark.CHOSEN)) == 0)
     begin, sets = columns["set_begin"], columns["sets"]
 
     def holds(wanted: Ints) -> Ints:
@@ -98,7 +99,7 @@ def earned(
         if kind == Kind.FIXED_POINTS:
             points = much
         elif kind == Kind.TIMES_POINTS:
-            mine = earning & ~holds(rules.excepted[rules.except_begin[p] : rules.except_begin[p + 1]])
+            mine = bought & ~holds(rules.excepted[rules.except_begin[p] : rules.except_begin[p + 1]])
             if rules.target[p] >= 0:
                 mine &= holds(rules.target[p : p + 1])
             points = (much - ONCE) * number * paid(mine) // (ONCE * per)

@@ -537,6 +537,15 @@ class FixedPoints(_Node):
 PointsReward = TimesPoints | FixedPoints
 
 
+class Gift(_Node):
+    """A benefit: the customer chooses so many pieces of a set, at a price each; without one for nothing."""
+
+    kind: Literal["gift"] = "gift"
+    of: str
+    count: int = Field(ge=1, le=FIXED_POINTS_MAX)
+    price: Money = ()  # minor units
+
+
 Plain = (  # what one promotion gives at a time
     PercentOff
     | PercentOffTogether
@@ -556,6 +565,7 @@ Plain = (  # what one promotion gives at a time
     | FeePrice
     | TimesPoints
     | FixedPoints
+    | Gift
 )
 
 

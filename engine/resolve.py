@@ -45,7 +45,7 @@ from engine.basket import (
 from engine.calendar import EPOCH, shifted
 from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
-from engine.instructions import DIMENSIONS, FALSE, TRUE
+from engine.instructions import DIMENSIONS, FALSE, TRUE, Mark
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
@@ -207,6 +207,7 @@ def check(request: Request) -> None:
             _between(line.price_micros, 0, _price_max(line), f"{field}.unit_price_micros")
         if line.tax_rate is not None:
             _between(line.tax_rate, 0, BASIS_POINTS, f"{field}.tax_rate_basis_points")
+        _text(line.gift_of, f"{field}.gift_of")
         _facts(line.attributes, f"{field}.attributes")
     if pieces > PIECES_MAX:
         raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}", Fault.BOUNDS)
@@ -485,8 +486,12 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest("fees", text, Fault.BOUNDS)
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
+    chosen = _chosen_gifts(ruleset, basket.lines, sets, marks)
+    for line in {line for line, _ in chosen}:
+        sets[line], marks[line] = (), marks[line] | Mark.CHOSEN
+    counted = {line.article for line, mark in zip(basket.lines, marks, strict=True) if not mark & Mark.CHOSEN}
 
-    facts = _Facts(ruleset, request, len(names))
+    facts = _Facts(ruleset, request, len(counted))
     region = facts.value(REGION) if REGION in ruleset.attributes else None
     zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
     value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)
@@ -532,6 +537,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "code_begin": np.cumsum([0, *map(len, code_sets)], dtype=np.int64),
         "code_sets": np.array([s for one in code_sets for s in one], np.int64),
         "usage": _usage(ruleset, request, codes),
+        "chosen": np.array(chosen, np.int64).reshape(-1, 2),
         "fees": fees,
         "arms": _arms(ruleset, request),
         "fee_rate": fee_rates,
@@ -578,6 +584,26 @@ def _chosen(ruleset: Ruleset, request: Request) -> dict[str, int]:
             raise BadRequest(f"variants[{i}].{kind}", text, Fault.UNKNOWN)
         chosen[choice.promotion] = arms.index(choice.variant)
     return chosen
+
+
+def _chosen_gifts(
+    ruleset: Ruleset, lines: Sequence[BasketLine], sets: Sequence[Sequence[int]], marks: Sequence[int]
+) -> list[tuple[int, int]]:
+    """The lines that may be a gift of the promotion that they name, with its reward rows that they are to choose of.
+
+    What cannot be its gift, whatever else is in the basket, is bought as ever."""
+    rules, found = ruleset.rules, []
+    for i, line in enumerate(lines):
+        p = ruleset.promotion_index.get(line.gift_of) if line.gift_of and not line.unit else None
+        if p is None or marks[i] & Mark.DISCOUNT:
+            continue
+        mine = set(sets[i])
+        if mine & set(rules.excepted[rules.except_begin[p] : rules.except_begin[p + 1]].tolist()):
+            continue
+        further = rules.terms[rules.term_begin[p] : rules.term_begin[p + 1], 0].tolist()
+        rows = sorted({p, *further} - {-1})
+        found += [(i, row) for row in rows if int(rules.choice[row]) in mine]
+    return found
 
 
 def base_points(settings: Settings, currency: str) -> tuple[int, int]:

@@ -49,6 +49,7 @@ from engine.program import (
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
+    Gift,
     Happened,
     Has,
     Holidays,
@@ -362,7 +363,7 @@ class Writer:
         """The scalar columns of one of its rewards."""
         buy = promotion.buy
         row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
-        row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0, "number": 0}
+        row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0, "number": 0, "choice": -1}
         row |= {"per_article": promotion.per_article}
         if isinstance(promotion.reward, Tiers):
             one_article, stepwise = promotion.reward.one_article, promotion.reward.stepwise
@@ -411,6 +412,10 @@ class Writer:
                 target = reward.target
             case FixedPoints():
                 row |= {"kind": Kind.FIXED_POINTS, "number": reward.points}
+                target = promotion.reward.target if isinstance(promotion.reward, Tiers) else TargetNode(kind="basket")
+            case Gift():
+                row |= {"kind": Kind.GIFT, "number": reward.count, "amount": self.amount(reward.price)}
+                row |= {"choice": Ref("product set", reward.of)}
                 target = promotion.reward.target if isinstance(promotion.reward, Tiers) else TargetNode(kind="basket")
         return row | self.target_row(promotion.name, buy, target)
 
@@ -473,8 +478,12 @@ class Writer:
                 reward, AmountOffEach | AmountOffTogether | AmountOffArticle | AmountOffMeasure | AmountOffFee
             ):
                 moneys.append(reward.amount)
-            elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | BasketPrice | FeePrice):
+            elif isinstance(reward, FixedPriceEach | FixedPriceMeasure | PriceTogether | BasketPrice | FeePrice) or (
+                isinstance(reward, Gift) and reward.price
+            ):
                 moneys.append(reward.price)
+            elif isinstance(reward, Gift):
+                moneys += [reward.price] if reward.price else []
             elif isinstance(reward, TimesPoints) and self.settings.points is not None:
                 moneys.append(self.settings.points.per)
         mask = (1 << len(self.settings.currencies)) - 1

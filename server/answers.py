@@ -94,6 +94,7 @@ def to_message(
         fees=[_fee_result(fee) for fee in answer.fees],
         codes=sorted((_code_verdict(verdict, entered) for verdict in answer.codes), key=lambda v: v.code.encode()),
         totals=_totals(answer, prices_include_tax),
+        gifts=[_gift(gift, titles) for gift in answer.gifts],
         points=_points(answer.points),
         free_services=answer.services,
         taxes=[
@@ -246,6 +247,19 @@ def _fee_result(fee: decision.FeeResult) -> pb.FeeResult:
         net_minor=fee.net,
         discounts=[pb.FeeDiscount(promotion=d.promotion, amount_minor=d.amount) for d in fee.discounts],
         tax_rate_basis_points=fee.tax_rate,
+    )
+
+
+def _gift(gift: decision.GiftResult, titles: Mapping[str, str]) -> pb.GiftResult:
+    return pb.GiftResult(
+        promotion=gift.promotion,
+        state=pb.GIFT_STATE_GIVEN if gift.given else pb.GIFT_STATE_OFFERED,
+        count=gift.count,
+        line_ids=gift.lines,
+        product_set="" if gift.given else gift.products,
+        product_set_title="" if gift.given else titles.get(gift.products, ""),
+        articles=gift.articles,
+        unit_price_minor=gift.price,
     )
 
 

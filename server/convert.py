@@ -183,10 +183,6 @@ def _line(line: pb.Line, minor_micros: int) -> BasketLine:
     id_, article, quantity = line.id, line.article, line.quantity
     _id("id", id_)
     _id("article", article)
-    if line.gift_of:
-        raise Refused(
-            "gift_of", "this server does not serve gifts yet; leave it out", common.ERROR_REASON_NOT_AVAILABLE
-        )
     measure = line.measure_thousandths
     unit = _quantity(line, quantity, measure)
     rate = None
@@ -202,6 +198,7 @@ def _line(line: pb.Line, minor_micros: int) -> BasketLine:
         _price(line, minor_micros),
         _facts("attributes", attributes, ATTRIBUTES_MAX) if attributes else {},
         rate,
+        _text("gift_of", line.gift_of),
     )
 
 

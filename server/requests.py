@@ -83,7 +83,7 @@ def _event(event: Event) -> common.Event:
 
 
 def _line(line: BasketLine, minor_micros: int) -> pb.Line:
-    message = pb.Line(id=line.id, article=line.article, attributes=_attributes(line.attributes))
+    message = pb.Line(id=line.id, article=line.article, attributes=_attributes(line.attributes), gift_of=line.gift_of)
     if line.unit:
         message.measure_thousandths = line.measure
         message.measure_unit = common.MeasureUnit.Value(f"MEASURE_UNIT_{line.unit.upper()}")

@@ -68,6 +68,7 @@ from engine.program import (
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
+    Gift,
     Group,
     Guard,
     Happened,
@@ -818,7 +819,8 @@ class _Maker:
         count = random.choice((1, 2, 2, 3))
         while len(rewards) < count:
             if benefits:
-                rewards.append(FixedPoints(points=random.choice((1, 20, 500))))
+                gift = Gift(of=random.choice(self.sets), count=random.choice((1, 2, 2)))
+                rewards.append(gift if self.maybe(50) else FixedPoints(points=random.choice((1, 20, 500))))
                 continue
             more = self._without_a_buy(together)
             of = getattr(more, "target", None)
@@ -871,7 +873,11 @@ class _Maker:
         """Off a fee; points by the name alone, so that the other choices stay what they were."""
         of_fee = self._of_fee()
         random = Random(f"{name} {of_fee} {self.sets} {self.currencies}")
-        kind = random.choice(("fee", "fee", "points", *(("fee", "times", "times") if self.points else ())))
+        kind = random.choice(("fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ())))
+        if kind == "gift":
+            value = random.choice((0, 0, 50, 100))
+            price = tuple(Amount(currency=currency, value=value) for currency in sorted(self.currencies) if value)
+            return Gift(of=random.choice(self.sets), count=random.choice((1, 1, 2, 3)), price=price)
         if kind == "points":
             return FixedPoints(points=random.choice((1, 50, 500)))
         if kind == "times":
@@ -1063,6 +1069,7 @@ def request(programs: Sequence[Program], seed: int) -> Request:
     catalogue = next(program for program in programs if isinstance(program, Catalogue))
     currency = settings.currencies[0] if maybe(85) else random.choice(settings.currencies)
     lines = _basket_lines(random, catalogue, currency, _special(programs))
+    lines = _as_gifts(programs, lines, seed)
     named = maybe(75)
     at_us = _instant(random)
     return Request(
@@ -1252,6 +1259,17 @@ def _basket_lines(random: Random, catalogue: Catalogue, currency: str, special: 
             )
         )
     return tuple(lines)
+
+
+def _as_gifts(programs: Sequence[Program], lines: tuple[BasketLine, ...], seed: int) -> tuple[BasketLine, ...]:
+    """Now and then lines are chosen as gifts, by dice of their own."""
+    random = Random(f"gifts {seed}")
+    promotions = [program for program in programs if isinstance(program, Promotion)]
+    giving = [one.name for one in promotions if any(isinstance(reward, Gift) for reward in one.rewards)]
+    if not giving or random.random() < 0.3:
+        return lines
+    names = [*giving * 6, promotions[0].name, "unheard-of"]
+    return tuple(replace(line, gift_of=random.choice(names)) if random.random() < 0.4 else line for line in lines)
 
 
 def _instant(random: Random) -> int:

@@ -295,7 +295,7 @@ def _no_article(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Iterato
     inside: Part = Part("buy" if promotion.buy else "get", ((in_set(name), Want.TRUE),))
     left_out = Part("except", tuple((in_set(other), Want.NOT_TRUE) for other in promotion.except_))
     kept = [*rules.guarded("discount"), *(rules.guarded("count") if promotion.buy else ())]
-    if isinstance(promotion.reward, p.PointsReward):
+    if isinstance(promotion.reward, p.PointsReward | p.Gift):
         kept = [*rules.guarded("reward")]
     guards = Part("guards", tuple((in_set(other), Want.FALSE) for other in dict.fromkeys(kept)))
     parts = [part for part in (inside, left_out, guards) if part.pairs]

@@ -74,7 +74,7 @@ def _meets(rules: Rules, worlds: Worlds, promotion: p.Promotion, other: p.Promot
     shared: list[Pair] = [(in_set(name), Want.TRUE) for name in names]
     shared += [(in_set(name), Want.NOT_TRUE) for name in (*promotion.except_, *other.except_)]
     kept = {*rules.guarded("discount"), *rules.guarded("count")}
-    if isinstance(promotion.reward, p.PointsReward):
+    if isinstance(promotion.reward, p.PointsReward | p.Gift):
         kept |= {*rules.guarded("reward")}
     shared += [(in_set(name), Want.FALSE) for name in sorted(kept)]
     if worlds.no_article(shared) or not _in_catalogue(rules, names):

@@ -66,6 +66,7 @@ from engine.program import (
     FixedPriceEach,
     FixedPriceMeasure,
     FreeService,
+    Gift,
     Group,
     Guard,
     Happened,
@@ -158,7 +159,7 @@ CASE |= {"next steps", "expect"}
 CASE |= {"cash rounding", "points"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants", "cash", "next steps", "points"}
+EXPECT |= {"variants", "cash", "next steps", "points", "gifts"}
 
 
 @dataclass(frozen=True)
@@ -529,6 +530,10 @@ class Shop:
             return BasketPrice(price=self.money(what["basket for"]))
         if "times" in what:
             return TimesPoints(factor=int(Decimal(str(what["times"])) * 100), target=target)
+        if "gifts" in what:
+            return Gift(
+                of=what["from"], count=what["gifts"], price=self.money(what["price"]) if "price" in what else ()
+            )
         if "points" in what:
             return FixedPoints(points=what["points"])
         if "free" in what:
@@ -676,4 +681,5 @@ def _lines(basket: Any, currency: str) -> Iterator[BasketLine]:
             price_micros=micros(line["price"], currency) if "price" in line else None,
             attributes={name: _fact(line[name]) for name in ("brand", "path") if name in line},
             tax_rate=percent(line["tax"]) if "tax" in line else None,
+            gift_of=line.get("gift of", ""),
         )

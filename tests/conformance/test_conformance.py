@@ -59,6 +59,12 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
             verdict.code: [verdict.verdict.name.lower(), verdict.promotion] for verdict in decision.codes
         },
         "points": lambda: _points(decision),
+        "gifts": lambda: [
+            [gift.promotion, "given", gift.count, list(gift.lines)]
+            if gift.given
+            else [gift.promotion, "offered", gift.count, list(gift.articles)]
+            for gift in decision.gifts
+        ],
         "bound": lambda: decision.bound,
         "variants": lambda: of("variants", lambda result: result.variant),
         "next steps": lambda: [

@@ -178,7 +178,6 @@ BAD = [
         basket(lines=[line(1, "penne", 0, measure_thousandths=1, measure_unit=77)]),
     ),
     ("lines[1].unit_price_minor", common.ERROR_REASON_NO_PRICE, basket(lines=[line(1, "penne", 1), line(2, "x", 1)])),
-    ("lines[0].gift_of", common.ERROR_REASON_NOT_AVAILABLE, basket(lines=[line(1, "penne", 1, gift_of="x")])),
     ("delivery_service", UNKNOWN, basket(delivery_service="drone")),
     ("payments[0].means", UNKNOWN, basket(payments=[decision_pb2.Payment(means="gold bars")])),
     (

@@ -7,12 +7,13 @@ from dataclasses import replace
 from fractions import Fraction
 
 from engine.basket import Request
-from engine.decision import CodeVerdict, Decision, Funding, PromotionResult, Reason, Verdict
+from engine.decision import CodeVerdict, Decision, Funding, GiftResult, PromotionResult, Reason, Verdict
 from engine.program import (
     AmountOffFee,
     FeePrice,
     FeeReward,
     FreeService,
+    Gift,
     Group,
     PercentOffFee,
     PointsReward,
@@ -20,7 +21,7 @@ from engine.program import (
     Promotion,
     Variants,
 )
-from tests.oracle import points
+from tests.oracle import gifts, points
 from tests.oracle.arithmetic import round_to
 from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge, amount_in
@@ -29,6 +30,7 @@ from tests.oracle.eligible import (
     Terms,
     arm_of,
     check,
+    choose_gifts,
     entered,
     entered_of,
     mark,
@@ -50,6 +52,7 @@ def decide(
     ruleset = programs if isinstance(programs, Ruleset) else Ruleset(programs)
     basket = resolve(ruleset, request)
     mark(basket, Judge(basket))
+    choose_gifts(basket, Judge(basket))
     left_out, most = alternatives(basket, Judge(basket))
     runs = [Run(basket, out) for out in left_out]
     run = min(runs, key=Run.worth)
@@ -68,7 +71,8 @@ def decide(
         services=tuple(sorted(service for service in run.granted if run.fee_left(service) == 0)),
         fees=paid,
         codes=verdicts(basket, run.results),
-        points=points.points(basket, run.judge, run.giving_points, run.left),
+        points=points.points(basket, run.judge, run.giving_points, run.left, run.gifts),
+        gifts=tuple(result for name in sorted(run.giving_gifts) for result in run.giving_gifts[name]),
         taxes=taxed,
         totals=totals(basket, lines, paid, taxed),
     )
@@ -89,6 +93,8 @@ class Run:
         self.left = [unit.list for unit in basket.units]
         self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
         self.granted: dict[str, dict[str, int]] = {}  # by service: what each promotion takes off its fee
+        self.gifts: set[int] = set()
+        self.giving_gifts: dict[str, list[GiftResult]] = {}
         self.giving_points: list[tuple[Promotion, PointsReward]] = []
         self.results: dict[str, PromotionResult] = {}
         self.bound = 0
@@ -108,18 +114,23 @@ class Run:
                 self.results[result.name] = replace(result, beaten_by=self.instead_of(result.name))
 
     @property
+    def prices(self) -> list[tuple[Offer, Taking]]:
+        """What applied but gifts."""
+        return [(offer, taking) for offer, taking, _ in self.applied if offer.units]
+
+    @property
     def saved(self) -> int:
         """What prices were lowered by; fees are no part of it."""
-        return sum(taking.saving for _, taking, _ in self.applied)
+        return sum(taking.saving for _, taking in self.prices)
 
     def worth(self) -> tuple[int, int, list[str]]:
         """Of two alternatives the smaller is the better."""
-        return -self.saved, len(self.applied), sorted(offer.name for offer, _, _ in self.applied)
+        return -self.saved, len(self.prices), sorted(offer.name for offer, _ in self.prices)
 
     def instead_of(self, name: str) -> str:
         """Of the promotions that applied and exclude this one, else of all, the one that saved most."""
         ruleset = self.basket.ruleset
-        able = {offer.name: taking.saving for offer, taking, _ in self.applied}
+        able = {offer.name: taking.saving for offer, taking in self.prices}
         one = ruleset.promotions[name]
         rivals = {other for other in able if apart(one, ruleset.promotions[other], ruleset.groups)} or able.keys()
         return min(rivals, key=lambda other: (-able[other], other), default="")
@@ -130,7 +141,7 @@ class Run:
             return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
         names = sets_of(promotion)
         return names is None or any(
-            self.judge.in_products(name, line) is True for name in names for line in self.basket.lines
+            self.judge.in_products(name, line) is True for name in names for line in self.basket.lines if not line.gift
         )
 
     def fail(self, promotion: Promotion, failure: Failure) -> None:
@@ -249,7 +260,7 @@ class Run:
         slots = limits.get(group.apply, len(self.basket.ruleset.promotions))
         before = {service: self.fee_left(service) for service in self.basket.ruleset.schema.services}
         applied: list[str] = []
-        units = self.basket.units
+        units = [unit for unit in self.basket.units if not unit.line.gift]
         guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
         for promotion in self.basket.ruleset.declared_order(group):
             terms = check(self.basket, self.judge, promotion, group, self.left, self.fees_left())
@@ -257,7 +268,10 @@ class Run:
                 self.fail(promotion, terms)
                 continue
             reward = terms.reward
-            assert isinstance(reward, FeeReward | PointsReward)
+            assert isinstance(reward, FeeReward | PointsReward | Gift)
+            if isinstance(reward, Gift):
+                self.gift(promotion, reward, terms, slots, applied)
+                continue
             if isinstance(reward, PointsReward):
                 nothing = points.judged(self.basket, self.judge, promotion, reward, self.left)
                 if nothing:
@@ -292,6 +306,31 @@ class Run:
                 applied.append(promotion.name)
                 paid = funding(promotion, saving)
                 self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code, funding=paid)
+
+    def gift(self, promotion: Promotion, reward: Gift, terms: Terms, slots: int, applied: list[str]) -> None:
+        """One promotion of gifts: the chosen pieces, dearest first, and what may still be chosen."""
+        nothing = points.judged(self.basket, self.judge, promotion, reward, self.left)
+        if nothing:
+            self.fail(promotion, nothing)
+            return
+        found = gifts.given(self.basket, promotion, reward, terms, self.left)
+        saving = found.saving
+        exceeded = [text for budget, text in terms.budgets if budget < saving]
+        if exceeded:
+            self.fail(promotion, Failure(Reason.BUDGET, exceeded[0]))
+        elif rivals := self.benefits_apart(promotion):
+            self.report(promotion, Reason.EXCLUSIVE, beaten_by=rivals[0], would_save=saving)
+        elif len(applied) == slots:
+            self.report(promotion, Reason.BEATEN, beaten_by=applied[0], would_save=saving)
+        else:
+            applied.append(promotion.name)
+            self.applied.append((Offer(self.basket, promotion, False, terms, (), {}, (), {}), found, self.left))
+            self.left = deduct(found, self.left)
+            self.gifts |= found.units
+            self.giving_gifts[promotion.name] = gifts.told(self.basket, self.judge, promotion, reward, found.units)
+            count = len(found.applications)
+            paid = funding(promotion, saving)
+            self.report(promotion, Reason.APPLIED, applications=count, saving=saving, code=terms.code, funding=paid)
 
     def benefits_apart(self, promotion: Promotion) -> list[str]:
         """The benefits that were granted and are not with this one."""

@@ -29,6 +29,7 @@ from engine.program import (
     FeeReward,
     FixedPriceEach,
     FixedPriceMeasure,
+    Gift,
     Group,
     Ladder,
     Limit,
@@ -62,16 +63,37 @@ def normalised(code: str) -> str:
     return code.strip(BLANKS).translate(UPPER)
 
 
+def choose_gifts(basket: Basket, judge: Judge) -> None:
+    """Which lines may be the gifts that they are to be: they count nowhere. After `mark`."""
+    for line in basket.lines:
+        promotion = basket.ruleset.promotions.get(line.request.gift_of)
+        if promotion is None or line.request.measure or "discount" in line.marks:
+            continue
+        if not any(judge.in_products(name, line) is True for name in promotion.except_):
+            line.gift = frozenset(
+                number
+                for number, reward in enumerate(promotion.rewards)
+                if isinstance(reward, Gift) and judge.in_products(reward.of, line) is True
+            )
+    articles = {line.request.article for line in basket.lines if not line.gift}
+    basket.facts["basket.lines"] = len(articles) * 1_000_000
+
+
 def mark(basket: Basket, judge: Judge) -> None:
     """What guards say of each line: an unknown membership guards as well."""
     for line in basket.lines:
-        line.marks = frozenset(
-            kind
-            for guard in basket.ruleset.guards
-            for kind in ("discount", "reward", "count", "ship_free")
-            for name in getattr(guard, kind)
-            if judge.in_products(name, line) is not False
-        )
+        line.marks = guarded_from(basket, judge, line)
+
+
+def guarded_from(basket: Basket, judge: Judge, line: Line) -> frozenset[str]:
+    """What guards keep one line from."""
+    return frozenset(
+        kind
+        for guard in basket.ruleset.guards
+        for kind in ("discount", "reward", "count", "ship_free")
+        for name in getattr(guard, kind)
+        if judge.in_products(name, line) is not False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +225,7 @@ def _tiers(thresholds: Thresholds, tiers: Tiers, terms: Terms) -> Terms | Failur
         missing = Missing(kind, ceiling(lows[0] - most, factor), tiers.unit or "", of or "")
         reason = Reason.CONDITION if tiers.by == "spend" else Reason.QUANTITY
         return Failure(reason, tiers.tiers[0].text, missing)
-    if isinstance(reached(most), PointsReward) or (not tiers.one_article and not tiers.stepwise):
+    if isinstance(reached(most), PointsReward | Gift) or (not tiers.one_article and not tiers.stepwise):
         return replace(terms, reward=reached(most))
     by_unit: dict[int, Plain] = {}
     for article, these in own.items():
@@ -305,6 +327,8 @@ def _amounts(promotion: Promotion, settings: Settings) -> Iterator[Money]:
         yield from (tier.spend for tier in promotion.reward.tiers if tier.spend)
     for reward in promotion.rewards:
         match reward:
+            case Gift() if reward.price:
+                yield reward.price
             case TimesPoints() if settings.points is not None:
                 yield settings.points.per
             case AmountOffEach() | AmountOffTogether() | AmountOffArticle() | AmountOffMeasure() | AmountOffFee():
@@ -345,12 +369,13 @@ class Thresholds(Judge):
         never = {"count"}
         if any(isinstance(reward, FeeReward) for reward in promotion.rewards):
             never |= {"ship_free"}
-        elif any(isinstance(reward, PointsReward) for reward in promotion.rewards):
+        elif any(isinstance(reward, PointsReward | Gift) for reward in promotion.rewards):
             never |= {"reward"}
         self.counting = [
             unit
             for unit in basket.units
             if not never & unit.line.marks
+            and not unit.line.gift
             and not any(self.in_products(name, unit.line) is True for name in promotion.except_)
         ]
 

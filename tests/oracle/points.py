@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from fractions import Fraction
 
 from engine.basket import POINTS_MAX, BadRequest
 from engine.decision import Missing, PointsResult, PromotionPoints, Reason
-from engine.program import FixedPoints, PointsReward, Promotion, Tiers, TimesPoints
+from engine.program import FixedPoints, Gift, PointsReward, Promotion, Tiers, TimesPoints
 from tests.oracle.conditions import Judge, amount_in
 from tests.oracle.eligible import Failure
 from tests.oracle.resolve import Basket, Unit
@@ -20,7 +20,7 @@ def rate(basket: Basket) -> Fraction:
     return Fraction(0) if base is None or per is None else Fraction(base.points, per)
 
 
-def set_of(promotion: Promotion, reward: PointsReward) -> str | None:
+def set_of(promotion: Promotion, reward: PointsReward | Gift) -> str | None:
     """The product set that it gives points on; None: the basket."""
     if isinstance(reward, TimesPoints):
         return reward.target.name or None
@@ -28,7 +28,7 @@ def set_of(promotion: Promotion, reward: PointsReward) -> str | None:
 
 
 def earning(
-    basket: Basket, judge: Judge, promotion: Promotion, reward: PointsReward, guarded: bool = True
+    basket: Basket, judge: Judge, promotion: Promotion, reward: PointsReward | Gift, guarded: bool = True
 ) -> list[Unit]:
     """The units that it gives points on."""
     name = set_of(promotion, reward)
@@ -37,6 +37,7 @@ def earning(
         for unit in basket.units
         if (name is None or judge.in_products(name, unit.line) is True)
         and not any(judge.in_products(other, unit.line) is True for other in promotion.except_)
+        and not unit.line.gift
         and not (guarded and "reward" in unit.line.marks)
     ]
 
@@ -50,24 +51,33 @@ def added(basket: Basket, judge: Judge, promotion: Promotion, reward: PointsRewa
 
 
 def judged(
-    basket: Basket, judge: Judge, promotion: Promotion, reward: PointsReward, left: Sequence[int]
+    basket: Basket, judge: Judge, promotion: Promotion, reward: PointsReward | Gift, left: Sequence[int]
 ) -> Failure | None:
-    """Why it adds none."""
+    """Why it adds none, or gives no gift."""
     if not earning(basket, judge, promotion, reward):
         if earning(basket, judge, promotion, reward, guarded=False):
             return Failure(Reason.GUARD)
         return Failure(Reason.QUANTITY, missing=Missing("pieces", 1, "", set_of(promotion, reward) or ""))
+    if isinstance(reward, Gift):
+        return None
     return None if added(basket, judge, promotion, reward, left) else Failure(Reason.NO_SAVING)
 
 
 def points(
-    basket: Basket, judge: Judge, applied: Iterable[tuple[Promotion, PointsReward]], left: Sequence[int]
+    basket: Basket,
+    judge: Judge,
+    applied: Iterable[tuple[Promotion, PointsReward]],
+    left: Sequence[int],
+    gifts: Container[int],
 ) -> PointsResult | None:
-    """All that the purchase earns; `applied`: with the tier or variant that held. None: the ruleset gives no points."""
+    """All that the purchase earns but for the units that are gifts; None: the ruleset gives no points. `applied`: with
+    the tier or variant that held."""
     rewards = [reward for promotion in basket.ruleset.promotions.values() for reward in promotion.rewards]
     if basket.ruleset.settings.points is None and not any(isinstance(reward, PointsReward) for reward in rewards):
         return None
-    base = int(rate(basket) * sum(left[u.index] for u in basket.units if "reward" not in u.line.marks))
+    base = int(
+        rate(basket) * sum(left[u.index] for u in basket.units if "reward" not in u.line.marks and u.index not in gifts)
+    )
     parts = tuple(
         PromotionPoints(promotion.name, added(basket, judge, promotion, reward, left))
         for promotion, reward in sorted(applied, key=lambda one: one[0].name)

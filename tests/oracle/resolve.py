@@ -27,6 +27,7 @@ class Line:
     tax_rate: int
     facts: dict[str, Value]
     sets: dict[str, Truth] = field(default_factory=dict)  # memberships asked for so far
+    gift: frozenset[int] = frozenset()  # which of the rewards of its promotion it may be a gift of
     marks: frozenset[str] = frozenset()  # of guards: "discount", "reward", "count", "ship_free"
 
     @property
@@ -199,6 +200,17 @@ def _line(ruleset: Ruleset, request: Request, number: int, line: BasketLine) -> 
     facts = article_facts(ruleset, request.currency, line.article, line.attributes, f"lines[{number}].attributes")
     facts |= {"item.price": price}
     return Line(line, price, rate, facts)
+
+
+def listed(basket: Basket, article: str) -> dict[str, Value]:
+    """The facts of an article that the request says nothing of, its price among them."""
+    ruleset, currency = basket.ruleset, basket.request.currency
+    facts = article_facts(ruleset, currency, article, {}, "")
+    for column in ruleset.catalogue.columns:
+        price = cell(column, ruleset.article_rows.get(article))
+        if (column.name, column.currency) == ("price", currency) and price is not None:
+            facts["item.price"] = price
+    return facts
 
 
 def article_facts(ruleset: Ruleset, currency: str, article: str, given: Facts, path: str) -> dict[str, Value]:

@@ -18,6 +18,7 @@ from engine.program import (
     FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
+    Gift,
     Ladder,
     Money,
     PercentOff,
@@ -162,7 +163,7 @@ class Offer:
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
-    assert not isinstance(reward, FeeReward | PointsReward | Variants), "a benefit takes no units"
+    assert not isinstance(reward, FeeReward | PointsReward | Gift | Variants), "a benefit takes no units"
     target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
@@ -176,9 +177,9 @@ def sets_of(promotion: Promotion) -> set[str] | None:
     """The sets whose units it touches, whichever tier or variant holds; None: the whole basket, or a service."""
     names: list[str | None] = []
     for reward in promotion.rewards:
-        if isinstance(promotion.reward, Tiers) and isinstance(reward, FixedPoints):
+        if isinstance(promotion.reward, Tiers) and isinstance(reward, FixedPoints | Gift):
             names.append(promotion.reward.target.name or None)
-        elif isinstance(reward, FeeReward | FixedPoints):
+        elif isinstance(reward, FeeReward | FixedPoints | Gift):
             names.append(None)
         elif isinstance(reward, TimesPoints):
             names.append(reward.target.name or None)
@@ -215,6 +216,7 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
             (role.products is None or judge.in_products(role.products, unit.line) is True)
             and not any(judge.in_products(other, unit.line) is True for other in promotion.except_)
             and (fits(unit) or not cheaper)
+            and not unit.line.gift
             and not (guarded and never & unit.line.marks)
         )
 

@@ -507,9 +507,11 @@ class Line(_message.Message):
     has none, 0.
     """
     gift_of: _builtins.str
-    """The promotion whose gift this line is: the shopper's choice. Its price becomes 0.00,
-    its list price is the saving, and it counts nowhere. Empty: no gift.
-    Refused by a server that does not serve it yet.
+    """The promotion whose gift this line is to be: the shopper's choice. A gift costs what the
+    promotion asks for it, mostly nothing; what that is less than its list price is the saving.
+    It counts nowhere. What could never be a gift of that promotion is bought as any other line;
+    what could, and is not given, costs its list price and takes part in no promotion. Empty:
+    no gift.
     """
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Attribute]:
@@ -1038,9 +1040,7 @@ class Decision(_message.Message):
 
     @_builtins.property
     def gifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GiftResult]:
-        """Gifts given or offered, ascending by promotion (bytes). Empty on a server that does
-        not serve gifts yet.
-        """
+        """Gifts given or offered, ascending by promotion (bytes), those given first."""
 
     @_builtins.property
     def points(self) -> Global___PointsResult:

@@ -230,7 +230,7 @@ BAD = [
     ("lines[0].unit_price_micros", BOTH, priced(unit_price_minor=1, unit_price_micros=1)),
     ("lines[0].tax_rate_basis_points", BOUNDS, priced(tax_rate_basis_points=-1)),
     ("lines[0].tax_rate_basis_points", BOUNDS, priced(tax_rate_basis_points=10_001)),
-    ("lines[0].gift_of", LATER, priced(gift_of="p")),
+    ("lines[0].gift_of", BOUNDS, priced(gift_of="p" * 257)),
     ("lines[0].attributes", BOUNDS, priced(attributes=[attribute(str(i), text("x")) for i in range(51)])),
     ("lines[0].attributes[1].name", TWICE, priced(attributes=[attribute("a", text("x"))] * 2)),
     ("lines[0].attributes[0].name", MISSING, priced(attributes=[attribute("", text("x"))])),
