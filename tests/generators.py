@@ -1266,10 +1266,10 @@ def _as_gifts(programs: Sequence[Program], lines: tuple[BasketLine, ...], seed: 
     random = Random(f"gifts {seed}")
     promotions = [program for program in programs if isinstance(program, Promotion)]
     giving = [one.name for one in promotions if any(isinstance(reward, Gift) for reward in one.rewards)]
-    if not giving or random.random() < 0.3:
+    if not giving or random.random() < 0.15:
         return lines
     names = [*giving * 6, promotions[0].name, "unheard-of"]
-    return tuple(replace(line, gift_of=random.choice(names)) if random.random() < 0.4 else line for line in lines)
+    return tuple(replace(line, gift_of=random.choice(names)) if random.random() < 0.5 else line for line in lines)
 
 
 def _instant(random: Random) -> int:

@@ -40,7 +40,7 @@ OF_A_BUY = (
     "percent-off-together",
     "amount-off-together",
 )
-OF_POINTS = ("times-points", "fixed-points")
+OF_POINTS = ("times-points", "fixed-points", "gift")
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
 TIERS = ("tiers", "tiers one_article", "tiers stepwise", "tiers one_article stepwise")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
@@ -75,6 +75,8 @@ class Coverage:
         self.verdicts.update(verdict.verdict for verdict in decision.codes)
         self.facts["decisions"] += 1
         self.facts["bounded"] += not decision.optimal
+        for gift in decision.gifts:
+            self.facts[f"gifts {'given' if gift.given else 'offered'}"] += 1
         self.facts["base points"] += decision.points is not None and decision.points.base > 0
         self.facts["several off one fee"] += any(len(fee.discounts) > 1 for fee in decision.fees)
         self.facts["saving"] += decision.totals.saving > 0
@@ -143,6 +145,7 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert coverage.facts["several off one fee"] >= 20
     assert coverage.facts["missing articles"] >= 5
     assert coverage.facts["base points"] >= 1_000
+    assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 20
 
 
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
