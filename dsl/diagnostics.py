@@ -524,7 +524,7 @@ TABLE: dict[str, Text] = {
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(
-        "«off them together» in a group that applies per item is",
+        "«off them together» of several sets in a group that applies per item is",
         "In a group that applies best, all or first it works.",
     ),
     "P9029": _later("This line of a test is"),

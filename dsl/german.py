@@ -616,7 +616,7 @@ GERMAN: dict[str, str] = {
     "«on return» is not built yet.": "«on return» gibt es noch nicht.",
     "Without it the refund shares hold.": "Ohne die Zeile gelten die Anteile der Erstattung.",
     "«advertised as price reduction» is not built yet.": "«advertised as price reduction» gibt es noch nicht.",
-    "«off them together» in a group that applies per item is not built yet.": "«off them together» in einer Gruppe mit «per item» gibt es noch nicht.",
+    "«off them together» of several sets in a group that applies per item is not built yet.": "«off them together» für mehrere Artikelmengen in einer Gruppe mit «per item» gibt es noch nicht.",
     "In a group that applies best, all or first it works.": "In einer Gruppe mit «apply best», «all» oder «first» geht es.",
     "This line of a test is not built yet.": "Diese Zeile eines Tests gibt es noch nicht.",
     "An amount off them per article is not built yet.": "Einen Betrag je Artikel auf das Gekaufte gibt es noch nicht.",

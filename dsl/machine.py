@@ -155,9 +155,11 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     group = first(promotion, ast.InGroup)
     declared = project.groups.get(group.name.text) if group else None
     mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
-    found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM)]
+    buy = first(promotion, ast.Buy)
+    several = buy is not None and len(buy.needs) > 1  # whose applications interlock
+    found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM and several)]
     others = (ast.OffCount, ast.PriceOfCount, ast.OffPickOf, ast.BasketPrice, *BENEFITS)
-    if first(promotion, ast.Buy) or any(isinstance(reward, others) for reward in rewards_of(promotion)):
+    if buy or any(isinstance(reward, others) for reward in rewards_of(promotion)):
         found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
     return tuple(found)
 

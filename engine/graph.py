@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.arithmetic import divide
+from engine.basket import BASIS_POINTS
 from engine.discounts import (
     FEWER_TOO,
     ONE_ARTICLE,
@@ -26,16 +28,19 @@ from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
     Q_LINE_ARTICLE,
+    Q_ROUNDING,
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
     R_AMOUNT,
     R_KIND,
     R_PER_ARTICLE,
+    R_PERCENT,
     R_ROLES,
     amount_of,
     at,
     cell,
     size,
+    scalar,
 )
 from engine.search import NEVER
 
@@ -161,14 +166,17 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
             digits[count, 2] = n if wraps else min(whole, n * most) + 1
             count += 1
     sums = count
-    if kind == _AMOUNT_TOGETHER and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
-        amount = amount_of(rules, q, at(rules, R_AMOUNT, p))
+    if kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
+        if kind == _PERCENT_TOGETHER:
+            remainders = remainders_of(at(rules, R_PERCENT, p))
+        else:
+            remainders = amount_of(rules, q, at(rules, R_AMOUNT, p)) + 1
         for d in range(sums):
             if digits[d, 0] == roles - 1:
                 if count == DIGITS_MAX:
                     return none
                 digits[count, 0], digits[count, 1] = -1, d
-                digits[count, 2] = amount + 1
+                digits[count, 2] = remainders
                 count += 1
     both = -1
     last = roles - 1
@@ -192,6 +200,16 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
         digits[d, 3] = stride
         stride *= digits[d, 2]
     return Shape(digits[:count], sums, both, 1 if wraps else 0, most, stride + 1)
+
+
+@kernel
+def remainders_of(basis_points: int) -> int:
+    """How many remainders a sum of whole amounts times a percentage has, to twice the whole: half-even rounding asks
+    whether what is rounded to is even."""
+    a, b = 2 * BASIS_POINTS, basis_points
+    while b:
+        a, b = b, a % b
+    return 2 * BASIS_POINTS // a
 
 
 @kernel
@@ -291,12 +309,20 @@ def take(
         then += shape.digits[shape.both, 3]
     if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) != rewarded:
         return then, 0  # bought, so that something else is rewarded
-    if rewarded and kind == _AMOUNT_TOGETHER:
+    if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):
             if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
                 now = counts[d] if taken % n else 0
                 after = min(price, now + left)
-                return then + (after - counts[d]) * shape.digits[d, 3], after - now
+                value = after - now
+                if kind == _PERCENT_TOGETHER:
+                    points, rounding = at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
+                    step = 2 * BASIS_POINTS // shape.digits[d, 2]
+                    whole = now * step + base * points
+                    value = divide(whole, BASIS_POINTS, rounding) - divide(now * step, BASIS_POINTS, rounding)
+                    after = whole % (2 * BASIS_POINTS) // step
+                kept = after if (taken + 1) % n else 0  # whole runs leave no trace
+                return then + (kept - counts[d]) * shape.digits[d, 3], value
     place = taken % n if rewarded or end - begin == 1 else place_of(rules, p, shape, counts, role, taken)
     value = gain(rules, q, p, unit, place, base, left)
     if kind == _PRICE_TOGETHER and role == 0 and taken % n == n - 1:
@@ -371,9 +397,14 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
     others = begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
-    together = kind == _PERCENT_TOGETHER or (kind == _AMOUNT_TOGETHER and not others)
-    if shape.key_end == 0 or together:
+    if shape.key_end == 0 or (end - begin > 1 and not others and kind in (_PERCENT_TOGETHER, _AMOUNT_TOGETHER)):
         return too_large
+    if kind == _PERCENT_TOGETHER:  # what is left must be enough for it, whatever units come together
+        for i in range(count):
+            u = units[i]
+            base = at(q, Q_UNIT_LIST, u) if original else left[u]
+            if left[u] * BASIS_POINTS < base * at(rules, R_PERCENT, p):
+                return too_large
     roles = max(1, end - begin)
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
     either = False  # some unit may be bought as well as rewarded

@@ -939,7 +939,8 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     rewarded = np.zeros(len(owner), np.bool_)
     for number in range(len(owner)):
         rewarded[number] = _verify_roles(r, number)
-    together &= ~(rewarded & (r.kind == Kind.AMOUNT_TOGETHER))
+    of_one_set = (r.buy > 0) & (np.diff(r.role_begin) == 1)
+    together &= ~((rewarded & (r.kind == Kind.AMOUNT_TOGETHER)) | of_one_set)
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
     benefit = of_fees | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS, Kind.GIFT])
     _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")

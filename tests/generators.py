@@ -908,7 +908,7 @@ class _Maker:
         buy = Buy(needs=needs, text=f"buy {counts}")
         if self.maybe(25):
             return self._of_others(), buy
-        return self._of_a_buy(sum(counts), together, alone=alone and not needs[0].one_article), buy
+        return self._of_a_buy(sum(counts), together or alone, alone=alone and not needs[0].one_article), buy
 
     def _of_others(self) -> Plain:
         """Off so many units that are not the bought ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from engine.program import AmountOffTogether, PriceTogether
+from engine.program import AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
 from tests.oracle.rewards import Offer, in_order_u, saving_of
@@ -26,7 +26,7 @@ class Filled(NamedTuple):
     role: int
     article: str
     taken: int
-    gained: int
+    gained: tuple[int, int]
     both: int
 
 
@@ -58,13 +58,15 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
     for number in offer.open_to[unit.index]:
         role = offer.roles[number]
         article = unit.article if role.one_article else ""
-        before = filled.get((number, article), Filled(number, article, 0, 0, 0))
+        before = filled.get((number, article), Filled(number, article, 0, (0, 0), 0))
         place = before.taken % role.n
-        gain, gained = 0, 0
-        if isinstance(offer.promotion.reward, AmountOffTogether) and role.rewarded:
-            now = before.gained if place else 0
-            gained = min(offer.money(offer.promotion.reward.amount), now + left[unit.index])
-            gain = gained - now
+        gain, gained, reward = 0, (0, 0), offer.promotion.reward
+        if isinstance(reward, AmountOffTogether | PercentOffTogether) and offer.rewards(number):
+            now = before.gained if place else (0, 0)
+            gained = so_far(offer, reward, now, unit, left)
+            gain = worth(offer, reward, gained) - worth(offer, reward, now)
+            if place == role.n - 1:
+                gained = (0, 0)
         elif offer.rewards(number):
             at = place if role.rewarded else place_of(offer, filled, number, before.taken)
             gain = saving_of(offer, unit, left, at)
@@ -78,6 +80,20 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
         begun = sum(ceiling(one.taken, role.n) for one in after.values() if one.role == number)
         if most is None or begun <= most:
             yield number, gain, tuple(sorted(after.values()))
+
+
+def so_far(
+    offer: Offer, reward: AmountOffTogether | PercentOffTogether, now: tuple[int, int], unit: Unit, left: Sequence[int]
+) -> tuple[int, int]:
+    """What an application off which something is taken together has, with one unit more: (amounts, what is left)."""
+    if isinstance(reward, AmountOffTogether):
+        return 0, min(offer.money(reward.amount), now[1] + left[unit.index])
+    return now[0] + offer.base(unit, left), now[1] + left[unit.index]
+
+
+def worth(offer: Offer, reward: AmountOffTogether | PercentOffTogether, now: tuple[int, int]) -> int:
+    """What it saves so."""
+    return now[1] if isinstance(reward, AmountOffTogether) else min(now[1], offer.percent(now[0], reward.percent))
 
 
 def place_of(offer: Offer, filled: dict[tuple[int, str], Filled], number: int, taken: int) -> int:
@@ -96,7 +112,7 @@ def peak(offer: Offer, unit: Unit, left: Sequence[int]) -> int:
     reward = offer.promotion.reward
     if not offer.n:
         return max(0, saving_of(offer, unit, left))
-    if isinstance(reward, AmountOffTogether | PriceTogether) or not any(
+    if isinstance(reward, AmountOffTogether | PercentOffTogether | PriceTogether) or not any(
         offer.rewards(number) for number in offer.open_to[unit.index]
     ):
         return left[unit.index] if offer.rewards(offer.open_to[unit.index][-1]) else 0

@@ -132,7 +132,7 @@ def every_mechanic() -> Iterable[tuple[tuple[str, bool], str]]:
     for mode in MODES:
         without = (*WITHOUT_BUY, *TIERS, "variants")
         for kind, buy in [*itertools.product(without, [False]), *itertools.product((*OF_A_BUY, "variants"), [True])]:
-            if not (mode in PER_ITEM and kind in TOGETHER):
+            if buy or not (mode in PER_ITEM and kind in TOGETHER):
                 yield (kind, buy), mode
 
 
