@@ -611,6 +611,7 @@ GERMAN: dict[str, str] = {
     "«similar to» is not built yet.": "«similar to» gibt es noch nicht.",
     "Price lists are not built yet.": "Preislisten gibt es noch nicht.",
     "Codes for the next time are not built yet.": "Codes für das nächste Mal gibt es noch nicht.",
+    "«of one article» for one of several sets, with this reward, is not built yet.": "«of one article» für eine von mehreren Artikelmengen gibt es bei diesem Nachlass noch nicht.",
     "«buy» by measure is not built yet.": "«buy» nach Menge gibt es noch nicht.",
     "The cashier's discount is not built yet.": "Den Nachlass an der Kasse gibt es noch nicht.",
     "«on return» is not built yet.": "«on return» gibt es noch nicht.",

@@ -16,6 +16,8 @@ from dsl.project import Project
 
 PER_ITEM = ("best-per-item", "first-per-item")
 
+# Rewards that ask where in its application a piece stands, or which others came with it.
+BY_PLACE = (ast.Pick, ast.Ladder, ast.OffCount, ast.PriceOfCount)
 REWARDS: dict[type, str] = {
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
@@ -161,6 +163,9 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     others = (ast.OffCount, ast.PriceOfCount, ast.OffPickOf, ast.BasketPrice, *BENEFITS)
     if buy or any(isinstance(reward, others) for reward in rewards_of(promotion)):
         found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
+    alike = buy is not None and several and any(need.one_article for need in buy.needs)
+    if buy is not None and alike and any(isinstance(reward, BY_PLACE) for reward in rewards_of(promotion)):
+        found.append(("P9015", buy.span))
     return tuple(found)
 
 

@@ -1009,6 +1009,9 @@ def _verify_roles(r: Rules, number: int) -> bool:
     _require(alone or not picked.any(), "the cheapest of a set are bought")
     needs = roles[roles[:, 3] == 0]
     _require(not (needs[:, 2] & Role.FEWER_TOO).any(), "fewer of a need would do")
+    by_place = rewarded or kind in (Kind.PICK, Kind.LADDER)
+    alike = (needs[:, 2] & Role.ONE_ARTICLE).any()
+    _require(len(needs) < 2 or not (alike and by_place), "one article of one of several needs")
     _require(kind != Kind.PRICE_SINGLES or not roles[:, 2].any(), "singles too are of any article")
     return rewarded
 

@@ -632,7 +632,7 @@ class _Maker:
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
             made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
-        return self._kept_apart(made)
+        return self._kept_apart([alike_or_not(promotion) for promotion in made])
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
@@ -1039,6 +1039,17 @@ class _Maker:
             key=f"{scope}:{period}:{measure}",
             text=f"limit per {scope}",
         )
+
+
+def alike_or_not(promotion: Promotion) -> Promotion:
+    """Several sets of one article have no reward by place, nor off others."""
+    buy = promotion.buy
+    others = any(getattr(getattr(reward, "target", None), "kind", "") == "count" for reward in promotion.rewards)
+    by_place = others or any(isinstance(reward, Pick | Ladder) for reward in promotion.rewards)
+    if buy is None or len(buy.needs) == 1 or not by_place:
+        return promotion
+    needs = tuple(need.model_copy(update={"one_article": False}) for need in buy.needs)
+    return promotion.model_copy(update={"buy": buy.model_copy(update={"needs": needs})})
 
 
 class _Dice:
