@@ -39,8 +39,8 @@ from engine.layout import (
     amount_of,
     at,
     cell,
-    size,
     scalar,
+    size,
 )
 from engine.search import NEVER
 

@@ -46,7 +46,7 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
     filled = {(one.role, one.article): one for one in state or ()}
     if not offer.n:
         gain, alike = saving_of(offer, unit, left), offer.promotion.per_article
-        own = filled.get((0, unit.article), Filled(0, unit.article, 0, 0, 0))
+        own = filled.get((0, unit.article), Filled(0, unit.article, 0, (0, 0), 0))
         if gain > 0 and not alike:
             yield 0, gain, ()
         elif gain > 0 and own.taken < alike:
