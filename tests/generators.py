@@ -799,6 +799,11 @@ class _Maker:
         self.random = Random(f"{name} {plain!r} {buy!r}")
         self.maybe = _Dice(self.random)
         try:
+            if isinstance(plain, PriceTogether) and buy and len(buy.needs) == 1 and not buy.needs[0].one_article:
+                cheap = tuple(
+                    a.model_copy(update={"value": a.value // self.random.choice((1, 3, 9))}) for a in plain.price
+                )
+                plain = PriceTogether(price=cheap, singles=plain.singles or self.maybe(60))
             if self.special or self.maybe(70):
                 return plain, buy
             if self.maybe(60 if group.gives == "discounts" else 40):

@@ -16,7 +16,7 @@ from tests.oracle.resolve import resolve
 from tests.oracle.ruleset import Ruleset
 from tests.oracle.ways import TooLarge
 
-RULESETS, BASKETS = 1_000, 6
+RULESETS, BASKETS = 1_150, 6
 LATER = {Reason.PAUSED, Reason.UNAVAILABLE}
 MODES = ("all", "best", "best-per-item", "first", "first-per-item", "at-most")
 WITHOUT_BUY = (
@@ -42,16 +42,14 @@ OF_A_BUY = (
 )
 OF_POINTS = ("times-points", "fixed-points", "gift")
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
-TIERS = ("tiers", "tiers one_article", "tiers stepwise", "tiers one_article stepwise")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
 TOGETHER = {"percent-off-together", "amount-off-together", "amount-off-article"}
 
 
 def mechanic(promotion: Promotion) -> tuple[str, bool]:
     """The kind of its reward, and whether it has a buy."""
-    words: list[str] = [promotion.reward.kind]
-    words += [word for word in ("singles", "one_article", "stepwise") if getattr(promotion.reward, word, False)]
-    return " ".join(words), promotion.buy is not None
+    singles = " singles" if getattr(promotion.reward, "singles", False) else ""
+    return promotion.reward.kind + singles, promotion.buy is not None
 
 
 class Coverage:
@@ -70,6 +68,8 @@ class Coverage:
             self.reasons[result.reason] += 1
             if result.reason == Reason.APPLIED:
                 self.applied[mechanic(promotion), rules.groups[promotion.group].apply] += 1
+                for way in ("one_article", "stepwise"):
+                    self.facts[f"tiers {way}"] += getattr(promotion.reward, way, False)
             if result.missing:
                 self.facts[f"missing {result.missing.kind}"] += 1
         self.verdicts.update(verdict.verdict for verdict in decision.codes)
@@ -130,7 +130,7 @@ def test_every_verdict_occurs(coverage: Coverage) -> None:
 
 def every_mechanic() -> Iterable[tuple[tuple[str, bool], str]]:
     for mode in MODES:
-        without = (*WITHOUT_BUY, *TIERS, "variants")
+        without = (*WITHOUT_BUY, "tiers", "variants")
         for kind, buy in [*itertools.product(without, [False]), *itertools.product((*OF_A_BUY, "variants"), [True])]:
             if buy or not (mode in PER_ITEM and kind in TOGETHER):
                 yield (kind, buy), mode
@@ -146,6 +146,10 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert coverage.facts["missing articles"] >= 5
     assert coverage.facts["base points"] >= 1_000
     assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 20
+
+
+def test_tiers_apply_in_every_way(coverage: Coverage) -> None:
+    assert min(coverage.facts["tiers one_article"], coverage.facts["tiers stepwise"]) >= 10
 
 
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
