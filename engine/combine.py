@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.alone import Application, alone, fewest_runs, settle
+from engine.alone import Application, alone, fewest_runs, off_together, settle
 from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, said_with, saved_by
 from engine.decision import Reason
 from engine.discounts import (
@@ -21,10 +21,12 @@ from engine.discounts import (
     ROLE_SET,
     ROW_SHIFT,
     available,
+    gain,
     gain_of_fee,
     order_of,
     over_the_basket,
     roles_of,
+    row_of,
 )
 from engine.gifts import chosen_gifts, gift_savings
 from engine.graph import draw, grown
@@ -47,6 +49,7 @@ from engine.layout import (
     R_GROUP,
     R_KIND,
     R_ORIGINAL,
+    R_PER_ARTICLE,
     R_PLACE_BEGIN,
     R_RANK,
     R_ROLES,
@@ -74,7 +77,7 @@ from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judg
 from engine.order import ascending
 from engine.points import judge_points
 from engine.prorate import prorate
-from engine.search import Graphs, solve
+from engine.search import NAMES_MAX, Graphs, solve
 
 ARCS_MAX = 2_000_000  # of the graphs of one component: beyond, it is settled greedily
 SETS_MAX = 5_000  # sets of promotions that «at most N» tries
@@ -733,18 +736,60 @@ def settle_component(
     for a in range(promotions):
         for k in range(offers.begin[members[a]], offers.begin[members[a] + 1]):
             open_to[a, place[offers.units[k]]] = offers.masks[k]
+    named = promotions <= NAMES_MAX
+    leave_to_the_better(rules, q, table, offers, members, units, open_to, state.left, original)
+    able = np.zeros(promotions, np.bool_)
+    for a in range(promotions):
+        able[a] = open_to[a].any()
+    everyone = members
+    members, open_to = members[able], open_to[able]
     graphs = graphs_of(rules, q, table, offers, members, units, open_to, state.left, original)
     if graphs.final.shape[0] == 0:
-        settle_greedily(rules, q, table, state, original, offers, members, taken, role_of)
+        settle_greedily(rules, q, table, state, original, offers, everyone, taken, role_of)
         return
     choice = np.empty(count, np.int64)
-    answer = solve(graphs, state.left[units].sum(), choice)
+    answer = solve(graphs, state.left[units].sum(), named, choice)
     state.tally[1] += answer.bound
     for k in range(count):
         if choice[k] >= 0:
             taken[units[k]] = offers.rows[members[choice[k] >> 4]]
             own_row = open_to[choice[k] >> 4, k] >> ROW_SHIFT << ROW_SHIFT
             role_of[units[k]] = own_row | (choice[k] & 15) - 1
+
+
+@gate
+def leave_to_the_better(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    offers: Offers,
+    members: Ints,
+    units: Ints,
+    open_to: Table,
+    left: Ints,
+    original: int,
+) -> None:
+    """Close to a promotion the units that another saves more on, if both take each unit for itself, without a cap.
+
+    Whoever took such a unit would save more with the other: so no best assignment is lost."""
+    gains = np.zeros(open_to.shape, np.int64)
+    plain = np.zeros(open_to.shape[0], np.bool_)
+    for a in range(open_to.shape[0]):
+        row = offers.rows[members[a]]
+        p = table[T_TERM, row]
+        begin, end = roles_of(rules, p)
+        alike = at(rules, R_PER_ARTICLE, p) or off_together(rules, p)
+        plain[a] = begin == end and table[T_CAP, row] < 0 and not alike
+        for k in range(units.shape[0] if plain[a] else 0):
+            if open_to[a, k]:
+                u = units[k]
+                base = at(q, Q_UNIT_LIST, u) if original else left[u]
+                gains[a, k] = gain(rules, q, row_of(p, open_to[a, k]), u, 0, base, left[u])
+    for k in range(units.shape[0]):
+        most = gains[:, k].max()
+        for a in range(open_to.shape[0]):
+            if plain[a] and gains[a, k] < most:
+                open_to[a, k] = 0
 
 
 @gate

@@ -71,13 +71,13 @@ class Prices(NamedTuple):
 
 
 @kernel
-def tie_bits(promotions: int, units: int, most: int) -> tuple[int, int]:
+def tie_bits(promotions: int, units: int, most: int, named: bool) -> tuple[int, int]:
     """The shift of savings, and the bits of it that count units. `most`: no saving is larger."""
     unit_bits = 1
     while (1 << unit_bits) <= units:
         unit_bits += 1
     shift = unit_bits
-    if promotions <= NAMES_MAX:
+    if named:
         names = promotions
         while (1 << (names - promotions)) <= promotions:
             names += 1
@@ -220,12 +220,14 @@ def build(g: Graphs, cost: Ints, shift: int, order: Ints, price: Ints, reach: In
 
 
 @gate
-def solve(g: Graphs, most: int, choice: Ints) -> Answer:
-    """The best assignment: choice[i] = 16 x promotion + role of unit i, or -1. `most`: no saving is larger."""
+def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
+    """The best assignment: choice[i] = 16 x promotion + role of unit i, or -1. `most`: no saving is larger.
+
+    `named`: of equal savings the fewest promotions, then the smallest names, are sought."""
     promotions = g.caps.shape[0]
     units = g.unit_class.shape[0]
     classes = g.unit_class[units - 1] + 1 if units else 0
-    shift, unit_bits = tie_bits(promotions, units, most)
+    shift, unit_bits = tie_bits(promotions, units, most, named)
     _, cost = values_of(g, shift, unit_bits)
     reach = np.empty(g.final.shape[0], np.int64)
     price = np.zeros(classes, np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.kernel import Ints
-from engine.search import NEVER, Graphs, solve
+from engine.search import NAMES_MAX, NEVER, Graphs, solve
 from tests.unit.engine.kernels import compiled
 
 compiled()
@@ -131,7 +131,7 @@ def best(offers: Sequence[Offer], units: int) -> tuple[int, tuple[int, ...]]:
 
 def solved(offers: Sequence[Offer], price: Sequence[int]) -> tuple[int, int, tuple[int, ...]]:
     choice: Ints = np.empty(len(price), np.int64)
-    answer = solve(drawn(offers, range(len(price))), sum(price), choice)
+    answer = solve(drawn(offers, range(len(price))), sum(price), len(offers) <= NAMES_MAX, choice)
     assert answer.tied or answer.bound
     return answer.saving, answer.bound, tuple(c if c >= 0 else 16 * len(offers) for c in choice.tolist())
 
