@@ -110,7 +110,7 @@ def to_request(message: pb.DecideRequest, *, at_us: int) -> Request:
         usage=_usage(message.usage),
         basket=message.basket_id,
         variants=_variants(message.variants),
-        next_steps=message.next_steps,
+        next_steps=_within("next_steps", message.next_steps, 0, basket.NEXT_STEPS_MAX),
     )
 
 
