@@ -39,7 +39,8 @@ KNOWN_BASKET = "basket"
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One `expect` line. `amount` in minor units; `lines` are those of the sample that `costs` names."""
+    """One `expect` line. `amount` in minor units; `lines` are those of the sample that `costs` and `refund`
+    name."""
 
     kind: str
     text: str
@@ -277,7 +278,11 @@ class _Maker:
                 amount=self.minor(line.money) if line.money else None,
                 count=line.count,
                 because=REASONS[line.because.text] if line.because else None,
-                lines=tuple(str(n) for n, b in enumerate(buys, 1) if line.kind == "costs" and b.sample.text == name),
+                lines=tuple(
+                    str(n)
+                    for n, bought in enumerate(buys, 1)
+                    if line.kind in ("costs", "refund") and bought.sample.text == name
+                ),
                 party=line.payer.kind if line.payer else "",
             )
 

@@ -38,7 +38,6 @@ TEST_LINES: dict[type, str] = {
 }
 EXPECTATIONS = {
     "code": "P9011",
-    "refund": "P9029",
 }
 
 Refused = tuple[str, Span]

@@ -207,7 +207,7 @@ class _Judged:
                 return self.trace.of(result, expectation.because)
             case "total":
                 return self.trace.shares(others=True)
-            case "costs":
+            case "costs" | "refund":
                 return self.trace.shares(expectation.lines)
             case "free" | "fee" | "code-refused":
                 about = [r for r in self.decision.promotions if self.concerns(r.name, expectation)]
@@ -260,6 +260,9 @@ class _Judged:
             case "costs":
                 net = sum(line.net for line in decision.lines if line.id in expectation.lines)
                 return None if net == amount else say("it costs {amount}", amount=self.money(net))
+            case "refund":
+                refund = self.refund(expectation)
+                return None if refund == amount else say("it refunds {amount}", amount=self.money(refund))
             case "free":
                 return (
                     None
@@ -282,6 +285,16 @@ class _Judged:
                 return None if points == expectation.count else say("it earns {count} points", count=points)
             case kind:
                 raise AssertionError(kind)
+
+    def refund(self, expectation: Expectation) -> int:
+        """What a return of so many refunds: those that cost most come back first, of these those that refund most."""
+        shares = [share for line in self.decision.lines if line.id in expectation.lines for share in line.shares]
+        left, refund = expectation.count or 0, 0
+        for share in sorted(shares, key=lambda share: (share.net, share.refund), reverse=True):
+            taken = min(left, share.count)
+            refund += taken * share.refund
+            left -= taken
+        return refund
 
     def funded(self, expectation: Expectation) -> Phrase | None:
         """What a supplier or partner pays of all promotions together."""

@@ -255,6 +255,8 @@ def test_only_the_wanted_tests_run():
         ("nothing applies", "pasta-3-for-2 applied"),
         ("total EUR 6.00", "the total is EUR 4.00"),
         ("penne costs EUR 6.00", "it costs EUR 4.00"),
+        ("return of 1 x penne refunds EUR 2.00", "it refunds EUR 1.33"),
+        ("return of 3 x penne refunds EUR 6.00", "it refunds EUR 4.00"),
         ("free shipping", "shipping is not free"),
         ("fee of shipping EUR 0.00", "the basket has no such fee"),
         ('code "SPRING" refused because code-used', 'the code was not entered: the test needs   given code "SPRING"'),
@@ -312,3 +314,22 @@ def test_the_total_is_with_the_tax_where_prices_are(prices, tax, payable):
     assert all(result.ok for result in results), report(results)
     decision = oracle(compilation.programs, compilation.tests[0].request)
     assert (sum(one.tax for one in decision.taxes), decision.totals.payable) == (tax, payable)
+
+
+def test_units_come_back_dearest_first():
+    bought = ("buys 2 x penne", "buys 1 x penne for EUR 1.50 each")
+    assert "ok" in outcome(*bought, "expect return of 1 x penne refunds EUR 1.46")
+    assert "ok" in outcome(*bought, "expect return of 3 x penne refunds EUR 4.00")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("expect return of 4 x penne refunds EUR 4.00", "P7008"),
+        ("expect return of 0 x penne refunds EUR 4.00", "P2007"),
+        ("expect return of 1 x pene refunds EUR 4.00", "P1013"),
+    ],
+)
+def test_what_cannot_come_back(line, code):
+    findings = compile_framed(case("buys 3 x penne", line)).diagnostics
+    assert [finding.code for finding in findings] == [code]
