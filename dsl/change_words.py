@@ -25,7 +25,9 @@ from engine.program import (
     FreeService,
     Gift,
     Ladder,
+    Length,
     Money,
+    NextCode,
     PercentOff,
     PercentOffFee,
     PercentOffTogether,
@@ -135,6 +137,8 @@ def reward(given: BaseModel) -> str:
             return f"get {percent(given.percent)} off the fee of {given.service}"
         case AmountOffFee():
             return f"get {minor(given.amount)} off the fee of {given.service}"
+        case NextCode():
+            return f"get a code from {given.codes} valid for {_length(given.valid)}"
         case FeePrice():
             return f"get the fee of {given.service} for {minor(given.price)}"
         case Tiers():
@@ -159,6 +163,10 @@ def reward(given: BaseModel) -> str:
 
 def _arm(arm: Arm) -> str:
     return "" if arm.reward is None else reward(arm.reward)
+
+
+def _length(length: Length) -> str:
+    return f"{length.count} {length.unit}{'' if length.count == 1 else 's'}"
 
 
 def _target(target: Target) -> str:

@@ -395,6 +395,7 @@ _NAMED = {  # fields that name another Program, and which kind
     ("Buy", "of"): "products",
     ("EventOf", "of"): "products",
     ("WithCode", "codes"): "codes",
+    ("NextCode", "codes"): "codes",
     ("Promotion", "except_"): "products",
     ("Guard", "discount"): "products",
     ("Guard", "reward"): "products",

@@ -27,6 +27,7 @@ from engine.program import (
     Limit,
     Measured,
     Member,
+    NextCode,
     None_,
     PointsReward,
     Program,
@@ -163,7 +164,7 @@ class _Seen:
             self.mark(result.name, f"variant {result.variant}")
         if result.reason is Reason.APPLIED:
             if result.saving or any(
-                isinstance(reward, FreeService | PointsReward | Gift) for reward in promotion.rewards
+                isinstance(reward, FreeService | NextCode | PointsReward | Gift) for reward in promotion.rewards
             ):
                 self.mark(result.name, "get")
             for limit in promotion.limits:

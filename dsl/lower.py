@@ -683,6 +683,8 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
             return p.PercentOffFee(percent=_basis_points(percent_off), service=node.service.text)
         case ast.OffFee(off=ast.Money() as off):
             return p.AmountOffFee(amount=_minor(project, off), service=node.service.text)
+        case ast.NextCode():
+            return p.NextCode(codes=node.codes.text, valid=_length(node.valid))
         case ast.FeePrice():
             return p.FeePrice(price=_minor(project, node.price), service=node.service.text)
         case ast.TimesPoints():

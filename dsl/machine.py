@@ -21,7 +21,6 @@ BY_PLACE = (ast.Pick, ast.Ladder, ast.OffCount, ast.PriceOfCount)
 REWARDS: dict[type, str] = {
     ast.PriceList: "P9005",
     ast.Cashier: "P9019",
-    ast.NextCode: "P9011",
 }
 CLAUSES: dict[type, str] = {
     ast.WithReason: "P9019",
@@ -35,9 +34,6 @@ SETTINGS: dict[type, str] = {}
 SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.GivenCashier: "P9019",
-}
-EXPECTATIONS = {
-    "code": "P9011",
 }
 
 Refused = tuple[str, Span]
@@ -220,6 +216,4 @@ def _test(_project: Project, test: ast.Test) -> tuple[Refused, ...]:
     found: list[Refused] = []
     for line in test.lines:
         found.extend(_of(TEST_LINES, line, line.span))
-        if isinstance(line, ast.Expect) and line.kind in EXPECTATIONS:
-            found.append((EXPECTATIONS[line.kind], line.span))
     return tuple(found)

@@ -269,6 +269,8 @@ class _Judged:
                     if expectation.name in decision.services
                     else say("{service} is not free", service=expectation.name)
                 )
+            case "code":
+                return self.next_code(expectation.name)
             case "fee":
                 return self.fee(expectation.name, amount)
             case "code-refused":
@@ -324,6 +326,13 @@ class _Judged:
             return None
         shown = ", ".join(f"«{hint}»" for hint in hints)
         return say("the hints are {hints}", hints=shown) if hints else say("nothing hints")
+
+    def next_code(self, expected: str) -> Phrase | None:
+        """A code of a set for the next time."""
+        names = tuple(dict.fromkeys(given.codes for given in self.decision.next_codes))
+        if expected in names:
+            return None
+        return say("codes are given from {names}", names=", ".join(names)) if names else say("no code is given")
 
     def fee(self, service: str, expected: int | None) -> Phrase | None:
         """The fee of a service after promotions."""

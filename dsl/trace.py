@@ -18,16 +18,14 @@ from engine.basket import Fact, Request
 from engine.decision import CONTROL, Decision, LineResult, Missing, PromotionResult, Reason
 from engine.money import exponent
 from engine.program import (
+    Benefit,
     Choice,
     CompareMoney,
-    FeeReward,
-    Gift,
     Guard,
     Happened,
     Limit,
     Line,
     NthOrder,
-    PointsReward,
     Promotion,
     Segment,
     SumOf,
@@ -355,7 +353,7 @@ class Trace:
         winner = self.promotions.get(result.beaten_by)
         if winner is None:
             return say("other promotions of the group save more")
-        if any(isinstance(reward, FeeReward | PointsReward | Gift) for reward in promotion.rewards):
+        if any(isinstance(reward, Benefit) for reward in promotion.rewards):
             return say("{winner} applied first", winner=winner.name)
         more = winner.saving - result.would_save
         if more > 0:

@@ -161,7 +161,7 @@ TEST_LINES: dict[str, Row] = {
     "expect … gift": Row("gifts to choose", "expect 1 gift from sauce"),
     "expect free": Row("a service is free", "expect free shipping"),
     "expect fee": Row("what a service costs", "expect fee of shipping EUR 1.99"),
-    "expect a code": Row("a code for the next time", "expect a code from spring", "P9011"),
+    "expect a code": Row("a code for the next time", "expect a code from spring"),
     "expect code": Row("why a code is refused", 'expect code "SPRING" refused because code-used'),
     "expect supplier": Row("what a supplier pays", 'expect supplier "Pastella" pays EUR 1.19'),
     "expect return": Row("what a return refunds", "expect return of 1 x penne refunds EUR 1.53"),
@@ -354,7 +354,7 @@ REWARDS: dict[str, Row] = {
     "gift for": Row("a gift at a price", "get 1 gift from sauce for EUR 1.00"),
     "times points": Row("so many times the base points", "get 5 times points on pasta"),
     "points": Row("a fixed number of points", "get 500 points"),
-    "next code": Row("a code of a set for the next time", "get a code from spring valid for 30 days", "P9011"),
+    "next code": Row("a code of a set for the next time", "get a code from spring valid for 30 days"),
 }
 TIERS: dict[str, Row] = {
     "percent": Row("a percentage off each piece", "from 6 get 5% off"),

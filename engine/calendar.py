@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 DAY_S = 86_400
 EPOCH = datetime.date(1970, 1, 1)
 MINUTE_US = 60_000_000
 EXACT_US = {"minute": MINUTE_US, "hour": 60 * MINUTE_US}  # units that are lengths of time, not of the calendar
+UNITS = ("minute", "hour", "day", "week", "month", "year")
 SPAN_DAYS = {"day": 1, "week": 7}
+
+
+def instant(instants: Sequence[int], offsets: Sequence[int], local: int, *, last: bool) -> int:
+    """The UTC second at which the clock of a zone shows `local` (seconds): of two the first, with `last` the second;
+    if it never does, the first instant after the gap. The zone has these offsets from these instants on."""
+    found = []
+    for i, (begin, offset) in enumerate(zip(instants, offsets, strict=True)):
+        second = local - offset
+        if (begin <= second or i == 0) and (i + 1 == len(instants) or second < instants[i + 1]):
+            found.append(second)
+    if found:
+        return found[-1] if last else found[0]
+    return instants[max(i for i in range(1, len(instants)) if instants[i] + offsets[i - 1] <= local)]
 
 
 def shifted(day: datetime.date, count: int, unit: str) -> datetime.date:

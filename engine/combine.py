@@ -85,7 +85,7 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
-_SINGLES, _FREE_SERVICE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE)
+_SINGLES, _FREE_SERVICE, _NEXT_CODE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE), int(Kind.NEXT_CODE)
 _SERVICE, _GIFT, _MARK_CHOSEN = int(Target.SERVICE), int(Kind.GIFT), int(Mark.CHOSEN)
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r)
@@ -939,7 +939,9 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         service = at(rules, R_TARGET, p) if at(rules, R_TARGET_KIND, p) == _SERVICE else -1
         saving = alone = 0
         gifts = savings = np.empty(0, np.int64)
-        if service < 0:
+        if at(rules, R_KIND, p) == _NEXT_CODE:
+            pass  # whoever is eligible gets it
+        elif service < 0:
             table[T_REASON, row] = judge_points(rules, q, table, row, state.left)
             if table[T_REASON, row] == QUANTITY:
                 lacks(table, row, 1, at(rules, R_TARGET, p))

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from engine.basket import BASIS_POINTS, Request
+from engine.calendar import UNITS as LENGTHS
 from engine.combine import CLAUSE_BUDGET, State, combine
 from engine.decision import (
     CONTROL,
@@ -25,6 +26,7 @@ from engine.decision import (
     LineDiscount,
     LineResult,
     Missing,
+    NextCode,
     PromotionResult,
     Reason,
     TaxTotal,
@@ -34,10 +36,11 @@ from engine.decision import (
 )
 from engine.gifts import gift_results
 from engine.image import Ruleset
-from engine.instructions import UNITS, Counted, Scope
+from engine.instructions import UNITS, Counted, Kind, Scope
 from engine.kernel import Table, compile_kernels
 from engine.layout import (
     NOBODY,
+    Q_ZONE,
     T_ALONE,
     T_APPLICATIONS,
     T_BEATEN_BY,
@@ -66,6 +69,7 @@ from engine.match import (
     touch,
 )
 from engine.money import divide, to_step
+from engine.next_codes import valid_until
 from engine.next_steps import next_steps
 from engine.points import earned
 from engine.resolve import Resolved, check, resolve
@@ -194,6 +198,7 @@ class _Answer:
                 self.paid_without_gifts(),
                 [(p, term) for _, p, term in applied],
             ),
+            next_codes=self.next_codes(),
             taxes=taxes,
             totals=Totals(total, total - net, net, fee, tax, payable, to_step(payable, step) - payable),
         )
@@ -279,6 +284,17 @@ class _Answer:
                 tax = divide(amount * rate, BASIS_POINTS, settings.rounding)
                 totals.append(TaxTotal(rate, amount + tax, amount, tax))
         return tuple(totals)
+
+    def next_codes(self) -> tuple[NextCode, ...]:
+        rules, names = self.ruleset.rules, self.ruleset.code_set_names
+        found = []
+        for row, (p, term) in enumerate(zip(self.promotion, self.table[T_TERM].tolist(), strict=True)):
+            if self.reason[row] == Reason.APPLIED and rules.kind[term] == Kind.NEXT_CODE:
+                zone = int(rules.zone[p]) if rules.zone[p] >= 0 else int(self.columns["scalars"][Q_ZONE])
+                count, unit = int(rules.valid[term]), LENGTHS[rules.valid_in[term]]
+                until = valid_until(self.ruleset, zone, self.request.at_us, count, unit)
+                found.append(NextCode(self.names[row], names[rules.target[term]], until))
+        return tuple(found)
 
     def promotion_result(self, row: int) -> PromotionResult:
         table, p = self.table, self.promotion[row]

@@ -155,6 +155,15 @@ class GiftResult:
 
 
 @dataclass(frozen=True, slots=True)
+class NextCode:
+    """A code for the next time."""
+
+    promotion: str
+    codes: str  # the code set
+    until_us: int  # valid before this instant; 0: for ever
+
+
+@dataclass(frozen=True, slots=True)
 class TaxTotal:
     """Of the lines and fees at one rate: what is paid with tax, without it, and the tax."""
 
@@ -212,4 +221,5 @@ class Decision:
     next_steps: tuple[NextStep, ...] = ()  # as many as were asked for
     gifts: tuple[GiftResult, ...] = ()  # by promotion, given ones first
     points: PointsResult | None = None  # None: the ruleset gives none
+    next_codes: tuple[NextCode, ...] = ()  # by promotion
     semantics: int = SEMANTICS

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
+from engine.calendar import UNITS as LENGTHS
 from engine.decision import SEMANTICS
 from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Subject, Target, Terms
 from engine.layout import RULES, unpack
@@ -141,6 +142,8 @@ class Rules(NamedTuple):
     number: Ints
     per_article: Ints
     choice: Ints
+    valid: Ints
+    valid_in: Ints
     slot_begin: Ints
     place_any_begin: Ints
     place_not_begin: Ints
@@ -572,6 +575,9 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.target_kind, 0, len(Target), "target kind")
     _within(r.target[r.target_kind == Target.SET], 0, sets, "target")
     _within(r.target[r.target_kind == Target.SERVICE], 0, len(ruleset.schema.services), "service")
+    _within(r.target[r.target_kind == Target.CODES], 0, len(ruleset.code_set_names), "codes of a next code")
+    _within(r.valid, 0, LENGTH_MAX + 1, "how long a code is valid")
+    _within(r.valid_in, 0, len(LENGTHS), "how long a code is valid")
     _within(r.buy, 0, BUY_MAX + 1, "buy")
     _within(r.pick_count, 0, BUY_MAX + 1, "pick_count")
     _within(r.percent, 0, 10_001, "percent")
@@ -942,7 +948,9 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     of_one_set = (r.buy > 0) & (np.diff(r.role_begin) == 1)
     together &= ~((rewarded & (r.kind == Kind.AMOUNT_TOGETHER)) | of_one_set)
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
-    benefit = of_fees | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS, Kind.GIFT])
+    next_code = r.kind == Kind.NEXT_CODE
+    _require((next_code == (r.target_kind == Target.CODES)).all(), "a target does not fit")
+    benefit = of_fees | next_code | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS, Kind.GIFT])
     _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")
     _require(not (benefit & (np.diff(r.role_begin) > 0)).any(), "a benefit is of bought units")
     _verify_points(ruleset, owner)

@@ -61,6 +61,7 @@ class Kind(enum.IntEnum):
     TIMES_POINTS = 16  # (number - 100) hundredths of the base points on what units cost in the end
     FIXED_POINTS = 17  # number of points
     GIFT = 18  # number of chosen pieces, for m each or for nothing
+    NEXT_CODE = 19  # a code for the next time
 
 
 class Terms(enum.IntEnum):
@@ -92,6 +93,7 @@ class Target(enum.IntEnum):
     SET = 0
     BASKET = 1
     SERVICE = 2
+    CODES = 3
 
 
 class Apply(enum.IntEnum):

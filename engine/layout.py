@@ -38,7 +38,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     # rewards: row p is the first of promotion p; behind the promotions follow those of further tiers and variants
     ("kind", 1, "Kind"),
     ("target_kind", 1, "Target"),
-    ("target", 1, "product set, or service; -1"),
+    ("target", 1, "product set, service, or code set; -1"),
     ("buy", 1, "units that an application buys, over all roles; 0 = no buy"),
     ("percent", 1, "basis points"),
     ("amount", 1, "amount row; -1"),
@@ -50,6 +50,8 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("number", 1, "points; hundredths of «times points»; gifts"),
     ("per_article", 1, "units of each article that are rewarded at most; 0: any number"),
     ("choice", 1, "product set that gifts are chosen from; -1"),
+    ("valid", 1, "of a next code: how long it is valid"),
+    ("valid_in", 1, "in which unit: position in calendar.UNITS"),
     # promotions
     ("slot_begin", 1, "days and hours; none: always"),
     ("place_any_begin", 1, "places, any of which must hold; none: everywhere"),
@@ -129,6 +131,8 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_NUMBER,
     R_PER_ARTICLE,
     R_CHOICE,
+    R_VALID,
+    R_VALID_IN,
     R_SLOT_BEGIN,
     R_PLACE_ANY_BEGIN,
     R_PLACE_NOT_BEGIN,

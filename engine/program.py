@@ -516,6 +516,14 @@ class FeePrice(_Node):
     service: str
 
 
+class NextCode(_Node):
+    """A benefit: a code of a set for the next time, valid for so long."""
+
+    kind: Literal["next-code"] = "next-code"
+    codes: str
+    valid: Length
+
+
 FeeReward = FreeService | PercentOffFee | AmountOffFee | FeePrice
 
 
@@ -546,6 +554,9 @@ class Gift(_Node):
     price: Money = ()  # minor units
 
 
+Benefit = FeeReward | NextCode | PointsReward | Gift  # granted beside prices
+
+
 Plain = (  # what one promotion gives at a time
     PercentOff
     | PercentOffTogether
@@ -566,6 +577,7 @@ Plain = (  # what one promotion gives at a time
     | TimesPoints
     | FixedPoints
     | Gift
+    | NextCode
 )
 
 

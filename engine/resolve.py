@@ -248,7 +248,7 @@ class _Facts:
         self.request = request
         self.articles = articles
         self.store_row = ruleset.stores.index.get(request.store, -1)
-        self.clock = clock(ruleset)
+        self.clock = clock(ruleset, ruleset.settings_zone)
         self.history = History(ruleset, request.customer.events, request.at_us, request.currency, self.clock)
         self.today = self.history.today
 
@@ -320,10 +320,15 @@ class _Facts:
                 return text_holds(condition, value)  # type: ignore[arg-type]
 
 
-def clock(ruleset: Ruleset) -> Clock:
-    """What the settings' zone shows."""
-    rules, zone = ruleset.rules, ruleset.settings_zone
-    rows = rules.transitions[rules.zone_begin[zone] : rules.zone_begin[zone + 1]]
+def transitions(ruleset: Ruleset, zone: int) -> Ints:
+    """The rows of a zone: from which second on which offset."""
+    rules = ruleset.rules
+    return rules.transitions[rules.zone_begin[zone] : rules.zone_begin[zone + 1]]
+
+
+def clock(ruleset: Ruleset, zone: int) -> Clock:
+    """What a zone shows."""
+    rows = transitions(ruleset, zone)
 
     def local(at_us: Ints) -> Ints:
         seconds = at_us // 1_000_000

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from engine.basket import UNITS
+from engine.calendar import UNITS as LENGTHS
+from engine.calendar import instant
 from engine.instructions import (
     DIMENSIONS,
     Cmp,
@@ -58,6 +60,7 @@ from engine.program import (
     Measured,
     Member,
     Money,
+    NextCode,
     None_,
     NthOrder,
     OneOf,
@@ -351,7 +354,7 @@ class Writer:
     def instant(self, zone: Zone, local: int, *, last: bool) -> int:
         key = (zone.name, local, last)
         if key not in self.instants:
-            self.instants[key] = instant(zone, local, last=last)
+            self.instants[key] = instant(zone.instants, zone.offsets, local, last=last)
         return self.instants[key]
 
     def zones_name(self, name: str) -> str:
@@ -364,7 +367,7 @@ class Writer:
         buy = promotion.buy
         row: dict[str, int | Ref] = {"percent": 0, "pick_count": 0, "pick_dearest": 0, "dimension": 0}
         row |= {"amount": -1, "per": 1, "buy": buy.count if buy else 0, "each": 0, "number": 0, "choice": -1}
-        row |= {"per_article": promotion.per_article}
+        row |= {"per_article": promotion.per_article, "valid": 0, "valid_in": 0}
         if isinstance(promotion.reward, Tiers):
             one_article, stepwise = promotion.reward.one_article, promotion.reward.stepwise
             row |= {"each": Each.ARTICLE * one_article | Each.STEP * stepwise}
@@ -403,6 +406,9 @@ class Writer:
             case BasketPrice():
                 row |= {"kind": Kind.PRICE_WHOLE, "amount": self.amount(reward.price)}
                 target = TargetNode(kind="basket")
+            case NextCode():
+                row |= {"kind": Kind.NEXT_CODE, "target_kind": Target.CODES, "target": Ref("code set", reward.codes)}
+                return row | {"valid": reward.valid.count, "valid_in": LENGTHS.index(reward.valid.unit)}
             case FreeService() | PercentOffFee() | AmountOffFee() | FeePrice():
                 return row | self.fee_row(reward)
             case TimesPoints():
@@ -511,21 +517,6 @@ def terms_row(promotion: Promotion) -> dict[str, int | Ref]:
 def slot_row(slot: Slot) -> tuple[int, int, int, int]:
     """A row of the slots."""
     return slot.days, slot.days if slot.holidays is None else slot.holidays, slot.start, slot.until
-
-
-def instant(zone: Zone, local: int, *, last: bool) -> int:
-    """The UTC second at which the clock of a zone shows `local` (seconds): of two the first, with `last` the second;
-    if it never does, the first instant after the gap."""
-    found = []
-    for i, (begin, offset) in enumerate(zip(zone.instants, zone.offsets, strict=True)):
-        end = zone.instants[i + 1] if i + 1 < len(zone.instants) else zone.until
-        second = local - offset
-        if (begin <= second or i == 0) and (second < end or i + 1 == len(zone.instants)):
-            found.append(second)
-    if found:
-        return found[-1] if last else found[0]
-    gaps = (i for i in range(1, len(zone.instants)) if zone.instants[i] + zone.offsets[i - 1] <= local)
-    return zone.instants[max(gaps)]
 
 
 def role_rows(promotion: Promotion, reward: Plain) -> list[tuple[int | Ref, ...]]:

@@ -97,6 +97,10 @@ def to_message(
         gifts=[_gift(gift, titles) for gift in answer.gifts],
         points=_points(answer.points),
         free_services=answer.services,
+        next_codes=[
+            pb.NextCode(promotion=given.promotion, code_set=given.codes, count=1, valid_until_us=given.until_us)
+            for given in answer.next_codes
+        ],
         taxes=[
             pb.TaxTotal(
                 tax_rate_basis_points=total.rate,

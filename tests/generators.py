@@ -84,6 +84,7 @@ from engine.program import (
     Member,
     Money,
     Need,
+    NextCode,
     None_,
     NthOrder,
     OneOf,
@@ -665,10 +666,13 @@ class _Maker:
             funded=_shares(name),
         )
 
-    def _of_fee(self) -> Plain:
+    def _of_no_points(self) -> Plain:
         random = self.random
         service = random.choice(SERVICES)
-        match random.choice(("free", "free", "percent", "amount", "price")):
+        match random.choice(("free", "free", "percent", "amount", "price", "code")):
+            case "code" if self.codes:
+                length = Length(count=random.choice((1, 2, 30, 90)), unit=random.choice(LENGTHS)[0])
+                return NextCode(codes=random.choice(self.codes), valid=length)
             case "percent":
                 return PercentOffFee(percent=self._percent(), service=service)
             case "amount":
@@ -875,9 +879,9 @@ class _Maker:
         )
 
     def _benefit(self, name: str) -> Plain:
-        """Off a fee; points by the name alone, so that the other choices stay what they were."""
-        of_fee = self._of_fee()
-        random = Random(f"{name} {of_fee} {self.sets} {self.currencies}")
+        """Off a fee, a code; points by the name alone, so that the other choices stay what they were."""
+        other = self._of_no_points()
+        random = Random(f"{name} {other} {self.sets} {self.currencies}")
         kind = random.choice(("fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ())))
         if kind == "gift":
             value = random.choice((0, 0, 50, 100))
@@ -889,7 +893,7 @@ class _Maker:
             target = Target(kind="set", name=random.choice(self.sets))
             factor = random.choice((101, 150, 200, 200, 333, 500, 1_000))
             return TimesPoints(factor=factor, target=Target(kind="basket") if random.random() < 0.3 else target)
-        return of_fee
+        return other
 
     def _reward(self, group: Group) -> tuple[Plain, Buy | None]:
         if self.special == "long runs":

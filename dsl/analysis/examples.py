@@ -144,7 +144,7 @@ class _Builder:
         if self.undone >= 0:
             return self._at_the_threshold(sets, left_out, scope)
         needed = [amount for amount in world.amounts if amount.low]
-        if not isinstance(one.reward, p.FeeReward):
+        if not isinstance(one.reward, p.FeeReward | p.NextCode):
             if not self._line(tuple(dict.fromkeys(sets)), left_out, scope, [one, other]):
                 return False
         elif not needed:

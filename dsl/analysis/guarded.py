@@ -19,7 +19,7 @@ def claims(rules: Rules, worlds: Worlds, dead: frozenset[str]) -> Iterator[Claim
     """`dead`: promotions that never apply anyway."""
     reached: dict[tuple[str | None, tuple[str, ...]], tuple[Rows, Rows]] = {}
     for promotion in rules.promotions.values():
-        if promotion.name in dead or isinstance(promotion.reward, p.FeeReward | p.PointsReward | p.Gift):
+        if promotion.name in dead or isinstance(promotion.reward, p.Benefit):
             continue
         if rules.articles is not None and rules.guarded("discount"):
             key = (set_of(promotion), promotion.except_)

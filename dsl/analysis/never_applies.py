@@ -269,7 +269,7 @@ def set_of(promotion: p.Promotion) -> str | None:
 
 def pieces(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Amount | None:
     """How many counting pieces of its set the basket then holds at least."""
-    if isinstance(promotion.reward, p.FeeReward):
+    if isinstance(promotion.reward, p.FeeReward | p.NextCode):
         return None
     name = set_of(promotion)
     if promotion.buy is not None:  # units of a buy count
@@ -290,7 +290,7 @@ def _apart(worlds: Worlds, name: str, others: Sequence[str]) -> bool:
 def _no_article(rules: Rules, worlds: Worlds, promotion: p.Promotion) -> Iterator[Claim]:
     """«except» or guards leave nothing of its set."""
     name = set_of(promotion)
-    if name is None or isinstance(promotion.reward, p.FeeReward):
+    if name is None or isinstance(promotion.reward, p.FeeReward | p.NextCode):
         return
     inside: Part = Part("buy" if promotion.buy else "get", ((in_set(name), Want.TRUE),))
     left_out = Part("except", tuple((in_set(other), Want.NOT_TRUE) for other in promotion.except_))

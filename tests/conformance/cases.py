@@ -81,6 +81,7 @@ from engine.program import (
     Member,
     Money,
     Need,
+    NextCode,
     None_,
     NthOrder,
     OneOf,
@@ -159,7 +160,7 @@ CASE |= {"next steps", "expect"}
 CASE |= {"cash rounding", "points"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants", "cash", "next steps", "points", "gifts"}
+EXPECT |= {"variants", "cash", "next steps", "points", "gifts", "next codes"}
 
 
 @dataclass(frozen=True)
@@ -538,6 +539,8 @@ class Shop:
             return FixedPoints(points=what["points"])
         if "free" in what:
             return FreeService(service=what["free"])
+        if "code from" in what:
+            return NextCode(codes=what["code from"], valid=length(what["valid"]))
         if "fee" in what:
             return self._of_fee(what)
         if "every" in what:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -20,6 +21,11 @@ def oracle(case: Case) -> Decide:
 def engine(case: Case) -> Decide:
     pytest.importorskip("engine.decide", reason="not run: the kernel does not stand yet")
     return engine_of(case.programs)[1]
+
+
+def utc(us: int) -> str | None:
+    """An instant as cases write it; None: for ever."""
+    return f"{datetime.fromtimestamp(us // 1_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}" if us else None
 
 
 def told(decision: Decision, case: Case) -> dict[str, object]:
@@ -50,6 +56,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         },
         "taxes": lambda: [[tax.rate, tax.gross, tax.net, tax.tax] for tax in decision.taxes],
         "payable": lambda: decision.totals.payable,
+        "next codes": lambda: {code.promotion: [code.codes, utc(code.until_us)] for code in decision.next_codes},
         "cash": lambda: decision.totals.cash_rounding,
         "services": lambda: list(decision.services),
         "fees": lambda: {

@@ -11,6 +11,7 @@ from tests.oracle.resolve import Truth
 
 DAY = 86_400
 EPOCH = datetime.date(1970, 1, 1).toordinal()
+YEARS_US = (datetime.date(2100, 1, 1).toordinal() - EPOCH) * DAY * 1_000_000
 
 
 def local(zone: Zone, instant: int) -> int:
@@ -77,6 +78,17 @@ def on_day(slot: Slot, day: int, holiday: Truth) -> Truth:
 def today(zone: Zone, instant_us: int) -> int:
     """The local date of an instant (days since 1970)."""
     return local(zone, instant_us // 1_000_000) // DAY
+
+
+def valid_until(zone: Zone, at_us: int, count: int, unit: str) -> int:
+    """So much time later, exactly; or the last midnight of the last day, so many days or more after today. 0: not
+    before 2100."""
+    if unit in {"minute", "hour"}:
+        until = at_us + count * {"minute": 60, "hour": 3_600}[unit] * 1_000_000
+    else:
+        last = ago(today(zone, at_us), -count, unit)
+        until = at_us + YEARS_US if last is None else max(instants(zone, (last + 1) * DAY)) * 1_000_000
+    return until if until < YEARS_US else 0
 
 
 def same_period(day: int, other: int, span: str) -> bool:

@@ -8,13 +8,16 @@ from fractions import Fraction
 
 from engine.basket import Request
 from engine.decision import CodeVerdict, Decision, Funding, GiftResult, PromotionResult, Reason, Verdict
+from engine.decision import NextCode as NextCodeResult
 from engine.program import (
     AmountOffFee,
+    Benefit,
     FeePrice,
     FeeReward,
     FreeService,
     Gift,
     Group,
+    NextCode,
     PercentOffFee,
     PointsReward,
     Program,
@@ -23,6 +26,7 @@ from engine.program import (
 )
 from tests.oracle import gifts, points
 from tests.oracle.arithmetic import round_to
+from tests.oracle.calendar import valid_until
 from tests.oracle.combine import combine, deduct
 from tests.oracle.conditions import Judge, amount_in
 from tests.oracle.eligible import (
@@ -36,6 +40,7 @@ from tests.oracle.eligible import (
     mark,
     set_uses_left,
     usage_as_given,
+    zone_of,
 )
 from tests.oracle.exclusive import PER_ITEM, alternatives, apart, is_contract
 from tests.oracle.next_steps import Steps
@@ -74,6 +79,7 @@ def decide(
         points=points.points(basket, run.judge, run.giving_points, run.left, run.gifts),
         gifts=tuple(result for name in sorted(run.giving_gifts) for result in run.giving_gifts[name]),
         taxes=taxed,
+        next_codes=tuple(sorted(run.next_codes, key=lambda code: code.promotion)),
         totals=totals(basket, lines, paid, taxed),
     )
     if not request.next_steps:
@@ -92,6 +98,7 @@ class Run:
         self.judge = Judge(basket)
         self.left = [unit.list for unit in basket.units]
         self.applied: list[tuple[Offer, Taking, Sequence[int]]] = []  # with what units cost before
+        self.next_codes: list[NextCodeResult] = []
         self.granted: dict[str, dict[str, int]] = {}  # by service: what each promotion takes off its fee
         self.gifts: set[int] = set()
         self.giving_gifts: dict[str, list[GiftResult]] = {}
@@ -268,7 +275,7 @@ class Run:
                 self.fail(promotion, terms)
                 continue
             reward = terms.reward
-            assert isinstance(reward, FeeReward | PointsReward | Gift)
+            assert isinstance(reward, Benefit)
             if isinstance(reward, Gift):
                 self.gift(promotion, reward, terms, slots, applied)
                 continue
@@ -286,23 +293,23 @@ class Run:
                     paid = funding(promotion, 0)
                     self.report(promotion, Reason.APPLIED, applications=1, code=terms.code, funding=paid)
                 continue
-            saving = self.off_fee(group, reward, terms, self.fee_left(reward.service))
-            of_no_charge = isinstance(reward, FreeService) and self.fee(reward.service) == 0
-            exceeded = [text for budget, text in terms.budgets if budget < saving]
-            if guarded:
-                self.fail(promotion, Failure(Reason.GUARD))
-            elif saving == 0 and not (of_no_charge and reward.service not in self.granted):
-                self.fail(promotion, Failure(Reason.NO_SAVING))
-            elif exceeded:
-                self.fail(promotion, Failure(Reason.BUDGET, exceeded[0]))
-            elif rivals := self.benefits_apart(promotion):
+            saving = would = 0
+            if isinstance(reward, FeeReward):
+                saving = self.off_fee(group, reward, terms, self.fee_left(reward.service))
                 would = self.off_fee(group, reward, terms, before[reward.service])
+                nothing = Failure(Reason.GUARD) if guarded else self.nothing_off(reward, terms, saving)
+                if nothing is not None:
+                    self.fail(promotion, nothing)
+                    continue
+            if rivals := self.benefits_apart(promotion):
                 self.report(promotion, Reason.EXCLUSIVE, beaten_by=rivals[0], would_save=would)
             elif len(applied) == slots:
-                would = self.off_fee(group, reward, terms, before[reward.service])
                 self.report(promotion, Reason.BEATEN, beaten_by=applied[0], would_save=would)
             else:
-                self.granted.setdefault(reward.service, {})[promotion.name] = saving
+                if isinstance(reward, FeeReward):
+                    self.granted.setdefault(reward.service, {})[promotion.name] = saving
+                else:
+                    self.next_codes.append(self.next_code(promotion, reward))
                 applied.append(promotion.name)
                 paid = funding(promotion, saving)
                 self.report(promotion, Reason.APPLIED, applications=1, saving=saving, code=terms.code, funding=paid)
@@ -331,6 +338,19 @@ class Run:
             count = len(found.applications)
             paid = funding(promotion, saving)
             self.report(promotion, Reason.APPLIED, applications=count, saving=saving, code=terms.code, funding=paid)
+
+    def nothing_off(self, reward: FeeReward, terms: Terms, saving: int) -> Failure | None:
+        """Why a fee is not reduced by so much: it would be nothing, or more than a budget has left."""
+        of_no_charge = isinstance(reward, FreeService) and self.fee(reward.service) == 0
+        if saving == 0 and not (of_no_charge and reward.service not in self.granted):
+            return Failure(Reason.NO_SAVING)
+        return next((Failure(Reason.BUDGET, text) for budget, text in terms.budgets if budget < saving), None)
+
+    def next_code(self, promotion: Promotion, reward: NextCode) -> NextCodeResult:
+        """Valid by the clock of the promotion's zone."""
+        clock = zone_of(self.basket, promotion.runs.zone)
+        until = valid_until(clock, self.basket.request.at_us, reward.valid.count, reward.valid.unit)
+        return NextCodeResult(promotion.name, reward.codes, until)
 
     def benefits_apart(self, promotion: Promotion) -> list[str]:
         """The benefits that were granted and are not with this one."""

@@ -148,7 +148,7 @@ def check(
 def entrance(basket: Basket, judge: Judge, promotion: Promotion) -> str | Failure:
     """The stages that no price bears on: the code it would use, or the first that failed."""
     at, request, ruleset = basket.request.at_us, basket.request, basket.ruleset
-    zone = _zone(basket, promotion.runs.zone)
+    zone = zone_of(basket, promotion.runs.zone)
     if not runs(promotion.runs, zone, at):
         return Failure(Reason.SCHEDULE, promotion.runs.text)
     if promotion.only_on is not None:
@@ -260,7 +260,8 @@ def _begins(tier: Tier, tiers: Tiers, currency: str) -> int:
     return tier.quantity * (UNITS[tiers.unit][1] if tiers.unit else 1)
 
 
-def _zone(basket: Basket, name: str) -> Zone:
+def zone_of(basket: Basket, name: str) -> Zone:
+    """A zone; "store-time": that of the request's store, else of the settings."""
     ruleset = basket.ruleset
     if name == "store-time":
         row = ruleset.store_rows.get(basket.request.store)

@@ -14,6 +14,7 @@ from engine.program import (
     AmountOffMeasure,
     AmountOffTogether,
     BasketPrice,
+    Benefit,
     FeeReward,
     FixedPoints,
     FixedPriceEach,
@@ -21,11 +22,11 @@ from engine.program import (
     Gift,
     Ladder,
     Money,
+    NextCode,
     PercentOff,
     PercentOffTogether,
     Pick,
     Plain,
-    PointsReward,
     PriceTogether,
     Promotion,
     Tiers,
@@ -163,7 +164,7 @@ class Offer:
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
-    assert not isinstance(reward, FeeReward | PointsReward | Gift | Variants), "a benefit takes no units"
+    assert not isinstance(reward, Benefit | Variants), "a benefit takes no units"
     target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
@@ -179,7 +180,7 @@ def sets_of(promotion: Promotion) -> set[str] | None:
     for reward in promotion.rewards:
         if isinstance(promotion.reward, Tiers) and isinstance(reward, FixedPoints | Gift):
             names.append(promotion.reward.target.name or None)
-        elif isinstance(reward, FeeReward | FixedPoints | Gift):
+        elif isinstance(reward, FeeReward | FixedPoints | Gift | NextCode):
             names.append(None)
         elif isinstance(reward, TimesPoints):
             names.append(reward.target.name or None)

@@ -41,7 +41,7 @@ OF_A_BUY = (
     "amount-off-together",
 )
 OF_POINTS = ("times-points", "fixed-points", "gift")
-OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price")
+OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price", "next-code")
 PAST = {"happened", "sum-of", "nth-order", "anniversary"}
 TOGETHER = {"percent-off-together", "amount-off-together", "amount-off-article"}
 

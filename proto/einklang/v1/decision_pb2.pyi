@@ -1048,9 +1048,7 @@ class Decision(_message.Message):
 
     @_builtins.property
     def next_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextCode]:
-        """Codes for the next purchase, ascending by promotion (bytes). Empty on a server that
-        does not serve them yet.
-        """
+        """Codes for the next purchase, ascending by promotion (bytes)."""
 
     @_builtins.property
     def next_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextStep]:
@@ -1717,7 +1715,9 @@ class NextCode(_message.Message):
     count: _builtins.int
     """How many codes."""
     valid_until_us: _builtins.int
-    """Until when it is valid, exclusive, microseconds since the Unix epoch, UTC. 0: for ever."""
+    """Until when it is valid, exclusive, microseconds since the Unix epoch, UTC. 0: for ever,
+    or beyond what an instant can say.
+    """
     def __init__(
         self,
         *,

@@ -92,7 +92,7 @@ def test_examples_of_rewards_run(name):
     bought = "cheapest of" not in name and any(
         word in example for word in ("them", "the cheapest", "every ", " of sauce")
     )
-    benefit = any(word in name for word in ("free service", "fee", "points", "gift"))
+    benefit = any(word in name for word in ("free service", "fee", "points", "gift", "code"))
     group = "group delivery" if benefit else "group basket-deals"
     begins = "from EUR 50.00" if "spend" in name else "from 6"
     tiers = [f"{begins} get 5% off", "}"] if example.endswith("{") else []

@@ -88,7 +88,9 @@ class Both:
     def happened(self, asked: Request, condition: Happened) -> bool | None:
         """Whether it did; None: unknown."""
         check(asked)
-        history = History(self.rules, asked.customer.events, asked.at_us, asked.currency, clock(self.rules))
+        history = History(
+            self.rules, asked.customer.events, asked.at_us, asked.currency, clock(self.rules, self.rules.settings_zone)
+        )
         found = history.happened(condition)
         assert found == oracle.happened(Judge(resolve(self.known, asked)), condition), (asked, condition)
         return found
@@ -151,7 +153,7 @@ def test_the_longest_chain_over_the_longest_history_is_answered():
     items = tuple(EventItem(f"a{i}" if i else "red") for i in range(EVENT_ITEMS_MAX // EVENTS_MAX))
     asked = ask(2 * 10**15, *(Event("order", 10**15 + i, items=items) for i in range(EVENTS_MAX)))
     check(asked)
-    history = History(rules, asked.customer.events, asked.at_us, "EUR", clock(rules))
+    history = History(rules, asked.customer.events, asked.at_us, "EUR", clock(rules, rules.settings_zone))
     step = Then(events=EventOf(event="orders", of="wine"), within=Length(count=1, unit="day"))
     long = Happened(events=EventOf(event="orders"), low=1, window=Ever(), then=(step,) * STEPS_MAX)
     assert history.happened(long) is True

@@ -62,6 +62,7 @@ DECISION = decision.Decision(
         decision.GiftResult("home", False, 2, "fashion", 100, articles=("bag", "cap")),
     ),
     points=decision.PointsResult(1_502, 2, (decision.PromotionPoints("home", 1_500),)),
+    next_codes=(decision.NextCode("home", "thanks", 1_790_000_000_000_000),),
 )
 
 
@@ -111,12 +112,14 @@ def test_a_decision_says_what_the_engine_says():
     assert (offered.product_set, offered.product_set_title, offered.unit_price_minor) == ("fashion", "Mode", 100)
     added = [pb.PromotionPoints(promotion="home", points=1_500)]
     assert got.points == pb.PointsResult(earned=1_502, base=2, promotions=added)
+    assert list(got.next_codes) == [
+        pb.NextCode(promotion="home", code_set="thanks", count=1, valid_until_us=1_790_000_000_000_000)
+    ]
     assert answers.limits_from(DECISION.promotions) == pb.LIMITS_FROM_REQUEST
     assert answers.limits_from(()) == pb.LIMITS_FROM_NONE
 
 
 NOT_YET = {
-    "Decision.next_codes",
     "Decision.next_steps",
     "PromotionResult.variant",
     "Totals.refunded_minor",
