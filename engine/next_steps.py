@@ -22,7 +22,7 @@ from engine.resolve import Resolved
 
 TRIES_MAX = 64  # different additions, in the order of the promotions' names
 ROUNDS_MAX = 3  # as what is added may itself be reduced, an amount may fall short
-_GUARDED = Mark.DISCOUNT | Mark.COUNT
+_LEFT_OUT = Mark.DISCOUNT | Mark.COUNT | Mark.CHOSEN  # a gift stays a gift
 _REASONS = (Reason.APPLIED, Reason.QUANTITY, Reason.CONDITION)
 
 Lack = tuple[Missing, bool]  # what is missing; whether of one article
@@ -116,7 +116,7 @@ class _Basket:
         begin, sets = columns["set_begin"].tolist(), columns["sets"].tolist()
         self.sets = [set(sets[begin[i] : begin[i + 1]]) for i in range(len(self.lines))]
         self.article = columns["line_article"].tolist()
-        self.guarded = [bool(marks & _GUARDED) for marks in columns["line_marks"].tolist()]
+        self.left_out = [bool(marks & _LEFT_OUT) for marks in columns["line_marks"].tolist()]
         self.set_number = {name: number for number, name in enumerate(ruleset.set_names)}
         self.price = [0] * len(self.lines)  # micros of one piece or unit of measure
         for line, price in zip(columns["unit_line"].tolist(), columns["unit_price"].tolist(), strict=True):
@@ -129,7 +129,7 @@ class _Basket:
         return [
             i
             for i, sets in enumerate(self.sets)
-            if (of < 0 or of in sets) and not self.guarded[i] and not sets & excepted
+            if (of < 0 or of in sets) and not self.left_out[i] and not sets & excepted
         ]
 
     # ---------- what is missing ----------

@@ -50,7 +50,7 @@ class Steps:
 
     def lines_of(self, promotion: Promotion, products: str | None) -> list[Line]:
         def left_out(line: Line) -> bool:
-            return bool({"discount", "count"} & line.marks) or any(
+            return bool({"discount", "count"} & line.marks or line.gift) or any(
                 self.judge.in_products(name, line) is True for name in promotion.except_
             )
 
