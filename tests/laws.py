@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import sys
 from collections import Counter
@@ -265,7 +266,8 @@ def by_article(asked: Request, decision: Decision) -> Mapping[str, tuple[int, in
 
 def without_lines(decision: Decision) -> Decision:
     """What does not depend on how pieces are laid out on lines."""
-    return replace(decision, lines=(), ruleset="")
+    gifts = tuple(replace(gift, lines=()) for gift in decision.gifts)
+    return replace(decision, lines=(), ruleset="", gifts=gifts)
 
 
 def same_pieces(one: Request, first: Decision, other: Request, second: Decision) -> bool:
@@ -293,8 +295,6 @@ def _exchanged(program: Program, old: str, new: str, factor: int) -> Program:
         )
         return {key: walk(value, fine) for key, value in node.items()}
 
-    if isinstance(program, Settings):
-        return program.model_copy(update={"currencies": (new,)})
     if isinstance(program, Catalogue):
         columns = tuple(
             column.model_copy(
@@ -305,9 +305,8 @@ def _exchanged(program: Program, old: str, new: str, factor: int) -> Program:
             for column in program.columns
         )
         return program.model_copy(update={"columns": columns})
-    import json
-
-    return decode(json.dumps(walk(json.loads(encode(program)), False)).encode())
+    other = decode(json.dumps(walk(json.loads(encode(program)), False)).encode())
+    return other.model_copy(update={"currencies": (new,)}) if isinstance(other, Settings) else other
 
 
 def _request_exchanged(asked: Request, old: str, new: str, factor: int) -> Request:
