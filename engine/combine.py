@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.alone import Application, alone, fewest_runs, off_together, settle
 from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, said_with, saved_by
+from engine.basket import BASIS_POINTS
 from engine.decision import Reason
 from engine.discounts import (
     FEWER_TOO,
@@ -42,6 +43,7 @@ from engine.layout import (
     Q_UNIT_LIST,
     Q_UNIT_MEASURE,
     Q_UNIT_PRICE,
+    R_AMOUNT,
     R_APPLY,
     R_AT_MOST,
     R_BUY,
@@ -50,6 +52,7 @@ from engine.layout import (
     R_KIND,
     R_ORIGINAL,
     R_PER_ARTICLE,
+    R_PERCENT,
     R_PLACE_BEGIN,
     R_RANK,
     R_ROLES,
@@ -69,6 +72,7 @@ from engine.layout import (
     T_REASON,
     T_SAVING,
     T_TERM,
+    amount_of,
     at,
     cell,
     size,
@@ -85,6 +89,7 @@ SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, li
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 _MARK_SHIP = int(Mark.SHIP_FREE)
+_PERCENT_TOGETHER = int(Kind.PERCENT_TOGETHER)
 _SINGLES, _FREE_SERVICE, _NEXT_CODE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE), int(Kind.NEXT_CODE)
 _SERVICE, _GIFT, _MARK_CHOSEN = int(Target.SERVICE), int(Kind.GIFT), int(Mark.CHOSEN)
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
@@ -901,13 +906,31 @@ def settle_greedily(
     hope = saved = 0
     for i in order:
         row = offers.rows[i]
-        hope += table[T_ALONE, row]
+        by_itself = alone_of(rules, q, table, offers, i, state.left, original)
+        hope += by_itself.saving + by_itself.missed
+        if off_together(rules, table[T_TERM, row]):  # alone it takes the dearest, which need not save most
+            hope += most_together(rules, q, table[T_TERM, row], offers, i, state.left, original) - by_itself.saving
         result = alone_of_free(rules, q, table, offers, i, state.left, original, taken)
         if result.saving > 0:
             taken[result.units] = row
             role_of[result.units] = result.roles
             saved += result.saving
     state.tally[1] += hope - saved
+
+
+@gate
+def most_together(rules: Buffer, q: Buffer, p: int, offers: Offers, i: int, left: Ints, original: int) -> int:
+    """An amount or a percentage off the i-th offer's units as a whole, application by application, never saves more:
+    rounding adds less than one to each application, and of no unit there are more."""
+    kind, percent_off = at(rules, R_KIND, p), at(rules, R_PERCENT, p)
+    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    most = there = 0
+    for k in range(offers.begin[i], offers.begin[i + 1]):
+        u = offers.units[k]
+        there += left[u]
+        base = at(q, Q_UNIT_LIST, u) if original else left[u]
+        most += -(-base * percent_off // BASIS_POINTS) + 1 if kind == _PERCENT_TOGETHER else amount
+    return min(most, there)
 
 
 # ---------------------------------------------------------------------------------------------------- benefits

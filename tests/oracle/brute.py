@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 
@@ -45,7 +46,11 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
     if not mine:
         return True
     if not offer.n:
-        return all(saving_of(offer, unit, left) > 0 for unit, _ in mine)
+        alike = Counter(unit.article for unit, _ in mine)
+        few = max(alike.values()) <= (offer.promotion.per_article or len(mine))
+        return few and all(saving_of(offer, unit, left) > 0 for unit, _ in mine)
+            saving_of(offer, unit, left) > 0 for unit, _ in mine
+        )
     if offer.singles:
         return True
     runs = runs_of(offer, mine)

@@ -67,6 +67,11 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
             gain = worth(offer, reward, gained) - worth(offer, reward, now)
             if place == role.n - 1:
                 gained = (0, 0)
+        elif isinstance(offer.promotion.reward, PriceTogether) and not offer.singles and offer.buys:
+            price = offer.money(
+                offer.promotion.reward.price
+            )  # once for each application: with what its first role ends
+            gain = left[unit.index] - (price if number == 0 and place == role.n - 1 else 0)
         elif offer.rewards(number):
             at = place if role.rewarded else place_of(offer, filled, number, before.taken)
             gain = saving_of(offer, unit, left, at)
