@@ -1352,10 +1352,14 @@ def cases(draw: st.DrawFn) -> tuple[tuple[Program, ...], Request]:
     kept = tuple(p for p in programs if not (isinstance(p, Promotion) and p.name in left_out))
     lines = draw(st.sets(st.sampled_from([line.id for line in asked.lines]), max_size=len(asked.lines) - 1))
     asked = replace(asked, lines=tuple(line for line in asked.lines if line.id not in lines))
-    return tuple(_without_order(program, left_out) for program in kept), asked
+    asked = replace(asked, variants=tuple(choice for choice in asked.variants if choice.promotion not in left_out))
+    return tuple(_unnamed(program, left_out) for program in kept), asked
 
 
-def _without_order(program: Program, names: set[str]) -> Program:
+def _unnamed(program: Program, names: set[str]) -> Program:
+    """Without the promotions that are left out, where it names them."""
+    if isinstance(program, Promotion):
+        return program.model_copy(update={"not_with": tuple(name for name in program.not_with if name not in names)})
     if not isinstance(program, Group):
         return program
     return program.model_copy(update={"order": tuple(name for name in program.order if name not in names)})

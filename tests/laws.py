@@ -124,7 +124,11 @@ class Asked:
         if not groups or not (groups := [group for group in groups if group.gives == "discounts"]):
             return None
         group = groups[0].model_copy(update={"order": (), "position": 0})
-        mine = [p for p in self.programs if isinstance(p, Promotion) and p.group == group.name]
+        mine = [  # not those that are beyond comparison, or keep others out
+            p
+            for p in self.programs
+            if isinstance(p, Promotion) and p.group == group.name and not (p.exclusive or p.not_with)
+        ]
         others = [program for program in self.programs if not isinstance(program, Promotion | Group)]
         if len(mine) < 2:
             return None
@@ -143,8 +147,8 @@ class Asked:
             for p in self.programs
             if isinstance(p, Promotion) and any(isinstance(line.condition, Worth | Count | Measured) for line in p.when)
         ]
-        if not thresholds:
-            return None
+        if not thresholds or any(isinstance(p, Promotion) and (p.exclusive or p.not_with) for p in self.programs):
+            return None  # who stands alone takes earlier groups with it
         chosen = self.random.choice(thresholds)
         kept = [
             program.model_copy(update={"order": ()}) if isinstance(program, Group) else program

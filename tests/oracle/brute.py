@@ -49,8 +49,6 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
         alike = Counter(unit.article for unit, _ in mine)
         few = max(alike.values()) <= (offer.promotion.per_article or len(mine))
         return few and all(saving_of(offer, unit, left) > 0 for unit, _ in mine)
-            saving_of(offer, unit, left) > 0 for unit, _ in mine
-        )
     if offer.singles:
         return True
     runs = runs_of(offer, mine)
