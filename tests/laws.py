@@ -558,7 +558,7 @@ def of_other_rulesets(asked: Asked, request_: Request, explained: Decision, rand
         more = asked.best[0](replace(drawn, codes=tuple({*request_.codes, *codes})))
         if more.totals.saving + more.bound < with_all.totals.saving:
             yield f"more codes: {with_all.totals.saving} becomes {more.totals.saving}"
-    if asked.lonely:
+    if asked.lonely and not any(line.gift_of for line in request_.lines):  # a gift's promotion may be left out
         counts["thresholds"] += 1
         name, decide = asked.lonely
         group = asked.rules.promotions[name].group
