@@ -68,7 +68,7 @@ from engine.program import (
 )
 from engine.sets import Needs, Values, dynamic_sets, needs_of_all
 
-FORMAT = 2
+FORMAT = 3
 MAGIC = b"EINKPART"
 ALIGNMENT = 64
 HEADER = struct.Struct("<8sII")
