@@ -169,7 +169,7 @@ def test_every_claim_is_made(many: Counter[str], code: str) -> None:
     assert many[code]
 
 
-def test_many_findings_about_two_promotions_are_shown_by_a_basket() -> None:
+def test_most_findings_about_two_promotions_are_shown_by_a_basket() -> None:
     """Rulesets of chance are crowded, often a third promotion wins or stands alone: then nothing is shown."""
     made, right = 0, 0
     for seed in range(60):
@@ -179,7 +179,7 @@ def test_many_findings_about_two_promotions_are_shown_by_a_basket() -> None:
             with suppress(TooLarge):
                 right += bool(confirmed(example, decide(programs, example.request, everything=True)))
     assert made > 20
-    assert right * 3 > made
+    assert right * 2 > made
 
 
 def test_a_wrong_claim_is_found() -> None:

@@ -145,7 +145,7 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert coverage.facts["several off one fee"] >= 10
     assert coverage.facts["missing articles"] >= 5
     assert coverage.facts["base points"] >= 1_000
-    assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 10
+    assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 20
 
 
 def test_tiers_apply_in_every_way(coverage: Coverage) -> None:

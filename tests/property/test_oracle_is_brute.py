@@ -66,7 +66,7 @@ def tried_out(offer: Offer) -> bool:
     return not (offer.off_together or offer.apart or offer.roles[-1].pick)
 
 
-@pytest.mark.parametrize("seeds", [range(start, start + 50) for start in range(0, 300, 50)], ids=lambda s: str(s.start))
+@pytest.mark.parametrize("seeds", [range(start, start + 100) for start in range(0, 300, 100)], ids=lambda s: str(s.start))
 def test_the_search_is_as_good_as_trying_all(seeds: range) -> None:
     tried = capped = several = 0
     for seed in seeds:
@@ -85,7 +85,7 @@ def test_the_search_is_as_good_as_trying_all(seeds: range) -> None:
             saved = sum(taking.saving for taking in found)
             assert sum(taking.saving for taking in greedy(offers, left).values()) <= saved
             assert saved <= sum(taking.saving for taking in would.values())
-    assert tried >= 20 and capped + several, "the generator makes too few small components"
+    assert tried >= 20 and capped and several, "the generator makes too few small components"
 
 
 def test_one_promotion_takes_alone_what_the_search_gives_it() -> None:
