@@ -882,7 +882,7 @@ class _Maker:
         """Off a fee, a code; points by the name alone, so that the other choices stay what they were."""
         other = self._of_no_points()
         random = Random(f"{name} {other} {self.sets} {self.currencies}")
-        kind = random.choice(("fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ())))
+        kind = random.choice(("fee", "fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ())))
         if kind == "gift":
             value = random.choice((0, 0, 50, 100))
             price = tuple(Amount(currency=currency, value=value) for currency in sorted(self.currencies) if value)
@@ -1115,7 +1115,7 @@ def request(programs: Sequence[Program], seed: int) -> Request:
         fees=tuple(
             Fee(service, random.choice((0, 101, 495, 990)), random.choice((None, None, 0, 700, 1900)))
             for service in SERVICES
-            if maybe(60)
+            if maybe(90)
         ),
         usage=_usage(random, programs, currency),
         next_steps=5 if seed % 17 == 0 else 0,  # each step is a decision

@@ -142,7 +142,7 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     for mode in ("all", "first", "at-most"):
         assert coverage.applied[("free-service", False), mode] >= 10
         assert all(coverage.applied[(kind, False), mode] >= 2 for kind in (*OF_FEES, *OF_POINTS)), coverage.table()
-    assert coverage.facts["several off one fee"] >= 10
+    assert coverage.facts["several off one fee"] >= 20
     assert coverage.facts["missing articles"] >= 5
     assert coverage.facts["base points"] >= 1_000
     assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 20
