@@ -10,12 +10,9 @@ share the pieces out among the promotions is compared (7).
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from itertools import chain, combinations
 from random import Random
@@ -57,6 +54,7 @@ from engine.program import (
     Type,
     Zone,
 )
+from tests import bulk
 from tests.reproduce import Decide, engine_of
 
 PIECES_MAX = 8
@@ -581,39 +579,5 @@ def block(first: int, end: int) -> tuple[Counter[str], list[str]]:
     return counts, wrong
 
 
-def run(first: int, end: int, *, processes: int | None = None) -> Iterator[tuple[Counter[str], list[str]]]:
-    """All baskets, block after block."""
-    edges = range(first, end, BLOCK * BASKETS)
-    ends = [min(begin + BLOCK * BASKETS, end) for begin in edges]
-    if processes == 1:
-        yield from map(block, edges, ends)
-        return
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        yield from pool.map(block, edges, ends)
-
-
-def main() -> int:
-    """Runs the baskets of the command line."""
-    from server import kernels
-    from server.settings import load
-
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("first", type=int)
-    asked.add_argument("end", type=int)
-    asked.add_argument("--processes", type=int)
-    given = asked.parse_args()
-    kernels.prepare(load().cache_dir).ensure(kernels.compile_here, print)
-    total: Counter[str] = Counter()
-    wrong: list[str] = []
-    for counts, differences in run(given.first, given.end, processes=given.processes):
-        total += counts
-        wrong += differences
-        for difference in differences:
-            print(difference, file=sys.stderr)
-        print(f"{sum(total.values()):,} baskets: {dict(total)}", flush=True)
-    print(f"{sum(total.values()):,} baskets against brute force: {dict(total)}; {len(wrong)} differ")
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bulk.command(__doc__, block, BLOCK * BASKETS))

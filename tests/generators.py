@@ -882,7 +882,9 @@ class _Maker:
         """Off a fee, a code; points by the name alone, so that the other choices stay what they were."""
         other = self._of_no_points()
         random = Random(f"{name} {other} {self.sets} {self.currencies}")
-        kind = random.choice(("fee", "fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ())))
+        kind = random.choice(
+            ("fee", "fee", "fee", "points", "gift", *(("fee", "times", "times") if self.points else ()))
+        )
         if kind == "gift":
             value = random.choice((0, 0, 50, 100))
             price = tuple(Amount(currency=currency, value=value) for currency in sorted(self.currencies) if value)

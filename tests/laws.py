@@ -9,14 +9,11 @@ What is printed counts, law by law, how often it was asked. `python -m tests.law
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from random import Random
@@ -62,6 +59,7 @@ from engine.program import (
     decode,
     encode,
 )
+from tests import bulk
 from tests.generators import DAY, ODD_MOMENTS, request, ruleset, seconds
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import mark
@@ -594,42 +592,5 @@ def block(first: int, end: int, decider: Decider | None = None, refuses: bool = 
     return total, wrong
 
 
-def run(first: int, end: int, *, processes: int | None = None) -> Iterator[tuple[Counter[str], list[str]]]:
-    """All baskets, block after block."""
-    edges = range(first, end, BLOCK * BASKETS)
-    ends = [min(begin + BLOCK * BASKETS, end) for begin in edges]
-    if processes == 1:
-        yield from map(block, edges, ends)
-        return
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        yield from pool.map(block, edges, ends)
-
-
-def main() -> int:
-    """Runs the baskets of the command line."""
-    from server import kernels
-    from server.settings import load
-
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("first", type=int)
-    asked.add_argument("end", type=int)
-    asked.add_argument("--processes", type=int)
-    given = asked.parse_args()
-    kernels.prepare(load().cache_dir).ensure(kernels.compile_here, print)
-    total: Counter[str] = Counter()
-    wrong = 0
-    for number, (counts, differences) in enumerate(run(given.first, given.end, processes=given.processes)):
-        total += counts
-        wrong += len(differences)
-        for difference in differences:
-            print(difference, file=sys.stderr)
-        if number % 10 == 9:
-            print(f"{total['baskets']:,} baskets, {wrong} times a law was broken", flush=True)
-    for law, count in total.items():
-        print(f"{count:>12,}  {law}")
-    print(f"{wrong} times a law was broken")
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bulk.command(__doc__, block, BLOCK * BASKETS))

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from engine.program import Group, Promotion
-from tests import brute_force
+from tests import brute_force, bulk
 
 SHARE, LONG = 2_000, 200_000  # baskets
 PARTS = 4
@@ -32,7 +32,9 @@ def test_a_share_of_small_baskets(part: int) -> None:
 def test_two_hundred_thousand_small_baskets(capsys: pytest.CaptureFixture[str]) -> None:
     total: Counter[str] = Counter()
     wrong: list[str] = []
-    for counts, differences in brute_force.run(SHARE, SHARE + LONG):
+    for counts, differences in bulk.run(
+        brute_force.block, brute_force.BLOCK * brute_force.BASKETS, SHARE, SHARE + LONG
+    ):
         total += counts
         wrong += differences
     with capsys.disabled():

@@ -12,7 +12,7 @@ from engine.basket import Request
 from engine.decision import Decision
 from engine.money import EXPONENTS, micros_per_minor
 from engine.program import Program
-from tests import laws
+from tests import bulk, laws
 from tests.generators import request, ruleset
 from tests.oracle.ways import TooLarge
 from tests.reproduce import Decide, engine_of, oracle_of
@@ -75,7 +75,7 @@ def test_the_laws_hold_for_the_oracle(part: int) -> None:
 def test_the_laws_hold_at_length(capsys: pytest.CaptureFixture[str]) -> None:
     total: Counter[str] = Counter()
     wrong: list[str] = []
-    for counts, differences in laws.run(SHARE, SHARE + LONG):
+    for counts, differences in bulk.run(laws.block, laws.BLOCK * laws.BASKETS, SHARE, SHARE + LONG):
         total += counts
         wrong += differences
     with capsys.disabled():

@@ -66,7 +66,9 @@ def tried_out(offer: Offer) -> bool:
     return not (offer.off_together or offer.apart or offer.roles[-1].pick)
 
 
-@pytest.mark.parametrize("seeds", [range(start, start + 100) for start in range(0, 300, 100)], ids=lambda s: str(s.start))
+@pytest.mark.parametrize(
+    "seeds", [range(start, start + 100) for start in range(0, 300, 100)], ids=lambda s: str(s.start)
+)
 def test_the_search_is_as_good_as_trying_all(seeds: range) -> None:
     tried = capped = several = 0
     for seed in seeds:
