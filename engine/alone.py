@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.chain import UNIT_BITS, best_chain, places
 from engine.discounts import (
     FEWER_TOO,
     ONE_ARTICLE,
@@ -51,9 +52,6 @@ from engine.order import ascending
 from engine.prorate import prorate
 from engine.search import NEVER
 
-UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
-assert 2**UNIT_BITS > 100_000  # engine.basket.PIECES_MAX
-assert (10**12 << UNIT_BITS) < 2**60  # engine.basket.TOTAL_MINOR_MAX
 DRAWN_MAX = 400_000  # units x states of one application: beyond, the dearest units are taken, and the answer is BOUNDED
 
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _PRICE_WHOLE = (
@@ -326,6 +324,12 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     others = rewards_others(rules, p)
     if off_together(rules, p) and not others:
         return dearest(rules, q, p, units, masks, left, original, limit, True)
+    states = places(rules, p, units.shape[0], limit)
+    if states:
+        roles = np.empty(units.shape[0], np.int64)
+        saving = best_chain(rules, q, p, units, left, original, states, roles)
+        taken = roles >= 0
+        return Chosen(units[taken], roles[taken], saving, 0)
     if units.shape[0] * at(rules, R_BUY, p) > DRAWN_MAX:
         return dearest(rules, q, p, units, masks, left, original, limit, False)
     drawing = draw(rules, q, p, units, masks, left, original, limit)

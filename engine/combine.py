@@ -206,10 +206,11 @@ def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Tru
                     rows[count], ranks[count] = row, at(rules, R_RANK, p)
                     count += 1
             rows = rows[ascending(ranks)]  # declared order
+            before = Truths(truths.segment, truths.place, state.fees.copy())  # thresholds are read before the group
             if at(rules, R_GIVES, g) == 1:
-                grant_benefits(rules, q, table, state, truths, g, rows)
+                grant_benefits(rules, q, table, state, before, g, rows)
                 continue
-            taken = give_discounts(rules, q, table, state, truths, g, rows, enabled)
+            taken = give_discounts(rules, q, table, state, before, g, rows, enabled)
             if turn == 0:
                 for u in range(taken.shape[0]):
                     if taken[u] >= 0:

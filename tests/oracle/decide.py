@@ -266,11 +266,12 @@ class Run:
         limits = {"first": 1, "at-most": group.at_most}
         slots = limits.get(group.apply, len(self.basket.ruleset.promotions))
         before = {service: self.fee_left(service) for service in self.basket.ruleset.schema.services}
+        standing = self.fees_left()  # thresholds are read before the group
         applied: list[str] = []
         units = [unit for unit in self.basket.units if not unit.line.gift]
         guarded = bool(units) and all("ship_free" in unit.line.marks for unit in units)
         for promotion in self.basket.ruleset.declared_order(group):
-            terms = check(self.basket, self.judge, promotion, group, self.left, self.fees_left())
+            terms = check(self.basket, self.judge, promotion, group, self.left, standing)
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue
