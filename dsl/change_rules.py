@@ -350,6 +350,36 @@ def catalogue(old: p.Catalogue, new: p.Catalogue) -> Iterator[Found]:
     yield from _table(_rows(old.articles, old.columns), _rows(new.articles, new.columns), ARTICLES)
 
 
+def price_list(old: p.PriceList, new: p.PriceList) -> Iterator[Found]:
+    """Articles that came, went, or have other prices. Of the same rows a lower price gives more."""
+    before, after = (_listed(one) for one in (old, new))
+    ways = [Way.UNKNOWN] * (before.keys() != after.keys())  # a row more may be a dearer one
+    ways += [
+        Way.MORE if after[row] < before[row] else Way.LESS for row in after if before.get(row, after[row]) != after[row]
+    ]
+    a, b = (_by_article(rows) for rows in (before, after))
+    words = next((words for _, words, _ in _table(a, b, ARTICLES)), "")
+    yield GIVES.get(inclusion.together(ways), Effect.OTHER), words, ""
+
+
+def _listed(one: p.PriceList) -> dict[tuple[object, ...], int]:
+    """The prices of a list by article, quantity, days and currency."""
+    rows = list(zip(one.articles, one.quantities, one.starts, one.untils, strict=True))
+    return {
+        (*row, column.currency): price
+        for column in one.prices
+        for row, price in zip(rows, column.values, strict=True)
+        if isinstance(price, int)
+    }
+
+
+def _by_article(rows: Mapping[tuple[object, ...], int]) -> dict[str, tuple[object, ...]]:
+    found: dict[str, list[object]] = {}
+    for (article, *row), price in rows.items():
+        found.setdefault(str(article), []).append((*row, price))
+    return {article: tuple(some) for article, some in found.items()}
+
+
 def stores(old: p.Stores, new: p.Stores) -> Iterator[Found]:
     """Stores that came, went, or have other values."""
     a, b = (
@@ -411,6 +441,8 @@ def summary(one: p.Program) -> Words:
             return say("{count} codes", count=many(len(one.codes)))
         case p.Catalogue():
             return say("{count} articles", count=many(len(one.articles)))
+        case p.PriceList():
+            return say("{count} articles", count=many(len(set(one.articles))))
         case p.Holidays():
             return say("{count} holidays", count=many(len(one.days)))
         case _:

@@ -32,6 +32,7 @@ from engine.program import (
     PercentOffFee,
     PercentOffTogether,
     Pick,
+    PricesFrom,
     PriceTogether,
     Step,
     Target,
@@ -121,6 +122,8 @@ def reward(given: BaseModel) -> str:
         case FixedPriceMeasure():
             unit = _unit(given.per, hundreds=given.hundreds)
             return f"get {_target(given.target)} for {micros(given.price)} {unit}"
+        case PricesFrom():
+            return f'get prices from list "{given.prices}"'
         case Pick(percent=10_000):
             return f"get the {given.which} {given.count} free"
         case Pick():

@@ -10,18 +10,18 @@ from dsl.data import Table, Unreadable, misfit, typed_columns
 from dsl.diagnostics import Span, found
 from dsl.findings import Findings
 from dsl.phrases import Phrase, few, say
-from dsl.project import WHOSE, table_columns
+from dsl.project import PRICE_COLUMNS, WHOSE, table_columns
 from dsl.values import MACHINE_TYPES, MILLION, AttributeInfo
 from dsl.wrong_forms import did_you_mean
 from dsl.zones import known_zones
-from engine.program import Type
+from engine.program import QUANTITY_MAX, Type
 
 _NOWHERE = Span("", 1, 1, 1, 2)
 _ARTICLE = ("article", "sku")
 _IDS = {"catalogue": ("sku", "article"), "stores": ("id", "store")}
 _REGION = "store.region"  # holidays of a region are those of its stores
 _TYPES: dict[str, dict[str, str]] = {  # the typed columns of each table
-    "prices": {"from-quantity": "number", "price": "money", "from": "date", "until": "date"},
+    "prices": PRICE_COLUMNS,
     "holidays": {"date": "date", "region": "text", "name": "text"},
     "costs": {"cost": "money", "from": "date", "until": "date"},
 }
@@ -165,12 +165,11 @@ class Tables:
                 why = say("it is empty")
             elif all(column_values[row] is None for column_values in amounts):
                 column, why = money, say("it is empty")
-            elif isinstance(quantity, int) and (quantity < MILLION or quantity % MILLION):
-                column, cell, why = (
-                    "from-quantity",
-                    table.columns["from-quantity"][row] or "",
-                    say("pieces are whole, at least 1"),
-                )
+            elif isinstance(quantity, int) and (
+                quantity % MILLION or not MILLION <= quantity <= QUANTITY_MAX * MILLION
+            ):
+                column, cell = "from-quantity", table.columns["from-quantity"][row] or ""
+                why = say("a quantity is whole, from 1 to {most}", most=QUANTITY_MAX)
             elif end < begin:
                 column, cell, why = "until", table.columns["until"][row] or "", say("this ends before it begins")
             if why is not None:

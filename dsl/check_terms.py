@@ -225,7 +225,8 @@ def ends_before(one: ast.Promotion, other: ast.Promotion) -> bool:
 
 def missing_possible(node: ast.Promotion) -> bool:
     """Can something be missing, so that a hint can say what?"""
-    if clauses(node, ast.Buy) or any(isinstance(get.reward, ast.Tiers) for get in clauses(node, ast.Get)):
+    rewards = [get.reward for get in clauses(node, ast.Get)]
+    if clauses(node, ast.Buy) or any(isinstance(reward, ast.Tiers | ast.PriceList) for reward in rewards):
         return True
     return any(_threshold(when.line.condition) for when in clauses(node, ast.When))
 

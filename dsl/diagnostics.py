@@ -517,7 +517,6 @@ TABLE: dict[str, Text] = {
     "P7009": _error("This changes nothing in the test: {why}.", "{advice}"),
     # ---- not built yet
     "P9003": _later("«similar to» is"),
-    "P9005": _later("Price lists are"),
     "P9015": _later("«of one article» for one of several sets, with this reward, is"),
     "P9016": _later("«buy» by measure is"),
     "P9019": _later("The cashier's discount is"),

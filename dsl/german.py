@@ -612,7 +612,6 @@ GERMAN: dict[str, str] = {
     # ---------------------------------------------------------------- not built yet
     "this line cannot take force": "diese Zeile kann nicht in Kraft treten",
     "«similar to» is not built yet.": "«similar to» gibt es noch nicht.",
-    "Price lists are not built yet.": "Preislisten gibt es noch nicht.",
     "«of one article» for one of several sets, with this reward, is not built yet.": "«of one article» für eine von mehreren Artikelmengen gibt es bei diesem Nachlass noch nicht.",
     "«buy» by measure is not built yet.": "«buy» nach Menge gibt es noch nicht.",
     "The cashier's discount is not built yet.": "Den Nachlass an der Kasse gibt es noch nicht.",
@@ -662,6 +661,7 @@ GERMAN: dict[str, str] = {
     "No store is in a region of these holidays.": "Keine Filiale liegt in einer Region dieser Feiertage.",
     "No promotion asks for this table.": "Keine Aktion fragt nach dieser Tabelle.",
     "none says «holidays»": "keine sagt «holidays»",
+    "none says «get prices from list»": "keine sagt «get prices from list»",
     "there are no places, no «store-time», no «per store», and no condition on the store": (
         "es gibt keine «places», kein «store-time», kein «per store» und keine Bedingung an die Filiale"
     ),
@@ -864,7 +864,7 @@ GERMAN: dict[str, str] = {
     "it buys {count} of them": "gekauft werden davon {count}",
     "return no more": "nicht mehr zurückgeben",
     "line {line} has it too, for the same days": "Zeile {line} hat es auch, für dieselben Tage",
-    "pieces are whole, at least 1": "Stücke sind ganz, mindestens 1",
+    "a quantity is whole, from 1 to {most}": "eine Menge ist ganz, von 1 bis {most}",
     "this ends before it begins": "das endet, bevor es beginnt",
     # ---- diff, plan
     "{names} and {count} more": "{names} und {count} weitere",

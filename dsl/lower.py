@@ -14,11 +14,12 @@ from operator import itemgetter
 from typing import Any, cast
 
 from dsl import ast
+from dsl.check_rewards import rewards_of
 from dsl.clauses import choice, clauses, codes_of, days_of, first, head, headings, is_exact, limit_key
 from dsl.data import Table, TypedColumn
 from dsl.diagnostics import Diagnostic
-from dsl.project import IDS, Project, table_columns
-from dsl.values import EPOCH, MACHINE_TYPES, basis_points, money, scalar
+from dsl.project import IDS, Project, price_columns, table_columns
+from dsl.values import EPOCH, MACHINE_TYPES, MILLION, basis_points, money, scalar
 from dsl.values import days as day_number
 from dsl.writing import writings
 from dsl.zones import zone
@@ -149,6 +150,41 @@ def _all_stores(project: Project, source: ast.Source) -> p.Stores:
     zones = table.columns.get("time-zone", [None] * table.rows)
     columns = _columns(project, source, order)
     return p.Stores(ids=ids, zones=tuple(zones[row] or "" for row in order), columns=columns)
+
+
+def _price_lists(project: Project) -> Iterator[p.Program]:
+    """Those that promotions give."""
+    given = set().union(*project.recall_each(_lists_of, project.promotions.values()))
+    for name in sorted(given):
+        yield project.recall(_price_list, project.price_lists[name])
+
+
+def _lists_of(_project: Project, promotion: ast.Promotion) -> tuple[str, ...]:
+    return tuple(reward.name.text for reward in rewards_of(promotion) if isinstance(reward, ast.PriceList))
+
+
+def _price_list(project: Project, source: ast.Source) -> p.PriceList:
+    table = project.table(source.path.text)
+    assert isinstance(table, Table) and source.name is not None
+    articles = cast(list[str], table.columns["article" if "article" in table.columns else "sku"])
+    columns, _ = price_columns(project, table)
+    plain = {column.name: cast(list[int | None], column.values) for column in columns if column.name != "price"}
+    nothing: list[int | None] = [None] * table.rows
+    quantities = [1 if value is None else value // MILLION for value in plain.get("from-quantity", nothing)]
+    starts, untils = plain.get("from", nothing), plain.get("until", nothing)
+    order = sorted(range(table.rows), key=lambda row: (articles[row], quantities[row], starts[row] or -MILLION))
+    prices = [column for column in columns if column.name == "price"]
+    return p.PriceList(
+        name=source.name.text,
+        articles=tuple(map(articles.__getitem__, order)),
+        quantities=tuple(map(quantities.__getitem__, order)),
+        starts=tuple(map(starts.__getitem__, order)),
+        untils=tuple(map(untils.__getitem__, order)),
+        prices=tuple(
+            p.Column(name="price", type=p.Type.MONEY, currency=one.currency, values=tuple(one.values[i] for i in order))
+            for one in prices
+        ),
+    )
 
 
 def _sorted_ids(project: Project, table: Table, key: str) -> tuple[tuple[str, ...], list[int]]:
@@ -654,6 +690,8 @@ def _reward(project: Project, node: ast.Reward) -> p.Plain:
                 hundreds=node.hundreds,
                 target=_target(node.target),
             )
+        case ast.PriceList():
+            return p.PricesFrom(prices=node.name.text)
         case ast.Pick():
             return p.Pick(which=node.which, count=node.count, percent=_basis_points(node.percent))
         case ast.Ladder():
@@ -739,6 +777,7 @@ PASSES: tuple[tuple[str, Callable[[Project], Iterator[p.Program]]], ...] = (
     ("settings", _settings),
     ("schema", _schema),
     ("catalogue", _catalogue),
+    ("price lists", _price_lists),
     ("stores", _stores),
     ("holidays", _holidays),
     ("zones", _zones),

@@ -19,7 +19,6 @@ PER_ITEM = ("best-per-item", "first-per-item")
 # Rewards that ask where in its application a piece stands, or which others came with it.
 BY_PLACE = (ast.Pick, ast.Ladder, ast.OffCount, ast.PriceOfCount)
 REWARDS: dict[type, str] = {
-    ast.PriceList: "P9005",
     ast.Cashier: "P9019",
 }
 CLAUSES: dict[type, str] = {
@@ -31,7 +30,6 @@ CONDITIONS: dict[type, str] = {
     ast.SimilarTo: "P9003",
 }
 SETTINGS: dict[type, str] = {}
-SOURCES = {"prices": "P9005"}
 TEST_LINES: dict[type, str] = {
     ast.GivenCashier: "P9019",
 }
@@ -116,9 +114,6 @@ def _declared(project: Project) -> Iterator[Refused]:
         yield from _of(SETTINGS, line, line.span)
         if isinstance(line, ast.Setting) and line.kind == "rounding" and len(line.values) > 1:
             yield "P9031", line.span
-    for source in project.sources:
-        if source.kind in SOURCES:
-            yield SOURCES[source.kind], source.span
     for table in (project.products, project.places, project.segments):
         for some in project.recall_each(_set, table.values()):
             yield from some

@@ -536,6 +536,18 @@ def table_attributes(project: Project, entity: str) -> dict[str, AttributeInfo]:
     return attributes
 
 
+PRICE_COLUMNS = {"from-quantity": "number", "price": "money", "from": "date", "until": "date"}  # of a price list
+
+
+def price_columns(project: Project, table: Table) -> tuple[tuple[TypedColumn, ...], list[Diagnostic]]:
+    """The columns of a price list, but for the articles, and the cells that do not fit."""
+    nowhere = Span("", 1, 1, 1, 2)
+    infos = {
+        name: AttributeInfo("item", name, kind, (), False, False, None, nowhere) for name, kind in PRICE_COLUMNS.items()
+    }
+    return typed_columns(table, infos, (), project.settings.currencies, project.memory)
+
+
 def table_columns(project: Project, source: ast.Source) -> tuple[tuple[TypedColumn, ...], list[Diagnostic]]:
     """The columns of the catalogue or of the stores that carry attributes' names, and the cells that do not fit."""
     table = project.table(source.path.text)

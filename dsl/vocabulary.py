@@ -27,7 +27,7 @@ DECLARATIONS: dict[str, Row] = {
     "settings": Row("what holds for the whole project", "settings {"),
     "schema": Row("the attributes and names that rules may use", "schema {"),
     "catalogue": Row("articles and their attributes, from a table", 'catalogue from "data/catalogue.csv"'),
-    "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"', "P9005"),
+    "prices": Row("a price list, from a table", 'prices "ACME" from "data/acme.csv"'),
     "stores": Row("stores and their attributes, from a table", 'stores from "data/stores.csv"'),
     "holidays": Row("days off by region, from a table", 'holidays from "data/holidays.csv"'),
     "costs": Row(
@@ -338,7 +338,7 @@ REWARDS: dict[str, Row] = {
     "amount off per article": Row("once for each article", "get EUR 5.00 off pasta per article"),
     "off the cheapest of": Row("chosen over the basket", "get 50% off the cheapest 2 of pasta"),
     "price of the basket": Row("a final price of all", "get the basket for EUR 20.00"),
-    "prices from list": Row("the prices of a list", 'get prices from list "ACME"', "P9005"),
+    "prices from list": Row("the prices of a list", 'get prices from list "ACME"'),
     "off the basket with fees": Row("goods and fees share it", "get EUR 10.00 off the basket with fees", "P9035"),
     "others free": Row("so many of another set for those bought", "get 1 of sauce free"),
     "off others": Row("off so many of another set", "get 50% off 1 of sauce"),

@@ -16,6 +16,7 @@ from engine.decision import Reason
 from engine.discounts import (
     FEWER_TOO,
     ONE_ARTICLE,
+    PRICE_LIST,
     ROLE_COUNT,
     ROLE_FLAGS,
     ROLE_REWARDED,
@@ -26,6 +27,7 @@ from engine.discounts import (
     gain_of_fee,
     order_of,
     over_the_basket,
+    promised,
     roles_of,
     row_of,
 )
@@ -34,9 +36,12 @@ from engine.graph import draw, grown
 from engine.instructions import Apply, Kind, Mark, Target
 from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
 from engine.layout import (
+    NO_ARTICLE,
+    NO_PRICE,
     Q_FEES,
     Q_LINE_ARTICLE,
     Q_LINE_MARKS,
+    Q_PROMISES,
     Q_UNIT_ARTICLE,
     Q_UNIT_FACTOR,
     Q_UNIT_LINE,
@@ -50,6 +55,7 @@ from engine.layout import (
     R_GIVES,
     R_GROUP,
     R_KIND,
+    R_NUMBER,
     R_ORIGINAL,
     R_PER_ARTICLE,
     R_PERCENT,
@@ -68,6 +74,7 @@ from engine.layout import (
     T_MISSING,
     T_MISSING_KIND,
     T_MISSING_SET,
+    T_MISSING_UNIT,
     T_PROMOTION,
     T_REASON,
     T_SAVING,
@@ -400,6 +407,8 @@ def explain_nothing(
             continue
         if most_of(rules, q, p, r, everything, all_masks) >= need:
             table[T_REASON, row] = GUARD
+        elif at(rules, R_KIND, p) == PRICE_LIST:
+            lacks_price(rules, q, table, row)
         else:
             lacks(table, row, need - have, of)
         return
@@ -424,6 +433,21 @@ def lacks(table: Table, row: int, pieces: int, of: int) -> None:
     table[T_MISSING_KIND, row] = MISSING_PIECES
     table[T_MISSING, row] = pieces
     table[T_MISSING_SET, row] = of
+
+
+@kernel
+def lacks_price(rules: Buffer, q: Buffer, table: Table, row: int) -> None:
+    """A price list has no price for what is there: note what is missing to the first, if a quantity would bring one."""
+    number = at(rules, R_NUMBER, table[T_TERM, row])
+    kind = cell(q, Q_PROMISES, 4, number, 1)
+    if kind == NO_PRICE:
+        table[T_REASON, row] = NO_SAVING
+        return
+    lacks(table, row, 1, at(rules, R_TARGET, table[T_TERM, row]))
+    if kind != NO_ARTICLE:
+        table[T_MISSING_KIND, row] = kind
+        table[T_MISSING, row] = cell(q, Q_PROMISES, 4, number, 2)
+        table[T_MISSING_UNIT, row] = cell(q, Q_PROMISES, 4, number, 3)
 
 
 @gate
@@ -863,13 +887,14 @@ def graphs_of(
         arc_gain[:arcs],
         final[:nodes],
         caps,
-        classes_of(q, units, open_to, left),
+        classes_of(rules, q, units, open_to, table[T_TERM, offers.rows[members]], left),
     )
 
 
 @gate
-def classes_of(q: Buffer, units: Ints, open_to: Table, left: Ints) -> Ints:
-    """The class of each unit: neighbours alike in base, left, list amount, article, measure and in what they may be."""
+def classes_of(rules: Buffer, q: Buffer, units: Ints, open_to: Table, rewards: Ints, left: Ints) -> Ints:
+    """The class of each unit: neighbours alike in base, left, list amount, article, measure, in what they may be and in
+    what price lists make them cost."""
     count = units.shape[0]
     class_of = np.zeros(count, np.int64)
     for i in range(1, count):
@@ -885,6 +910,8 @@ def classes_of(q: Buffer, units: Ints, open_to: Table, left: Ints) -> Ints:
         p = 0
         while same and p < open_to.shape[0]:
             same = open_to[p, i - 1] == open_to[p, i]
+            if same and open_to[p, i] and at(rules, R_KIND, rewards[p]) == PRICE_LIST:
+                same = promised(rules, q, rewards[p], a) == promised(rules, q, rewards[p], b)
             p += 1
         class_of[i] = class_of[i - 1] + (0 if same else 1)
     return class_of

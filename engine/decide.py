@@ -309,7 +309,7 @@ class _Answer:
                 MISSING_KINDS[kind],
                 int(table[T_MISSING, row]),
                 UNITS[int(table[T_MISSING_UNIT, row])][0] if MISSING_KINDS[kind] == "measure" else "",
-                "" if of < 0 else self.ruleset.set_names[of],
+                self.ruleset.set_names[of] if 0 <= of < len(self.ruleset.set_names) else "",
             )
         return PromotionResult(
             name=self.names[row],

@@ -15,6 +15,8 @@ from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
+    Q_PROMISE,
+    Q_PROMISES,
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
     Q_UNIT_DIMENSION,
@@ -32,6 +34,7 @@ from engine.layout import (
     R_KIND,
     R_LADDER,
     R_LADDER_BEGIN,
+    R_NUMBER,
     R_PER,
     R_PERCENT,
     R_PICK_COUNT,
@@ -52,6 +55,7 @@ from engine.order import ascending
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
 _FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
+PRICE_LIST = int(Kind.PRICE_LIST)
 assert [int(k) for k in Kind][:16] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
@@ -85,6 +89,13 @@ def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
 
 
 @kernel
+def promised(rules: Buffer, q: Buffer, p: int, u: int) -> int:
+    """What a unit costs by the price list that a promotion gives; -1: the list has no price for it."""
+    begin = cell(q, Q_PROMISES, 4, at(rules, R_NUMBER, p), 0)
+    return at(q, Q_PROMISE, begin + u) if begin >= 0 else -1
+
+
+@kernel
 def percent(amount: int, basis_points: int, rounding: int) -> int:
     """So many basis points of an amount, rounded."""
     return divide(amount * basis_points, BASIS_POINTS, rounding)
@@ -105,6 +116,8 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
         return max(0, left - amount)
     if kind == _PRICE_MEASURE:
         return max(0, left - measured(q, amount, at(rules, R_PER, p), u))
+    if kind == PRICE_LIST:
+        return max(0, left - promised(rules, q, p, u))
     if kind == _AMOUNT_MEASURE:
         return min(left, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u)))
     if kind == _PICK:
@@ -138,12 +151,15 @@ def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
 
 @kernel
 def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
-    """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure."""
+    """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure;
+    what has a price, of a list."""
     kind = at(rules, R_KIND, p)
     if kind == _PRICE_EACH:
         return at(q, Q_UNIT_DIMENSION, u) == 0
     if kind == _PRICE_MEASURE or kind == _AMOUNT_MEASURE:
         return at(q, Q_UNIT_DIMENSION, u) == at(rules, R_DIMENSION, p)
+    if kind == PRICE_LIST:
+        return promised(rules, q, p, u) >= 0
     return True
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
+from engine.basket import PIECE_MICROS_MAX
 from engine.calendar import UNITS as LENGTHS
 from engine.decision import SEMANTICS
 from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Subject, Target, Terms
@@ -35,6 +36,7 @@ from engine.money import EXPONENTS
 from engine.program import (
     FACTOR_MAX,
     FIXED_POINTS_MAX,
+    QUANTITY_MAX,
     Age,
     All,
     Anniversary,
@@ -268,6 +270,11 @@ class Ruleset:
         self.group_names: tuple[str, ...] = tuple(texts["groups"])
         self.attributes: dict[str, Attribute] = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
 
+        self.price_lists: list[PriceTable] = [part for name, part in parts.items() if name.startswith("prices.")]
+        given = np.flatnonzero(self.rules.kind == Kind.PRICE_LIST)
+        self.list_rewards: list[tuple[int, int]] = [  # rows of rewards, and the price lists that they give
+            (int(row), int(self.rules.target[row]) - len(self.set_names)) for row in given
+        ]
         self.catalogue: Table = parts["catalogue"]
         self.stores: Table = parts["stores"]
         self.store_zones: Ints = self.stores.arrays["zones"]
@@ -361,6 +368,39 @@ class Table:
         return values.texts[number] if values.texts else number
 
 
+class PriceTable:
+    """A price list: prices by article, quantity and day."""
+
+    def __init__(self, arrays: dict[str, Any], data: Any) -> None:
+        self.name: str = data["name"]
+        self.index: dict[str, int] = {text: i for i, text in enumerate(data["ids"])}
+        self.begin: Ints = arrays["begin"]
+        self.rows: Ints = arrays["rows"]  # quantity, first day, last day; of an article the least quantity first
+        self.prices: Ints = arrays["prices"]  # micros by currency; -1 = not said
+        count = self.rows.shape[0]
+        _require(isinstance(self.name, str) and all(isinstance(text, str) for text in data["ids"]), "a name is no text")
+        _require(len(self.index) == len(data["ids"]), "a price list names an article twice")
+        _require(all(a.dtype == np.int64 for a in arrays.values()), "a price list does not hold integers")
+        _require(self.rows.shape == (count, 3) and self.prices.ndim == 2, "a price list has another shape")
+        _require(self.prices.shape[0] == count, "a price list has other rows than prices")
+        _ranges(self.begin, len(self.index), count, "rows of a price list")
+        _within(self.rows[:, 0], 1, QUANTITY_MAX + 1, "a quantity of a price list")
+        _within(self.rows[:, 1:], -NUMBER_MAX, NUMBER_MAX + 1, "a day of a price list")
+        _within(self.prices, -1, PIECE_MICROS_MAX + 1, "a price of a price list")
+        owner = np.repeat(np.arange(len(self.index)), np.diff(self.begin))
+        order = np.lexsort((self.rows[:, 1], self.rows[:, 0], owner))
+        _require((order == np.arange(count)).all(), "the rows of a price list do not ascend")
+
+    def rows_of(self, article: str, day: int, currency: int) -> list[tuple[int, int]]:
+        """The prices in force of an article, as (from which quantity, micros), ascending."""
+        place = self.index.get(article, -1)
+        if place < 0:
+            return []
+        own = slice(int(self.begin[place]), int(self.begin[place + 1]))
+        rows = zip(self.rows[own].tolist(), self.prices[own, currency].tolist(), strict=True)
+        return [(least, price) for (least, first, last), price in rows if first <= day <= last and price >= 0]
+
+
 _SETTINGS = TypeAdapter(Settings)
 _SCHEMA = TypeAdapter(Schema)
 _SETS = TypeAdapter(tuple[ProductSet, ...])
@@ -447,7 +487,7 @@ def manifest(parts: Mapping[str, bytes], digests: Iterable[str] = ()) -> bytes:
 
 CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "get", "limits"}  # texts of a promotion
 PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
-BLOCKS = ("products", "promotions")
+BLOCKS = ("prices", "products", "promotions")
 
 
 def parts_of(manifest_bytes: bytes) -> tuple[PartRef, ...]:
@@ -510,6 +550,7 @@ def _read(ref: PartRef, kind: str, buffer: Any) -> Any:
 
 _READERS: Mapping[str, Callable[[dict[str, Any], Any], Any]] = {
     "catalogue": Table,
+    "prices": PriceTable,
     "products": SetBlock,
     "promotions": PromotionBlock,
     "stores": Table,
@@ -573,7 +614,12 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.rank, 0, promotions, "rank")
     _within(r.kind, 0, len(Kind), "kind")
     _within(r.target_kind, 0, len(Target), "target kind")
-    _within(r.target[r.target_kind == Target.SET], 0, sets, "target")
+    lists = len(ruleset.price_lists)
+    _within(r.target[r.target_kind == Target.SET], 0, sets + lists, "target")
+    of_list = (r.target_kind == Target.SET) & (r.target >= sets)
+    _require((of_list == (r.kind == Kind.PRICE_LIST)).all(), "a price list is given otherwise")
+    _require((r.number[of_list] == np.arange(of_list.sum())).all(), "price lists are not numbered")
+    _require(all(table.prices.shape[1] == currencies for table in ruleset.price_lists), "a price list's currencies")
     _within(r.target[r.target_kind == Target.SERVICE], 0, len(ruleset.schema.services), "service")
     _within(r.target[r.target_kind == Target.CODES], 0, len(ruleset.code_set_names), "codes of a next code")
     _within(r.valid, 0, LENGTH_MAX + 1, "how long a code is valid")
@@ -666,7 +712,7 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.apply, 0, len(Apply), "apply")
     _within(r.gives, 0, 2, "gives")
     _within(r.at_most, 0, NUMBER_MAX, "at_most")
-    _ranges(r.touch_begin, sets, r.touch.shape[0], "touch")
+    _ranges(r.touch_begin, sets + lists, r.touch.shape[0], "touch")
     _within(r.touch, 0, promotions, "touch")
     _within(r.everywhere, 0, promotions, "everywhere")
     _require(r.code_uses.shape == (len(ruleset.code_set_names),), "code uses")
@@ -956,8 +1002,10 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     _verify_points(ruleset, owner)
     bound = (r.each > 0) | (r.per_article > 0)
     _require(not bound[np.diff(r.role_begin) > 0].any(), "a buy is read for each article")
+    listed = r.kind == Kind.PRICE_LIST
+    _require(not ((np.diff(r.role_begin) > 0) | (r.each > 0))[listed].any(), "a price list is bought, or in tiers")
     priced = [Kind.PERCENT, Kind.PERCENT_TOGETHER, Kind.AMOUNT_EACH, Kind.AMOUNT_TOGETHER, Kind.AMOUNT_MEASURE]
-    priced += [Kind.PRICE_EACH, Kind.PRICE_MEASURE]
+    priced += [Kind.PRICE_EACH, Kind.PRICE_MEASURE, Kind.PRICE_LIST]
     _require(np.isin(r.kind[r.per_article > 0], priced).all(), "a price of all is read for each article")
     tiers = np.isin(r.terms_by[owner], [Terms.WORTH, Terms.COUNT, Terms.MEASURE])
     _require((r.target[tiers] == r.target[owner[tiers]]).all(), "tiers of different sets")

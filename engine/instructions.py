@@ -62,6 +62,7 @@ class Kind(enum.IntEnum):
     FIXED_POINTS = 17  # number of points
     GIFT = 18  # number of chosen pieces, for m each or for nothing
     NEXT_CODE = 19  # a code for the next time
+    PRICE_LIST = 20  # what a price list says for each piece or measure; number: which of these rewards it is
 
 
 class Terms(enum.IntEnum):

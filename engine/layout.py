@@ -38,7 +38,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     # rewards: row p is the first of promotion p; behind the promotions follow those of further tiers and variants
     ("kind", 1, "Kind"),
     ("target_kind", 1, "Target"),
-    ("target", 1, "product set, service, or code set; -1"),
+    ("target", 1, "product set (behind these: the articles of a price list), service, or code set; -1"),
     ("buy", 1, "units that an application buys, over all roles; 0 = no buy"),
     ("percent", 1, "basis points"),
     ("amount", 1, "amount row; -1"),
@@ -47,7 +47,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
     ("dimension", 1, "of a price per measure: position in DIMENSIONS"),
     ("per", 1, "thousandths of the dimension's smallest unit that the amount is for: see discounts.measured"),
     ("each", 1, "bits of Each"),
-    ("number", 1, "points; hundredths of «times points»; gifts"),
+    ("number", 1, "points; hundredths of «times points»; gifts; of a price list: which row of promises"),
     ("per_article", 1, "units of each article that are rewarded at most; 0: any number"),
     ("choice", 1, "product set that gifts are chosen from; -1"),
     ("valid", 1, "of a next code: how long it is valid"),
@@ -218,6 +218,8 @@ SCALARS: tuple[tuple[str, str], ...] = (
 ) = range(len(SCALARS))
 
 NO_REWARD, NOBODY = -1, -2  # of variants: the control group; there is no subject
+# Where a price list has no price for any unit: what is missing to the first, as (match.MISSING_…, how much, unit); or
+NO_ARTICLE, NO_PRICE = 0, -1  # none of its articles is there; there are some, and no quantity would bring a price
 REGION_UNKNOWN, NOWHERE = -1, -2  # a region that the rules do not name is none of those that have holidays
 
 QUESTION: tuple[tuple[str, int, str], ...] = (
@@ -225,7 +227,7 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     ("value", 1, "facts by slot: numbers, symbols, truths"),
     ("known", 1, "facts by slot: 1 known, 0 not"),
     ("set_begin", 1, "by line: product sets"),
-    ("sets", 1, "product sets, ascending for each line"),
+    ("sets", 1, "product sets, and behind these price lists, ascending for each line"),
     ("line_article", 1, "article"),
     ("line_marks", 1, "bits of Mark"),
     ("line_rate", 1, "of the tax, basis points"),
@@ -243,6 +245,8 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     ("fees", 1, "by service of the schema (of the request, where it lists none); -1 = none"),
     ("fee_rate", 1, "of the tax on them, basis points; -1 = none is known"),
     ("arms", 1, "by promotion with variants: reward row, or see NO_REWARD"),
+    ("promises", 4, "by reward of a price list: rows (where its units begin in promise, or -1), and see NO_PRICE"),
+    ("promise", 1, "by unit: what it costs by a price list, minor units; -1 = the list has no price for it"),
 )
 (
     Q_SCALARS,
@@ -267,6 +271,8 @@ QUESTION: tuple[tuple[str, int, str], ...] = (
     Q_FEES,
     Q_FEE_RATE,
     Q_ARMS,
+    Q_PROMISES,
+    Q_PROMISE,
 ) = range(len(QUESTION))
 
 # ---------------------------------------------------------------------------------------------------- candidates

@@ -18,10 +18,11 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from engine.image import NAMES_MAX, Image, Json, digest_of, encode_part, json_of, manifest
+from engine.image import NAMES_MAX, NUMBER_MAX, Image, Json, digest_of, encode_part, json_of, manifest
 from engine.instructions import (
     FALSE,
     Apply,
+    Kind,
     Mark,
     Target,
     Terms,
@@ -42,6 +43,8 @@ from engine.program import (
     Member,
     None_,
     Place,
+    PriceList,
+    PricesFrom,
     ProductSet,
     Program,
     Promotion,
@@ -94,6 +97,7 @@ def link(programs: Iterable[Program], reuse: Reuse | None = None) -> Image:
             "stores": linker.stores_part(),
             "postings": linker.postings_part(),
             "codes": linker.codes_part(),
+            **linker.price_list_parts(),
             **linker.blocks("promotions", linker.promotions, promotion_info),
             **linker.blocks("products", linker.sets, program_json),
         }
@@ -127,6 +131,7 @@ class _Numbers:
             "code set": linker.code_sets,
             "zone": linker.zones,
             "group": [group.name for group in linker.groups],
+            "price list": linker.price_lists,
         }
         brought: dict[str, list[Any]] = {}
         for kind, key in refs:
@@ -145,7 +150,8 @@ class _Numbers:
             self.pool += sorted(symbol[value] if isinstance(value, str) else value for value in values)
             numbers[Ref("pool end", values)] = len(self.pool)
         for kind, keys in (*declared.items(), ("amount", self.amounts), ("symbol", self.symbols), ("slot", slots)):
-            numbers |= {Ref(kind, key): i for i, key in enumerate(keys)}
+            behind = len(linker.sets) if kind == "price list" else 0  # their articles are as if they were product sets
+            numbers |= {Ref(kind, key): behind + i for i, key in enumerate(keys)}
         numbers |= {Ref("reward", key): rewards[key] for key in brought.get("reward", ())}
         self.numbers: Mapping[Ref, int] = numbers
         for kind, names in declared.items():
@@ -196,6 +202,8 @@ class _Linker:
         self.guards: dict[str, Guard] = named(Guard)
         self.code_sets: dict[str, CodeSet] = named(CodeSet)
         self.promotions: dict[str, Promotion] = named(Promotion)
+        asked = {r.prices for p in self.promotions.values() for r in p.rewards if isinstance(r, PricesFrom)}
+        self.price_lists: dict[str, PriceList] = {n: one for n, one in named(PriceList).items() if n in asked}
         self.zones: dict[str, Zone] = named(Zone)
         self.groups: list[Group] = sorted(named(Group).values(), key=lambda g: g.position)
         for names in (self.schema.channels, self.settings.currencies):
@@ -209,7 +217,11 @@ class _Linker:
         self.segment_id = {name: i for i, name in enumerate(self.segments)}
         self.zone_id = {name: i for i, name in enumerate(self.zones)}
         self.articles = reuse.equal("articles", self.catalogue.articles)
-        self.writer = Writer(self.settings, self.schema, self.zones)
+        if asked - self.price_lists.keys():
+            raise LinkError(f"there is no price list «{min(asked - self.price_lists.keys())}»")
+        said = {name: [column.currency for column in one.prices] for name, one in self.price_lists.items()}
+        self.listed = reuse.equal("currencies of price lists", said)
+        self.writer = Writer(self.settings, self.schema, self.zones, self.listed)
         try:
             self.needs = dict(zip(self.sets, reuse.each("needs", self.sets.values(), (), needs_of), strict=True))
         except ValueError as error:
@@ -243,7 +255,7 @@ class _Linker:
     # ------------------------------------------------------------------------------------------------ rules
 
     def rules_part(self) -> bytes:
-        writer, rests_on = self.writer, (self.settings, self.schema, *self.zones.values())
+        writer, rests_on = self.writer, (self.settings, self.schema, *self.zones.values(), self.listed)
         promotions = self.reuse.each("promotion", self.promotions.values(), rests_on, writer.promotion)
         segments = self.reuse.each("segment", self.segments.values(), rests_on, writer.segment)
         places = self.reuse.each("place", self.places.values(), rests_on, writer.place)
@@ -265,6 +277,8 @@ class _Linker:
         }
         drawn = arrays["terms_by"] == Terms.DRAWN
         arrays["arm"] = np.where(drawn, np.cumsum(drawn) - 1, -1)
+        by_list = arrays["kind"] == Kind.PRICE_LIST
+        arrays["number"] = np.where(by_list, np.cumsum(by_list) - 1, arrays["number"])
         arrays["rank"] = self.ranks(arrays["group"])
         arrays["window"] = begin["windows"][:count]
         arrays |= {name: values[name] for name in (*LISTS, "windows", "holidays", "code")}
@@ -295,7 +309,7 @@ class _Linker:
             "apply": ints([APPLIES[g.apply] for g in self.groups]),
             "at_most": ints([g.at_most for g in self.groups]),
             "original": ints([int(g.prices == "original") for g in self.groups]),
-            "touch_begin": np.searchsorted(touch[:, 0], np.arange(len(self.sets) + 1)),
+            "touch_begin": np.searchsorted(touch[:, 0], np.arange(len(self.sets) + len(self.price_lists) + 1)),
             "touch": touch[:, 1],
             "everywhere": np.unique(whose[~of_a_set]),
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
@@ -426,6 +440,12 @@ class _Linker:
         columns = self.catalogue.columns
         values = [self.reuse.of(("column", c.name, c.currency), (c,), partial(column_values, c)) for c in columns]
         return self.reuse.of("catalogue", (self.articles, *columns), lambda: table_part(self.articles, columns, values))
+
+    def price_list_parts(self) -> dict[str, bytes]:
+        """The price lists that promotions give, a part each."""
+        made = partial(price_list_part, currencies=self.settings.currencies)
+        parts = self.reuse.each("prices", self.price_lists.values(), (self.settings,), made)
+        return {f"prices.{number:05}": part for number, part in enumerate(parts)}
 
     def stores_part(self) -> bytes:
         zones = [self.id(self.zone_id, z or self.settings.timezone, "zone") for z in self.stores.zones]
@@ -605,6 +625,25 @@ def table_part(
         arrays[f"known{i}"] = given.known.astype(np.int8)
         data.append({"name": column.name, "currency": column.currency, "texts": given.texts})
     return encode_part(arrays, {"ids": ids, "columns": data})
+
+
+def price_list_part(prices: PriceList, currencies: Sequence[str]) -> bytes:
+    """A price list: its articles, of each its rows (quantity, first day, last day), and their prices by currency."""
+    ids = sorted(set(prices.articles), key=str.encode)
+    number = {article: i for i, article in enumerate(ids)}
+    article = ints([number[name] for name in prices.articles])
+    starts = ints([-NUMBER_MAX if day is None else day for day in prices.starts])
+    untils = ints([NUMBER_MAX if day is None else day for day in prices.untils])
+    rows = np.stack((ints(prices.quantities), starts, untils), axis=1).reshape(-1, 3)
+    said = np.full((len(article), len(currencies)), -1, np.int64)
+    for column in prices.prices:
+        if column.currency not in currencies:
+            raise LinkError(f"the price list «{prices.name}» is in {column.currency}, which the settings do not list")
+        of = currencies.index(column.currency)
+        said[:, of] = [value if isinstance(value, int) else -1 for value in column.values]
+    order = np.lexsort((rows[:, 1], rows[:, 0], article))
+    begin = np.searchsorted(article[order], np.arange(len(ids) + 1)).astype(np.int64)
+    return encode_part({"begin": begin, "rows": rows[order], "prices": said[order]}, {"name": prices.name, "ids": ids})
 
 
 def column_values(column: Column) -> Values:

@@ -136,6 +136,8 @@ class _Basket:
 
     def lacks(self, p: int, result: PromotionResult) -> list[Lack]:
         """What a promotion lacks to apply, or a buy to apply once more."""
+        if result.reason is Reason.QUANTITY and int(self.ruleset.rules.kind[p]) == Kind.PRICE_LIST:
+            return []  # it has no set of which more could be added
         counted = [] if result.reason is Reason.CONDITION else list(self.of_roles(p, result))
         if counted or result.reason is Reason.APPLIED or result.missing is None:
             return counted

@@ -26,6 +26,7 @@ FORMAT = 1  # raised whenever the canonical bytes of any Program change their me
 BASE_POINTS_MAX = 1_000_000  # for one amount; x the worth of a basket fits int64
 FIXED_POINTS_MAX = 1_000_000_000
 FACTOR_MAX = 100_000  # hundredths of «times points»
+QUANTITY_MAX = 100_000  # of a price list: as many pieces as a basket may hold
 
 
 class _Node(BaseModel):
@@ -448,6 +449,14 @@ class FixedPriceMeasure(_Node):
     target: Target
 
 
+class PricesFrom(_Node):
+    """A final price for each piece, or for a measure, of the articles of a price list: that which their quantity in
+    the basket reaches."""
+
+    kind: Literal["prices-from"] = "prices-from"
+    prices: str  # the list's name
+
+
 class Pick(_Node):
     """N% off (100%: free) the cheapest or dearest k of every `buy` n."""
 
@@ -566,6 +575,7 @@ Plain = (  # what one promotion gives at a time
     | AmountOffMeasure
     | FixedPriceEach
     | FixedPriceMeasure
+    | PricesFrom
     | Pick
     | Ladder
     | PriceTogether
@@ -830,6 +840,21 @@ class Catalogue(_Node):
     columns: tuple[Column, ...]
 
 
+class PriceList(_Node):
+    """Prices by article, quantity and day: row i says what one of articles[i] costs from quantities[i] in the basket
+    on, on the days from starts[i] to untils[i], both included; None: without a bound.
+
+    Rows ascend by article, quantity and first day. No two are of one article, quantity and day."""
+
+    program: Literal["price-list"] = "price-list"
+    name: str
+    articles: tuple[str, ...]
+    quantities: tuple[int, ...]  # pieces, or whole units of its measure; 1: from the first on
+    starts: tuple[int | None, ...]
+    untils: tuple[int | None, ...]
+    prices: tuple[Column, ...]  # one for each currency
+
+
 class Stores(_Node):
     program: Literal["stores"] = "stores"
     ids: tuple[str, ...]  # unique, in ascending order
@@ -959,6 +984,7 @@ Program = Annotated[
     Settings
     | Schema
     | Catalogue
+    | PriceList
     | Stores
     | Holidays
     | Zone

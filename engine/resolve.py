@@ -49,6 +49,7 @@ from engine.instructions import DIMENSIONS, FALSE, TRUE, Mark
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
+from engine.price_lists import on_lists, price_promises
 from engine.program import (
     Age,
     Anniversary,
@@ -491,6 +492,9 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest("fees", text, Fault.BOUNDS)
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
+    listed = on_lists(ruleset, [line.article for line in basket.lines])
+    for line, lists in enumerate(listed):
+        sets[line] = [*sets[line], *(len(ruleset.set_names) + number for number in lists)]
     chosen = _chosen_gifts(ruleset, basket.lines, sets, marks)
     for line in {line for line, _ in chosen}:
         sets[line], marks[line] = (), marks[line] | Mark.CHOSEN
@@ -511,6 +515,8 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     codes = tuple(sorted({_known_as(ruleset, code) for code in request.codes} - {""}, key=str.encode))
     code_sets = [_sets_of_code(ruleset, code, exactly=code in request.codes) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+    day = (facts.today - EPOCH).days
+    promises, promise = price_promises(ruleset, basket.lines, sets, marks, units, request.currency, day)
     rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
     columns = {
         "scalars": np.array(
@@ -545,6 +551,8 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "chosen": np.array(chosen, np.int64).reshape(-1, 2),
         "fees": fees,
         "arms": _arms(ruleset, request),
+        "promises": promises,
+        "promise": promise,
         "fee_rate": fee_rates,
     }
     return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)

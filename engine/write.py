@@ -5,7 +5,7 @@ A piece rests on its Program, the settings, the schema and the zones. Names of o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from engine.basket import UNITS
@@ -70,6 +70,7 @@ from engine.program import (
     Pick,
     Place,
     Plain,
+    PricesFrom,
     PriceTogether,
     Promotion,
     Refresh,
@@ -130,10 +131,13 @@ class LinkError(Exception):
 class Writer:
     """Writes the pieces of a ruleset."""
 
-    def __init__(self, settings: Settings, schema: Schema, zones: Mapping[str, Zone]) -> None:
+    def __init__(
+        self, settings: Settings, schema: Schema, zones: Mapping[str, Zone], listed: Mapping[str, Collection[str]]
+    ) -> None:
         self.settings = settings
         self.schema = schema
         self.zones = zones
+        self.listed = listed  # the currencies of each price list
         self.attributes = {f"{a.entity}.{a.name}" for a in schema.attributes} | BUILT_IN
         self.event_attributes = {e.name: {f"{e.name}.{a.name}" for a in e.attributes} for e in schema.events}
         self.instants: dict[tuple[str, int, bool], int] = {}  # most promotions begin and end with others
@@ -395,6 +399,9 @@ class Writer:
                 row |= {"dimension": DIMENSIONS.index(dimension)}
                 row |= {"per": 1_000 * factor * (100 if reward.hundreds else 1)}
                 target = reward.target
+            case PricesFrom():
+                row |= {"kind": Kind.PRICE_LIST, "target_kind": Target.SET}
+                return row | {"target": Ref("price list", reward.prices)}
             case Pick():
                 row |= {"kind": Kind.PICK, "percent": reward.percent, "pick_count": reward.count}
                 row |= {"pick_dearest": int(reward.which == "dearest")}
@@ -492,9 +499,9 @@ class Writer:
                 moneys += [reward.price] if reward.price else []
             elif isinstance(reward, TimesPoints) and self.settings.points is not None:
                 moneys.append(self.settings.points.per)
+        listed = [reward.prices for reward in promotion.rewards if isinstance(reward, PricesFrom)]
         mask = (1 << len(self.settings.currencies)) - 1
-        for money in moneys:
-            said = {a.currency for a in money}
+        for said in [{a.currency for a in money} for money in moneys] + [set(self.listed[name]) for name in listed]:
             mask &= sum(1 << i for i, c in enumerate(self.settings.currencies) if c in said)
         return mask
 

@@ -96,6 +96,8 @@ from engine.program import (
     Place,
     Plain,
     PointsReward,
+    PriceList,
+    PricesFrom,
     PriceTogether,
     ProductSet,
     Program,
@@ -245,6 +247,46 @@ def _base_points(currencies: Sequence[str], articles: Sequence[str]) -> BasePoin
     return BasePoints(points=random.choice((1, 1, 2, 10)), per=per)
 
 
+def _price_lists(currencies: Sequence[str], articles: Sequence[str]) -> list[PriceList]:
+    """Two lists by these names alone, likewise: of some articles, from quantities on and on days of 2026."""
+    random = Random(" ".join(("lists", *currencies, *articles)))
+    begin, end = seconds(2026, 1, 1) // DAY, seconds(2026, 12, 31) // DAY
+    lists = []
+    for name in ("l0", "l1"):
+        said = sorted(currencies if random.random() < 0.7 else currencies[:1])
+        rows: list[tuple[str, int, int | None, int | None]] = []
+        for article in (*articles, "unlisted"):
+            quantities = random.choice(((), (1,), (1,), (1, 2), (1, 3), (2,), (2, 3), (1, 2, 4), (6,)))
+            for quantity in quantities:
+                middle = random.randint(begin, end)
+                spans = ((None, None), (None, None), (begin, end), (None, middle), (middle, None))
+                start, until = random.choice(spans)
+                rows.append((article, quantity, start, until))
+                if until == middle and random.random() < 0.6:
+                    rows.append((article, quantity, middle + 1, None))
+        prices = tuple(
+            Column(
+                name="price",
+                type=Type.MONEY,
+                currency=currency,
+                values=tuple(price(random, currency) * 3 // 4 if random.random() < 0.9 else None for _ in rows),
+            )
+            for currency in said
+        )
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+        lists.append(
+            PriceList(
+                name=name,
+                articles=tuple(columns[0]),
+                quantities=tuple(columns[1]),
+                starts=tuple(columns[2]),
+                untils=tuple(columns[3]),
+                prices=prices,
+            )
+        )
+    return lists
+
+
 class _Maker:
     """Makes one ruleset."""
 
@@ -257,6 +299,7 @@ class _Maker:
         self.special = random.choices(("", "long runs", "caps", "many"), (89, 3, 7, 1))[0]
         self.articles = self._articles()
         self.points = _base_points(self.currencies, self.articles)
+        self.price_lists = _price_lists(self.currencies, self.articles)
         self.sets: list[str] = []
         self.segments: list[str] = []
         self.places: list[str] = []
@@ -284,6 +327,7 @@ class _Maker:
             points=self.points,
         )
         made: list[Program] = [settings, self._schema(), self._catalogue(), self._stores()]
+        made += self.price_lists
         made += [zone(name) for name in ZONES]
         if maybe(30):
             made.append(self._holidays())
@@ -640,7 +684,8 @@ class _Maker:
         few = 0 if self.special else 100  # a special ruleset is about its search, not about its clauses
         benefit = group.gives == "benefits"
         plain, needs = (self._benefit(name), None) if benefit else self._reward(group)
-        reward, buy = self._several(name, plain, needs, group)
+        several, buy = self._several(name, plain, needs, group)
+        reward = several if buy or benefit else self._by_list(name, several)
         code = WithCode(codes=random.choice(self.codes), text="code") if self.codes and maybe(25) and few else None
         return Promotion(
             name=name,
@@ -815,6 +860,19 @@ class _Maker:
             return self._variants(plain, buy, group), buy
         finally:
             self.random, self.maybe = outer
+
+    def _by_list(self, name: str, reward: Reward) -> Reward:
+        """Now and then the prices of a list instead, or as a variant; by dice of its own."""
+        random = Random(f"{name} list {reward!r}")
+        if self.special or isinstance(reward, Tiers) or random.random() > 0.15:
+            return reward
+        prices = PricesFrom(prices=random.choice(self.price_lists).name)
+        if isinstance(reward, Variants):
+            arms = list(reward.arms)
+            place = random.choice([place for place, arm in enumerate(arms) if arm.reward is not None])
+            arms[place] = arms[place].model_copy(update={"reward": prices})
+            return reward.model_copy(update={"arms": tuple(arms)})
+        return prices
 
     def _tiers(self, group: Group) -> Tiers:
         random = self.random

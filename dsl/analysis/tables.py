@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from dsl import ast
 from dsl.analysis.claims import Claim, claim
+from dsl.analysis.money_tables import STANDARD
 from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
+from dsl.check_rewards import rewards_of
 from dsl.clauses import clauses, first
 from dsl.diagnostics import Diagnostic, found
 from dsl.names import leaves
@@ -54,12 +56,19 @@ def _stores(rules: Rules, count: int, dead: frozenset[tuple[str, str]]) -> Itera
 
 
 def unused(project: Project) -> Iterator[Diagnostic]:
-    """Tables of holidays and stores that no promotion asks for. All articles have prices and costs, so theirs are."""
+    """Tables of holidays, stores and prices that no promotion asks for. All articles have costs, so theirs are; so are
+    the prices that advertised reductions are held against."""
     promotions = tuple(project.promotions.values())
+    lists = {
+        reward.name.text for node in promotions for reward in rewards_of(node) if isinstance(reward, ast.PriceList)
+    }
+    lists.add(STANDARD)
     off = any(_asks_for_holidays(node) for node in promotions)
     for source in project.sources:
         if source.kind == "holidays" and not off:
             yield found("P3112", source.path.span, why=say("none says «holidays»"))
+        if source.name is not None and source.name.text not in lists:
+            yield found("P3112", source.path.span, why=say("none says «get prices from list»"))
         if source.kind == "stores" and not (off or project.places or any(map(_asks_for_stores, promotions))):
             why = say("there are no places, no «store-time», no «per store», and no condition on the store")
             yield found("P3112", source.path.span, why=why)

@@ -92,6 +92,8 @@ from engine.program import (
     Pick,
     Place,
     Plain,
+    PriceList,
+    PricesFrom,
     PriceTogether,
     ProductSet,
     Program,
@@ -125,6 +127,7 @@ from engine.program import (
 from tests.generators import ZONES, seconds, zone
 
 Data = Mapping[str, Any]
+MILLION = 1_000_000
 
 SCHEMA = Schema(
     attributes=(
@@ -157,7 +160,7 @@ CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "s
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants"}
 CASE |= {"next steps", "expect"}
-CASE |= {"cash rounding", "points"}
+CASE |= {"cash rounding", "points", "lists"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
 EXPECT |= {"variants", "cash", "next steps", "points", "gifts", "next codes"}
@@ -262,6 +265,7 @@ class Shop:
         )
         made: list[Program] = [settings, SCHEMA, self._catalogue(), self._stores(), *(zone(name) for name in ZONES)]
         made.append(self._holidays())
+        made += [self._list(name, rows) for name, rows in data.get("lists", {}).items()]
         made.append(self._set("all", list(self.articles)))
         made += [self._set(name, [name]) for name in self.articles]
         made += [self._set(name, what) for name, what in data.get("sets", {}).items()]
@@ -303,6 +307,34 @@ class Shop:
         said: Mapping[datetime.date, list[str]] = self.data.get("holidays", {})
         rows = sorted((date(day.isoformat()), region) for day, regions in said.items() for region in regions)
         return Holidays(days=tuple(day for day, _ in rows), regions=tuple(region for _, region in rows))
+
+    def _list(self, name: str, written: list[Any]) -> PriceList:
+        """Rows [article, price], [article, from which quantity, price] or by key: also from and until a day."""
+
+        def row(what: Any) -> tuple[str, int, int | None, int | None, dict[str, int | str]]:
+            if isinstance(what, list):
+                what = {"article": what[0], "quantity": what[1] if len(what) > 2 else 1, "price": what[-1]}
+            first, last = (date(what[key].isoformat()) if key in what else None for key in ("from", "until"))
+            price = what["price"] if isinstance(what["price"], dict) else {self.currency: what["price"]}
+            return what["article"], what.get("quantity", 1), first, last, price
+
+        rows = sorted(map(row, written), key=lambda one: (one[0], one[1], one[2] or -MILLION))
+        return PriceList(
+            name=name,
+            articles=tuple(article for article, *_ in rows),
+            quantities=tuple(quantity for _, quantity, *_ in rows),
+            starts=tuple(start for _, _, start, _, _ in rows),
+            untils=tuple(until for _, _, _, until, _ in rows),
+            prices=tuple(
+                Column(
+                    name="price",
+                    type=Type.MONEY,
+                    currency=currency,
+                    values=tuple(micros(said[currency], currency) if currency in said else None for *_, said in rows),
+                )
+                for currency in sorted({currency for *_, said in rows for currency in said})
+            ),
+        )
 
     def _codes(self, name: str, what: Any) -> CodeSet:
         listed = what["codes"] if isinstance(what, dict) else what
@@ -527,6 +559,8 @@ class Shop:
             pick = what.get("pick", "")
             target = Target(kind="count", name=name, count=what["count"], one_article=alike, fewer=fewer, pick=pick)
         together, per = what.get("together", name == "basket" and "each" not in what), what.get("per")
+        if "prices from" in what:
+            return PricesFrom(prices=what["prices from"])
         if "basket for" in what:
             return BasketPrice(price=self.money(what["basket for"]))
         if "times" in what:

@@ -36,6 +36,7 @@ MECHANICS = {  # by kind of reward, what it is off, and whether something is bou
     "fixed-price-each count buy": ALL,
     "fixed-price-each them buy": ALL,
     "fixed-price-measure set": ALL,
+    "prices-from": ALL,
     "pick buy": ALL,
     "ladder buy": ALL,
     "price-together buy": ALL,

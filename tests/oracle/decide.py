@@ -20,6 +20,7 @@ from engine.program import (
     NextCode,
     PercentOffFee,
     PointsReward,
+    PricesFrom,
     Program,
     Promotion,
     Variants,
@@ -44,6 +45,7 @@ from tests.oracle.eligible import (
 )
 from tests.oracle.exclusive import PER_ITEM, alternatives, apart, is_contract
 from tests.oracle.next_steps import Steps
+from tests.oracle.price_lists import names as listed
 from tests.oracle.resolve import Basket, resolve
 from tests.oracle.rewards import Offer, Taking, alone, in_order_u, meant, offer, sets_of, take, without
 from tests.oracle.ruleset import Ruleset
@@ -147,6 +149,9 @@ class Run:
         if promotion.code:
             return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
         names = sets_of(promotion)
+        lists = [self.basket.ruleset.price_lists[r.prices] for r in promotion.rewards if isinstance(r, PricesFrom)]
+        if any(listed(prices, line.request.article) for prices in lists for line in self.basket.lines if not line.gift):
+            return True
         return names is None or any(
             self.judge.in_products(name, line) is True for name in names for line in self.basket.lines if not line.gift
         )
@@ -332,7 +337,7 @@ class Run:
             self.report(promotion, Reason.BEATEN, beaten_by=applied[0], would_save=saving)
         else:
             applied.append(promotion.name)
-            self.applied.append((Offer(self.basket, promotion, False, terms, (), {}, (), {}), found, self.left))
+            self.applied.append((Offer(self.basket, promotion, False, terms, (), {}, (), {}, {}), found, self.left))
             self.left = deduct(found, self.left)
             self.gifts |= found.units
             self.giving_gifts[promotion.name] = gifts.told(self.basket, self.judge, promotion, reward, found.units)

@@ -38,6 +38,7 @@ from engine.program import (
     None_,
     Plain,
     PointsReward,
+    PricesFrom,
     PriceTogether,
     Promotion,
     Settings,
@@ -174,7 +175,10 @@ def entrance(basket: Basket, judge: Judge, promotion: Promotion) -> str | Failur
         if not fresh:
             return Failure(Reason.CODE_USED if entered else Reason.CODE_MISSING, promotion.code.text)
         code = min(fresh)
-    if any(amount_in(money, request.currency) is None for money in _amounts(promotion, ruleset.settings)):
+    lists = [ruleset.price_lists[reward.prices] for reward in promotion.rewards if isinstance(reward, PricesFrom)]
+    listed = all(any(column.currency == request.currency for column in prices.prices) for prices in lists)
+    amounts = _amounts(promotion, ruleset.settings)
+    if not listed or any(amount_in(money, request.currency) is None for money in amounts):
         return Failure(Reason.CURRENCY)
     return code
 

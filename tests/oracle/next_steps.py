@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from engine.basket import BadRequest, BasketLine, Request
 from engine.decision import Added, Decision, Missing, NextStep, PromotionResult, Reason
-from engine.program import All, Any_, Condition, Member, None_, PriceTogether, Promotion, Type, Variants
+from engine.program import All, Any_, Condition, Member, None_, PricesFrom, PriceTogether, Promotion, Type, Variants
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import arm_of
 from tests.oracle.resolve import Basket, Line, article_facts, micros_per_minor
@@ -74,7 +74,8 @@ class Steps:
                 short = wanted - max(have.values(), default=0)
                 if short > 0:
                     found.append((Missing("pieces", short, "", role.products or ""), role.one_article))
-        if found or result.reason == Reason.APPLIED or result.missing is None:
+        by_list = isinstance(promotion.reward, PricesFrom) and result.reason == Reason.QUANTITY
+        if found or result.reason == Reason.APPLIED or result.missing is None or by_list:
             return found
         return [(result.missing, False)]
 

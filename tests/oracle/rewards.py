@@ -27,6 +27,7 @@ from engine.program import (
     PercentOffTogether,
     Pick,
     Plain,
+    PricesFrom,
     PriceTogether,
     Promotion,
     Tiers,
@@ -36,6 +37,8 @@ from engine.program import (
 from tests.oracle.arithmetic import Share, ceiling, prorate, round_to
 from tests.oracle.conditions import Judge, amount_in
 from tests.oracle.eligible import Failure, Terms, order_u
+from tests.oracle.price_lists import nothing as no_price
+from tests.oracle.price_lists import promised
 from tests.oracle.resolve import Basket, Unit
 
 
@@ -91,6 +94,7 @@ class Offer:
     open_to: dict[int, tuple[int, ...]]  # by unit: the roles it may have
     units: tuple[Unit, ...]  # those open to any role
     unguarded: dict[int, tuple[int, ...]]  # likewise, were there no guards
+    promised: dict[int, int]  # by unit: what a price list makes it cost
 
     @property
     def name(self) -> str:
@@ -165,7 +169,7 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
     assert not isinstance(reward, Benefit | Variants), "a benefit takes no units"
-    target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice) else reward.target
+    target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice | PricesFrom) else reward.target
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
         return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True, target.pick))
@@ -178,6 +182,8 @@ def sets_of(promotion: Promotion) -> set[str] | None:
     """The sets whose units it touches, whichever tier or variant holds; None: the whole basket, or a service."""
     names: list[str | None] = []
     for reward in promotion.rewards:
+        if isinstance(reward, PricesFrom):
+            continue  # it touches by its articles
         if isinstance(promotion.reward, Tiers) and isinstance(reward, FixedPoints | Gift):
             names.append(promotion.reward.target.name or None)
         elif isinstance(reward, FeeReward | FixedPoints | Gift | NextCode):
@@ -199,9 +205,12 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
     if terms.reward is not None:
         promotion = with_reward(promotion, terms.reward)
     roles = roles_of(promotion)
+    listed = promised(basket, judge, promotion, terms.reward) if isinstance(terms.reward, PricesFrom) else {}
 
     def fits(unit: Unit) -> bool:
         reward = terms.reward or terms.by_unit.get(unit.index)
+        if isinstance(reward, PricesFrom):
+            return unit.index in listed
         if reward is None:
             return False
         if isinstance(reward, FixedPriceEach):
@@ -227,7 +236,7 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
 
     open_to = opened(True)
     units = tuple(unit for unit in basket.units if unit.index in open_to)
-    return Offer(basket, promotion, original, terms, roles, open_to, units, opened(False))
+    return Offer(basket, promotion, original, terms, roles, open_to, units, opened(False), listed)
 
 
 def without(offer: Offer, units: frozenset[int]) -> Offer:
@@ -254,6 +263,8 @@ def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) 
             return min(rest, offer.money(reward.amount))
         case FixedPriceEach():
             return max(0, rest - offer.money(reward.price))
+        case PricesFrom():
+            return max(0, rest - offer.promised[unit.index])
         case FixedPriceMeasure():
             return max(0, rest - _for_measure(offer, unit, *_per_line_unit(unit, reward, offer.money(reward.price))))
         case AmountOffMeasure():
@@ -513,6 +524,8 @@ def nothing(offer: Offer) -> Failure:
         if have(number, offer.open_to) < need:
             if have(number, offer.unguarded) >= need:
                 return Failure(Reason.GUARD)
+            if isinstance(offer.terms.reward, PricesFrom):
+                return no_price(offer.basket, Judge(offer.basket), offer.promotion, offer.terms.reward)
             return _lacks(role, need - have(number, offer.open_to))
     if len(offer.roles) > 1:
         last = offer.roles[-1]

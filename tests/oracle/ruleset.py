@@ -15,6 +15,7 @@ from engine.program import (
     Guard,
     Holidays,
     Place,
+    PriceList,
     ProductSet,
     Program,
     Promotion,
@@ -35,6 +36,7 @@ class Ruleset:
         self.stores = Stores(ids=(), zones=(), columns=())
         self.holidays: frozenset[tuple[int, str]] = frozenset()
         self.zones: dict[str, Zone] = {}
+        self.price_lists: dict[str, PriceList] = {}
         self.products: dict[str, ProductSet] = {}
         self.places: dict[str, Place] = {}
         self.segments: dict[str, Segment] = {}
@@ -56,6 +58,8 @@ class Ruleset:
                     self.holidays = frozenset(zip(program.days, program.regions, strict=True))
                 case Zone():
                     self.zones[program.name] = program
+                case PriceList():
+                    self.price_lists[program.name] = program
                 case ProductSet():
                     self.products[program.name] = program
                 case Place():

@@ -96,7 +96,8 @@ def test_examples_of_rewards_run(name):
     group = "group delivery" if benefit else "group basket-deals"
     begins = "from EUR 50.00" if "spend" in name else "from 6"
     tiers = [f"{begins} get 5% off", "}"] if example.endswith("{") else []
-    assert not errors(SETTINGS + offer(*(["buy 3 of pasta"] if bought else []), example, *tiers, group))
+    table = 'prices "ACME" from "data/acme.csv"\n\n' if "list" in name else ""
+    assert not errors(SETTINGS + table + offer(*(["buy 3 of pasta"] if bought else []), example, *tiers, group))
 
 
 @pytest.mark.parametrize("name", TYPES)
