@@ -622,8 +622,6 @@ GERMAN: dict[str, str] = {
     "In a group that applies best, all or first it works.": "In einer Gruppe mit «apply best», «all» oder «first» geht es.",
     "An amount off them per article is not built yet.": "Einen Betrag je Artikel auf das Gekaufte gibt es noch nicht.",
     "Off a set it works:   off shirts per article": "Auf eine Menge geht es:   off shirts per article",
-    "Rounding per piece or per article is not built yet.": "Runden je Stück oder je Artikel gibt es noch nicht.",
-    "Without it each reward says how it is rounded.": "Ohne die Angabe gilt die Rundung jedes Nachlasses.",
     "«limit … per article» of what is bought is not built yet.": "«limit … per article» für Gekauftes gibt es noch nicht.",
     "«never price … below» is not built yet.": "«never price … below» gibt es noch nicht.",
     "Off the basket «with fees» is not built yet.": "Rabatt auf den Warenkorb «with fees» gibt es noch nicht.",

@@ -53,6 +53,7 @@ def _settings(project: Project) -> Iterator[p.Program]:
         languages=info.languages,
         receipt_width=info.width,
         rounding=cast(Any, info.rounding),
+        rounding_per=cast(Any, info.rounding_per),
         prices_include_tax=info.include_tax,
         cash_rounding=tuple(_cash_rounding(project)),
         points=_base_points(project),

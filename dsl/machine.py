@@ -112,8 +112,6 @@ def _of(table: dict[type, str], node: object, span: Span) -> Iterator[Refused]:
 def _declared(project: Project) -> Iterator[Refused]:
     for line in project.settings_lines:
         yield from _of(SETTINGS, line, line.span)
-        if isinstance(line, ast.Setting) and line.kind == "rounding" and len(line.values) > 1:
-            yield "P9031", line.span
     for table in (project.products, project.places, project.segments):
         for some in project.recall_each(_set, table.values()):
             yield from some

@@ -44,6 +44,7 @@ class SettingsInfo:
     languages: tuple[str, ...] = ()
     width: int | None = None
     rounding: str = "half-up"
+    rounding_per: str = "piece"
     include_tax: bool = True
 
 
@@ -384,6 +385,7 @@ class _Assembly:
                     into.width = width
             case "rounding":
                 into.rounding = first.text
+                into.rounding_per = line.values[1].text if len(line.values) > 1 else "piece"
                 if first.text not in ROUNDINGS:
                     guess = did_you_mean(first.text, ROUNDINGS)
                     known = tuple(ROUNDINGS)

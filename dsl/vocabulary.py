@@ -180,7 +180,7 @@ LINES: dict[str, dict[str, Row]] = {
         "timezone": Row("whose days and hours are meant where a line says no other zone", "timezone Europe/Berlin"),
         "languages": Row("in which every promotion needs a label", "languages de, en"),
         "receipt width": Row("how many characters a label may have", "receipt width 38"),
-        "rounding": Row("how a half cent is rounded", "rounding half-up"),
+        "rounding": Row("how a half cent is rounded, piece by piece or per article", "rounding half-up per article"),
         "cash rounding": Row("what is paid in cash is a multiple of this", "cash rounding CHF 0.05"),
         "prices": Row("whether all prices are with the tax, those of requests too", "prices include tax"),
         "points": Row("base points on what is paid", "points 1 per EUR 1.00"),

@@ -18,6 +18,7 @@ from engine.discounts import (
     ROLE_REWARDED,
     ROW_SHIFT,
     gain,
+    in_whole,
     order_of,
     over_the_basket,
     percent,
@@ -29,6 +30,7 @@ from engine.graph import Drawing, draw
 from engine.instructions import Kind
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
+    Q_FINE,
     Q_LINE_ARTICLE,
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
@@ -82,7 +84,8 @@ class Application(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """Units for a promotion in order U, the role of each, what they save without cap, and what at most was missed."""
+    """Units for a promotion in order U, the role of each, what they save without cap, and what at most was missed;
+    both in fine parts of a minor unit."""
 
     units: Ints
     roles: Ints
@@ -218,6 +221,8 @@ def settle(
                 base = at(q, Q_UNIT_LIST, u) if original else left[u]
                 savings[mine[place]] = gain(rules, q, p, u, place if begin < end_role else 0, base, left[u])
         start = end
+    if kind != _PRICE_TOGETHER and kind != _PRICE_SINGLES and not off_together(rules, p):
+        savings = in_whole(q, units, left, savings)
     total = capped(q, units, savings, cap)
     return Application(units, roles, savings, runs, total, applications if total > 0 else 0, 0)
 
@@ -242,10 +247,11 @@ def settle_each(
     takes off those of each article."""
     count = units.shape[0]
     savings = np.zeros(count, np.int64)
+    exact = np.zeros(count, np.int64)
     for i in range(count):
         row, u = row_of(p, roles[i]), units[i]
         if not off_together(rules, row):
-            savings[i] = gain(rules, q, row, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
+            exact[i] = gain(rules, q, row, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
             continue
         alike = np.zeros(count, np.bool_)
         for j in range(count):
@@ -256,6 +262,7 @@ def settle_each(
             shares = np.zeros(own.shape[0], np.int64)
             share_run(q, own, left, off_whole(rules, q, row, own, left, original), shares)
             savings[mine] = shares
+    savings += in_whole(q, units, left, exact)
     total = capped(q, units, savings, cap)
     return Application(units, roles, savings, np.zeros(count, np.int64), total, 1 if total > 0 else 0, 0)
 
@@ -446,7 +453,7 @@ def dearest(
         keep = np.zeros(own.shape[0], np.bool_)
         for i in range(own.shape[0]):
             keep[i] = whole.savings[whole.runs == runs[i]].sum() > 0
-        return Chosen(own[keep], roles[keep], whole.saving, 0)
+        return Chosen(own[keep], roles[keep], whole.saving * scalar(q, Q_FINE), 0)
     hope = 0
     for i in range(units.shape[0]):
         u = units[i]
@@ -461,6 +468,7 @@ def dearest(
         if result.saving >= saving and result.saving > 0:
             saving, best_units, best_roles = result.saving, own, roles
         tries = tries // 2 if tries > 16 else tries - 1
+    saving *= scalar(q, Q_FINE)
     return Chosen(best_units, best_roles, saving, max(0, hope - saving))
 
 
@@ -474,15 +482,16 @@ def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -
         hope += left[units[i]]
         if done > saving:
             saving, top = done, i + 1
-    return Chosen(units[:top], np.zeros(top, np.int64), saving, hope - saving)
+    fine = scalar(q, Q_FINE)
+    return Chosen(units[:top], np.zeros(top, np.int64), saving * fine, (hope - saving) * fine)
 
 
 @gate
 def fewest_runs(
     rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int, wanted: int
 ) -> int:
-    """The smallest number of applications, of at most `limit` (-1: any), whose best saving is at least `wanted`; all
-    of them together reach it. Units come in order U.
+    """The smallest number of applications, of at most `limit` (-1: any), whose best saving is at least `wanted`, in
+    fine parts; all of them together reach it. Units come in order U.
 
     More applications never save less, as long as all are chosen exactly."""
     low, high = 1, max(1, applications_most(rules, q, p, units, masks))
@@ -523,9 +532,10 @@ def alone(
             ordered, roles = ordered[few], roles[few]
         return settle(rules, q, p, ordered, roles, left, original, cap)
     chosen = choose(rules, q, p, ordered, open_to, left, original, limit)
-    missed = chosen.missed
-    if cap >= 0 and chosen.saving > cap and at(rules, R_KIND, p) != _PRICE_SINGLES:
-        runs = fewest_runs(rules, q, p, ordered, open_to, left, original, limit, cap)
+    fine = scalar(q, Q_FINE)
+    missed = -(-chosen.missed // fine)
+    if cap >= 0 and chosen.saving > cap * fine and at(rules, R_KIND, p) != _PRICE_SINGLES:
+        runs = fewest_runs(rules, q, p, ordered, open_to, left, original, limit, cap * fine)
         chosen = choose(rules, q, p, ordered, open_to, left, original, runs)
         missed = 0
     result = settle(rules, q, p, chosen.units, chosen.roles, left, original, cap)

@@ -20,6 +20,7 @@ MEASURE_MAX = 90_000_000  # thousandths: 90 tonnes; x PRICE_MICROS_MAX fits int6
 PRICE_MICROS_MAX = 10**11  # 100,000 units of the currency for one unit of measure
 PIECE_MICROS_MAX = 10**15  # a billion units of the currency for a piece: a house, in rupiah
 TOTAL_MINOR_MAX = 10**12  # of a basket at list prices; x 10,000 basis points fits int64
+FINE_TOTAL_MAX = 8 * 10**12  # of a basket, in the parts of a minor unit that savings are compared in
 CODES_MAX = 50
 FEES_MAX = 20
 FACTS_MAX = 256  # attributes of one entity or line

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.basket import FINE_TOTAL_MAX, PIECES_MAX, TOTAL_MINOR_MAX
 from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, roles_of, singles_cost
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, gate
-from engine.layout import Q_UNIT_LIST, R_AMOUNT, R_KIND, R_ROLES, amount_of, at, cell
+from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_ROLES, amount_of, at, cell, scalar
 from engine.search import NEVER
 
 UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
-assert 2**UNIT_BITS > 100_000  # engine.basket.PIECES_MAX
-assert (10**12 << UNIT_BITS) < 2**60  # engine.basket.TOTAL_MINOR_MAX
+assert 2**UNIT_BITS > PIECES_MAX
+assert (max(TOTAL_MINOR_MAX, FINE_TOTAL_MAX) << UNIT_BITS) < 2**60
 CELLS_MAX = 4_000_000  # units x units that may be taken before one of them
 
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
@@ -43,13 +44,14 @@ def places(rules: Buffer, p: int, count: int, limit: int) -> int:
 def best_chain(
     rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int, states: int, roles: Ints
 ) -> int:
-    """The choice that saves most, then takes the fewest units, then the earliest; units in order U. What it saves;
-    roles by unit: 0, or -1 where it is not taken."""
+    """The choice that saves most, then takes the fewest units, then the earliest; units in order U. What it saves,
+    in fine parts; roles by unit: 0, or -1 where it is not taken."""
     begin, _ = roles_of(rules, p)
     n = cell(rules, R_ROLES, 4, begin, ROLE_COUNT)
     count = units.shape[0]
     kind = at(rules, R_KIND, p)
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    fine = scalar(q, Q_FINE)
     repeats = states == n  # whole applications leave no trace
     reach = np.full(states + 1, NEVER, np.int64)  # by units taken: the most that those behind can add
     for taken in range(states):
@@ -63,10 +65,11 @@ def best_chain(
         for place in range(min(n, states)):
             worth[place] = (gain(rules, q, p, u, place, base, left[u]) << UNIT_BITS) - 1
         if kind == _PRICE_TOGETHER:
-            worth[n - 1] -= price << UNIT_BITS
+            worth[n - 1] -= price * fine << UNIT_BITS
         elif kind == _PRICE_SINGLES:
             for place in range(n):
-                worth[place] -= (singles_cost(price, n, place + 1) - singles_cost(price, n, place)) << UNIT_BITS
+                due = singles_cost(price, n, place + 1) - singles_cost(price, n, place)
+                worth[place] -= due * fine << UNIT_BITS
         first = reach[0]
         most = min(i, states - 1)
         place = 0

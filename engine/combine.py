@@ -39,6 +39,7 @@ from engine.layout import (
     NO_ARTICLE,
     NO_PRICE,
     Q_FEES,
+    Q_FINE,
     Q_LINE_ARTICLE,
     Q_LINE_MARKS,
     Q_PROMISES,
@@ -82,6 +83,7 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    scalar,
     size,
 )
 from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
@@ -374,9 +376,12 @@ def judge_alone(
         fitting = 0
         if repeats:
             order = order_of(q, units, left, original)  # a cap above the budget changes nothing here
-            wanted = budget + 1
+            wanted = (budget + 1) * scalar(q, Q_FINE)
             fitting = fewest_runs(rules, q, p, units[order], masks[order], left, original, limit, wanted) - 1
         result = alone(rules, q, p, units, masks, left, original, cap, fitting)
+        while budget < result.saving:  # by what is rounded up
+            fitting -= 1
+            result = alone(rules, q, p, units, masks, left, original, cap, fitting)
         if result.saving == 0:
             table[T_REASON, row] = BUDGET
             table[T_CLAUSE, row] = CLAUSE_BUDGET
@@ -384,6 +389,11 @@ def judge_alone(
             table[T_ALONE, row] = less.saving
             return
         table[T_APPLICATIONS, row] = fitting
+    if budget >= 0 and scalar(q, Q_FINE) > 1:  # units that save less before rounding may save more after it
+        table[T_CAP, row] = budget if cap < 0 else min(cap, budget)
+        result = alone(rules, q, p, units, masks, left, original, table[T_CAP, row], table[T_APPLICATIONS, row])
+        if result.saving == 0:
+            table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
     table[T_ALONE, row] = result.saving
 
 
@@ -558,6 +568,8 @@ def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -
             if by >= 0:
                 break
         table[T_BEATEN_BY, row] = by
+        if by < 0:  # what each of them got rounds to nothing
+            table[T_REASON, row] = NO_SAVING
 
 
 # ---------------------------------------------------------------------------------------------------- per basket
@@ -728,6 +740,8 @@ def apply_best_per_item(
         result = settle(rules, q, p, own, role_of[own], state.left, original, cap)
         if result.saving > 0:
             perform(rules, q, table, state, row, result)
+        else:
+            taken[own] = -1
 
 
 @kernel
@@ -778,8 +792,9 @@ def settle_component(
         settle_greedily(rules, q, table, state, original, offers, everyone, taken, role_of)
         return
     choice = np.empty(count, np.int64)
-    answer = solve(graphs, state.left[units].sum(), named, choice)
-    state.tally[1] += answer.bound
+    fine = scalar(q, Q_FINE)
+    answer = solve(graphs, state.left[units].sum() * fine, named, choice)
+    state.tally[1] += -(-answer.bound // fine)
     for k in range(count):
         if choice[k] >= 0:
             taken[units[k]] = offers.rows[members[choice[k] >> 4]]
@@ -838,6 +853,8 @@ def graphs_of(
     promotions = open_to.shape[0]
     none = np.empty(0, np.int64)
     caps = table[T_CAP, offers.rows[members]]
+    for a in range(promotions):
+        caps[a] = caps[a] * scalar(q, Q_FINE) if caps[a] > 0 else caps[a]
     layer_begin = np.zeros(promotions + 1, np.int64)
     layer_unit = np.empty((open_to > 0).sum() + promotions, np.int64)
     node_begin = np.empty(layer_unit.shape[0] + 1, np.int64)

@@ -13,6 +13,8 @@ from engine.basket import BASIS_POINTS
 from engine.instructions import Each, Kind, Mark, Role
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
+    Q_FINE,
+    Q_LINE_ARTICLE,
     Q_LINE_MARKS,
     Q_MICROS_PER_MINOR,
     Q_PROMISE,
@@ -102,37 +104,70 @@ def percent(amount: int, basis_points: int, rounding: int) -> int:
 
 
 @kernel
+def percent_of(q: Buffer, u: int, base: int, basis_points: int) -> int:
+    """So many basis points of what a unit costs, in fine parts: rounded for itself, or exact where what is rounded is
+    the sum of an article's pieces."""
+    fine = scalar(q, Q_FINE)
+    if fine == 1 or at(q, Q_UNIT_DIMENSION, u):
+        return fine * percent(base, basis_points, scalar(q, Q_ROUNDING))
+    return base * (basis_points * fine // BASIS_POINTS)
+
+
+@kernel
 def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, left: int) -> int:
-    """What a unit saves in a promotion, at a position of its run (a buy), before caps.
+    """What a unit saves in a promotion, at a position of its run (a buy), before caps, in fine parts of a minor unit.
 
     For prices together it is all that is left of the unit: the price is taken off once, by the run."""
+    fine = scalar(q, Q_FINE)
     kind = at(rules, R_KIND, p)
     amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     if kind == _PERCENT:
-        return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+        return min(left * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
     if kind == _AMOUNT_EACH:
-        return min(left, amount)
+        return min(left, amount) * fine
     if kind == _PRICE_EACH:
-        return max(0, left - amount)
+        return max(0, left - amount) * fine
     if kind == _PRICE_MEASURE:
-        return max(0, left - measured(q, amount, at(rules, R_PER, p), u))
+        return max(0, left - measured(q, amount, at(rules, R_PER, p), u)) * fine
     if kind == PRICE_LIST:
-        return max(0, left - promised(rules, q, p, u))
+        return max(0, left - promised(rules, q, p, u)) * fine
     if kind == _AMOUNT_MEASURE:
-        return min(left, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u)))
+        return min(left, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u))) * fine
     if kind == _PICK:
         n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
         if (position < k) if at(rules, R_PICK_DEAREST, p) else (position >= n - k):
-            return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+            return min(left * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
         return 0
     if kind == _LADDER:
         for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
             if cell(rules, R_LADDER, 3, i, 0) == position:
                 if cell(rules, R_LADDER, 3, i, 2) >= 0:
-                    return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2)))
-                return min(left, percent(base, cell(rules, R_LADDER, 3, i, 1), scalar(q, Q_ROUNDING)))
+                    return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2))) * fine
+                return min(left * fine, percent_of(q, u, base, cell(rules, R_LADDER, 3, i, 1)))
         return 0
-    return left
+    return left * fine
+
+
+@gate
+def in_whole(q: Buffer, units: Ints, left: Ints, exact: Ints) -> Ints:
+    """What units save in minor units, in this order, of what they save in fine parts: an article's pieces so far save
+    their sum, rounded. What would be more than is left of a piece is left to the next."""
+    fine = scalar(q, Q_FINE)
+    if fine == 1:
+        return exact
+    savings = np.zeros(units.shape[0], np.int64)
+    sums = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    given = np.zeros(sums.shape[0], np.int64)
+    for i in range(units.shape[0]):
+        u = units[i]
+        if at(q, Q_UNIT_DIMENSION, u):
+            savings[i] = exact[i] // fine  # a whole number
+        elif exact[i]:
+            a = at(q, Q_UNIT_ARTICLE, u)
+            sums[a] += exact[i]
+            savings[i] = min(left[u], divide(sums[a], fine, scalar(q, Q_ROUNDING)) - given[a])
+            given[a] += savings[i]
+    return savings
 
 
 @kernel

@@ -27,6 +27,7 @@ from engine.discounts import (
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
+    Q_FINE,
     Q_LINE_ARTICLE,
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
@@ -321,14 +322,15 @@ def take(
                     whole = now * step + base * points
                     value = divide(whole, BASIS_POINTS, rounding) - divide(now * step, BASIS_POINTS, rounding)
                     after = whole % (2 * BASIS_POINTS) // step
+                value *= scalar(q, Q_FINE)
                 kept = after if (taken + 1) % n else 0  # whole runs leave no trace
                 return then + (kept - counts[d]) * shape.digits[d, 3], value
     place = taken % n if rewarded or end - begin == 1 else place_of(rules, p, shape, counts, role, taken)
     value = gain(rules, q, p, unit, place, base, left)
     if kind == _PRICE_TOGETHER and role == 0 and taken % n == n - 1:
-        value -= price
+        value -= price * scalar(q, Q_FINE)
     elif kind == _PRICE_SINGLES:
-        value -= singles_cost(price, n, taken + 1) - singles_cost(price, n, taken)
+        value -= (singles_cost(price, n, taken + 1) - singles_cost(price, n, taken)) * scalar(q, Q_FINE)
     return then, value
 
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from engine.basket import PIECE_MICROS_MAX
+from engine.basket import BASIS_POINTS, PIECE_MICROS_MAX
 from engine.calendar import UNITS as LENGTHS
 from engine.decision import SEMANTICS
 from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Subject, Target, Terms
@@ -238,6 +238,7 @@ class Ruleset:
             promotions[number] = promotions[number]._replace(usage_as_given=True)
         self.promotions = tuple(promotions)
         self.choices: dict[tuple[str, ...], tuple[str, ...]] = {}  # gifts to choose from, once asked for
+        self.fine = self._fine()
         of_points = np.isin(self.rules.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS])
         self.gives_points = self.settings.points is not None or bool(of_points.any())
         self.promotion_index = {p.name: i for i, p in enumerate(self.promotions)}
@@ -286,6 +287,14 @@ class Ruleset:
         self.code_high: npt.NDArray[np.uint64] = codes["high"]
         self.code_low: npt.NDArray[np.uint64] = codes["low"]
         self.code_set: Ints = codes["sets"]
+
+    def _fine(self) -> int:
+        """Parts of a minor unit in which savings are compared before they are rounded: the fewest in which every
+        percentage off a whole amount is exact. 1: they are rounded piece by piece."""
+        if self.settings.rounding_per == "piece":
+            return 1
+        percentages = [*self.rules.percent.tolist(), *self.rules.ladder[:, 1].tolist()]
+        return BASIS_POINTS // math.gcd(BASIS_POINTS, *percentages)
 
     def _limited_codes(self, promotions: int) -> Ints:
         """The promotions that ask for codes that may be used so often only."""

@@ -768,7 +768,8 @@ class BasePoints(_Node):
 
 
 class Settings(_Node):
-    """`rounding`: of half a minor unit, away from zero for half-up."""
+    """`rounding`: of half a minor unit, away from zero for half-up; of percentages off pieces for each piece, or for
+    all that a promotion rewards of an article."""
 
     program: Literal["settings"] = "settings"
     currencies: tuple[str, ...]  # the first is the one budgets are reported in
@@ -776,6 +777,7 @@ class Settings(_Node):
     languages: tuple[str, ...] = ()
     receipt_width: int | None = None
     rounding: Literal["half-up", "half-even", "down", "up"] = "half-up"
+    rounding_per: Literal["piece", "article"] = "piece"
     prices_include_tax: bool = True
     cash_rounding: Money = ()  # minor units: what is paid in cash is a multiple of it
     points: BasePoints | None = None

@@ -23,6 +23,7 @@ from engine.basket import (
     EVENTS_MAX,
     FACTS_MAX,
     FEES_MAX,
+    FINE_TOTAL_MAX,
     LINES_MAX,
     MEASURE_MAX,
     NEXT_STEPS_MAX,
@@ -486,6 +487,10 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest(
             "lines", f"are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}", Fault.BOUNDS
         )
+    if int(units[:, 2].sum()) * ruleset.fine > FINE_TOTAL_MAX:
+        most = FINE_TOTAL_MAX // ruleset.fine
+        text = f"are worth more than {most} minor units of {request.currency}, which rounding per article allows"
+        raise BadRequest("lines", text, Fault.BOUNDS)
     fees_and_lines = int(units[:, 2].sum()) + sum(fee.amount for fee in request.fees)
     if fees_and_lines > TOTAL_MINOR_MAX:
         text = f"and lines are worth more than {TOTAL_MINOR_MAX} minor units of {request.currency}"
@@ -532,6 +537,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
                 settings.currencies.index(request.currency),
                 micros_per_minor(request.currency),
                 ROUNDINGS.index(settings.rounding),
+                ruleset.fine,
                 settings.prices_include_tax,
                 *base_points(settings, request.currency),
             ],

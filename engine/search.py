@@ -227,7 +227,8 @@ def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
     promotions = g.caps.shape[0]
     units = g.unit_class.shape[0]
     classes = g.unit_class[units - 1] + 1 if units else 0
-    shift, unit_bits = tie_bits(promotions, units, most, named)
+    room = most << SCALE if (g.caps >= 0).any() else most  # a capped promotion's gains are scaled
+    shift, unit_bits = tie_bits(promotions, units, room, named)
     _, cost = values_of(g, shift, unit_bits)
     reach = np.empty(g.final.shape[0], np.int64)
     price = np.zeros(classes, np.int64)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from random import Random
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -287,6 +287,12 @@ def _price_lists(currencies: Sequence[str], articles: Sequence[str]) -> list[Pri
     return lists
 
 
+def _rounding_per(currencies: tuple[str, ...], articles: tuple[str, ...]) -> Any:
+    """Per article, of every fifth shop."""
+    random = Random(" ".join(("rounding", *currencies, *articles)))
+    return random.choice(("piece", "piece", "piece", "piece", "article"))
+
+
 class _Maker:
     """Makes one ruleset."""
 
@@ -320,6 +326,7 @@ class _Maker:
             currencies=self.currencies,
             timezone=random.choice(ZONES),
             rounding=random.choice(("half-up", "half-up", "half-even", "down", "up")),
+            rounding_per=_rounding_per(self.currencies, self.articles),
             prices_include_tax=maybe(75),
             cash_rounding=tuple(
                 Amount(currency=c, value=random.choice((1, 5, 10, 100))) for c in sorted(self.currencies) if maybe(25)

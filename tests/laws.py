@@ -121,6 +121,9 @@ class Asked:
         groups = [p for p in self.programs if isinstance(p, Group) and p.apply in {"best", "best-per-item", "at-most"}]
         if not groups or not (groups := [group for group in groups if group.gives == "discounts"]):
             return None
+        settings = next(program for program in self.programs if isinstance(program, Settings))
+        if settings.rounding_per == "article" and groups[0].apply == "best-per-item":
+            return None  # the most is saved before rounding: after it, it may be a cent less
         group = groups[0].model_copy(update={"order": (), "position": 0})
         mine = [  # not those that are beyond comparison, or keep others out
             p

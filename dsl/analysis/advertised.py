@@ -138,5 +138,5 @@ def _new_price(rules: Rules, promotion: p.Promotion, now: int | None) -> int | N
         return None if fixed is None else fixed * micros
     if now is None:
         return None
-    paid = paid_for(reward, 1, now // micros, rules.currency, rules.settings.rounding)
+    paid = paid_for(reward, 1, now // micros, rules.currency, rules.settings)
     return None if paid is None or now % micros else paid * micros

@@ -21,7 +21,7 @@ from dsl.analysis.never_applies import set_of
 from dsl.analysis.ruleset import Rules
 from dsl.phrases import many
 from engine import program as p
-from engine.money import Rounding, divide, micros_per_minor
+from engine.money import divide, micros_per_minor
 from engine.sets import Ints
 
 FULL: Final = 10_000  # basis points
@@ -53,9 +53,7 @@ def claims(rules: Rules, costs: Mapping[str, Sequence[PriceRow]], dead: frozense
         if not len(rows):
             continue
         each, place = np.unique(prices.numbers[rows] // micros, return_inverse=True)
-        sums = [
-            paid_for(promotion.reward, count, int(price), rules.currency, rules.settings.rounding) for price in each
-        ]
+        sums = [paid_for(promotion.reward, count, int(price), rules.currency, rules.settings) for price in each]
         if any(paid is None for paid in sums):
             continue
         paid = np.array(sums, np.int64)[place] * micros
@@ -112,35 +110,39 @@ def _taxes(rules: Rules) -> Ints:
     return np.where(column.known & included, column.numbers, 0)
 
 
-def paid_for(reward: p.Reward, count: int, price: int, currency: str, rounding: Rounding) -> int | None:
-    """What so many pieces of one price cost together, in minor units; None: it depends on more."""
+def paid_for(reward: p.Reward, count: int, price: int, currency: str, settings: p.Settings) -> int | None:
+    """What so many pieces of one article cost together, in minor units; None: it depends on more."""
 
-    def less(percent: int) -> int:
-        return price - min(price, divide(price * percent, FULL, rounding))
+    def off(percent: int, pieces: int) -> int:
+        if settings.rounding_per == "article":
+            return divide(price * percent * pieces, FULL, settings.rounding)
+        return pieces * divide(price * percent, FULL, settings.rounding)
 
     def said(money: p.Money) -> int | None:
         return next((part.value for part in money if part.currency == currency), None)
 
     match reward:
         case p.PercentOff():
-            return count * less(reward.percent)
+            return count * price - off(reward.percent, count)
         case p.AmountOffEach():
-            off = said(reward.amount)
-            return None if off is None else count * max(0, price - off)
+            amount = said(reward.amount)
+            return None if amount is None else count * max(0, price - amount)
         case p.FixedPriceEach():
             fixed = said(reward.price)
             return None if fixed is None else count * min(price, fixed)
         case p.Pick():
-            return (count - reward.count) * price + reward.count * less(reward.percent)
+            return count * price - off(reward.percent, reward.count)
         case p.PriceTogether():
             together = said(reward.price)
             return None if together is None else min(count * price, together)
         case p.Ladder():
+            if settings.rounding_per == "article" and len(reward.steps) > 1:
+                return None
             paid = count * price
             for step in reward.steps:
-                off = price - less(step.percent) if step.percent else said(step.amount)
-                if off is None:
+                less = off(step.percent, 1) if step.percent else said(step.amount)
+                if less is None:
                     return None
-                paid -= min(price, off)
+                paid -= min(price, less)
             return paid
     return None

@@ -157,6 +157,7 @@ SCHEMA = Schema(
     payments=("card", "cash"),
 )
 CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "sets", "guard", "segments", "places"}
+CASE |= {"rounding per"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants"}
 CASE |= {"next steps", "expect"}
@@ -259,6 +260,7 @@ class Shop:
             currencies=(self.currency, *(c for c in ("CHF",) if c != self.currency)),
             timezone=data.get("timezone", "Europe/Berlin"),
             rounding=data.get("rounding", "half-up"),
+            rounding_per=data.get("rounding per", "piece"),
             prices_include_tax=data.get("tax", "included") == "included",
             cash_rounding=self.money(data["cash rounding"]) if "cash rounding" in data else (),
             points=self._base_points(data["points"]) if "points" in data else None,

@@ -43,10 +43,12 @@ def components(offers: Sequence[Offer]) -> list[list[Offer]]:
 
 def solve(offers: Sequence[Offer], left: Sequence[int]) -> dict[str, Taking]:
     """One component."""
-    known = sum(taking.saving for taking in greedy(offers, left).values())
+    found = greedy(offers, left)
+    caps = {offer.name: offer.terms.cap for offer in offers}
+    known = sum(min(t.uncapped, t.uncapped if (cap := caps[name]) is None else cap) for name, t in found.items())
     _, chosen = best(offers, left, caps=True, few=len(offers) <= NAMES_MAX, at_least=known)
     takings = {offer.name: settle(offer, taken, left) for offer, taken in zip(offers, chosen, strict=True)}
-    return {name: taking for name, taking in takings.items() if taking.applications}
+    return {name: taking for name, taking in takings.items() if taking.saving}
 
 
 def greedy(offers: Sequence[Offer], left: Sequence[int]) -> dict[str, Taking]:

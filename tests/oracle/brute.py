@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import product
 
 from tests.oracle.best_per_item import NAMES_MAX
@@ -21,7 +22,7 @@ def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool)
         [(rank, role) for rank, offer in enumerate(offers) for role in offer.open_to.get(unit.index, ())] + [nobody]
         for unit in units
     ]
-    best: tuple[tuple[int, int, list[int], int, tuple[tuple[int, int], ...]], list[Taking]] | None = None
+    best: tuple[tuple[Fraction | int, int, list[int], int, tuple[tuple[int, int], ...]], list[Taking]] | None = None
     for assigned in product(*choices):
         takings = []
         for rank, offer in enumerate(offers):
@@ -30,7 +31,9 @@ def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool)
                 break
             takings.append(settle(offer, mine, left))
         else:
-            saving = sum(taking.saving if caps else taking.uncapped for taking in takings)
+            saving = sum(
+                exact(offer, taking) if caps else taking.uncapped for offer, taking in zip(offers, takings, strict=True)
+            )
             names = [rank for rank in range(len(offers)) if any(choice[0] == rank for choice in assigned)]
             used = sum(choice != nobody for choice in assigned)
             few = (len(names), names) if len(offers) <= NAMES_MAX else (0, [])
@@ -39,6 +42,11 @@ def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool)
                 best = (key, takings)
     assert best is not None
     return best[1]
+
+
+def exact(offer: Offer, taking: Taking) -> Fraction:
+    """What is compared: what it saves before it is rounded, within the cap."""
+    return taking.uncapped if offer.terms.cap is None else min(taking.uncapped, Fraction(offer.terms.cap))
 
 
 def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:

@@ -227,6 +227,9 @@ class Run:
             )
         for one in offers:
             if one.name not in takings:
+                if not takings:  # what each of them got rounds to nothing
+                    self.report(one.promotion, Reason.NO_SAVING)
+                    continue
                 by = beaten_by(group, one, takings)
                 self.report(one.promotion, Reason.BEATEN, beaten_by=by, would_save=would[one.name].saving)
 

@@ -73,6 +73,11 @@ class Basket:
         return self.ruleset.settings.rounding
 
     @property
+    def by_article(self) -> bool:
+        """Pieces save what they save exactly, and what an article's save together is rounded."""
+        return self.ruleset.settings.rounding_per == "article"
+
+    @property
     def micros_per_minor(self) -> int:
         return micros_per_minor(self.request.currency)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from engine.basket import UNITS
 from engine.decision import Missing, Reason
@@ -71,7 +72,7 @@ class Taking:
     """What a promotion takes: its applications, and what it would save without a cap."""
 
     applications: tuple[Application, ...] = ()
-    uncapped: int = 0
+    uncapped: Fraction = Fraction()  # before it is rounded
 
     @property
     def saving(self) -> int:
@@ -148,6 +149,12 @@ class Offer:
 
     def percent(self, base: int, basis_points: int) -> int:
         return round_to(base * basis_points, 10_000, self.basket.rounding)
+
+    def part(self, unit: Unit, base: int, basis_points: int) -> Fraction:
+        """A percentage of what a unit costs: of a piece exact, where what an article's save is rounded."""
+        if self.basket.by_article and not unit.measure:
+            return Fraction(base * basis_points, 10_000)
+        return Fraction(self.percent(base, basis_points))
 
     def most_applications(self, units: Sequence[Unit]) -> int:
         """With these units, were no unit wanted by two roles."""
@@ -253,35 +260,39 @@ def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list
 # ---------- the two tables ----------
 
 
-def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) -> int:
-    """A unit's saving by itself, at a position (from 0) of its run. Of «together»: what it adds to the sum."""
-    price, rest, reward = offer.base(unit, left), left[unit.index], offer.reward_of(unit)
+def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) -> Fraction:
+    """A unit's saving by itself, at a position (from 0) of its run. Of «together»: what it adds to the sum.
+
+    It is whole, but for percentages that are rounded article by article."""
+    price, rest, reward = offer.base(unit, left), Fraction(left[unit.index]), offer.reward_of(unit)
     match reward:
         case PercentOff():
-            return min(rest, offer.percent(price, reward.percent))
+            return min(rest, offer.part(unit, price, reward.percent))
         case AmountOffEach():
-            return min(rest, offer.money(reward.amount))
+            return min(rest, Fraction(offer.money(reward.amount)))
         case FixedPriceEach():
-            return max(0, rest - offer.money(reward.price))
+            return max(Fraction(), rest - offer.money(reward.price))
         case PricesFrom():
-            return max(0, rest - offer.promised[unit.index])
+            return max(Fraction(), rest - offer.promised[unit.index])
         case FixedPriceMeasure():
-            return max(0, rest - _for_measure(offer, unit, *_per_line_unit(unit, reward, offer.money(reward.price))))
+            return max(
+                Fraction(), rest - _for_measure(offer, unit, *_per_line_unit(unit, reward, offer.money(reward.price)))
+            )
         case AmountOffMeasure():
             micros, per = _per_line_unit(unit, reward, offer.money(reward.amount))
             reduced = max(0, unit.line.price * per - micros)
-            return min(rest, unit.list - _for_measure(offer, unit, reduced, per))
+            return min(rest, Fraction(unit.list) - _for_measure(offer, unit, reduced, per))
         case Pick():
             first, last = (
                 (0, reward.count) if reward.which == "dearest" else (offer.bought - reward.count, offer.bought)
             )
-            return min(rest, offer.percent(price, reward.percent)) if first <= position < last else 0
+            return min(rest, offer.part(unit, price, reward.percent)) if first <= position < last else Fraction()
         case Ladder():
             for step in reward.steps:
                 if step.nth == position + 1:
-                    off = offer.money(step.amount) if step.amount else offer.percent(price, step.percent)
+                    off = Fraction(offer.money(step.amount)) if step.amount else offer.part(unit, price, step.percent)
                     return min(rest, off)
-            return 0
+            return Fraction()
         case PriceTogether():
             total = offer.money(reward.price)
             if reward.singles:
@@ -360,16 +371,18 @@ def _alike(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> list[U
 def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taking:
     """Each unit at a tier of its own; off them together, or for each article, is off those of each article."""
     savings: dict[int, int] = {}
+    exact: dict[int, Fraction] = {}
     for article in {unit.article: None for unit in ordered}:
         own = [unit for unit in ordered if unit.article == article]
         if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether | AmountOffArticle):
             whole = replace(offer, promotion=with_reward(offer.promotion, offer.reward_of(own[0])))
             savings |= share(together(whole, own, left), own, {unit.index: left[unit.index] for unit in own})
         else:
-            savings |= {unit.index: saving for unit in own if (saving := saving_of(offer, unit, left)) > 0}
-    uncapped, cap = sum(savings.values()), offer.terms.cap
+            exact |= {unit.index: saving for unit in own if (saving := saving_of(offer, unit, left)) > 0}
+    uncapped, cap = Fraction(sum(savings.values())) + sum(exact.values()), offer.terms.cap
+    savings |= in_whole(offer, ordered, exact, left)
     taken = [unit for unit in ordered if unit.index in savings]
-    if cap is not None and uncapped > cap:
+    if cap is not None and sum(savings.values()) > cap:
         savings = share(cap, taken, savings)
     return Taking((Application(tuple(taken), savings),) if taken else (), uncapped)
 
@@ -457,19 +470,21 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         return _by_unit(offer, [unit for unit, _ in chosen], left)
     cap = offer.terms.cap
     savings: dict[int, int] = {}
+    exact: dict[int, Fraction] = {}
     runs = runs_of(offer, chosen)
     for run in runs:
         rewarded = [unit for unit, role in run if offer.rewards(role)]
         if not offer.saves_together:
             places = enumerate(rewarded) if offer.n else ((0, unit) for unit in rewarded)
-            savings |= {unit.index: saving_of(offer, unit, left, place) for place, unit in places}
+            exact |= {unit.index: saving_of(offer, unit, left, place) for place, unit in places}
             continue
         amount = together(offer, rewarded, left)
         if not offer.n and cap is not None:  # capped first, then prorated as ever
             amount = min(amount, cap)
         savings |= share(amount, rewarded, {unit.index: left[unit.index] for unit in rewarded})
-    uncapped = sum(savings.values())
-    if cap is not None and uncapped > cap:
+    uncapped = Fraction(sum(savings.values())) + sum(exact.values())
+    savings |= in_whole(offer, [unit for run in runs for unit, _ in run], exact, left)
+    if cap is not None and sum(savings.values()) > cap:
         savings = share(cap, [unit for unit, _ in chosen], savings)
     return Taking(
         tuple(
@@ -477,6 +492,24 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         ),
         uncapped,
     )
+
+
+def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Fraction], left: Sequence[int]) -> dict[int, int]:
+    """What units save, of what they save exactly. Where that is not whole, an article's pieces so far save their sum,
+    rounded; what would be more than is left of a piece is left to the next."""
+    savings: dict[int, int] = {}
+    sums: dict[str, Fraction] = {}
+    given: Counter[str] = Counter()
+    for unit in units:
+        amount = exact.get(unit.index, Fraction())
+        if unit.measure or not amount:
+            savings |= {unit.index: int(amount)} if unit.index in exact else {}
+            continue
+        total = sums[unit.article] = sums.get(unit.article, Fraction()) + amount
+        so_far = round_to(total.numerator, total.denominator, offer.basket.rounding)
+        savings[unit.index] = min(left[unit.index], so_far - given[unit.article])
+        given[unit.article] += savings[unit.index]
+    return savings
 
 
 def share(amount: int, units: Iterable[Unit], weights: dict[int, int]) -> dict[int, int]:
@@ -503,10 +536,23 @@ def alone(offer: Offer, left: Sequence[int]) -> tuple[Offer, Taking] | Failure:
         for uses in range(most - 1, 0, -1):
             bound = replace(offer, terms=replace(offer.terms, uses=uses))
             taking = take(bound, offer.units, left)
-            if 0 < taking.saving <= budget:
-                return bound, taking
+            if 0 < taking.saving <= budget and taking.uncapped < budget + 1:
+                return within_budgets(bound, taking, left)
         return Failure(Reason.BUDGET, over[0])
-    return offer, taking
+    return within_budgets(offer, taking, left)
+
+
+def within_budgets(offer: Offer, taking: Taking, left: Sequence[int]) -> tuple[Offer, Taking] | Failure:
+    """Rounded by article, other units that save less may save more: never more than the budgets."""
+    if not offer.terms.budgets or not offer.basket.by_article:
+        return offer, taking
+    least = min(budget for budget, _ in offer.terms.budgets)
+    cap = least if offer.terms.cap is None else min(least, offer.terms.cap)
+    bound = replace(offer, terms=replace(offer.terms, cap=cap))
+    taking = take(bound, offer.units, left)
+    if not taking.saving:
+        return Failure(Reason.BUDGET, offer.terms.budgets[0][1])
+    return bound, taking
 
 
 def nothing(offer: Offer) -> Failure:

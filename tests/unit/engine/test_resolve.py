@@ -15,6 +15,7 @@ from engine.basket import (
     EVENTS_MAX,
     FACTS_MAX,
     FEES_MAX,
+    FINE_TOTAL_MAX,
     LINES_MAX,
     MEASURE_MAX,
     NEXT_STEPS_MAX,
@@ -221,6 +222,17 @@ def test_worth_too_much():
         assert caught.value.field == "lines"
 
 
+def test_worth_too_much_to_be_exact():
+    """Rounding per article counts in the parts in which every percentage is exact: 33.33% in ten-thousandths."""
+    third = {"p": {"reward": {"percent": "33.33%", "of": "all"}}}
+    rules = ruleset(promotions=third, **{"rounding per": "article"})
+    most = FINE_TOTAL_MAX // 10_000
+    assert decide(rules, ask(piece(price_micros=most * 10_000))).totals.saving == (most * 3_333 + 5_000) // 10_000
+    with pytest.raises(BadRequest) as caught:
+        decide(rules, ask(piece(price_micros=(most + 1) * 10_000)))
+    assert (caught.value.field, caught.value.fault) == ("lines", Fault.BOUNDS)
+
+
 @pytest.mark.parametrize("wrong", [Fact(Type.NUMBER, 1), Fact(Type.TEXTS, ("gold",)), Fact(Type.MONEY, 1, "EUR")])
 def test_a_fact_of_another_type(wrong):
     asking = {
@@ -267,6 +279,17 @@ PER_ITEM = [name for name in REWARDS if name not in {"basket", "together"}]  # Â
 )
 def test_the_largest_amounts_are_exact(reward, lines, group):
     same(ask(*lines), promotions={"p": REWARDS[reward]}, groups={"g": {"apply": group}})
+
+
+@pytest.mark.parametrize("group", ["all", "best-per-item"])
+def test_the_largest_amounts_are_exact_per_article(group):
+    promotions = {
+        "p": {"reward": {"percent": "99.99%", "of": "all"}, "limits": [{"saving": 10**8}]},
+        "q": {"buy": [2, "all"], "reward": {"cheapest": 1, "percent": "12.5%"}},
+    }
+    lines = [piece(str(i), quantity=2, price_micros=FINE_TOTAL_MAX // 8 + i * 10_000) for i in range(3)]
+    data = {"rounding per": "article"}
+    same(ask(*lines), promotions=promotions, groups={"g": {"apply": group}}, **data)
 
 
 @pytest.mark.parametrize(("currency", "minor"), [("JPY", 1_000_000), ("KWD", 1_000)])
