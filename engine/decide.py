@@ -36,7 +36,7 @@ from engine.decision import (
 )
 from engine.gifts import gift_results
 from engine.image import Ruleset
-from engine.instructions import UNITS, Counted, Kind, Scope
+from engine.instructions import UNITS, Counted, Kind, Scope, Terms
 from engine.kernel import Table, compile_kernels
 from engine.layout import (
     NOBODY,
@@ -46,6 +46,7 @@ from engine.layout import (
     T_BEATEN_BY,
     T_CLAUSE,
     T_CODE,
+    T_FURTHER,
     T_MISSING,
     T_MISSING_KIND,
     T_MISSING_SET,
@@ -54,6 +55,7 @@ from engine.layout import (
     T_REASON,
     T_SAVING,
     T_TERM,
+    T_TIER,
 )
 from engine.match import (
     CLAUSE_AUDIENCE,
@@ -321,10 +323,22 @@ class _Answer:
             would_save=int(table[T_ALONE, row]) if beaten else 0,
             clause=self.clause(row),
             missing=missing,
+            tier=int(table[T_TIER, row]),
+            next_tier=self.further(row),
             usage_as_given=self.ruleset.promotions[p].usage_as_given,
             funding=funding(self.ruleset.promotions[p].funded, self.saving[row]) if applied else (),
             variant=self.variant(p) if self.ruleset.promotions[p].arms else "",
         )
+
+    def further(self, row: int) -> Missing | None:
+        """What is missing to the next tier; None: there is none above."""
+        value, p, rules = int(self.table[T_FURTHER, row]), self.promotion[row], self.ruleset.rules
+        if not value:
+            return None
+        kind = {Terms.WORTH: "amount", Terms.COUNT: "pieces", Terms.MEASURE: "measure"}[Terms(int(rules.terms_by[p]))]
+        unit = UNITS[int(rules.terms_of[p])][0] if kind == "measure" else ""
+        of = int(rules.target[p])
+        return Missing(kind, value, unit, self.ruleset.set_names[of] if of >= 0 else "")
 
     def variant(self, p: int) -> str:
         """The variant that holds; "": there is no subject."""

@@ -104,6 +104,8 @@ class PromotionResult:
     missing: Missing | None = None
     usage_as_given: bool = False  # it has limits past the basket: judged from the usage facts of the request
     funding: tuple[Funding, ...] = ()  # who pays what it saves, as declared; sums to `saving`
+    tier: int = 0  # that the basket (of one article: that with most) reaches, counted from 1; 0: none, or it has none
+    next_tier: Missing | None = None  # what is missing to the next one
     variant: str = ""  # that holds for the subject, CONTROL for the control group; "": it has none, or nobody is asking
 
 

@@ -117,6 +117,7 @@ from engine.layout import (
     T_CAP,
     T_CLAUSE,
     T_CODE,
+    T_FURTHER,
     T_MISSING,
     T_MISSING_KIND,
     T_MISSING_SET,
@@ -124,6 +125,7 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     T_TERM,
+    T_TIER,
     TABLE,
     amount_of,
     at,
@@ -806,8 +808,9 @@ def tier_begins(rules: Buffer, q: Buffer, p: int, i: int) -> int:
 
 @gate
 def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, original: int) -> None:
-    """Which tier the basket reaches; where it reaches none, what is missing to the first. Of tiers that are read apart
-    for each article the article that has most tells."""
+    """Which tier the basket reaches, and what is missing to the next; where it reaches none, to the first.
+
+    Of tiers that are read apart for each article the article that has most tells."""
     p = table[T_PROMOTION, row]
     if not in_tiers(rules, p):
         return
@@ -815,19 +818,24 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     found = towards_tiers(rules, q, p, left, original)
     reached = by_article(q, found).max() if at(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
     tier = tier_at(rules, q, p, reached)
+    unit = at(rules, R_TERMS_OF, p) if by == _BY_MEASURE else -1
+    factor = _FACTOR_OF[unit] if by == _BY_MEASURE else 1
+    following, end = at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)
+    for i in range(following, end):
+        if cell(rules, R_TERMS, 3, i, 0) == tier:
+            following = i + 1
+    gap = (tier_begins(rules, q, p, following) - reached + factor - 1) // factor if following < end else 0
     if tier >= 0:
         benefit = at(rules, R_GIVES, at(rules, R_GROUP, p))  # is given once, whatever is read apart
         table[T_TERM, row] = p if at(rules, R_EACH, p) and not benefit else tier
+        table[T_TIER, row], table[T_FURTHER, row] = following - at(rules, R_TERM_BEGIN, p), gap
         return
-    gap = tier_begins(rules, q, p, at(rules, R_TERM_BEGIN, p)) - reached
     table[T_REASON, row] = CONDITION if by == _BY_WORTH else QUANTITY
     table[T_CLAUSE, row] = CLAUSE_GET
     table[T_MISSING_KIND, row] = (
         MISSING_AMOUNT if by == _BY_WORTH else MISSING_PIECES if by == _BY_COUNT else MISSING_MEASURE
     )
-    unit = at(rules, R_TERMS_OF, p) if by == _BY_MEASURE else -1
-    factor = _FACTOR_OF[unit] if by == _BY_MEASURE else 1
-    table[T_MISSING, row] = (gap + factor - 1) // factor
+    table[T_MISSING, row] = gap
     table[T_MISSING_SET, row] = at(rules, R_TARGET, p)
     table[T_MISSING_UNIT, row] = unit
 

@@ -16,7 +16,7 @@ import numpy as np
 from engine.basket import BadRequest, BasketLine, Request
 from engine.decision import Added, Decision, Missing, NextStep, PromotionResult, Reason
 from engine.image import Ruleset
-from engine.instructions import Kind, Mark, Role
+from engine.instructions import Each, Kind, Mark, Role, Terms
 from engine.money import micros_per_minor
 from engine.resolve import Resolved
 
@@ -45,7 +45,7 @@ def next_steps(
     found = []
     for p, term in touching.items():
         result = results[ruleset.promotions[p].name]
-        lacks = basket.lacks(term, result) if result.reason in _REASONS else []
+        lacks = basket.lacks(p, term, result) if result.reason in _REASONS else []
         step = _step(basket, term, lacks, result, decision, tries) if lacks else None
         found += [step] if step else []
     found.sort(key=lambda step: (-step.saving, step.payable, step.promotion.encode()))
@@ -87,7 +87,7 @@ def _step(
         if more is None or then is None:
             return None
         after = next(result for result in then.promotions if result.name == before.name)
-        if after.reason is Reason.APPLIED and after.applications > before.applications:
+        if after.reason is Reason.APPLIED and (after.applications, after.tier) > (before.applications, before.tier):
             if saved(then) <= saved(now):
                 return None
             added = tuple(Added(line.article, line.quantity, line.measure, line.unit) for line in more)
@@ -98,10 +98,10 @@ def _step(
                 saved(then) - saved(now),
                 then.totals.payable - now.totals.payable,
             )
-        short = after.missing
+        short = after.next_tier if before.tier else after.missing
         if not short or short.kind != "amount" or lacks[0][0].kind != "amount":
             return None
-        lacks = [(replace(lacks[0][0], value=lacks[0][0].value + short.value), False)]
+        lacks = [(replace(lacks[0][0], value=lacks[0][0].value + short.value), lacks[0][1])]
     return None
 
 
@@ -134,14 +134,19 @@ class _Basket:
 
     # ---------- what is missing ----------
 
-    def lacks(self, p: int, result: PromotionResult) -> list[Lack]:
-        """What a promotion lacks to apply, or a buy to apply once more."""
-        if result.reason is Reason.QUANTITY and int(self.ruleset.rules.kind[p]) == Kind.PRICE_LIST:
+    def lacks(self, p: int, term: int, result: PromotionResult) -> list[Lack]:
+        """What a promotion lacks to apply, to reach its next tier, or a buy to apply once more."""
+        rules = self.ruleset.rules
+        if result.reason is Reason.QUANTITY and int(rules.kind[p]) == Kind.PRICE_LIST:
             return []  # it has no set of which more could be added
-        counted = [] if result.reason is Reason.CONDITION else list(self.of_roles(p, result))
+        tiers = int(rules.terms_by[p]) not in (Terms.ONE, Terms.DRAWN)
+        one_article = tiers and bool(int(rules.each[p]) & Each.ARTICLE)
+        if result.next_tier and result.reason is Reason.APPLIED:
+            return [(result.next_tier, one_article)]
+        counted = [] if result.reason is Reason.CONDITION else list(self.of_roles(term, result))
         if counted or result.reason is Reason.APPLIED or result.missing is None:
             return counted
-        return [(result.missing, False)]
+        return [(result.missing, one_article)]
 
     def of_roles(self, p: int, result: PromotionResult) -> Iterator[Lack]:
         """By role: how many pieces of its set one more application takes than there are."""
@@ -175,6 +180,8 @@ class _Basket:
         """One line of it."""
         of = self.set_number.get(missing.products, -1)
         mine = self.lines_of(p, of)
+        if one_article:
+            mine = self.of_most(mine, missing.kind)
         if missing.kind == "measure":
             alike = [i for i in mine if self.lines[i].unit == missing.unit]
             measured = min(alike, key=self.cheapest, default=None)
@@ -184,16 +191,20 @@ class _Basket:
             return self.worth(missing.value, [i for i in pieces if self.price[i] > 0], name)
         if missing.kind != "pieces":
             return None
-        if one_article:
-            counts: Counter[int] = Counter()
-            for i in pieces:
-                counts[self.article[i]] += self.lines[i].quantity
-            pieces = [i for i in pieces if counts[self.article[i]] == max(counts.values())]
         best = min(pieces, key=self.cheapest, default=None)
         if best is not None:
             return replace(self.lines[best], id=name, quantity=missing.value)
         article = self.of_catalogue(of) if of >= 0 else ""
         return BasketLine(name, article, missing.value) if article else None
+
+    def of_most(self, mine: list[int], kind: str) -> list[int]:
+        """Those of the article with most: pieces, measure or worth."""
+        counts: Counter[int] = Counter()
+        for i in mine:
+            line = self.lines[i]
+            count = line.measure if kind == "measure" else line.quantity
+            counts[self.article[i]] += count * self.price[i] if kind == "amount" else count
+        return [i for i in mine if counts[self.article[i]] == max(counts.values())]
 
     def cheapest(self, i: int) -> tuple[int, str, str]:
         return self.price[i], self.lines[i].article, self.lines[i].id

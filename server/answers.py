@@ -175,6 +175,8 @@ def to_result(
         usage_judged=result.usage_as_given,
         fee_saving_minor=fee_saving,
         variant=result.variant,
+        tier=result.tier,
+        next_tier=None if result.next_tier is None else to_missing(result.next_tier, product_titles),
     )
 
 

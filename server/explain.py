@@ -54,6 +54,9 @@ class Speech:
     article: str
     articles: str
     of: str
+    applies: str
+    tier: str
+    next_tier: str
     beaten_by: str
     saves_more: str
     stands_aside: str
@@ -122,7 +125,7 @@ class _Sentence:
             case Reason.EXCLUSIVE if self.result.beaten_by:
                 said = self.speech.stands_aside.format(self.result.beaten_by)
             case Reason.CONDITION | Reason.QUANTITY if self.result.missing is not None:
-                said = self.missing(self.result.missing)
+                said = self.missing(self.result.missing) + self.speech.applies
             case Reason.CURRENCY:
                 no_amount = self.speech.no_amount.format(self.decision.currency)
                 said = f"{no_amount}: {self.result.clause}" if self.result.clause else no_amount
@@ -140,7 +143,10 @@ class _Sentence:
         code = speech.with_code.format(result.code) if result.code else ""
         parts = self.decision.points.promotions if self.decision.points else ()
         points = "".join(speech.points.format(part.points) for part in parts if part.promotion == result.name)
-        return f"{bare}{times}{saves}{points}{code}"
+        tier = speech.tier.format(result.tier) if result.tier else ""
+        if result.next_tier is not None:
+            tier += speech.next_tier.format(result.tier + 1, self.missing(result.next_tier))
+        return f"{bare}{times}{saves}{points}{code}{tier}"
 
     def missing(self, missing: Missing) -> str:
         speech = self.speech
@@ -197,13 +203,16 @@ SPEECH: dict[str, Speech] = {
         saves=", saves {0}",
         points=", gives {0} points",
         with_code=", with the code {0}",
-        amount="{0} more{1} and it applies",
-        measure="{0} more{1} and it applies",
-        piece="{0} more piece{1} and it applies",
-        pieces="{0} more pieces{1} and it applies",
-        article="{0} more article{1} and it applies",
-        articles="{0} more different articles{1} and it applies",
+        amount="{0} more{1}",
+        measure="{0} more{1}",
+        piece="{0} more piece{1}",
+        pieces="{0} more pieces{1}",
+        article="{0} more article{1}",
+        articles="{0} more different articles{1}",
         of=" of {0}",
+        applies=" and it applies",
+        tier=", tier {0}",
+        next_tier=" (to tier {0}: {1})",
         beaten_by="beaten by {0}",
         saves_more=", which saves {0} more",
         stands_aside="stands aside for {0}, with which it is never combined",
@@ -254,6 +263,9 @@ SPEECH: dict[str, Speech] = {
         article="es fehlt {0} weiterer Artikel{1}",
         articles="es fehlen {0} verschiedene Artikel{1}",
         of=" aus {0}",
+        applies="",
+        tier=", Stufe {0}",
+        next_tier=" (zu Stufe {0}: {1})",
         beaten_by="verdrängt durch {0}",
         saves_more=", das {0} mehr spart",
         stands_aside="verdrängt durch {0}, neben dem sie nie gilt",

@@ -164,7 +164,7 @@ CASE |= {"next steps", "expect"}
 CASE |= {"cash rounding", "points", "lists"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
-EXPECT |= {"variants", "cash", "next steps", "points", "gifts", "next codes"}
+EXPECT |= {"tiers", "variants", "cash", "next steps", "points", "gifts", "next codes"}
 
 
 @dataclass(frozen=True)

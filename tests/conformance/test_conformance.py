@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.basket import BadRequest
-from engine.decision import Decision, PromotionResult, Reason
+from engine.decision import Decision, Missing, PromotionResult, Reason
 from tests.conformance.cases import Case, load
 from tests.reproduce import Decide, engine_of, oracle_of
 
@@ -41,7 +41,7 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         "saves": lambda: {name: result.saving for name, result in applied.items()},
         "applications": lambda: of("applications", lambda result: result.applications),
         "reasons": lambda: of("reasons", lambda result: result.reason.name.lower().replace("_", "-")),
-        "missing": lambda: of("missing", lambda r: list(dataclasses.astuple(r.missing)) if r.missing else None),
+        "missing": lambda: of("missing", lambda result: _missing(result.missing)),
         "clauses": lambda: of("clauses", lambda result: result.clause),
         "would save": lambda: of("would save", lambda result: result.would_save),
         "beaten by": lambda: of("beaten by", lambda result: result.beaten_by),
@@ -74,12 +74,17 @@ def told(decision: Decision, case: Case) -> dict[str, object]:
         ],
         "bound": lambda: decision.bound,
         "variants": lambda: of("variants", lambda result: result.variant),
+        "tiers": lambda: of("tiers", lambda result: [result.tier, _missing(result.next_tier)]),
         "next steps": lambda: [
             [step.promotion, step.saving, step.payable, {one.article: one.pieces or one.measure for one in step.added}]
             for step in decision.next_steps
         ],
     }
     return {part: answers[part]() for part in case.expect}
+
+
+def _missing(missing: Missing | None) -> list[object] | None:
+    return None if missing is None else list(dataclasses.astuple(missing))
 
 
 def _points(decision: Decision) -> object:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from engine.basket import Request
-from engine.decision import CodeVerdict, Decision, Funding, GiftResult, PromotionResult, Reason, Verdict
+from engine.decision import CodeVerdict, Decision, Funding, GiftResult, Missing, PromotionResult, Reason, Verdict
 from engine.decision import NextCode as NextCodeResult
 from engine.program import (
     AmountOffFee,
@@ -106,6 +106,7 @@ class Run:
         self.giving_gifts: dict[str, list[GiftResult]] = {}
         self.giving_points: list[tuple[Promotion, PointsReward]] = []
         self.results: dict[str, PromotionResult] = {}
+        self.tiers: dict[str, tuple[int, Missing | None]] = {}  # reached, and what is missing to the next
         self.bound = 0
         self.claimed: dict[int, str] = {}  # units that an exclusive promotion of a per-item group made cheaper
         self.served: dict[int, str] = {}  # all units of its applications
@@ -161,7 +162,11 @@ class Run:
 
     def report(self, promotion: Promotion, reason: Reason, **fields: object) -> None:
         given = usage_as_given(self.basket, promotion)
-        result = PromotionResult(promotion.name, reason, usage_as_given=given, variant=self.variant(promotion.name))
+        tier, further = self.tiers.get(promotion.name, (0, None))
+        variant = self.variant(promotion.name)
+        result = PromotionResult(
+            promotion.name, reason, usage_as_given=given, variant=variant, tier=tier, next_tier=further
+        )
         self.results[promotion.name] = replace(result, **fields)  # type: ignore[arg-type]  # its own fields
 
     def variant(self, name: str) -> str:
@@ -183,6 +188,7 @@ class Run:
             if isinstance(terms, Failure):
                 self.fail(promotion, terms)
                 continue
+            self.tiers[promotion.name] = terms.tier, terms.next_tier
             original = group.prices == "original"
             whole = offer(self.basket, self.judge, promotion, original, terms)
             gone = {unit.index: by for unit in whole.units if (by := self.taken_by(unit.index, group))}
@@ -284,6 +290,7 @@ class Run:
                 self.fail(promotion, terms)
                 continue
             reward = terms.reward
+            self.tiers[promotion.name] = terms.tier, terms.next_tier
             assert isinstance(reward, Benefit)
             if isinstance(reward, Gift):
                 self.gift(promotion, reward, terms, slots, applied)

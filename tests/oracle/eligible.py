@@ -107,6 +107,8 @@ class Terms:
     budgets: tuple[tuple[int, str], ...]  # what is left of each, with the limit's text
     reward: Plain | None = None  # the tier or the variant that holds; None: each unit has its own
     by_unit: Mapping[int, Plain] = field(default_factory=dict)  # its tiers
+    tier: int = 0  # that is reached, counted from 1
+    next_tier: Missing | None = None  # what is missing to the one above
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,25 +225,30 @@ def _tiers(thresholds: Thresholds, tiers: Tiers, terms: Terms) -> Terms | Failur
     articles = sorted({unit.article for unit in basket.units}) if tiers.one_article else [""]
     own = {article: [unit for unit in units if article in ("", unit.article)] for article in articles}
     most = max((total(these) for these in own.values()), default=0)
-    if reached(most) is None:
+    missing = None
+    held = max((number for number, low in enumerate(lows, 1) if most >= low), default=0)
+    if held < len(lows):
         factor = UNITS[tiers.unit][1] if tiers.unit else 1
         kind = "amount" if tiers.by == "spend" else "measure" if tiers.unit else "pieces"
-        missing = Missing(kind, ceiling(lows[0] - most, factor), tiers.unit or "", of or "")
+        missing = Missing(kind, ceiling(lows[held] - most, factor), tiers.unit or "", of or "")
+    if not held:
         reason = Reason.CONDITION if tiers.by == "spend" else Reason.QUANTITY
         return Failure(reason, tiers.tiers[0].text, missing)
+    terms = replace(terms, tier=held, next_tier=missing)
     if isinstance(reached(most), PointsReward | Gift) or (not tiers.one_article and not tiers.stepwise):
         return replace(terms, reward=reached(most))
     by_unit: dict[int, Plain] = {}
     for article, these in own.items():
         if not tiers.stepwise:
-            held = reached(total(these))
-            by_unit |= {unit.index: held for unit in basket.units if unit.article == article and held is not None}
+            own_tier = reached(total(these))
+            if own_tier is not None:
+                by_unit |= {unit.index: own_tier for unit in basket.units if unit.article == article}
             continue
         ordered = sorted(these, key=lambda unit: order_u(unit, unit.list if thresholds.original else None, left))
         for place, unit in enumerate(ordered, 1):
-            held = reached(total(ordered[:place]))
-            if held is not None:
-                by_unit[unit.index] = held
+            own_tier = reached(total(ordered[:place]))
+            if own_tier is not None:
+                by_unit[unit.index] = own_tier
     return replace(terms, by_unit=by_unit)
 
 

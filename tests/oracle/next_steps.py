@@ -8,7 +8,19 @@ from dataclasses import replace
 
 from engine.basket import BadRequest, BasketLine, Request
 from engine.decision import Added, Decision, Missing, NextStep, PromotionResult, Reason
-from engine.program import All, Any_, Condition, Member, None_, PricesFrom, PriceTogether, Promotion, Type, Variants
+from engine.program import (
+    All,
+    Any_,
+    Condition,
+    Member,
+    None_,
+    PricesFrom,
+    PriceTogether,
+    Promotion,
+    Tiers,
+    Type,
+    Variants,
+)
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import arm_of
 from tests.oracle.resolve import Basket, Line, article_facts, micros_per_minor
@@ -64,6 +76,9 @@ class Steps:
         """What is missing, and whether it must be of one article."""
         if result.reason not in {Reason.APPLIED, Reason.QUANTITY, Reason.CONDITION}:
             return []
+        one_article = isinstance(promotion.reward, Tiers) and promotion.reward.one_article
+        if result.reason == Reason.APPLIED and result.next_tier:
+            return [(result.next_tier, one_article)]
         found = []
         if result.reason != Reason.CONDITION and self.counts(promotion, result):
             for role in roles_of(promotion):
@@ -77,7 +92,7 @@ class Steps:
         by_list = isinstance(promotion.reward, PricesFrom) and result.reason == Reason.QUANTITY
         if found or result.reason == Reason.APPLIED or result.missing is None or by_list:
             return found
-        return [(result.missing, False)]
+        return [(result.missing, one_article)]
 
     def counts(self, promotion: Promotion, result: PromotionResult) -> bool:
         """Whether it has applications that take so many of something."""
@@ -105,17 +120,18 @@ class Steps:
             if then is None:
                 return ()
             after = next(result for result in then.promotions if result.name == promotion.name)
-            if after.reason == Reason.APPLIED and after.applications > before.applications:
+            higher = after.applications > before.applications or after.tier > before.tier
+            if after.reason == Reason.APPLIED and higher:
                 more_saved = saved(then) - saved(self.decision)
                 if more_saved <= 0:
                     return ()
                 goods = tuple(Added(line.article, line.quantity, line.measure, line.unit) for line in lines)
                 paid = then.totals.payable - self.decision.totals.payable
                 return (NextStep(promotion.name, tuple(missing for missing, _ in lacks), goods, more_saved, paid),)
-            amount = lacks[0][0]
-            if amount.kind != "amount" or after.missing is None or after.missing.kind != "amount":
+            amount, short = lacks[0][0], after.next_tier if before.tier else after.missing
+            if amount.kind != "amount" or short is None or short.kind != "amount":
                 return ()
-            lacks = [(replace(amount, value=amount.value + after.missing.value), False)]
+            lacks = [(replace(amount, value=amount.value + short.value), lacks[0][1])]
         return ()
 
     def with_more(self, lines: tuple[BasketLine, ...]) -> Decision | None:
@@ -137,6 +153,12 @@ class Steps:
             self.lines_of(promotion, missing.products or None),
             key=lambda line: (line.price, line.request.article, line.request.id),
         )
+        if alike:
+            have: Counter[str] = Counter()
+            for line in lines:
+                many = {"measure": line.request.measure, "amount": line.request.quantity * line.price}
+                have[line.request.article] += many.get(missing.kind, line.request.quantity)
+            lines = [line for line in lines if have[line.request.article] == max(have.values())]
         if missing.kind == "measure":
             for line in lines:
                 if line.request.unit == missing.unit:
@@ -151,11 +173,6 @@ class Steps:
             return None
         if missing.kind != "pieces":
             return None
-        if alike:
-            have: Counter[str] = Counter()
-            for line in lines:
-                have[line.request.article] += line.request.quantity
-            lines = [line for line in lines if have[line.request.article] == max(have.values())]
         if lines:
             return replace(lines[0].request, id=name, quantity=missing.value)
         article = self.cheapest(missing.products) if missing.products else ""

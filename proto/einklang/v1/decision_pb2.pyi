@@ -1229,6 +1229,8 @@ class PromotionResult(_message.Message):
     FEE_SAVING_MINOR_FIELD_NUMBER: _builtins.int
     VARIANT_FIELD_NUMBER: _builtins.int
     FUNDING_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    NEXT_TIER_FIELD_NUMBER: _builtins.int
     promotion: _builtins.str
     """The promotion."""
     reason: _common_pb2.Reason.ValueType
@@ -1254,6 +1256,10 @@ class PromotionResult(_message.Message):
     variant: _builtins.str
     """The variant that holds for the subject; `control`: the control group. Empty: the
     promotion has no variants, or the request does not say whose basket it is.
+    """
+    tier: _builtins.int
+    """The tier that the basket reaches, counted from 1; where tiers are of one article, that
+    of the article with most. 0: none, or the promotion has no tiers.
     """
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Text]:
@@ -1283,6 +1289,12 @@ class PromotionResult(_message.Message):
         Empty: the promotion has no `funded` line.
         """
 
+    @_builtins.property
+    def next_tier(self) -> Global___Missing:
+        """What is missing to the next tier. Absent: none is reached (see `missing`), or it is the
+        last one.
+        """
+
     def __init__(
         self,
         *,
@@ -1301,10 +1313,12 @@ class PromotionResult(_message.Message):
         fee_saving_minor: _builtins.int = ...,
         variant: _builtins.str = ...,
         funding: _abc.Iterable[Global___Funding] | None = ...,
+        tier: _builtins.int = ...,
+        next_tier: Global___Missing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_would_save_minor", b"_would_save_minor", "would_save_minor", b"would_save_minor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_would_save_minor", b"_would_save_minor", "next_tier", b"next_tier", "would_save_minor", b"would_save_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_would_save_minor", b"_would_save_minor", "applications", b"applications", "beaten_by", b"beaten_by", "codes", b"codes", "failing_clause", b"failing_clause", "fee_saving_minor", b"fee_saving_minor", "funding", b"funding", "hints", b"hints", "labels", b"labels", "missing", b"missing", "promotion", b"promotion", "reason", b"reason", "saving_minor", b"saving_minor", "usage_judged", b"usage_judged", "variant", b"variant", "would_save_minor", b"would_save_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_would_save_minor", b"_would_save_minor", "applications", b"applications", "beaten_by", b"beaten_by", "codes", b"codes", "failing_clause", b"failing_clause", "fee_saving_minor", b"fee_saving_minor", "funding", b"funding", "hints", b"hints", "labels", b"labels", "missing", b"missing", "next_tier", b"next_tier", "promotion", b"promotion", "reason", b"reason", "saving_minor", b"saving_minor", "tier", b"tier", "usage_judged", b"usage_judged", "variant", b"variant", "would_save_minor", b"would_save_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__would_save_minor: _TypeAlias = _typing.Literal["would_save_minor"]  # noqa: Y015
     _WhichOneofArgType__would_save_minor: _TypeAlias = _typing.Literal["_would_save_minor", b"_would_save_minor"]  # noqa: Y015

@@ -125,6 +125,16 @@ def test_german_sentences():
     assert explain.explain(winner, decided(winner, currency="CHF"), language="de").endswith("spart 1,99 CHF")
 
 
+def test_the_tier_and_what_is_missing_to_the_next():
+    given = result(Reason.APPLIED, saving=150, applications=1, tier=1, next_tier=Missing("pieces", 3, "", "fashion"))
+    told = explain.explain(given, decided(given), NAMES)
+    assert told == "applied, saves EUR 1.50, tier 1 (to tier 2: 3 more pieces of «Mode»)"
+    in_german = explain.explain(given, decided(given), NAMES, "de")
+    assert in_german == "angewendet, spart 1,50 €, Stufe 1 (zu Stufe 2: es fehlen 3 Stück aus «Mode»)"
+    last = dataclasses.replace(given, tier=2, next_tier=None)
+    assert explain.explain(last, decided(last), NAMES) == "applied, saves EUR 1.50, tier 2"
+
+
 def test_an_unknown_language_is_answered_in_english():
     late = result(Reason.SCHEDULE)
     assert explain.explain(late, decided(late), language="fr") == explain.explain(late, decided(late))
