@@ -48,6 +48,7 @@ from engine.search import NEVER
 STATES_MAX = 4_096  # of a promotion, before one unit
 ARCS_MAX = 1_000_000  # of a promotion
 DIGITS_MAX = 40
+EVERY, SOME = 1, 2  # all rewarded units of a digit could have been bought as well; some of them
 KEY_MAX = 2**61
 
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
@@ -69,9 +70,9 @@ class Drawing(NamedTuple):
 class Shape(NamedTuple):
     """How the states of a promotion are numbered: digits of a mixed radix."""
 
-    digits: Table  # rows (role, article or -1, size, stride)
-    sums: int  # digits of another kind begin here: partial sums, one for each digit of the rewarded role
-    both: int  # the digit that counts rewarded units that could have been bought; -1: none
+    digits: Table  # rows (role, article or -1, size, stride, of rewarded units: whether they could have been bought)
+    sums: int  # digits of another kind begin here, each for one of the rewarded role: (-1, that digit, size, stride)
+    # partial sums, (-2, that digit, size, stride) those of its units that could have been bought
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
     key_end: int  # every key is below; 0: too many
@@ -80,10 +81,10 @@ class Shape(NamedTuple):
 @gate
 def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
     """Without a buy: a digit for each article with more units than are rewarded at most."""
-    digits = np.zeros((DIGITS_MAX, 4), np.int64)
+    digits = np.zeros((DIGITS_MAX, 5), np.int64)
     most = at(rules, R_PER_ARTICLE, p)
     if most == 0:
-        return Shape(digits[:0], 0, -1, 0, 1, 2)
+        return Shape(digits[:0], 0, 0, 1, 2)
     number = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
     for i in range(units.shape[0]):
         number[at(q, Q_UNIT_ARTICLE, units[i])] += 1
@@ -93,11 +94,11 @@ def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
         if number[article] <= most:
             continue
         if count == DIGITS_MAX or stride > KEY_MAX // (most + 1):
-            return Shape(digits[:0], 0, -1, 0, 0, 0)
+            return Shape(digits[:0], 0, 0, 0, 0)
         digits[count, 1], digits[count, 2], digits[count, 3] = article, most + 1, stride
         stride *= most + 1
         count += 1
-    return Shape(digits[:count], count, -1, 1, 1, stride + 1)
+    return Shape(digits[:count], count, 1, 1, stride + 1)
 
 
 @gate
@@ -106,8 +107,8 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
     begin, end = roles_of(rules, p)
     roles = end - begin
     kind = at(rules, R_KIND, p)
-    digits = np.zeros((DIGITS_MAX, 4), np.int64)
-    none = Shape(digits[:0], 0, -1, 0, 0, 0)
+    digits = np.zeros((DIGITS_MAX, 5), np.int64)
+    none = Shape(digits[:0], 0, 0, 0, 0)
     if roles == 0:
         return shape_alike(rules, q, p, units)
     most = 1 << 40
@@ -179,20 +180,21 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
                 digits[count, 0], digits[count, 1] = -1, d
                 digits[count, 2] = remainders
                 count += 1
-    both = -1
     last = roles - 1
-    if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
+    for d in range(sums if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else 0):
+        if digits[d, 0] != last:
+            continue
         could = could_not = 0
         for i in range(units.shape[0]):
-            if masks[i] >> last & 1:
+            if masks[i] >> last & 1 and (digits[d, 1] < 0 or at(q, Q_UNIT_ARTICLE, units[i]) == digits[d, 1]):
                 could += 1 if masks[i] & ((1 << last) - 1) else 0
                 could_not += 0 if masks[i] & ((1 << last) - 1) else 1
+        if could:
+            digits[d, 4] = SOME if could_not else EVERY
         if could and could_not:
             if count == DIGITS_MAX:
                 return none
-            both = count
-            digits[count, 0], digits[count, 1] = -2, -1
-            digits[count, 2] = cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT) * most + 1
+            digits[count, 0], digits[count, 1], digits[count, 2] = -2, d, digits[d, 2]
             count += 1
     stride = 1
     for d in range(count):
@@ -200,7 +202,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
             return none
         digits[d, 3] = stride
         stride *= digits[d, 2]
-    return Shape(digits[:count], sums, both, 1 if wraps else 0, most, stride + 1)
+    return Shape(digits[:count], sums, 1 if wraps else 0, most, stride + 1)
 
 
 @kernel
@@ -306,8 +308,10 @@ def take(
                 return -1, 0
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     rewarded = cell(rules, R_ROLES, 4, begin + role, ROLE_REWARDED)
-    if shape.both >= 0 and rewarded and mask & ((1 << role) - 1):
-        then += shape.digits[shape.both, 3]
+    if rewarded and shape.digits[digit, 4] == SOME and mask & ((1 << role) - 1):
+        for d in range(shape.sums, shape.digits.shape[0]):
+            if shape.digits[d, 0] == -2 and shape.digits[d, 1] == digit:
+                then += shape.digits[d, 3]
     if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) != rewarded:
         return then, 0  # bought, so that something else is rewarded
     if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
@@ -358,24 +362,25 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
 
 
 @gate
-def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints, either: bool) -> bool:
-    """Whether so far more units are rewarded than what is bought by now allows, among those of articles that may be
-    either: a rewarded unit is never dearer than one that is bought for it."""
+def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints) -> bool:
+    """Whether so far more applications reward units that could be bought as well than are bought by now: a rewarded
+    unit is never dearer than one that is bought for it. Of one article, each article begins and fills its own."""
     begin, end = roles_of(rules, p)
     bought = 1 << 40
     rewarded = 0
     for r in range(end - begin):
         n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
-        if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
-            bought = min(bought, role_total(shape, counts, r) // n)
-            continue
-        if shape.both >= 0:
-            rewarded = -(-counts[shape.both] // n)
-            continue
+        filled = 0
         for d in range(shape.sums):
             if shape.digits[d, 0] == r:
-                rewarded += counts[d]
-        rewarded = -(-rewarded // n) if either else 0
+                filled += counts[d] // n
+                rewarded += -(-counts[d] // n) if shape.digits[d, 4] == EVERY else 0
+        if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
+            bought = min(bought, filled)
+            continue
+        for d in range(shape.sums, shape.digits.shape[0]):
+            if shape.digits[d, 0] == -2:
+                rewarded += -(-counts[d] // n)
     return rewarded > bought
 
 
@@ -409,9 +414,6 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
                 return too_large
     roles = max(1, end - begin)
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
-    either = False  # some unit may be bought as well as rewarded
-    for i in range(count):
-        either = either or (rewards and masks[i] >> (roles - 1) & 1 and masks[i] & ((1 << (roles - 1)) - 1) != 0)
     counts = np.zeros(DIGITS_MAX, np.int64)
     last = np.full(size(q, Q_LINE_ARTICLE) + 1, -1, np.int64)  # without a buy: the last unit of each article
     for i in range(count if begin == end else 0):
@@ -446,7 +448,7 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
             arc_begin = grown(arc_begin, nodes, nodes + 2)
             arc_begin[nodes] = arcs
             nodes += 1
-            if falls and unpaid(rules, p, shape, counts, either):
+            if falls and unpaid(rules, p, shape, counts):
                 continue
             for role in range(-1, roles):
                 then, value = key, 0

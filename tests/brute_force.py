@@ -417,20 +417,26 @@ def _chunks(role: Role, mine: Sequence[Piece]) -> list[tuple[Piece, ...]]:
 
 
 def fair(offer: Offer, way: Way) -> bool:
-    """Of the pieces that could have been bought as well, no more are rewarded than applications are bought at their
-    price or above it."""
+    """At no price do more applications reward pieces that could have been bought as well than are bought at it or
+    above it. Of one article, each article fills its own."""
     needs = [(role, mine) for role, mine in zip(offer.roles, way, strict=True) if not role.rewarded]
     either = [
-        piece.base
+        piece
         for role, mine in zip(offer.roles, way, strict=True)
         for piece in mine
         if role.rewarded and any(piece.article in need.articles for need, _ in needs)
     ]
-    n = offer.roles[-1].n
+
+    def piles(role: Role, pieces: Sequence[Piece], price: int) -> Iterator[int]:
+        """How many cost as much or more: of each article where one must fill an application, else of all."""
+        dear = [piece for piece in pieces if piece.base >= price]
+        return iter(Counter(piece.article if role.one_article else "" for piece in dear).values())
+
+    others = offer.roles[-1]
     return all(
-        -(-sum(other >= price for other in either) // n)
-        <= min(sum(piece.base >= price for piece in mine) // need.n for need, mine in needs)
-        for price in either
+        sum(-(-count // others.n) for count in piles(others, either, price))
+        <= min(sum(count // need.n for count in piles(need, mine, price)) for need, mine in needs)
+        for price in {piece.base for piece in either}
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import product
 
@@ -77,18 +77,29 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
 
 
 def fair(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:
-    """Of units that could be bought as well, at no price are more rewarded than is bought for at that price or more."""
+    """At no price do more applications reward units that could be bought as well than are bought at it or above."""
+
+    def articles(place: int, units: list[Unit]) -> Iterable[int]:
+        """How many units of each article where one must fill an application, else of all."""
+        return Counter(unit.article if offer.roles[place].one_article else "" for unit in units).values()
+
     needs = [place for place, role in enumerate(offer.roles) if not role.rewarded]
     either = [
-        offer.base(unit, left)
+        unit
         for unit, whose in mine
         if offer.roles[whose].rewarded and any(place in needs for place in offer.open_to[unit.index])
     ]
-    for price in either:
+    for price in {offer.base(unit, left) for unit in either}:
         bought = [
-            sum(whose == place and offer.base(unit, left) >= price for unit, whose in mine) // offer.roles[place].n
+            sum(
+                count // offer.roles[place].n
+                for count in articles(
+                    place, [u for u, whose in mine if whose == place and offer.base(u, left) >= price]
+                )
+            )
             for place in needs
         ]
-        if bought and -(-sum(other >= price for other in either) // offer.roles[-1].n) > min(bought):
+        dear = articles(-1, [unit for unit in either if offer.base(unit, left) >= price])
+        if bought and sum(-(-count // offer.roles[-1].n) for count in dear) > min(bought):
             return False
     return True

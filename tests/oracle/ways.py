@@ -142,16 +142,16 @@ def whole(offer: Offer, state: State) -> bool:
 
 
 def paid(offer: Offer, state: State) -> bool:
-    """Of units that could be bought as well, no more are rewarded than applications are bought by now."""
+    """No more applications reward units that could be bought as well than are bought by now. Of one article, each
+    article fills its own."""
     if not state or len(offer.roles) == 1 or not offer.roles[-1].rewarded:
         return True
     complete = [
-        sum(one.taken for one in state if one.role == number) // role.n
+        sum(one.taken // role.n for one in state if one.role == number)
         for number, role in enumerate(offer.roles)
         if not role.rewarded
     ]
-    both = sum(one.both for one in state)
-    return not complete or ceiling(both, offer.roles[-1].n) <= min(complete)
+    return not complete or sum(ceiling(one.both, offer.roles[-1].n) for one in state) <= min(complete)
 
 
 def best(
