@@ -6,6 +6,7 @@ import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from dsl import ast
 from dsl.clauses import (
@@ -26,7 +27,7 @@ from dsl.project import Project
 from dsl.values import MACHINE_TYPES, AttributeInfo, scalar
 from dsl.vocabulary import REASONS
 from dsl.zones import utc_seconds
-from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, Request, VariantChoice
+from engine.basket import BasketLine, Customer, Fact, Fee, LimitUsage, ManualDiscount, Request, VariantChoice
 from engine.calendar import shifted
 from engine.decision import Reason
 from engine.money import exponent
@@ -140,6 +141,7 @@ class _Maker:
                 VariantChoice(arm.promotion.text, arm.variant.text if arm.variant else "")
                 for arm in lines_of(self.test, ast.GivenArm)
             ),
+            manual_discounts=tuple(self.entered()),
         )
 
     def customer(self, facts: Iterable[ast.GivenFact], given: Iterable[ast.Given], at_us: int) -> Customer:
@@ -208,6 +210,16 @@ class _Maker:
                 tax_rate=int(rates[-1].value * 100) if rates else None,
                 gift_of=gift_of,
             )
+
+    def entered(self) -> Iterator[ManualDiscount]:
+        """What the cashier enters: off every line of the sample, or off the basket."""
+        for line in lines_of(self.test, ast.GivenCashier):
+            kind: Literal["percent", "amount"] = "percent" if isinstance(line.off, ast.Percent) else "amount"
+            value = int(line.off.value * 100) if isinstance(line.off, ast.Percent) else self.minor(line.off)
+            bought = enumerate(lines_of(self.test, ast.Buys), start=1)
+            of = [str(number) for number, buys in bought if line.sample and buys.sample.text == line.sample.text]
+            for one in of if line.sample else [""]:
+                yield ManualDiscount(kind, value, line.reason.text, one)
 
     def sample(self, sample: ast.Sample) -> dict[str, Fact]:
         """What is known of a sample, besides its price."""

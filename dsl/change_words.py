@@ -18,6 +18,7 @@ from engine.program import (
     AmountOffTogether,
     Arm,
     BasketPrice,
+    Cashier,
     FeePrice,
     FixedPoints,
     FixedPriceEach,
@@ -134,6 +135,9 @@ def reward(given: BaseModel) -> str:
             return f"get them together for {minor(given.price)}{', singles too' if given.singles else ''}"
         case BasketPrice():
             return f"get the basket for {minor(given.price)}"
+        case Cashier():
+            most = minor(given.amount) if given.amount else percent(given.percent)
+            return f"get what the cashier enters, at most {most} ({given.text})"
         case FreeService():
             return f"get free {given.service}"
         case PercentOffFee():

@@ -260,7 +260,9 @@ class _Comparison:
             a, b = getattr(old, name), getattr(new, name)
             if a == b:
                 continue
-            if name in ("percent", "count", "singles", "points", "factor"):
+            if isinstance(new, p.Cashier) and name in ("reasons", "text", "amount", "percent"):
+                ways.append(self.entered_way(name, old, new))
+            elif name in ("percent", "count", "singles", "points", "factor"):
                 ways.append(Way.MORE if b > a else Way.LESS)
             elif name == "amount":
                 ways.append(rules.money(a, b))
@@ -275,6 +277,20 @@ class _Comparison:
             else:
                 ways.append(Way.UNKNOWN)
         return inclusion.together(ways)
+
+    def entered_way(self, name: str, old: BaseModel, new: p.Cashier) -> Way:
+        """What the cashier may enter: for more reasons, or more."""
+        assert isinstance(old, p.Cashier)
+        if name in ("reasons", "text"):
+            before, after = set(old.reasons), set(new.reasons)
+            return Way.MORE if after > before else Way.LESS if after < before else Way.UNKNOWN
+        if bool(old.percent) != bool(new.percent):
+            return Way.UNKNOWN
+        return (
+            (Way.MORE if new.percent > old.percent else Way.LESS)
+            if new.percent
+            else rules.money(old.amount, new.amount)
+        )
 
     # ------------------------------------------------------------------------------------------------ sets
 

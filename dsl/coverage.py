@@ -167,6 +167,7 @@ class _Seen:
                 isinstance(reward, FreeService | NextCode | PointsReward | Gift) for reward in promotion.rewards
             ):
                 self.mark(result.name, "get")
+                self.mark(result.name, "with reason")
             for limit in promotion.limits:
                 if stopped(limit, promotion, result, situation):
                     self.mark(result.name, "limit", limit.text)

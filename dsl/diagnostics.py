@@ -519,7 +519,6 @@ TABLE: dict[str, Text] = {
     "P9003": _later("«similar to» is"),
     "P9015": _later("«of one article» for one of several sets, with this reward, is"),
     "P9016": _later("«buy» by measure is"),
-    "P9019": _later("The cashier's discount is"),
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(

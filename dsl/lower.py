@@ -623,14 +623,28 @@ def _given(project: Project, node: ast.Promotion) -> p.Reward:
     """The reward, in tiers or variants."""
     get, variants = first(node, ast.Get), first(node, ast.Variants)
     if variants is not None:
-        arms = tuple(_arm(project, arm) for arm in variants.arms)
+        arms = tuple(_arm(project, node, arm) for arm in variants.arms)
         return p.Variants(by=variants.by, arms=arms, text=head(variants))
     assert get is not None
-    return _tiers(project, get.reward) if isinstance(get.reward, ast.Tiers) else _reward(project, get.reward)
+    return _tiers(project, get.reward) if isinstance(get.reward, ast.Tiers) else _plain(project, node, get.reward)
 
 
-def _arm(project: Project, node: ast.Arm) -> p.Arm:
-    reward = None if node.reward is None else _reward(project, node.reward)
+def _plain(project: Project, node: ast.Promotion, reward: ast.Reward) -> p.Plain:
+    """A reward of a promotion, whose reasons the cashier's are."""
+    if not isinstance(reward, ast.Cashier):
+        return _reward(project, reward)
+    reasons, most = first(node, ast.WithReason), reward.at_most
+    assert reasons is not None
+    return p.Cashier(
+        reasons=tuple(sorted(reason.text for reason in reasons.reasons)),
+        percent=_basis_points(most) if isinstance(most, ast.Percent) else 0,
+        amount=_minor(project, most) if isinstance(most, ast.Money) else (),
+        text=reasons.text,
+    )
+
+
+def _arm(project: Project, promotion: ast.Promotion, node: ast.Arm) -> p.Arm:
+    reward = None if node.reward is None else _plain(project, promotion, node.reward)
     return p.Arm(name=node.name.text if node.name else "", share=_basis_points(node.share), reward=reward)
 
 

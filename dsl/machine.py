@@ -18,11 +18,8 @@ PER_ITEM = ("best-per-item", "first-per-item")
 
 # Rewards that ask where in its application a piece stands, or which others came with it.
 BY_PLACE = (ast.Pick, ast.Ladder, ast.OffCount, ast.PriceOfCount)
-REWARDS: dict[type, str] = {
-    ast.Cashier: "P9019",
-}
+REWARDS: dict[type, str] = {}
 CLAUSES: dict[type, str] = {
-    ast.WithReason: "P9019",
     ast.Advertised: "P9026",
     ast.OnReturn: "P9024",
 }
@@ -30,9 +27,7 @@ CONDITIONS: dict[type, str] = {
     ast.SimilarTo: "P9003",
 }
 SETTINGS: dict[type, str] = {}
-TEST_LINES: dict[type, str] = {
-    ast.GivenCashier: "P9019",
-}
+TEST_LINES: dict[type, str] = {}
 
 Refused = tuple[str, Span]
 

@@ -19,6 +19,7 @@ from engine.decision import CONTROL, Decision, LineResult, Missing, PromotionRes
 from engine.money import exponent
 from engine.program import (
     Benefit,
+    Cashier,
     Choice,
     CompareMoney,
     Guard,
@@ -306,6 +307,8 @@ class Trace:
         if result.missing is not None:
             yield say("{quantity} is missing", quantity=self.missing(result.missing))
             return
+        if any(isinstance(reward, Cashier) and reward.text == result.clause for reward in promotion.rewards):
+            yield say("the cashier enters nothing for such a reason")
         for line in promotion.when:
             if line.text == result.clause or not result.clause:
                 yield from self.facts(line)

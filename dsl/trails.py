@@ -108,6 +108,8 @@ def _promotion_clause(clause: ast.Clause) -> tuple[str, str]:
             return clause.kind, clause.text
         case ast.WithCode():
             return "with code", clause.text
+        case ast.WithReason():
+            return "with reason", clause.text
         case ast.Buy():
             return "buy", clause.text
         case ast.Get():

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all
 from engine.chain import UNIT_BITS, best_chain, places
 from engine.discounts import (
     FEWER_TOO,
@@ -27,13 +28,15 @@ from engine.discounts import (
     singles_cost,
 )
 from engine.graph import Drawing, draw
-from engine.instructions import Kind
+from engine.instructions import Entered, Kind
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
+    Q_ENTRIES,
     Q_FINE,
     Q_LINE_ARTICLE,
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
+    Q_UNIT_ENTRY,
     Q_UNIT_LIST,
     R_AMOUNT,
     R_BUY,
@@ -56,6 +59,8 @@ from engine.search import NEVER
 
 DRAWN_MAX = 400_000  # units x states of one application: beyond, the dearest units are taken, and the answer is BOUNDED
 
+_CASHIER = int(Kind.CASHIER)
+_ENTERED_PERCENT, _ENTERED_AMOUNT = int(Entered.PERCENT), int(Entered.AMOUNT)
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES, _PRICE_WHOLE = (
     int(k)
     for k in (
@@ -183,6 +188,8 @@ def settle(
         return nothing()
     if roles[0] >> ROW_SHIFT:
         return settle_each(rules, q, p, units, roles, left, original, cap)
+    if at(rules, R_KIND, p) == _CASHIER:
+        return settle_entered(rules, q, p, units, roles, left, original, cap)
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
     price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     runs = runs_of(rules, q, p, units, roles)
@@ -225,6 +232,47 @@ def settle(
         savings = in_whole(q, units, left, savings)
     total = capped(q, units, savings, cap)
     return Application(units, roles, savings, runs, total, applications if total > 0 else 0, 0)
+
+
+@gate
+def settle_entered(
+    rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left: Ints, original: int, cap: int
+) -> Application:
+    """What a cashier entered: off each unit of the lines that it was entered for, and off all others together."""
+    count = units.shape[0]
+    exact = np.zeros(count, np.int64)
+    shared = np.zeros(count, np.bool_)
+    for i in range(count):
+        u = units[i]
+        shared[i] = entered_for_all(rules, q, p, u)
+        if not shared[i]:
+            exact[i] = gain(rules, q, p, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u])
+    savings = in_whole(q, units, left, exact)
+    others = np.flatnonzero(shared)
+    if others.shape[0]:
+        own = units[others]
+        shares = np.zeros(own.shape[0], np.int64)
+        share_run(q, own, left, off_all(rules, q, p, own, left, original), shares)
+        savings[others] = shares
+    total = capped(q, units, savings, cap)
+    return Application(units, roles, savings, np.zeros(count, np.int64), total, 1 if total > 0 else 0, 0)
+
+
+@kernel
+def off_all(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> int:
+    """What the entry for the basket takes off all of these units together, no more than the promotion allows."""
+    entry, rounding, rest = at(q, Q_UNIT_ENTRY, units[0]), scalar(q, Q_ROUNDING), left[units].sum()
+    kind, value = cell(q, Q_ENTRIES, 4, entry, ENTRY_KIND), cell(q, Q_ENTRIES, 4, entry, ENTRY_VALUE)
+    base = view(q, Q_UNIT_LIST)[units].sum() if original else rest
+    if kind == _ENTERED_PERCENT:
+        saving = percent(base, value, rounding)
+    else:
+        saving = value if kind == _ENTERED_AMOUNT else max(0, rest - value)
+    if at(rules, R_AMOUNT, p) >= 0:
+        most = amount_of(rules, q, at(rules, R_AMOUNT, p))
+    else:
+        most = percent(base, at(rules, R_PERCENT, p), rounding)
+    return min(rest, saving, most)
 
 
 @kernel
@@ -524,7 +572,8 @@ def alone(
         for i in range(ordered.shape[0]):
             u, own = ordered[i], row_of(p, open_to[i])
             base = at(q, Q_UNIT_LIST, u) if original else left[u]
-            cheaper[i] = off_together(rules, own) or gain(rules, q, own, u, 0, base, left[u]) > 0
+            together = off_together(rules, own) or entered_for_all(rules, q, own, u)
+            cheaper[i] = together or gain(rules, q, own, u, 0, base, left[u]) > 0
         ordered = ordered[cheaper]
         roles = open_to[cheaper] >> ROW_SHIFT << ROW_SHIFT
         if at(rules, R_PER_ARTICLE, p):

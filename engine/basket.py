@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from engine import instructions
 from engine.instructions import DIMENSIONS
@@ -26,6 +27,7 @@ FEES_MAX = 20
 FACTS_MAX = 256  # attributes of one entity or line
 USAGE_MAX = 1_000
 VARIANTS_MAX = 100  # that a request chooses
+MANUAL_DISCOUNTS_MAX = 1_000
 NEXT_STEPS_MAX = 10
 EVENTS_MAX = 1_000  # of a customer: three orders a week for six years
 EVENT_ITEMS_MAX = 10_000  # articles over all of them: judging an article costs what judging a line costs
@@ -149,6 +151,20 @@ class VariantChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ManualDiscount:
+    """What a cashier entered for a reason: off so many pieces of a line (0: all of it), or off the basket (no line).
+
+    `value`: basis points, or minor units of the request's currency: off each piece, or its price (of the basket: of
+    all together)."""
+
+    kind: Literal["percent", "amount", "price"]
+    value: int
+    reason: str
+    line: str = ""
+    quantity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Everything a decision depends on, beside the ruleset. `at_us` is the instant at which rules are judged."""
 
@@ -168,6 +184,7 @@ class Request:
     usage: tuple[LimitUsage, ...] = ()
     basket: str = ""  # its id, the subject of variants by basket; "" = none
     variants: tuple[VariantChoice, ...] = ()
+    manual_discounts: tuple[ManualDiscount, ...] = ()
     next_steps: int = 0  # how many are asked for
 
 

@@ -44,6 +44,7 @@ from engine.layout import (
     Q_LINE_MARKS,
     Q_PROMISES,
     Q_UNIT_ARTICLE,
+    Q_UNIT_ENTRY,
     Q_UNIT_FACTOR,
     Q_UNIT_LINE,
     Q_UNIT_LIST,
@@ -923,6 +924,7 @@ def classes_of(rules: Buffer, q: Buffer, units: Ints, open_to: Table, rewards: I
             and at(q, Q_UNIT_MEASURE, a) == at(q, Q_UNIT_MEASURE, b)
             and at(q, Q_UNIT_FACTOR, a) == at(q, Q_UNIT_FACTOR, b)
             and at(q, Q_UNIT_PRICE, a) == at(q, Q_UNIT_PRICE, b)
+            and at(q, Q_UNIT_ENTRY, a) == at(q, Q_UNIT_ENTRY, b)
         )
         p = 0
         while same and p < open_to.shape[0]:

@@ -64,6 +64,7 @@ from engine.match import (
     CLAUSE_LIMIT,
     CLAUSE_ONLY_ON,
     CLAUSE_PLACES,
+    CLAUSE_REASONS,
     CLAUSE_RUNS,
     CLAUSE_SOLD,
     CLAUSE_WHEN,
@@ -84,6 +85,7 @@ CLAUSES = {
     CLAUSE_AUDIENCE: "audience",
     CLAUSE_CODE: "code",
     CLAUSE_GET: "get",
+    CLAUSE_REASONS: "reasons",
 }
 MISSING_KINDS = ("", "pieces", "amount", "measure", "articles")
 

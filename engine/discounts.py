@@ -10,9 +10,11 @@ import numpy as np
 
 from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
-from engine.instructions import Each, Kind, Mark, Role
+from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all, takes_entry
+from engine.instructions import Each, Entered, Kind, Mark, Role
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
+    Q_ENTRIES,
     Q_FINE,
     Q_LINE_ARTICLE,
     Q_LINE_MARKS,
@@ -22,6 +24,7 @@ from engine.layout import (
     Q_ROUNDING,
     Q_UNIT_ARTICLE,
     Q_UNIT_DIMENSION,
+    Q_UNIT_ENTRY,
     Q_UNIT_FACTOR,
     Q_UNIT_LINE,
     Q_UNIT_LIST,
@@ -56,6 +59,8 @@ from engine.order import ascending
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
 _PRICE_EACH, _PRICE_MEASURE, _PICK, _LADDER, _PRICE_TOGETHER, _PRICE_SINGLES = range(5, 11)
+_CASHIER = int(Kind.CASHIER)
+_ENTERED_PERCENT, _ENTERED_AMOUNT = int(Entered.PERCENT), int(Entered.AMOUNT)
 _FEE_PERCENT, _FEE_AMOUNT, _FEE_PRICE = range(12, 15)
 PRICE_LIST = int(Kind.PRICE_LIST)
 assert [int(k) for k in Kind][:16] == list(range(16))
@@ -145,7 +150,27 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
                     return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2))) * fine
                 return min(left * fine, percent_of(q, u, base, cell(rules, R_LADDER, 3, i, 1)))
         return 0
+    if kind == _CASHIER and not entered_for_all(rules, q, p, u):
+        return off_entered(rules, q, p, u, base, left)
     return left * fine
+
+
+@kernel
+def off_entered(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
+    """What the entry of a unit takes off it, no more than the promotion allows, in fine parts."""
+    fine, entry = scalar(q, Q_FINE), at(q, Q_UNIT_ENTRY, u)
+    kind, value = cell(q, Q_ENTRIES, 4, entry, ENTRY_KIND), cell(q, Q_ENTRIES, 4, entry, ENTRY_VALUE)
+    if kind == _ENTERED_PERCENT:
+        saving = percent_of(q, u, base, value)
+    elif kind == _ENTERED_AMOUNT:
+        saving = value * fine
+    else:
+        saving = max(0, left - value) * fine
+    if at(rules, R_AMOUNT, p) >= 0:
+        most = amount_of(rules, q, at(rules, R_AMOUNT, p)) * fine
+    else:
+        most = percent_of(q, u, base, at(rules, R_PERCENT, p))
+    return min(left * fine, saving, most)
 
 
 @gate
@@ -227,6 +252,8 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
     last = roles - 1 if begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else -1
     for u in range(size(q, Q_UNIT_LINE)):
         mask = masks[at(q, Q_UNIT_LINE, u)]
+        if at(rules, R_KIND, p) == _CASHIER and not takes_entry(rules, q, p, at(q, Q_UNIT_ENTRY, u)):
+            mask = 0
         if mask and not at(rules, R_EACH, p) and not fits(rules, q, p, u):
             mask = mask & ~(1 << last) if last >= 0 else 0
         if mask:

@@ -70,7 +70,7 @@ from engine.program import (
 )
 from engine.sets import Needs, Values, dynamic_sets, needs_of_all
 
-FORMAT = 3
+FORMAT = 4
 MAGIC = b"EINKPART"
 ALIGNMENT = 64
 HEADER = struct.Struct("<8sII")
@@ -158,6 +158,7 @@ class Rules(NamedTuple):
     role_begin: Ints
     ladder_begin: Ints
     except_begin: Ints
+    reason_begin: Ints
     slots: Ints
     place_any: Ints
     place_not: Ints
@@ -166,6 +167,7 @@ class Rules(NamedTuple):
     roles: Ints
     ladder: Ints
     excepted: Ints
+    reasons: Ints
     limits: Ints
     terms: Ints
     conflicts: Ints
@@ -189,6 +191,8 @@ class Rules(NamedTuple):
     touch_begin: Ints
     touch: Ints
     everywhere: Ints
+    by_entry: Ints
+    entry_owner: Ints
     code_uses: Ints
     code_exact: Ints
 
@@ -294,6 +298,8 @@ class Ruleset:
         if self.settings.rounding_per == "piece":
             return 1
         percentages = [*self.rules.percent.tolist(), *self.rules.ladder[:, 1].tolist()]
+        if self.rules.by_entry.size:
+            percentages.append(1)  # a cashier may enter any
         return BASIS_POINTS // math.gcd(BASIS_POINTS, *percentages)
 
     def _limited_codes(self, promotions: int) -> Ints:
@@ -494,7 +500,18 @@ def manifest(parts: Mapping[str, bytes], digests: Iterable[str] = ()) -> bytes:
     return json.dumps({"format": FORMAT, "semantics": SEMANTICS, "parts": rows}, separators=(",", ":")).encode()
 
 
-CLAUSES = {"runs", "only_on", "sold", "places", "audience", "code", "when", "get", "limits"}  # texts of a promotion
+CLAUSES = {
+    "runs",
+    "only_on",
+    "sold",
+    "places",
+    "audience",
+    "code",
+    "when",
+    "reasons",
+    "get",
+    "limits",
+}  # texts of a promotion
 PART_NAMES = ("catalogue", "codes", "postings", "rules", "stores")
 BLOCKS = ("prices", "products", "promotions")
 
@@ -677,6 +694,7 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.roles[:, 3], 0, 2, "rewarded")
     _ranges(r.ladder_begin, rewards, r.ladder.shape[0], "ladder")
     _ranges(r.except_begin, rewards, r.excepted.shape[0], "except")
+    _ranges(r.reason_begin, rewards, r.reasons.shape[0], "reasons")
     _ranges(r.limit_begin, promotions, r.limits.shape[0], "limits")
     _ranges(r.term_begin, promotions, r.terms.shape[0], "terms")
     _ranges(r.conflict_begin, promotions, r.conflicts.shape[0], "conflicts")
@@ -688,6 +706,7 @@ def verify(ruleset: Ruleset) -> None:
     for array in (r.audience_any, r.audience_not, r.needed):
         _within(array, 0, segments, "segment")
     _within(r.excepted, 0, sets, "except")
+    _within(r.reasons, 0, len(ruleset.symbols), "reason")
     _within(r.ladder[:, 0], 0, BUY_MAX, "position of a step")
     _within(r.ladder[:, 1], 0, 10_001, "percent of a step")
     _within(r.ladder[:, 2], -1, amounts, "amount of a step")
@@ -724,6 +743,8 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(r.touch_begin, sets + lists, r.touch.shape[0], "touch")
     _within(r.touch, 0, promotions, "touch")
     _within(r.everywhere, 0, promotions, "everywhere")
+    _require(np.array_equal(r.by_entry, np.flatnonzero(r.kind == Kind.CASHIER)), "what the cashier enters")
+    _require(np.array_equal(r.entry_owner, owner[r.by_entry]), "whose it is what the cashier enters")
     _require(r.code_uses.shape == (len(ruleset.code_set_names),), "code uses")
     _within(r.code_uses, -1, COUNTER_MAX + 1, "code uses")
     _require(r.code_exact.shape == r.code_uses.shape, "exact codes")
@@ -1008,6 +1029,9 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     benefit = of_fees | next_code | np.isin(r.kind, [Kind.TIMES_POINTS, Kind.FIXED_POINTS, Kind.GIFT])
     _require((benefit == (r.gives[group] == 1)).all(), "a reward does not fit its group")
     _require(not (benefit & (np.diff(r.role_begin) > 0)).any(), "a benefit is of bought units")
+    cashier = r.kind == Kind.CASHIER
+    _require((r.target_kind[cashier] == Target.BASKET).all(), "what the cashier enters is of a set")
+    _require(((np.diff(r.reason_begin) > 0) == cashier).all(), "what the cashier enters has a reason")
     _verify_points(ruleset, owner)
     bound = (r.each > 0) | (r.per_article > 0)
     _require(not bound[np.diff(r.role_begin) > 0].any(), "a buy is read for each article")

@@ -63,6 +63,7 @@ class Kind(enum.IntEnum):
     GIFT = 18  # number of chosen pieces, for m each or for nothing
     NEXT_CODE = 19  # a code for the next time
     PRICE_LIST = 20  # what a price list says for each piece or measure; number: which of these rewards it is
+    CASHIER = 21  # what the cashier enters, at most bp or m: see Entered
 
 
 class Terms(enum.IntEnum):
@@ -80,6 +81,14 @@ class Each(enum.IntEnum):
 
     ARTICLE = 1  # tiers are read for each article; rewards off units together are for each article
     STEP = 2  # a unit has the tier that it and those before it reach
+
+
+class Entered(enum.IntEnum):
+    """What a cashier entered."""
+
+    PERCENT = 0  # so many basis points off
+    AMOUNT = 1  # so much off
+    PRICE = 2  # so much to be paid
 
 
 class Subject(enum.IntEnum):

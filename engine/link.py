@@ -33,6 +33,7 @@ from engine.pieces import Ref, all_refs, join
 from engine.program import (
     All,
     Any_,
+    Cashier,
     Catalogue,
     CodeSet,
     Column,
@@ -81,6 +82,7 @@ BEGINS = {  # where the rows of a promotion, or of a reward, begin, by what they
     "roles": "role_begin",
     "ladder": "ladder_begin",
     "excepted": "except_begin",
+    "reasons": "reason_begin",
 }
 
 
@@ -285,6 +287,7 @@ class _Linker:
         arrays |= {BEGINS[name]: begin[name][: (rewards if name in OF_REWARDS else count) + 1] for name in LISTS}
         whose = np.concatenate((np.arange(count), np.repeat(self.numbers_of(several), ints([*map(len, more)]))))
         of_a_set = arrays["target_kind"] == Target.SET
+        by_entry = arrays["kind"] == Kind.CASHIER  # it touches by what is entered
         owners = np.repeat(whose, np.diff(arrays["role_begin"]))
         sets = np.concatenate((arrays["target"][of_a_set], arrays["roles"][:, 0]))
         touch = np.unique(np.stack((sets, np.concatenate((whose[of_a_set], owners))), axis=1), axis=0)
@@ -311,7 +314,9 @@ class _Linker:
             "original": ints([int(g.prices == "original") for g in self.groups]),
             "touch_begin": np.searchsorted(touch[:, 0], np.arange(len(self.sets) + len(self.price_lists) + 1)),
             "touch": touch[:, 1],
-            "everywhere": np.unique(whose[~of_a_set]),
+            "everywhere": np.unique(whose[~of_a_set & ~by_entry]),
+            "by_entry": np.flatnonzero(by_entry),
+            "entry_owner": whose[by_entry],
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
             "code_exact": ints([int(s.exact) for s in self.code_sets.values()]),
         }
@@ -578,6 +583,7 @@ def promotion_info(p: Promotion) -> str:
             "audience": p.audience.text,
             "code": p.code.text if p.code else "",
             "when": [line.text for line in p.when],
+            "reasons": next((reward.text for reward in p.rewards if isinstance(reward, Cashier)), ""),
             "get": get_text(p),
             "limits": [limit.text for limit in p.limits],
         },

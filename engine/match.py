@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.arithmetic import divide
 from engine.basket import BASIS_POINTS
+from engine.cashier import takes_any_entry
 from engine.decision import Reason
 from engine.image import STACK_MAX
 from engine.instructions import (
@@ -67,12 +68,14 @@ from engine.layout import (
     R_AUDIENCE_ANY_BEGIN,
     R_AUDIENCE_NOT,
     R_AUDIENCE_NOT_BEGIN,
+    R_BY_ENTRY,
     R_CHANNELS,
     R_CODE,
     R_CODE_USES,
     R_CODES,
     R_CURRENCIES,
     R_EACH,
+    R_ENTRY_OWNER,
     R_EVERYWHERE,
     R_EXCEPT_BEGIN,
     R_EXCEPTED,
@@ -143,6 +146,7 @@ _WORTH, _COUNT, _MEASURE = int(Op.WORTH), int(Op.COUNT), int(Op.MEASURE)
 _SET = int(Target.SET)
 _SERVICE = int(Target.SERVICE)
 _TIMES_POINTS, _FIXED_POINTS, _GIFT = int(Kind.TIMES_POINTS), int(Kind.FIXED_POINTS), int(Kind.GIFT)
+_CASHIER = int(Kind.CASHIER)
 _USES, _BASKETS, _SAVING = int(Counted.USES), int(Counted.BASKETS), int(Counted.SAVING)
 _BY_WORTH, _BY_COUNT, _BY_MEASURE = int(Terms.WORTH), int(Terms.COUNT), int(Terms.MEASURE)
 _ONE, _DRAWN, _BY_ARTICLE = int(Terms.ONE), int(Terms.DRAWN), int(Each.ARTICLE)
@@ -191,6 +195,7 @@ ELIGIBLE = 0
 # Which clause failed: its kind; the number of the line is added to the last two.
 CLAUSE_NONE, CLAUSE_RUNS, CLAUSE_ONLY_ON, CLAUSE_SOLD, CLAUSE_PLACES, CLAUSE_AUDIENCE, CLAUSE_CODE = range(7)
 CLAUSE_GET = 7  # the first tier, or the variants
+CLAUSE_REASONS = 8  # of the cashier
 CLAUSE_WHEN = 1_000
 CLAUSE_LIMIT = 1_000_000
 
@@ -246,6 +251,9 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     hit = np.zeros(size(rules, R_GROUP), np.uint8)
     for i in range(size(rules, R_EVERYWHERE)):
         hit[at(rules, R_EVERYWHERE, i)] = 1
+    for i in range(size(rules, R_BY_ENTRY)):
+        if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
+            hit[at(rules, R_ENTRY_OWNER, i)] = 1
     for i in range(size(q, Q_SETS)):  # chosen gifts have none
         for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
             hit[at(rules, R_TOUCH, j)] = 1
@@ -730,6 +738,10 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
     if arm < 0:
         table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_GET
+        return
+    if at(rules, R_KIND, term) == _CASHIER and not takes_any_entry(rules, q, term):
+        table[T_REASON, row] = CONDITION
+        table[T_CLAUSE, row] = CLAUSE_REASONS
         return
     for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
         counted, count, amount_row, scope = (

@@ -494,6 +494,16 @@ class BasketPrice(_Node):
     price: Money  # minor units
 
 
+class Cashier(_Node):
+    """What the cashier enters for one of these reasons, at most a percentage or an amount of what it is off."""
+
+    kind: Literal["cashier"] = "cashier"
+    reasons: tuple[str, ...] = Field(min_length=1)  # ascending
+    percent: int = 0  # basis points; 0: `amount` says it
+    amount: Money = ()  # minor units
+    text: str  # the line of the reasons
+
+
 class FreeService(_Node):
     """A benefit: the fee of a service falls to zero."""
 
@@ -580,6 +590,7 @@ Plain = (  # what one promotion gives at a time
     | Ladder
     | PriceTogether
     | BasketPrice
+    | Cashier
     | FreeService
     | PercentOffFee
     | AmountOffFee

@@ -25,6 +25,7 @@ from engine.basket import (
     FEES_MAX,
     FINE_TOTAL_MAX,
     LINES_MAX,
+    MANUAL_DISCOUNTS_MAX,
     MEASURE_MAX,
     NEXT_STEPS_MAX,
     PIECE_MICROS_MAX,
@@ -41,12 +42,13 @@ from engine.basket import (
     EventHistory,
     Facts,
     Fault,
+    ManualDiscount,
     Request,
 )
 from engine.calendar import EPOCH, shifted
 from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
-from engine.instructions import DIMENSIONS, FALSE, TRUE, Mark
+from engine.instructions import DIMENSIONS, FALSE, TRUE, Apply, Entered, Mark
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
@@ -78,6 +80,9 @@ UNIT_FIELDS = (
     "unit_factor",
     "unit_price",
 )
+
+
+ENTERED = {"percent": Entered.PERCENT, "amount": Entered.AMOUNT, "price": Entered.PRICE}
 
 
 class Resolved(NamedTuple):
@@ -154,6 +159,36 @@ def _events(history: EventHistory) -> None:
         )
 
 
+def _manual_discounts(request: Request) -> None:
+    """The bounds of what a cashier entered: no piece is entered for twice."""
+    lines = {line.id: line for line in request.lines}
+    entered: dict[str, int] = {}  # pieces by line; 1 of the basket, and of a measured line
+    for i, entry in enumerate(request.manual_discounts):
+        field, line = f"manual_discounts[{i}]", lines.get(entry.line)
+        _text(entry.line, f"{field}.line_id")
+        _text(entry.reason, f"{field}.reason")
+        if not entry.reason:
+            raise BadRequest(f"{field}.reason", "must be given", Fault.MISSING)
+        if entry.line and line is None:
+            raise BadRequest(f"{field}.line_id", f"«{entry.line}» is no line of the basket", Fault.UNKNOWN)
+        if entry.kind == "percent":
+            _between(entry.value, 1, BASIS_POINTS, f"{field}.percent_basis_points")
+        else:
+            _between(entry.value, 0, TOTAL_MINOR_MAX, f"{field}.amount_minor")
+        pieces = line.quantity if line else 0  # of the basket, and of a measured line, there are none
+        _between(entry.quantity, 0, pieces, f"{field}.quantity")
+        there = max(1, pieces)
+        entered[entry.line] = entered.get(entry.line, 0) + (entry.quantity or there)
+        if entered[entry.line] > there:
+            text = (
+                "is entered for twice" if there == 1 else f"has {there} pieces; {entered[entry.line]} are entered for"
+            )
+            what = f"«{entry.line}»" if entry.line else "the basket"
+            raise BadRequest(
+                f"{field}.quantity" if there > 1 else f"{field}.line_id", f"{what} {text}", Fault.DUPLICATE
+            )
+
+
 def check(request: Request) -> None:
     """Every bound of engine/basket.py that does not depend on a ruleset. Raises BadRequest naming the field."""
     _between(request.at_us, AT_MIN_US, AT_MAX_US, "at_us")
@@ -162,6 +197,7 @@ def check(request: Request) -> None:
     _count(request.fees, FEES_MAX, "fees")
     _count(request.usage, USAGE_MAX, "usage")
     _count(request.variants, VARIANTS_MAX, "variants")
+    _count(request.manual_discounts, MANUAL_DISCOUNTS_MAX, "manual_discounts")
     for name, value in (
         ("channel", request.channel),
         ("store", request.store),
@@ -211,6 +247,7 @@ def check(request: Request) -> None:
             _between(line.tax_rate, 0, BASIS_POINTS, f"{field}.tax_rate_basis_points")
         _text(line.gift_of, f"{field}.gift_of")
         _facts(line.attributes, f"{field}.attributes")
+    _manual_discounts(request)
     if pieces > PIECES_MAX:
         raise BadRequest("lines", f"hold {pieces} pieces; a basket takes {PIECES_MAX}", Fault.BOUNDS)
     _between(request.next_steps, 0, NEXT_STEPS_MAX, "next_steps")
@@ -517,6 +554,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         elif isinstance(fact, tuple):
             known[i] = 1
 
+    entries, unit_entry = _entries(ruleset, request, basket.lines, units[:, 0])
     codes = tuple(sorted({_known_as(ruleset, code) for code in request.codes} - {""}, key=str.encode))
     code_sets = [_sets_of_code(ruleset, code, exactly=code in request.codes) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
@@ -555,6 +593,8 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "code_sets": np.array([s for one in code_sets for s in one], np.int64),
         "usage": _usage(ruleset, request, codes),
         "chosen": np.array(chosen, np.int64).reshape(-1, 2),
+        "entries": np.array(entries, np.int64).reshape(-1, 4),
+        "unit_entry": unit_entry,
         "fees": fees,
         "arms": _arms(ruleset, request),
         "promises": promises,
@@ -623,6 +663,52 @@ def _chosen_gifts(
         rows = sorted({p, *further} - {-1})
         found += [(i, row) for row in rows if int(rules.choice[row]) in mine]
     return found
+
+
+def _entries(
+    ruleset: Ruleset, request: Request, lines: Sequence[BasketLine], unit_line: Ints
+) -> tuple[list[tuple[int, int, int, int]], Ints]:
+    """The rows of what a cashier entered, and that of each unit. Raises BadRequest.
+
+    Of a line the dearest pieces come first, and percentages before amounts before prices, larger ones first."""
+    unit_entry = np.full(unit_line.shape[0], -1, np.int64)
+    if not request.manual_discounts:
+        return [], unit_entry
+    _declared_reasons(ruleset, request)
+    rows: dict[tuple[int, int, int, int], int] = {}  # alike ones are one
+    of_line: dict[str, list[tuple[ManualDiscount, int]]] = {}
+    for entry in sorted(request.manual_discounts, key=lambda e: (ENTERED[e.kind], -e.value, e.reason.encode())):
+        row = (ENTERED[entry.kind], entry.value, ruleset.symbols[entry.reason], int(not entry.line))
+        of_line.setdefault(entry.line, []).append((entry, rows.setdefault(row, len(rows))))
+    if "" in of_line:
+        unit_entry[:] = of_line[""][0][1]
+    order = np.argsort(unit_line, kind="stable")
+    begin = np.searchsorted(unit_line[order], np.arange(len(lines) + 1))
+    for i, line in enumerate(lines):
+        place = int(begin[i])
+        for entry, number in of_line.get(line.id, ()):
+            end = place + entry.quantity if entry.quantity else int(begin[i + 1])
+            unit_entry[order[place:end]] = number
+            place = end
+    return list(rows), unit_entry
+
+
+def _declared_reasons(ruleset: Ruleset, request: Request) -> None:
+    """Raises BadRequest for a reason that no promotion lets the cashier give, or gives off single pieces only."""
+    rules = ruleset.rules
+    known: dict[int, bool] = {}  # by symbol: whether each piece goes to one promotion
+    per_item = np.isin(rules.apply[rules.group[rules.entry_owner]], [Apply.BEST_PER_ITEM, Apply.FIRST_PER_ITEM])
+    for row, single in zip(rules.by_entry.tolist(), per_item.tolist(), strict=True):
+        for symbol in rules.reasons[rules.reason_begin[row] : rules.reason_begin[row + 1]].tolist():
+            known[symbol] = known.get(symbol, False) or single
+    for i, entry in enumerate(request.manual_discounts):
+        symbol = ruleset.symbols.get(entry.reason, -1)
+        if symbol not in known:
+            text = f"«{entry.reason}» is no reason that a promotion lets the cashier give"
+            raise BadRequest(f"manual_discounts[{i}].reason", text, Fault.UNKNOWN)
+        if known[symbol] and not entry.line:
+            text = f"must be given: for «{entry.reason}» something is off single pieces only"
+            raise BadRequest(f"manual_discounts[{i}].line_id", text, Fault.MISSING)
 
 
 def base_points(settings: Settings, currency: str) -> tuple[int, int]:

@@ -39,6 +39,7 @@ from engine.program import (
     Articles,
     BasketPrice,
     Buy,
+    Cashier,
     Compare,
     CompareMoney,
     Condition,
@@ -107,7 +108,7 @@ SCOPES = {
 REGION = "store.region"  # holidays of a region are those of its stores
 BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 SCALARS = tuple(name for name, _, _ in RULES[:R_SLOT_BEGIN])
-OF_REWARDS = ("roles", "ladder", "excepted")
+OF_REWARDS = ("roles", "ladder", "excepted", "reasons")
 LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "limits", "terms", *OF_REWARDS)
 BASES = ("group", "list", "current")
 FIELDS = (
@@ -205,6 +206,7 @@ class Writer:
             "roles": role_rows(promotion, reward),
             "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
             "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
+            "reasons": [[Ref("symbol", name)] for name in (reward.reasons if isinstance(reward, Cashier) else ())],
         }
 
     def term_rows(self, promotion: Promotion) -> list[tuple[int | Ref, ...]]:
@@ -413,6 +415,9 @@ class Writer:
             case BasketPrice():
                 row |= {"kind": Kind.PRICE_WHOLE, "amount": self.amount(reward.price)}
                 target = TargetNode(kind="basket")
+            case Cashier():
+                row |= {"kind": Kind.CASHIER, "percent": reward.percent, "amount": self.amount(reward.amount)}
+                target = TargetNode(kind="basket")
             case NextCode():
                 row |= {"kind": Kind.NEXT_CODE, "target_kind": Target.CODES, "target": Ref("code set", reward.codes)}
                 return row | {"valid": reward.valid.count, "valid_in": LENGTHS.index(reward.valid.unit)}
@@ -497,6 +502,8 @@ class Writer:
                 moneys.append(reward.price)
             elif isinstance(reward, Gift):
                 moneys += [reward.price] if reward.price else []
+            elif isinstance(reward, Cashier):
+                moneys += [reward.amount] if reward.amount else []
             elif isinstance(reward, TimesPoints) and self.settings.points is not None:
                 moneys.append(self.settings.points.per)
         listed = [reward.prices for reward in promotion.rewards if isinstance(reward, PricesFrom)]

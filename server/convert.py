@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
@@ -23,6 +23,7 @@ from engine.basket import (
     Fact,
     Fee,
     LimitUsage,
+    ManualDiscount,
     Request,
     VariantChoice,
 )
@@ -75,7 +76,7 @@ _HOLDERS = {
     "basket": "basket_attributes",
 }
 # Parts of the request that are the contract's already and this server's not yet. Never ignored: refused.
-_NOT_YET = ("manual_discounts", "returned_goods", "deposit_refunds")
+_NOT_YET = ("returned_goods", "deposit_refunds")
 
 
 # ---------------------------------------------------------------------------------------------------- requests
@@ -110,6 +111,7 @@ def to_request(message: pb.DecideRequest, *, at_us: int) -> Request:
         usage=_usage(message.usage),
         basket=message.basket_id,
         variants=_variants(message.variants),
+        manual_discounts=_manual_discounts(message.manual_discounts),
         next_steps=_within("next_steps", message.next_steps, 0, basket.NEXT_STEPS_MAX),
     )
 
@@ -386,6 +388,38 @@ def _variants(messages: Sequence[pb.VariantChoice]) -> tuple[VariantChoice, ...]
             raise Refused(f"{path}.variant", "needed: a variant's name, or control", common.ERROR_REASON_MISSING)
         chosen.append(VariantChoice(choice.promotion, choice.variant))
     return tuple(chosen)
+
+
+_ENTERED: Mapping[int, tuple[Literal["percent", "amount", "price"], str]] = {
+    pb.MANUAL_DISCOUNT_KIND_PERCENT: ("percent", "percent_basis_points"),
+    pb.MANUAL_DISCOUNT_KIND_AMOUNT: ("amount", "amount_minor"),
+    pb.MANUAL_DISCOUNT_KIND_PRICE: ("price", "amount_minor"),
+}
+
+
+def _manual_discounts(messages: Sequence[pb.ManualDiscount]) -> tuple[ManualDiscount, ...]:
+    """What the basket has to do with it (lines, pieces, reasons) is left to the engine."""
+    _at_most("manual_discounts", len(messages), basket.MANUAL_DISCOUNTS_MAX)
+    entered: list[ManualDiscount] = []
+    for place, entry in enumerate(messages):
+        path = f"manual_discounts[{place}]"
+        _text(f"{path}.line_id", entry.line_id, most=ID_BYTES_MAX)
+        _required(f"{path}.reason", entry.reason)
+        _text(f"{path}.reason", entry.reason)
+        if entry.kind not in _ENTERED:
+            text = "needed: which kind it is" if not entry.kind else f"{entry.kind} is no ManualDiscountKind known here"
+            kind = common.ERROR_REASON_UNKNOWN_VALUE if entry.kind else common.ERROR_REASON_MISSING
+            raise Refused(f"{path}.kind", text, kind)
+        known, holder = _ENTERED[entry.kind]
+        for field in {"percent_basis_points", "amount_minor"} - {holder}:
+            if getattr(entry, field):
+                text = f"what is entered of this kind stands in {holder} alone"
+                raise Refused(f"{path}.{field}", text, common.ERROR_REASON_CONTRADICTION)
+        most = RATE_MAX if known == "percent" else basket.TOTAL_MINOR_MAX
+        value = _within(f"{path}.{holder}", getattr(entry, holder), int(known == "percent"), most)
+        quantity = _within(f"{path}.quantity", entry.quantity, 0, basket.PIECES_MAX)
+        entered.append(ManualDiscount(known, value, entry.reason, entry.line_id, quantity))
+    return tuple(entered)
 
 
 def _usage(messages: Sequence[pb.LimitUsage]) -> tuple[LimitUsage, ...]:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
-from engine.basket import BasketLine, Customer, Event, Fact, Request
+from engine.basket import BasketLine, Customer, Event, Fact, ManualDiscount, Request
 from engine.money import micros_per_minor
 from engine.program import Type
 
@@ -40,10 +40,21 @@ def message_of(asked: Request, digest: str = "") -> pb.DecideRequest:
             for choice in asked.variants
         ],
         next_steps=asked.next_steps,
+        manual_discounts=[_entry(entry) for entry in asked.manual_discounts],
     )
     customer = asked.customer
     if customer != Customer():
         message.customer.CopyFrom(_customer(customer))
+    return message
+
+
+def _entry(entry: ManualDiscount) -> pb.ManualDiscount:
+    kind = pb.ManualDiscountKind.Value(f"MANUAL_DISCOUNT_KIND_{entry.kind.upper()}")
+    message = pb.ManualDiscount(line_id=entry.line, quantity=entry.quantity, kind=kind, reason=entry.reason)
+    if entry.kind == "percent":
+        message.percent_basis_points = entry.value
+    else:
+        message.amount_minor = entry.value
     return message
 
 

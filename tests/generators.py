@@ -132,6 +132,7 @@ from engine.program import (
     WorthOtherwise,
     Zone,
 )
+from tests.entered import by_hand, entered_by_hand, reasons_of
 
 T = TypeVar("T")
 
@@ -359,6 +360,7 @@ class _Maker:
         if maybe(25):
             made.append(self._guard())
         promotions = self._promotions()
+        promotions += [] if self.special else by_hand(promotions, self.groups, self.currencies)
         return (*made, *self._ordered_groups(promotions), *promotions)
 
     # ---------- tables ----------
@@ -1188,6 +1190,7 @@ def request(programs: Sequence[Program], seed: int) -> Request:
         next_steps=5 if seed % 17 == 0 else 0,  # each step is a decision
         basket=random.choice(("", "b1", "b2", "b3")),
         variants=_chosen(random, programs),
+        manual_discounts=entered_by_hand(programs, lines, seed),
     )
 
 
@@ -1420,6 +1423,9 @@ def cases(draw: st.DrawFn) -> tuple[tuple[Program, ...], Request]:
     lines = draw(st.sets(st.sampled_from([line.id for line in asked.lines]), max_size=len(asked.lines) - 1))
     asked = replace(asked, lines=tuple(line for line in asked.lines if line.id not in lines))
     asked = replace(asked, variants=tuple(choice for choice in asked.variants if choice.promotion not in left_out))
+    there, reasons = {"", *(line.id for line in asked.lines)}, reasons_of(kept)
+    entered = tuple(entry for entry in asked.manual_discounts if entry.line in there and entry.reason in reasons)
+    asked = replace(asked, manual_discounts=entered)
     return tuple(_unnamed(program, left_out) for program in kept), asked
 
 

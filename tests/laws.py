@@ -210,7 +210,7 @@ def guards(rules: Ruleset, asked: Request, decision: Decision) -> Broken:
 
 
 def mixed(asked: Request, random: Random) -> Request:
-    """Lines, codes, fees, usage and the keys of maps in another order."""
+    """Lines, codes, fees, usage, entries and the keys of maps in another order."""
 
     def turned(facts: Facts) -> Facts:
         return dict(reversed(list(facts.items())))
@@ -226,6 +226,7 @@ def mixed(asked: Request, random: Random) -> Request:
         codes=tuple(random.sample(asked.codes, len(asked.codes))),
         fees=tuple(random.sample(asked.fees, len(asked.fees))),
         usage=tuple(random.sample(asked.usage, len(asked.usage))),
+        manual_discounts=tuple(random.sample(asked.manual_discounts, len(asked.manual_discounts))),
         store_attributes=turned(asked.store_attributes),
         delivery_attributes=turned(asked.delivery_attributes),
         basket_attributes=turned(asked.basket_attributes),
@@ -234,9 +235,13 @@ def mixed(asked: Request, random: Random) -> Request:
 
 
 def split(asked: Request) -> Request:
-    """Each piece on a line of its own, where its line stood."""
+    """Each piece on a line of its own, where its line stood; but what the cashier entered names a line."""
     lines: list[BasketLine] = []
+    entered = {entry.line for entry in asked.manual_discounts}
     for line in asked.lines:
+        if line.id in entered:
+            lines.append(line)
+            continue
         ids = [f"{line.id}{chr(0)}{number:03}" for number in range(line.quantity)]
         lines += [replace(line, id=id_, quantity=1) for id_ in ids] if ids else [line]
     return replace(asked, lines=tuple(lines))
@@ -245,9 +250,12 @@ def split(asked: Request) -> Request:
 def merged(asked: Request) -> Request:
     """Lines that say the same of the same article are one, where the first of them stood."""
     lines: list[BasketLine] = []
+    entered = {entry.line for entry in asked.manual_discounts}
     for line in _by_id(asked):
         for number, other in enumerate(lines):
-            if not line.measure and replace(line, id=other.id, quantity=other.quantity) == other:
+            if line.measure or entered & {line.id, other.id}:
+                continue
+            if replace(line, id=other.id, quantity=other.quantity) == other:
                 lines[number] = replace(other, quantity=other.quantity + line.quantity)
                 break
         else:
@@ -548,7 +556,7 @@ def of_other_rulesets(asked: Asked, request_: Request, explained: Decision, rand
             yield "another currency"
     if asked.best:
         counts["one more promotion, more codes"] += 1
-        drawn = replace(request_, variants=())  # of promotions that may not be there
+        drawn = replace(request_, variants=(), manual_discounts=())  # of promotions that may not be there
         with_all, without_one, without_codes = (decide(drawn) for decide in asked.best)
         most = with_all.totals.saving + with_all.bound
         if most < without_one.totals.saving:
@@ -559,7 +567,8 @@ def of_other_rulesets(asked: Asked, request_: Request, explained: Decision, rand
         more = asked.best[0](replace(drawn, codes=tuple({*request_.codes, *codes})))
         if more.totals.saving + more.bound < with_all.totals.saving:
             yield f"more codes: {with_all.totals.saving} becomes {more.totals.saving}"
-    if asked.lonely and not any(line.gift_of for line in request_.lines):  # a gift's promotion may be left out
+    named = request_.manual_discounts or any(line.gift_of for line in request_.lines)
+    if asked.lonely and not named:  # whose promotion may be left out
         counts["thresholds"] += 1
         name, decide = asked.lonely
         group = asked.rules.promotions[name].group

@@ -195,6 +195,8 @@ def moneys(promotion: p.Promotion) -> Iterator[tuple[str, p.Money]]:
             yield "get", reward.amount
         case p.FixedPriceEach() | p.FixedPriceMeasure() | p.PriceTogether() | p.BasketPrice() | p.FeePrice():
             yield "get", reward.price
+        case p.Cashier() if reward.amount:
+            yield "get", reward.amount
         case p.Ladder():
             for step in reward.steps:
                 if step.amount:

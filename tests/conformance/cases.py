@@ -25,6 +25,7 @@ from engine.basket import (
     Fact,
     Fee,
     LimitUsage,
+    ManualDiscount,
     Request,
     VariantChoice,
 )
@@ -46,6 +47,7 @@ from engine.program import (
     BasePoints,
     BasketPrice,
     Buy,
+    Cashier,
     Catalogue,
     Channels,
     Choice,
@@ -160,7 +162,7 @@ CASE = {"case", "why", "currency", "timezone", "rounding", "tax", "articles", "s
 CASE |= {"rounding per"}
 CASE |= {"stores", "codes", "groups", "promotions", "basket", "at", "channel", "store", "region", "customer", "fees"}
 CASE |= {"holidays", "entered", "delivery", "payment", "usage", "asked in", "basket id", "variants"}
-CASE |= {"next steps", "expect"}
+CASE |= {"next steps", "expect", "cashier"}
 CASE |= {"cash rounding", "points", "lists"}
 EXPECT = {"saves", "applications", "reasons", "missing", "clauses", "would save", "beaten by", "code used", "funded"}
 EXPECT |= {"net", "list", "refund", "shares", "taxes", "payable", "services", "fees", "codes", "bound", "refused"}
@@ -565,6 +567,10 @@ class Shop:
             return PricesFrom(prices=what["prices from"])
         if "basket for" in what:
             return BasketPrice(price=self.money(what["basket for"]))
+        if "reasons" in what:
+            most = what["at most"]
+            bound: Any = {"percent": percent(most)} if isinstance(most, str) else {"amount": self.money(most)}
+            return Cashier(reasons=tuple(sorted(what["reasons"])), text="with reason", **bound)
         if "times" in what:
             return TimesPoints(factor=int(Decimal(str(what["times"])) * 100), target=target)
         if "gifts" in what:
@@ -667,7 +673,17 @@ def request(data: Data) -> Request:
             for promotion, name in data.get("variants", {}).items()
         ),
         next_steps=data.get("next steps", 0),
+        manual_discounts=tuple(map(_entry, data.get("cashier", ()))),
     )
+
+
+def _entry(what: Data) -> ManualDiscount:
+    """`percent`, `amount` or `price`, for a `reason`; off so many `pieces` of a `line`, or off the basket."""
+    for kind in ("percent", "amount", "price"):
+        if kind in what:
+            value = percent(what[kind]) if kind == "percent" else what[kind]
+            return ManualDiscount(kind, value, what["reason"], what.get("line", ""), what.get("pieces", 0))
+    raise ValueError(f"nothing is entered: {what}")
 
 
 def _fee(service: str, what: int | Data) -> Fee:

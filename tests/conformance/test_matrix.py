@@ -42,6 +42,7 @@ MECHANICS = {  # by kind of reward, what it is off, and whether something is bou
     "price-together buy": ALL,
     "price-together singles buy": ALL,
     "basket-price": PER_BASKET,
+    "cashier": ALL,
     "tiers set": ALL,
     "tiers basket": PER_BASKET,
     "free-service": OF_BENEFITS,

@@ -198,7 +198,11 @@ BAD = [
         ),
     ),
     ("codes", common.ERROR_REASON_OUT_OF_BOUNDS, basket(codes=["x"] * 51)),
-    ("manual_discounts", common.ERROR_REASON_NOT_AVAILABLE, basket(manual_discounts=[decision_pb2.ManualDiscount()])),
+    (
+        "manual_discounts[0].reason",
+        common.ERROR_REASON_MISSING,
+        basket(manual_discounts=[decision_pb2.ManualDiscount(kind=decision_pb2.MANUAL_DISCOUNT_KIND_PERCENT)]),
+    ),
     ("ruleset_digest", common.ERROR_REASON_WRONG_FORM, basket(ruleset_digest="latest")),
 ]
 

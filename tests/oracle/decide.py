@@ -38,6 +38,7 @@ from tests.oracle.eligible import (
     choose_gifts,
     entered,
     entered_of,
+    is_entered,
     mark,
     set_uses_left,
     usage_as_given,
@@ -149,6 +150,8 @@ class Run:
         """A code of its set was entered; without codes: a unit is in its set, or it is about basket or service."""
         if promotion.code:
             return bool(entered_of(self.basket, self.basket.ruleset.codes[promotion.code.codes]))
+        if any(is_entered(self.basket, reward) for reward in promotion.rewards):
+            return True
         names = sets_of(promotion)
         lists = [self.basket.ruleset.price_lists[r.prices] for r in promotion.rewards if isinstance(r, PricesFrom)]
         if any(listed(prices, line.request.article) for prices in lists for line in self.basket.lines if not line.gift):

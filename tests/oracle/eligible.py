@@ -20,6 +20,7 @@ from engine.program import (
     Arm,
     Articles,
     BasketPrice,
+    Cashier,
     Choice,
     CodeSet,
     CompareMoney,
@@ -41,6 +42,7 @@ from engine.program import (
     PricesFrom,
     PriceTogether,
     Promotion,
+    Reward,
     Settings,
     Tier,
     Tiers,
@@ -138,7 +140,7 @@ def check(
             unheld = Failure(Reason.CONTROL_GROUP, promotion.reward.text)
         promotion = promotion.model_copy(update={"reward": held})
     thresholds = Thresholds(basket, promotion, group, left, fees)
-    failure = _when(thresholds, promotion) or unheld
+    failure = _when(thresholds, promotion) or unheld or _not_entered(basket, promotion.reward)
     terms = failure or _limits(basket, promotion, code)
     if isinstance(terms, Failure):
         return terms
@@ -146,6 +148,19 @@ def check(
         return _tiers(thresholds, promotion.reward, terms)
     assert not isinstance(promotion.reward, Variants)
     return replace(terms, reward=promotion.reward)
+
+
+def is_entered(basket: Basket, reward: Reward) -> bool:
+    """Whether a cashier entered anything for one of its reasons."""
+    reasons = reward.reasons if isinstance(reward, Cashier) else ()
+    return any(entry.reason in reasons for entry in basket.request.manual_discounts)
+
+
+def _not_entered(basket: Basket, reward: Reward) -> Failure | None:
+    """What the cashier is to enter, and did not."""
+    if not isinstance(reward, Cashier) or is_entered(basket, reward):
+        return None
+    return Failure(Reason.CONDITION, reward.text)
 
 
 def entrance(basket: Basket, judge: Judge, promotion: Promotion) -> str | Failure:
@@ -341,6 +356,8 @@ def _amounts(promotion: Promotion, settings: Settings) -> Iterator[Money]:
         match reward:
             case Gift() if reward.price:
                 yield reward.price
+            case Cashier() if reward.amount:
+                yield reward.amount
             case TimesPoints() if settings.points is not None:
                 yield settings.points.per
             case AmountOffEach() | AmountOffTogether() | AmountOffArticle() | AmountOffMeasure() | AmountOffFee():

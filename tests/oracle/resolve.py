@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from engine.basket import UNITS, BadRequest, BasketLine, Event, Fact, Facts, Request
+from engine.basket import UNITS, BadRequest, BasketLine, Event, Fact, Facts, ManualDiscount, Request
 from engine.money import exponent
-from engine.program import Column, Type, Variants
+from engine.program import Cashier, Column, Type, Variants
 from tests.oracle.arithmetic import round_to
 from tests.oracle.ruleset import Ruleset, cell
 
@@ -45,6 +46,7 @@ class Unit:
     article: str
     list: int
     measure: int  # thousandths of `line.request.unit`; 0: a piece
+    entry: ManualDiscount | None = None  # what the cashier entered for it: for its line, else for the basket
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def _refuse_unlisted(ruleset: Ruleset, request: Request) -> None:
         check("payment", request.payment, schema.payments)
     for number, fee in enumerate(request.fees):
         check(f"fees[{number}].service", fee.service, schema.services)
+    _refuse_entries(ruleset, request)
     for number, choice in enumerate(request.variants):
         promotion = ruleset.promotions.get(choice.promotion)
         if promotion is None or not isinstance(promotion.reward, Variants):
@@ -119,6 +122,33 @@ def _refuse_unlisted(ruleset: Ruleset, request: Request) -> None:
 
 
 # ---------- facts ----------
+
+
+def _refuse_entries(ruleset: Ruleset, request: Request) -> None:
+    """Reasons that nobody declares, and the basket where each piece goes to one promotion."""
+    naming: dict[str, set[str]] = {}
+    for promotion in ruleset.promotions.values():
+        for reward in promotion.rewards:
+            for reason in reward.reasons if isinstance(reward, Cashier) else ():
+                naming.setdefault(reason, set()).add(ruleset.groups[promotion.group].apply)
+    lines = {line.id: line for line in request.lines}
+    entered = Counter[str]()
+    for number, entry in enumerate(request.manual_discounts):
+        path = f"manual_discounts[{number}]"
+        if entry.line and entry.line not in lines:
+            raise BadRequest(f"{path}.line_id", "is no line")
+        pieces = lines[entry.line].quantity if entry.line else 0
+        if entry.quantity > pieces:
+            raise BadRequest(f"{path}.quantity", "are more than there are")
+        entered[entry.line] += entry.quantity or max(1, pieces)
+        if entered[entry.line] > max(1, pieces):
+            raise BadRequest(f"{path}.quantity" if pieces > 1 else f"{path}.line_id", "was entered for before")
+    for number, entry in enumerate(request.manual_discounts):
+        path = f"manual_discounts[{number}]"
+        if entry.reason not in naming:
+            raise BadRequest(f"{path}.reason", "is no reason here")
+        if not entry.line and naming[entry.reason] & {"best-per-item", "first-per-item"}:
+            raise BadRequest(f"{path}.line_id", "is off single pieces")
 
 
 def _given(ruleset: Ruleset, currency: str, entity: str, facts: Facts, path: str) -> dict[str, Value]:
@@ -274,6 +304,7 @@ def _units(ruleset: Ruleset, request: Request, lines: Sequence[Line]) -> list[Un
     mode, minor = ruleset.settings.rounding, micros_per_minor(request.currency)
     pieces: dict[tuple[str, int], int] = {}  # how many pieces of an article at a price were priced so far
     units: list[Unit] = []
+    off_the_basket = next((entry for entry in request.manual_discounts if not entry.line), None)
     for line in lines:
         asked = line.request
         if asked.measure:
@@ -284,6 +315,16 @@ def _units(ruleset: Ruleset, request: Request, lines: Sequence[Line]) -> list[Un
             pieces[key] = begin + asked.quantity
             sums = [round_to(line.price * i, minor, mode) for i in range(begin, pieces[key] + 1)]
             amounts = sorted((after - before for before, after in pairwise(sums)), reverse=True)
-        for amount in amounts:
-            units.append(Unit(len(units), line, asked.article, amount, asked.measure))
+        entered = entries_of(request, asked)
+        for place, amount in enumerate(amounts):
+            entry = entered[place] if place < len(entered) else off_the_basket
+            units.append(Unit(len(units), line, asked.article, amount, asked.measure, entry))
     return units
+
+
+def entries_of(request: Request, line: BasketLine) -> list[ManualDiscount]:
+    """What was entered for a line, once for each piece that it is for: percentages, amounts, prices, larger first."""
+    kinds = ("percent", "amount", "price")
+    mine = [entry for entry in request.manual_discounts if entry.line == line.id]
+    mine.sort(key=lambda entry: (kinds.index(entry.kind), -entry.value, entry.reason))
+    return [entry for entry in mine for _ in range(entry.quantity or line.quantity or 1)]

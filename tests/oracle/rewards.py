@@ -16,6 +16,7 @@ from engine.program import (
     AmountOffTogether,
     BasketPrice,
     Benefit,
+    Cashier,
     FeeReward,
     FixedPoints,
     FixedPriceEach,
@@ -176,7 +177,11 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
     """What its applications take."""
     reward = promotion.reward
     assert not isinstance(reward, Benefit | Variants), "a benefit takes no units"
-    target = None if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice | PricesFrom) else reward.target
+    target = (
+        None
+        if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice | PricesFrom | Cashier)
+        else reward.target
+    )
     bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
     if target is not None and target.kind == "count":
         return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True, target.pick))
@@ -195,6 +200,8 @@ def sets_of(promotion: Promotion) -> set[str] | None:
             names.append(promotion.reward.target.name or None)
         elif isinstance(reward, FeeReward | FixedPoints | Gift | NextCode):
             names.append(None)
+        elif isinstance(reward, Cashier):
+            pass  # it touches by what is entered
         elif isinstance(reward, TimesPoints):
             names.append(reward.target.name or None)
         else:
@@ -222,6 +229,8 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
             return False
         if isinstance(reward, FixedPriceEach):
             return not unit.measure
+        if isinstance(reward, Cashier):
+            return unit.entry is not None and unit.entry.reason in reward.reasons
         if isinstance(reward, FixedPriceMeasure | AmountOffMeasure):
             return unit.line.dimension == UNITS[reward.per][0]
         return True
@@ -298,7 +307,33 @@ def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) 
             if reward.singles:
                 return rest - (ceiling(total * (position + 1), offer.n) - ceiling(total * position, offer.n))
             return rest - (total if position == offer.n - 1 else 0)
+        case Cashier():
+            return rest if for_the_basket(unit) else entered(offer, reward, unit, price, rest)
     raise AssertionError(f"{reward.kind} has no saving of a unit by itself")
+
+
+def for_the_basket(unit: Unit) -> bool:
+    """Whether its entry is that of the whole basket."""
+    return unit.entry is not None and not unit.entry.line
+
+
+def entered(offer: Offer, reward: Cashier, unit: Unit, base: int, rest: Fraction) -> Fraction:
+    """What the entry of a unit takes off it, at most what the promotion allows."""
+    assert unit.entry is not None
+    value = unit.entry.value
+    percent, price = offer.part(unit, base, value), max(Fraction(), rest - value)
+    off = {"percent": percent, "amount": Fraction(value), "price": price}[unit.entry.kind]
+    most = Fraction(offer.money(reward.amount)) if reward.amount else offer.part(unit, base, reward.percent)
+    return min(rest, off, most)
+
+
+def off_all(offer: Offer, reward: Cashier, unit: Unit, base: int, rest: int) -> int:
+    """The same of all units that have the entry of the basket, together."""
+    assert unit.entry is not None
+    value = unit.entry.value
+    off = {"percent": offer.percent(base, value), "amount": value, "price": max(0, rest - value)}[unit.entry.kind]
+    most = offer.money(reward.amount) if reward.amount else offer.percent(base, reward.percent)
+    return min(rest, off, most)
 
 
 def _per_line_unit(unit: Unit, reward: FixedPriceMeasure | AmountOffMeasure, micros: int) -> tuple[int, int]:
@@ -344,7 +379,8 @@ def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
         return _by_unit(offer, ordered, left)
     if not offer.n:
         if not offer.off_together:
-            ordered = [unit for unit in ordered if saving_of(offer, unit, left) > 0]
+            whole = isinstance(offer.promotion.reward, Cashier)
+            ordered = [u for u in ordered if (whole and for_the_basket(u)) or saving_of(offer, u, left) > 0]
         return settle(offer, [(unit, 0) for unit in ordered], left)
     most, cap = offer.most_applications(ordered), offer.terms.cap
     taking = _with_applications(offer, ordered, left, most)
@@ -468,6 +504,9 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         return Taking()
     if offer.apart:
         return _by_unit(offer, [unit for unit, _ in chosen], left)
+    reward = offer.promotion.reward
+    if isinstance(reward, Cashier):
+        return _entered(offer, reward, [unit for unit, _ in chosen], left)
     cap = offer.terms.cap
     savings: dict[int, int] = {}
     exact: dict[int, Fraction] = {}
@@ -492,6 +531,23 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         ),
         uncapped,
     )
+
+
+def _entered(offer: Offer, reward: Cashier, units: Sequence[Unit], left: Sequence[int]) -> Taking:
+    """What was entered: off each unit by itself, and off all those that have the entry of the basket together."""
+    exact = {unit.index: saving_of(offer, unit, left) for unit in units if not for_the_basket(unit)}
+    savings = in_whole(offer, units, exact, left)
+    uncapped = Fraction(sum(exact.values()))
+    others = [unit for unit in units if for_the_basket(unit)]
+    if others:
+        base, rest = sum(offer.base(unit, left) for unit in others), sum(left[unit.index] for unit in others)
+        amount = off_all(offer, reward, others[0], base, rest)
+        savings |= share(amount, others, {unit.index: left[unit.index] for unit in others})
+        uncapped += amount
+    cap = offer.terms.cap
+    if cap is not None and sum(savings.values()) > cap:
+        savings = share(cap, units, savings)
+    return Taking((Application(tuple(units), savings),), uncapped)
 
 
 def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Fraction], left: Sequence[int]) -> dict[int, int]:

@@ -20,6 +20,7 @@ from engine.basket import Request
 from engine.decision import Decision, Reason
 from engine.program import Program, Promotion
 from server.counterexamples import confirmed
+from tests.entered import reasons_of
 from tests.generators import request, ruleset
 from tests.oracle.conditions import Judge
 from tests.oracle.decide import decide
@@ -128,7 +129,8 @@ def _worthless(programs: tuple[Program, ...], claim: Claim, basket: Request, dec
         if program is not lost
     )
     chosen = tuple(choice for choice in basket.variants if choice.promotion != lost.name)
-    without = decide(kept, replace(basket, variants=chosen), everything=True)
+    entered = tuple(entry for entry in basket.manual_discounts if entry.reason in reasons_of(kept))
+    without = decide(kept, replace(basket, variants=chosen, manual_discounts=entered), everything=True)
     saved, still = (sum(r.saving for r in d.promotions if r.name in others) for d in (decision, without))
     return still >= saved or not (decision.optimal and without.optimal)
 

@@ -28,6 +28,7 @@ WITHOUT_BUY = (
     "amount-off-measure",
     "fixed-price-each",
     "fixed-price-measure",
+    "cashier",
 )
 OF_A_BUY = (
     "pick",

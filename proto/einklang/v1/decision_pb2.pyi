@@ -397,8 +397,8 @@ class DecideRequest(_message.Message):
 
     @_builtins.property
     def manual_discounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ManualDiscount]:
-        """Discounts that a cashier entered by hand. At most 1,000.
-        Refused by a server that does not serve them yet.
+        """Discounts that a cashier entered by hand. At most 1,000. A piece has one entry: that of
+        its line, else that of the basket, which is one at most.
         """
 
     @_builtins.property
@@ -734,8 +734,8 @@ Global___LimitUsage: _TypeAlias = LimitUsage  # noqa: Y015
 
 @_typing.final
 class ManualDiscount(_message.Message):
-    """A discount entered by hand. It is given by the promotion that names its reason, under
-    the guards, group and limits of that promotion.
+    """A discount entered by hand. It is given by the promotions that name its reason, under
+    the guards, groups and limits of these, and no more of it than they allow.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -747,9 +747,13 @@ class ManualDiscount(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
-    """The line it is for. Empty: the basket."""
+    """The line it is for. Empty: the basket, as far as its lines have no entries of their own;
+    refused where a promotion that names the reason stands in a group that applies per item.
+    """
     quantity: _builtins.int
-    """How many pieces of the line, from 1 to its quantity. 0: all of it."""
+    """How many pieces of the line, from 1 to its quantity; of all its entries together no more
+    than that. 0: all of it, as of a measured line, which is one piece here, and of the basket.
+    """
     kind: Global___ManualDiscountKind.ValueType
     """What was entered. Required."""
     percent_basis_points: _builtins.int
@@ -757,7 +761,7 @@ class ManualDiscount(_message.Message):
     amount_minor: _builtins.int
     """AMOUNT, PRICE: minor units, from 0 to 10^12."""
     reason: _builtins.str
-    """Why, as declared in the ruleset, such as `damaged`. Required."""
+    """Why, as declared in the ruleset, such as `damaged`. Required; another is refused."""
     def __init__(
         self,
         *,

@@ -17,6 +17,7 @@ from engine.basket import (
     FEES_MAX,
     FINE_TOTAL_MAX,
     LINES_MAX,
+    MANUAL_DISCOUNTS_MAX,
     MEASURE_MAX,
     NEXT_STEPS_MAX,
     PIECE_MICROS_MAX,
@@ -37,6 +38,7 @@ from engine.basket import (
     Fault,
     Fee,
     LimitUsage,
+    ManualDiscount,
     Request,
     VariantChoice,
 )
@@ -58,6 +60,10 @@ GOOD = ask(piece(), customer=Customer("c", "h", {"tier": Fact(Type.TEXT, "gold")
 
 def with_line(**fields: Any) -> Request:
     return ask(piece(), replace(piece("2"), **fields))
+
+
+def by_hand(**fields: Any) -> ManualDiscount:
+    return replace(ManualDiscount("percent", 1_000, "damaged", "1"), **fields)
 
 
 def many(count: int) -> tuple[BasketLine, ...]:
@@ -97,6 +103,22 @@ BAD: list[tuple[str, Request]] = [
     ("variants[0].promotion", replace(GOOD, variants=(VariantChoice(LONG, "a"),))),
     ("variants[0].variant", replace(GOOD, variants=(VariantChoice("p", LONG),))),
     ("variants[1].promotion", replace(GOOD, variants=(VariantChoice("p", "a"), VariantChoice("p", "b")))),
+    ("manual_discounts", replace(GOOD, manual_discounts=(by_hand(),) * (MANUAL_DISCOUNTS_MAX + 1))),
+    ("manual_discounts[0].line_id", replace(GOOD, manual_discounts=(by_hand(line="9"),))),
+    ("manual_discounts[0].line_id", replace(GOOD, manual_discounts=(by_hand(line=LONG),))),
+    ("manual_discounts[1].line_id", replace(GOOD, manual_discounts=(by_hand(line=""),) * 2)),
+    ("manual_discounts[0].reason", replace(GOOD, manual_discounts=(by_hand(reason=""),))),
+    ("manual_discounts[0].reason", replace(GOOD, manual_discounts=(by_hand(reason=LONG),))),
+    ("manual_discounts[0].percent_basis_points", replace(GOOD, manual_discounts=(by_hand(value=0),))),
+    ("manual_discounts[0].percent_basis_points", replace(GOOD, manual_discounts=(by_hand(value=10_001),))),
+    ("manual_discounts[0].amount_minor", replace(GOOD, manual_discounts=(by_hand(kind="amount", value=-1),))),
+    (
+        "manual_discounts[0].amount_minor",
+        replace(GOOD, manual_discounts=(by_hand(kind="price", value=TOTAL_MINOR_MAX + 1),)),
+    ),
+    ("manual_discounts[0].quantity", replace(GOOD, manual_discounts=(by_hand(quantity=-1),))),
+    ("manual_discounts[0].quantity", replace(GOOD, manual_discounts=(by_hand(quantity=PIECES_MAX),))),
+    ("manual_discounts[0].quantity", replace(GOOD, manual_discounts=(by_hand(line="", quantity=1),))),
     ("basket_id", replace(GOOD, basket=LONG)),
     ("next_steps", replace(GOOD, next_steps=-1)),
     ("next_steps", replace(GOOD, next_steps=NEXT_STEPS_MAX + 1)),

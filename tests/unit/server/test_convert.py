@@ -31,6 +31,11 @@ def attribute(name: str, value: common.Value | None) -> common.Attribute:
     return common.Attribute(name=name, value=value)
 
 
+def by_hand(**fields) -> pb.ManualDiscount:
+    usual = {"kind": pb.MANUAL_DISCOUNT_KIND_PERCENT, "percent_basis_points": 1_000, "reason": "damaged"}
+    return pb.ManualDiscount(**{**usual, **fields})
+
+
 def customer(**fields) -> pb.Customer:
     return pb.Customer(**{"facts_known": True, "id": "c1", **fields})
 
@@ -73,6 +78,10 @@ def test_everything_arrives_in_the_scales_of_the_engine():
             fees=[pb.Fee(service="home", amount_minor=495, tax_rate_basis_points=0)],
             delivery_service="home",
             payments=[pb.Payment(means="card")],
+            manual_discounts=[
+                by_hand(line_id="1", quantity=2),
+                pb.ManualDiscount(kind=pb.MANUAL_DISCOUNT_KIND_PRICE, amount_minor=99, reason="goodwill"),
+            ],
             store_attributes=[attribute("region", text("Nord"))],
             delivery_attributes=[attribute("country", text("DE"))],
             basket_attributes=[attribute("gift-wrap", common.Value(kind=common.VALUE_KIND_YES_NO, yes_no=True))],
@@ -109,6 +118,10 @@ def test_everything_arrives_in_the_scales_of_the_engine():
             LimitUsage("p", "customer:ever:uses", 2),
             LimitUsage("p", "code:any-90-days:uses", 1, "X"),
             LimitUsage("", "code:ever:uses", 1, "X"),
+        ),
+        manual_discounts=(
+            basket.ManualDiscount("percent", 1_000, "damaged", "1", 2),
+            basket.ManualDiscount("price", 99, "goodwill"),
         ),
     )
 
@@ -305,7 +318,27 @@ BAD = [
     ("usage[0].code", BOTH, request(usage=[pb.LimitUsage(promotion="p", limit="total:ever:uses", code="X")])),
     ("usage[0].used", BOUNDS, request(usage=[pb.LimitUsage(promotion="p", limit="total:ever:uses", used=-1)])),
     ("usage[1]", TWICE, request(usage=[pb.LimitUsage(promotion="p", limit="total:ever:uses")] * 2)),
-    ("manual_discounts", LATER, request(manual_discounts=[pb.ManualDiscount()])),
+    ("manual_discounts", BOUNDS, request(manual_discounts=[by_hand()] * 1_001)),
+    ("manual_discounts[0].line_id", BOUNDS, request(manual_discounts=[by_hand(line_id="x" * 65)])),
+    ("manual_discounts[0].quantity", BOUNDS, request(manual_discounts=[by_hand(quantity=-1)])),
+    ("manual_discounts[0].kind", MISSING, request(manual_discounts=[pb.ManualDiscount(reason="damaged")])),
+    ("manual_discounts[0].percent_basis_points", BOUNDS, request(manual_discounts=[by_hand(percent_basis_points=0)])),
+    (
+        "manual_discounts[0].percent_basis_points",
+        BOUNDS,
+        request(manual_discounts=[by_hand(percent_basis_points=10_001)]),
+    ),
+    ("manual_discounts[0].amount_minor", BOTH, request(manual_discounts=[by_hand(amount_minor=1)])),
+    (
+        "manual_discounts[0].amount_minor",
+        BOUNDS,
+        request(
+            manual_discounts=[
+                pb.ManualDiscount(kind=pb.MANUAL_DISCOUNT_KIND_PRICE, reason="damaged", amount_minor=10**12 + 1)
+            ]
+        ),
+    ),
+    ("manual_discounts[0].reason", MISSING, request(manual_discounts=[by_hand(reason="")])),
     ("variants", BOUNDS, request(variants=[pb.VariantChoice(promotion=str(i), control=True) for i in range(101)])),
     ("variants[0].promotion", MISSING, request(variants=[pb.VariantChoice(control=True)])),
     ("variants[0].variant", MISSING, request(variants=[pb.VariantChoice(promotion="p")])),
