@@ -137,7 +137,7 @@ class _Basket:
     def lacks(self, p: int, term: int, result: PromotionResult) -> list[Lack]:
         """What a promotion lacks to apply, to reach its next tier, or a buy to apply once more."""
         rules = self.ruleset.rules
-        if result.reason is Reason.QUANTITY and int(rules.kind[p]) == Kind.PRICE_LIST:
+        if result.reason is Reason.QUANTITY and int(rules.kind[term]) == Kind.PRICE_LIST:
             return []  # it has no set of which more could be added
         tiers = int(rules.terms_by[p]) not in (Terms.ONE, Terms.DRAWN)
         one_article = tiers and bool(int(rules.each[p]) & Each.ARTICLE)
