@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all
-from engine.chain import UNIT_BITS, best_chain, places
+from engine.chain import UNIT_BITS, best_chain, is_chain, places
 from engine.discounts import (
     FEWER_TOO,
     ONE_ARTICLE,
@@ -379,13 +379,14 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     others = rewards_others(rules, p)
     if off_together(rules, p) and not others:
         return dearest(rules, q, p, units, masks, left, original, limit, True)
-    states = places(rules, p, units.shape[0], limit)
+    chain = is_chain(rules, p)
+    states = places(rules, p, units.shape[0], limit) if chain else 0
     if states:
         roles = np.empty(units.shape[0], np.int64)
         saving = best_chain(rules, q, p, units, left, original, states, roles)
         taken = roles >= 0
         return Chosen(units[taken], roles[taken], saving, 0)
-    if units.shape[0] * at(rules, R_BUY, p) > DRAWN_MAX:
+    if chain or units.shape[0] * at(rules, R_BUY, p) > DRAWN_MAX:
         return dearest(rules, q, p, units, masks, left, original, limit, False)
     drawing = draw(rules, q, p, units, masks, left, original, limit)
     if drawing.final.shape[0] == 0:

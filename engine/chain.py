@@ -17,7 +17,7 @@ from engine.search import NEVER
 UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
 assert 2**UNIT_BITS > PIECES_MAX
 assert (max(TOTAL_MINOR_MAX, FINE_TOTAL_MAX) << UNIT_BITS) < 2**60
-CELLS_MAX = 4_000_000  # units x units that may be taken before one of them
+CELLS_MAX = 16_000_000  # units x units that may be taken before one of them
 
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
     int(k) for k in (Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES)
@@ -25,15 +25,21 @@ _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
 
 
 @gate
-def places(rules: Buffer, p: int, count: int, limit: int) -> int:
-    """How many numbers of units a state of the buy tells apart, in at most `limit` applications (-1: any); 0: it is no
-    buy of one plain set, or they are too many. Where nothing limits it, those of one application."""
+def is_chain(rules: Buffer, p: int) -> bool:
+    """Whether a promotion is a buy of one plain set that saves unit by unit, or at a price together."""
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
     if end - begin != 1 or cell(rules, R_ROLES, 4, begin, ROLE_FLAGS) & (ONE_ARTICLE | FEWER_TOO):
-        return 0
-    if kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
-        return 0
+        return False
+    return kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER
+
+
+@gate
+def places(rules: Buffer, p: int, count: int, limit: int) -> int:
+    """How many numbers of units a state of the buy tells apart, in at most `limit` applications (-1: any); 0: they are
+    too many. Where nothing limits it, those of one application."""
+    begin, _ = roles_of(rules, p)
+    kind = at(rules, R_KIND, p)
     n = cell(rules, R_ROLES, 4, begin, ROLE_COUNT)
     limited = 0 <= limit < count // n and kind != _PRICE_SINGLES
     states = n * limit + 1 if limited else n

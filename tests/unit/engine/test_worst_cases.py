@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
             "groups": {"g": {"apply": "best-per-item"}},
         },
     ),
-    "runs of a hundred, too many to choose": (
+    "runs of a hundred out of very many": (
         basket(1_000, 100),
         {"promotions": {"p": {"buy": [100, "all"], "reward": {"cheapest": 1}}}},
     ),
