@@ -413,7 +413,7 @@ _NAMED = {  # fields that name another Program, and which kind
     ("EventOf", "of"): "products",
     ("WithCode", "codes"): "codes",
     ("NextCode", "codes"): "codes",
-    ("PricesFrom", "prices"): "price-list",
+    ("PricesFrom", "prices"): "prices",
     ("Promotion", "except_"): "products",
     ("Guard", "discount"): "products",
     ("Guard", "reward"): "products",

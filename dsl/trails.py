@@ -47,6 +47,7 @@ def places(project: Project) -> Mapping[tuple[str, str], Span]:
         "group": project.groups,
         "guard": project.guards,
         "codes": project.codes,
+        "prices": project.price_lists,
     }
     found = {(f"{kind} {name}", ""): node.span for kind, table in tables.items() for name, node in table.items()}
     if project.sequence is not None:

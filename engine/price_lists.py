@@ -29,7 +29,9 @@ _UNIT_NAMES = [name for name, _, _ in UNITS]
 
 
 def on_lists(ruleset: Ruleset, articles: Sequence[str]) -> list[list[int]]:
-    """For each article the price lists that name it, ascending."""
+    """For each article the price lists that name it, ascending; nothing at all where there are no lists."""
+    if not ruleset.price_lists:
+        return []
     return [
         [number for number, table in enumerate(ruleset.price_lists) if article in table.index] for article in articles
     ]
@@ -45,6 +47,8 @@ def price_promises(
     day: int,
 ) -> tuple[Ints, Ints]:
     """The columns «promises» and «promise» of engine/layout.py."""
+    if not ruleset.list_rewards:
+        return np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
     rules, first_list = ruleset.rules, len(ruleset.set_names)
     of_line = [set(own) for own in sets]
     on_any = {number for own in sets for number in own[::-1] if number >= first_list}

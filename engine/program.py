@@ -859,7 +859,7 @@ class PriceList(_Node):
 
     Rows ascend by article, quantity and first day. No two are of one article, quantity and day."""
 
-    program: Literal["price-list"] = "price-list"
+    program: Literal["prices"] = "prices"
     name: str
     articles: tuple[str, ...]
     quantities: tuple[int, ...]  # pieces, or whole units of its measure; 1: from the first on

@@ -534,8 +534,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest("fees", text, Fault.BOUNDS)
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
-    listed = on_lists(ruleset, [line.article for line in basket.lines])
-    for line, lists in enumerate(listed):
+    for line, lists in enumerate(on_lists(ruleset, [line.article for line in basket.lines])):
         sets[line] = [*sets[line], *(len(ruleset.set_names) + number for number in lists)]
     chosen = _chosen_gifts(ruleset, basket.lines, sets, marks)
     for line in {line for line, _ in chosen}:

@@ -18,7 +18,7 @@ from dsl.phrases import Language, many, say
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
 from engine.link import link
-from engine.program import Catalogue, Program, address, decode, encode
+from engine.program import Catalogue, PriceList, Program, address, decode, encode
 from server import client, comparing, reports
 from server.publish_process import digest_of_files
 
@@ -73,11 +73,18 @@ def plan(now: Live, directory: Path, files: dict[str, bytes], compilation: Compi
     programs: Sequence[Program] = compilation.programs
     found: tuple[Change, ...] = ()
     if None in theirs:  # only tables are that large
-        programs = [one for one in programs if not isinstance(one, Catalogue)]
-        found = (Change("catalogue", "", Effect.OTHER, say("another one, too large to compare")),)
+        known = {_named(one) for one in theirs if one is not None}
+        others = [one for one in programs if isinstance(one, Catalogue | PriceList) and _named(one) not in known]
+        programs = [one for one in programs if one not in others]
+        words = say("another one, too large to compare")
+        found = tuple(Change(*_named(one), Effect.OTHER, words) for one in others)
     found += changes(Side([one for one in theirs if one is not None]), Side(programs, compilation.spans))
     ruleset = hashlib.sha256(link(compilation.programs).manifest).hexdigest()
     return Plan(now, directory, digest_of_files(files), ruleset, found, compilation)
+
+
+def _named(one: Program) -> tuple[str, str]:
+    return one.program, getattr(one, "name", "")
 
 
 def text(made: Plan, language: Language = "en") -> tuple[str, str]:

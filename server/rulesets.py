@@ -30,7 +30,7 @@ UPLOAD_SECONDS_MAX: Final = 120.0
 PAGE_MAX: Final = 1_000
 PAGE_DEFAULT: Final = 100
 SCHEDULED_MAX: Final = 100
-PROGRAM_BYTES_MAX: Final = 16 << 20  # a larger one is a catalogue; its address tells whether it changed
+PROGRAM_BYTES_MAX: Final = 16 << 20  # a larger one is a table; its address tells whether it changed
 PROGRAMS_BYTES_MAX: Final = 56 << 20  # of one answer
 RETRY_AFTER_MS: Final = 1_000
 

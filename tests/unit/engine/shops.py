@@ -16,6 +16,7 @@ PERCENT = {"ten": {"reward": {"percent": "10%", "of": "all"}}}
 FULL: dict[str, Any] = {
     "cash rounding": 5,
     "articles": {"tee": {"price": 1000, "brand": "A", "tax": "19%"}, "cap": 500, "mug": 700},
+    "lists": {"acme": [["cap", 450], ["cap", 3, 400], {"article": "other", "price": {"EUR": 100, "CHF": 110}}]},
     "sets": {"dear": {"all": [{"in": "all"}, {"item.brand": "A"}]}, "hats": ["cap"]},
     "guard": {"discount": "mug"},
     "segments": {"gold": {"customer.tier": "gold"}, "old": {"all": [{"in segment": "gold"}, {"consent": "news"}]}},
@@ -72,6 +73,7 @@ FULL: dict[str, Any] = {
                 },
             },
         },
+        "listed": {"reward": {"prices from": "acme"}},
         "ships": {"reward": {"free": "post"}, "when": [{"worth": 3000}], "group": "post"},
         "flat": {
             "reward": {"price": 199, "fee": "express"},

@@ -315,7 +315,7 @@ def planted(value: Any, path: tuple[Any, ...], what: Any) -> Any:
 DROP = object()
 
 
-@pytest.mark.parametrize("name", ["catalogue", "products.00000", "promotions.00000", "rules", "stores"])
+@pytest.mark.parametrize("name", ["catalogue", "prices.00000", "products.00000", "promotions.00000", "rules", "stores"])
 def test_any_other_text(name):
     """Something else at every place of a part's texts: rejected, or an image that decides."""
     data = decode_part(PARTS[name])[1]
@@ -336,12 +336,15 @@ def told(ruleset: Ruleset) -> list[object]:
         )
         for table in (ruleset.catalogue, ruleset.stores)
     ]
+    lists = [
+        (one.name, one.index, *(a.tolist() for a in (one.begin, one.rows, one.prices))) for one in ruleset.price_lists
+    ]
     plain = {
         name: value
         for name, value in vars(ruleset).items()
-        if name not in ("buffers", "blocks", "set_blocks", "rules", "catalogue", "stores")
+        if name not in ("buffers", "blocks", "set_blocks", "rules", "catalogue", "stores", "price_lists")
     }
-    return [*tables, {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in plain.items()}]
+    return [*tables, lists, {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in plain.items()}]
 
 
 def test_with_parts_that_were_read_before_a_ruleset_is_the_same():
@@ -413,6 +416,52 @@ def test_postings_and_codes_are_bounded():
             other = array.copy()
             other.flat[0] = number
             rejected(changed(part, {field: other}))
+
+
+@pytest.mark.parametrize(
+    ("field", "at", "number"),
+    [
+        ("begin", 0, 1),
+        ("begin", -1, 7),
+        ("begin", 1, -1),
+        ("rows", (0, 0), 0),
+        ("rows", (0, 0), 4),
+        ("rows", (1, 0), 100_001),
+        ("rows", (0, 1), 2**62),
+        ("prices", (0, 0), -2),
+        ("prices", (0, 0), 2**62),
+    ],
+)
+def test_price_lists_are_bounded(field, at, number):
+    array = decode_part(PARTS["prices.00000"])[0][field].copy()
+    array[at] = number
+    rejected(changed("prices.00000", {field: array}))
+
+
+def test_price_lists_have_the_form_of_one():
+    arrays = decode_part(PARTS["prices.00000"])[0]
+    for field, other in (
+        ("rows", arrays["rows"][:, :2]),
+        ("rows", arrays["rows"][:-1]),
+        ("prices", arrays["prices"][:, :1]),
+        ("prices", arrays["prices"][:, 0]),
+        ("begin", arrays["begin"].astype(np.uint64)),
+    ):
+        rejected(changed("prices.00000", {field: other}))
+    for data in (
+        {"name": "acme", "ids": ["cap", "cap"]},
+        {"name": 1, "ids": ["cap", "other"]},
+        {"name": "a", "ids": [1, 2]},
+    ):
+        rejected(changed("prices.00000", data=data))
+
+
+@pytest.mark.parametrize(("name", "target"), [("listed", 0), ("each", -1), ("listed", 2**40)])
+def test_only_a_price_list_is_given_as_one(name, target):
+    """A set behind the others is a list; without one it would be read outside of the lists."""
+    fields = rules()
+    fields["target"][number(name)] = len(load(IMAGE.manifest, IMAGE.parts).set_names) if target == -1 else target
+    assert "price list is given" in rejected(with_rules(**fields)) or target == 2**40
 
 
 def test_a_ruleset_without_promotions_is_warm():
