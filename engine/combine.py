@@ -61,10 +61,8 @@ from engine.layout import (
     R_ORIGINAL,
     R_PER_ARTICLE,
     R_PERCENT,
-    R_PLACE_BEGIN,
     R_RANK,
     R_ROLES,
-    R_SEGMENT_BEGIN,
     R_TARGET,
     R_TARGET_KIND,
     T_ALONE,
@@ -87,7 +85,7 @@ from engine.layout import (
     scalar,
     size,
 )
-from engine.match import MISSING_PIECES, UNJUDGED, Truths, admit, eligible, judge_places
+from engine.match import MISSING_PIECES, Truths, admit, judged
 from engine.order import ascending
 from engine.points import judge_points
 from engine.prorate import prorate
@@ -144,13 +142,8 @@ class Offers(NamedTuple):
 def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence; for each alternative anew, where some
     exclude others."""
-    segments = size(rules, R_SEGMENT_BEGIN) - 1
-    places = size(rules, R_PLACE_BEGIN) - 1
-    truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64), state.fees)
-    judge_places(rules, q, truths)
+    truths = judged(rules, q, table, state.fees)
     total = table.shape[1]
-    for row in range(total):
-        eligible(rules, q, table, row, truths)
     choices = alternatives(rules, q, table)
     count = choices.enabled.shape[0]
     if count == 0:

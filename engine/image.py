@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
@@ -276,10 +276,6 @@ class Ruleset:
         self.attributes: dict[str, Attribute] = {f"{a.entity}.{a.name}": a for a in self.schema.attributes}
 
         self.price_lists: list[PriceTable] = [part for name, part in parts.items() if name.startswith("prices.")]
-        given = np.flatnonzero(self.rules.kind == Kind.PRICE_LIST)
-        self.list_rewards: list[tuple[int, int]] = [  # rows of rewards, and the price lists that they give
-            (int(row), int(self.rules.target[row]) - len(self.set_names)) for row in given
-        ]
         self.catalogue: Table = parts["catalogue"]
         self.stores: Table = parts["stores"]
         self.store_zones: Ints = self.stores.arrays["zones"]
@@ -301,6 +297,25 @@ class Ruleset:
         if self.rules.by_entry.size:
             percentages.append(1)  # a cashier may enter any
         return BASIS_POINTS // math.gcd(BASIS_POINTS, *percentages)
+
+    @cached_property
+    def list_rewards(self) -> Ints:
+        """The rewards that give prices of lists, as rows (reward, promotion, price list)."""
+        rules = self.rules
+        owner = np.arange(rules.kind.shape[0])
+        named = rules.terms[:, 0] >= 0
+        owner[rules.terms[named, 0]] = np.repeat(np.arange(len(self.promotions)), np.diff(rules.term_begin))[named]
+        rewards = np.flatnonzero(rules.kind == Kind.PRICE_LIST)
+        return np.stack((rewards, owner[rewards], rules.target[rewards] - len(self.set_names)), axis=1)
+
+    @cached_property
+    def lists_of(self) -> Mapping[str, Sequence[int]]:
+        """The price lists that name an article, ascending."""
+        found: dict[str, list[int]] = {}
+        for number, table in enumerate(self.price_lists):
+            for article in table.index:
+                found.setdefault(article, []).append(number)
+        return found
 
     def _limited_codes(self, promotions: int) -> Ints:
         """The promotions that ask for codes that may be used so often only."""

@@ -717,6 +717,18 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
 
 
 @gate
+def judged(rules: Buffer, q: Buffer, table: Table, fees: Ints) -> Truths:
+    """All candidates, as far as no price bears on them; and what was found of segments and places."""
+    segments = size(rules, R_SEGMENT_BEGIN) - 1
+    places = size(rules, R_PLACE_BEGIN) - 1
+    truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64), fees)
+    judge_places(rules, q, truths)
+    for row in range(table.shape[1]):
+        eligible(rules, q, table, row, truths)
+    return truths
+
+
+@gate
 def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
     """Judge conditions, the variant, limits and tiers, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]

@@ -1,7 +1,8 @@
 """Price lists: what the units of a basket cost by the lists that promotions give (docs/semantics.md 6).
 
 A list's price is final, and hangs on how much of the article is in the basket, so it is looked up once for each request
-and promotion; kernels then read it unit by unit.
+and promotion; kernels then read it unit by unit. Of many lists, contracts of many customers, few are meant for a
+request: the others are not looked into.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy.typing as npt
 from engine.basket import TOTAL_MINOR_MAX, BasketLine
 from engine.image import PriceTable, Ruleset
 from engine.instructions import UNITS, Mark
-from engine.layout import NO_ARTICLE, NO_PRICE
-from engine.match import MISSING_MEASURE, MISSING_PIECES
+from engine.kernel import compile_kernels
+from engine.layout import NO_ARTICLE, NO_PRICE, T_PROMOTION, T_REASON
+from engine.match import MISSING_MEASURE, MISSING_PIECES, candidates, judged
 from engine.money import divide, micros_per_minor
 
 Ints = npt.NDArray[np.int64]
@@ -28,71 +30,80 @@ Promise = tuple[int, int, int]  # see layout.NO_PRICE
 _UNIT_NAMES = [name for name, _, _ in UNITS]
 
 
-def on_lists(ruleset: Ruleset, articles: Sequence[str]) -> list[list[int]]:
+def on_lists(ruleset: Ruleset, articles: Sequence[str]) -> list[Sequence[int]]:
     """For each article the price lists that name it, ascending; nothing at all where there are no lists."""
     if not ruleset.price_lists:
         return []
-    return [
-        [number for number, table in enumerate(ruleset.price_lists) if article in table.index] for article in articles
-    ]
+    return [ruleset.lists_of.get(article, ()) for article in articles]
 
 
-def price_promises(
-    ruleset: Ruleset,
-    lines: Sequence[BasketLine],
-    sets: Sequence[Sequence[int]],
-    marks: Sequence[int],
-    units: Ints,
-    currency: str,
-    day: int,
-) -> tuple[Ints, Ints]:
-    """The columns «promises» and «promise» of engine/layout.py."""
-    if not ruleset.list_rewards:
-        return np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
-    rules, first_list = ruleset.rules, len(ruleset.set_names)
-    of_line = [set(own) for own in sets]
-    on_any = {number for own in sets for number in own[::-1] if number >= first_list}
-    begins: dict[tuple[int, frozenset[int]], tuple[int, Promise]] = {}
-    rows: list[tuple[int, ...]] = []
-    columns: list[Ints] = []
-    for row, number in ruleset.list_rewards:
-        if first_list + number not in on_any:
-            rows.append((-1, NO_ARTICLE, 0, -1))
-            continue
-        excepted = frozenset(rules.excepted[rules.except_begin[row] : rules.except_begin[row + 1]].tolist())
-        if (number, excepted) not in begins:
-            mine = [i for i, own in enumerate(of_line) if first_list + number in own and not own & excepted]
-            basket = _Listed(ruleset, ruleset.price_lists[number], lines, marks, units, currency, day, mine)
-            begins[number, excepted] = len(columns) * len(units), basket.missing()
-            columns.append(basket.promise())
-        begin, missing = begins[number, excepted]
-        rows.append((begin, *missing))
-    promise = np.concatenate([np.zeros(0, np.int64), *columns])
-    return np.array(rows, np.int64).reshape(-1, 4), promise
+def no_promises(ruleset: Ruleset) -> dict[str, Ints]:
+    """The columns «promises» and «promise» of engine/layout.py, without prices."""
+    return {
+        "promises": np.tile(np.array([-1, NO_ARTICLE, 0, -1], np.int64), (len(ruleset.list_rewards), 1)),
+        "promise": np.zeros(0, np.int64),
+    }
 
 
-class _Listed:
-    """The lines of a basket that one price list may price for a promotion: guarded ones too, for the reasons."""
+class Listed:
+    """A basket, and the lists that its articles are on."""
 
     def __init__(
         self,
         ruleset: Ruleset,
-        table: PriceTable,
         lines: Sequence[BasketLine],
+        sets: Sequence[Sequence[int]],
         marks: Sequence[int],
         units: Ints,
         currency: str,
         day: int,
-        mine: Sequence[int],
     ) -> None:
-        self.lines, self.marks, self.units = lines, marks, units
-        self.rounding: Any = ruleset.settings.rounding
-        self.micros = micros_per_minor(currency)
+        self.ruleset = ruleset
+        self.lines, self.sets, self.marks, self.units = lines, sets, marks, units
+        self.currency = currency
+        self.day = day
+
+    def promises(self, question: Ints) -> dict[str, Ints]:
+        """The same columns, with the prices of those promotions that the request without them is eligible for."""
+        ruleset, first_list = self.ruleset, len(self.ruleset.set_names)
+        rules, of_line = ruleset.rules, [set(own) for own in self.sets]
+        mine = {number - first_list for own in self.sets for number in own if number >= first_list}
+        columns = no_promises(ruleset)
+        touched = np.flatnonzero(np.isin(ruleset.list_rewards[:, 2], list(mine)))
+        table = candidates(np.unique(ruleset.list_rewards[touched, 1]))
+        compile_kernels()
+        judged(ruleset.buffer, question, table, np.zeros(0, np.int64))
+        eligible = set(table[T_PROMOTION, table[T_REASON] == 0].tolist())
+        begins: dict[tuple[int, frozenset[int]], tuple[int, Promise]] = {}
+        found: list[Ints] = []
+        for place in touched.tolist():
+            row, promotion, number = ruleset.list_rewards[place].tolist()
+            if promotion not in eligible:
+                continue
+            excepted = frozenset(rules.excepted[rules.except_begin[row] : rules.except_begin[row + 1]].tolist())
+            if (number, excepted) not in begins:
+                own = [i for i, some in enumerate(of_line) if first_list + number in some and not some & excepted]
+                basket = _OfList(self, ruleset.price_lists[number], own)
+                begins[number, excepted] = len(found) * len(self.units), basket.missing()
+                found.append(basket.promise())
+            begin, missing = begins[number, excepted]
+            columns["promises"][place] = (begin, *missing)
+        columns["promise"] = np.concatenate([np.zeros(0, np.int64), *found])
+        return columns
+
+
+class _OfList:
+    """The lines that one price list may price for a promotion: guarded ones too, for the reasons."""
+
+    def __init__(self, basket: Listed, table: PriceTable, mine: Sequence[int]) -> None:
+        self.lines, self.marks, self.units = basket.lines, basket.marks, basket.units
+        self.rounding: Any = basket.ruleset.settings.rounding
+        self.micros = micros_per_minor(basket.currency)
         self.of: dict[Key, list[int]] = {}  # the lines of each article
         for i in mine:
-            self.of.setdefault((lines[i].article, lines[i].unit), []).append(i)
-        of_currency = ruleset.currencies.index(currency)
-        self.rows = {key: table.rows_of(key[0], day, of_currency) for key in self.of}
+            self.of.setdefault((self.lines[i].article, self.lines[i].unit), []).append(i)
+        currency = basket.ruleset.currencies.index(basket.currency)
+        self.rows = {key: table.rows_of(key[0], basket.day, currency) for key in self.of}
 
     def counted(self, key: Key) -> int:
         """The pieces, or thousandths of its unit, that count."""

@@ -52,7 +52,7 @@ from engine.instructions import DIMENSIONS, FALSE, TRUE, Apply, Entered, Mark
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
-from engine.price_lists import on_lists, price_promises
+from engine.price_lists import Listed, no_promises, on_lists
 from engine.program import (
     Age,
     Anniversary,
@@ -557,8 +557,6 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
     codes = tuple(sorted({_known_as(ruleset, code) for code in request.codes} - {""}, key=str.encode))
     code_sets = [_sets_of_code(ruleset, code, exactly=code in request.codes) for code in codes]
     begin = np.cumsum([0, *map(len, sets)], dtype=np.int64)
-    day = (facts.today - EPOCH).days
-    promises, promise = price_promises(ruleset, basket.lines, sets, marks, units, request.currency, day)
     rates = tuple(basket.tax_rate(i) for i in range(len(basket.lines)))
     columns = {
         "scalars": np.array(
@@ -596,10 +594,14 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "unit_entry": unit_entry,
         "fees": fees,
         "arms": _arms(ruleset, request),
-        "promises": promises,
-        "promise": promise,
         "fee_rate": fee_rates,
     }
+    columns |= no_promises(ruleset)
+    if not ruleset.price_lists:
+        return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)
+    day = (facts.today - EPOCH).days
+    asked = Listed(ruleset, basket.lines, sets, marks, units, request.currency, day)
+    columns |= asked.promises(pack(QUESTION, columns))
     return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)
 
 

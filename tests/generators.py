@@ -873,7 +873,8 @@ class _Maker:
     def _by_list(self, name: str, reward: Reward) -> Reward:
         """Now and then the prices of a list instead, or as a variant; by dice of its own."""
         random = Random(f"{name} list {reward!r}")
-        if self.special or isinstance(reward, Tiers) or random.random() > 0.15:
+        rare = Tiers | FixedPriceMeasure | AmountOffMeasure
+        if self.special or isinstance(reward, rare) or random.random() > 0.12:
             return reward
         prices = PricesFrom(prices=random.choice(self.price_lists).name)
         if isinstance(reward, Variants):

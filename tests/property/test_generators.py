@@ -29,6 +29,7 @@ WITHOUT_BUY = (
     "fixed-price-each",
     "fixed-price-measure",
     "cashier",
+    "prices-from",
 )
 OF_A_BUY = (
     "pick",
