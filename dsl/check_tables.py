@@ -123,6 +123,8 @@ class Tables:
                 return
         values = {column.name: column.values for column in columns if column.type is not Type.MONEY}
         self.rows(table, values, [column.values for column in money], money[0].name)
+        if source.kind == "prices":
+            self.known_articles(source, table)
 
     def table(self, path: ast.Quoted, *needed: tuple[str, ...]) -> Table | None:
         """A table that can be read and has a column of each of these; what it lacks is reported."""
@@ -183,6 +185,16 @@ class Tables:
             if self.overlap(table, key, sorted((*self.period(values, row), row) for row in same)):
                 return
 
+    def known_articles(self, source: ast.Source, table: Table) -> None:
+        """Some of a price list's articles are in the catalogue, where there is one: others may sell the rest."""
+        catalogue = self.project.table(self.project.catalogue.path.text) if self.project.catalogue else None
+        if not isinstance(catalogue, Table):
+            return
+        named, known = ({cell for cell in _articles(one) if cell} for one in (table, catalogue))
+        if named and known and named.isdisjoint(known):
+            hint = say("The catalogue has: {names}. A list's articles are written as there.", names=few(sorted(known)))
+            self.findings.add(found("P3113", source.path.span, known=few(sorted(named)), hint=hint))
+
     def period(self, values: Values, row: int) -> tuple[int, int]:
         """Of a row, in days; open ends are far away."""
         first, last = values.get("from", ()), values.get("until", ())
@@ -242,3 +254,8 @@ class Tables:
                 "Stores are in: {names}. Holidays of other regions are never any here.", names=few(sorted(known))
             )
             self.findings.add(found("P3111", source.path.span, known=few(sorted(named)), hint=hint))
+
+
+def _articles(table: Table) -> Sequence[str | None]:
+    """The articles of its rows."""
+    return next((table.columns[name] for name in _ARTICLE if name in table.columns), ())

@@ -30,6 +30,7 @@ from engine.program import (
     NextCode,
     None_,
     PointsReward,
+    PricesFrom,
     Program,
     Promotion,
     Tiers,
@@ -193,7 +194,8 @@ class _Seen:
         """`except` and guards, where they kept an article of the basket out."""
         sets = _sets(promotion)
         thresholds = [condition for line in promotion.when for condition in _thresholds(line.condition)]
-        counts = bool(thresholds or promotion.buy or isinstance(promotion.reward, Tiers))
+        lists = [reward.prices for reward in promotion.rewards if isinstance(reward, PricesFrom)]
+        counts = bool(thresholds or promotion.buy or isinstance(promotion.reward, Tiers) or lists)
         of_points, of_fees = (
             any(isinstance(reward, kind) for reward in promotion.rewards) for kind in (PointsReward | Gift, FeeReward)
         )
@@ -202,6 +204,8 @@ class _Seen:
             return
         for line in situation.request.lines:
             asked = situation.of_line(line)
+            if not sets and lists and not any(line.article in self.ruleset.listed[name] for name in lists):
+                continue
             if sets and not any(asked.in_set(name) for name in sets):
                 continue
             if any(asked.in_set(name) for name in promotion.except_):

@@ -452,6 +452,11 @@ TABLE: dict[str, Text] = {
         "{hint}",
     ),
     "P3112": _note("No promotion asks for this table.", "{why}", "Nothing is decided by it so far."),
+    "P3113": _warning(
+        "No article of this price list is in the catalogue.",
+        "the list's articles: {known}",
+        "{hint}",
+    ),
     # ---- law and texts
     "P4001": _note("{count} of {most} articles in {where} stay at full price.", "{why}", "{hint}"),
     "P4002": _warning("All {count} articles in {where} stay at full price.", "{why}"),

@@ -36,6 +36,7 @@ from engine.program import (
     None_,
     NthOrder,
     Place,
+    PriceList,
     ProductSet,
     Program,
     Promotion,
@@ -74,6 +75,7 @@ class Ruleset:
         self.catalogue = _Table()
         self.stores = _Table()
         self.holidays: dict[int, tuple[str, ...]] = {}  # regions by day; "": everywhere
+        self.listed: dict[str, frozenset[str]] = {}  # the articles of price lists
         for program in programs:
             match program:
                 case Segment():
@@ -93,6 +95,8 @@ class Ruleset:
                     self.writings = {writing.language: writing for writing in program.writings}
                 case Catalogue():
                     self.catalogue = _Table(program)
+                case PriceList():
+                    self.listed[program.name] = frozenset(program.articles)
                 case Stores():
                     self.stores = _Table(program)
                 case Holidays():

@@ -27,6 +27,7 @@ from engine.program import (
     Limit,
     Line,
     NthOrder,
+    PricesFrom,
     Promotion,
     Segment,
     SumOf,
@@ -171,6 +172,8 @@ class Trace:
                 yield from self.guards()
             case Reason.CURRENCY:
                 yield say("the test is calculated in {currency}", currency=self.request.currency)
+            case Reason.NO_SAVING if any(isinstance(reward, PricesFrom) for reward in promotion.rewards):
+                yield say("the list has no lower price for this basket on that day")
             case Reason.NO_SAVING:
                 yield say("nothing was left to save")
             case Reason.UNKNOWN_FACT:
