@@ -229,6 +229,7 @@ class _Comparison:
                 len(before.needs) > 1
                 or len(after.needs) > 1
                 or before.needs[0].one_article != after.needs[0].one_article
+                or before.needs[0].measure != after.needs[0].measure
             ):
                 ways.append(Way.SAME if rules.meaning(before) == rules.meaning(after) else Way.UNKNOWN)
             elif before.count != after.count:

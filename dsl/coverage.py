@@ -14,6 +14,7 @@ from dsl.situation import Ruleset, Situation
 from dsl.testing import ABOUT_PROMOTIONS, ABOUT_SEGMENTS, Result, by_owner, named
 from dsl.trace import bound_of, guard_lines, used_before
 from dsl.trails import Clause
+from engine.basket import UNITS
 from engine.decision import PromotionResult, Reason
 from engine.program import (
     All,
@@ -245,11 +246,17 @@ def stopped(limit: Limit, promotion: Promotion, result: PromotionResult, situati
     if limit.measure == "baskets" or promotion.buy is None or result.applications != limit.count - used:
         return False
     once_more = result.applications + 1
-    return all(
-        sum(line.quantity or 1 for line in request.lines if situation.of_line(line).in_set(need.of))
-        >= need.count * once_more
-        for need in promotion.buy.needs
-    )
+    for need in promotion.buy.needs:
+        lines = [line for line in request.lines if situation.of_line(line).in_set(need.of)]
+        if need.measure:
+            dimension, factor = UNITS[need.unit]
+            alike = [(line.measure, UNITS[line.unit]) for line in lines if line.unit]
+            there = sum(measure * other for measure, (of, other) in alike if of == dimension)
+            if there < need.measure * factor * once_more:
+                return False
+        elif sum(line.quantity or 1 for line in lines) < need.count * once_more:
+            return False
+    return True
 
 
 def _sets(promotion: Promotion) -> tuple[str, ...]:

@@ -523,7 +523,7 @@ TABLE: dict[str, Text] = {
     # ---- not built yet
     "P9003": _later("«similar to» is"),
     "P9015": _later("«of one article» for one of several sets, with this reward, is"),
-    "P9016": _later("«buy» by measure is"),
+    "P9016": _later("With «buy» by measure, this reward is", "Off each of them, and off others, it works."),
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(

@@ -596,7 +596,8 @@ def _choice(node: ast.Choice) -> p.Choice:
 
 
 def _need(node: ast.Need) -> p.Need:
-    assert node.measure is None
+    if node.measure is not None:
+        return p.Need(of=node.of.text, count=1, measure=int(node.measure.value * 1000), unit=node.measure.unit)
     return p.Need(of=node.of.text, count=node.count, one_article=node.one_article)
 
 

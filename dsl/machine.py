@@ -149,7 +149,25 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     alike = buy is not None and several and any(need.one_article for need in buy.needs)
     if buy is not None and alike and any(isinstance(reward, BY_PLACE) for reward in rewards_of(promotion)):
         found.append(("P9015", buy.span))
+    if buy is not None and any(_beyond_measure(buy, reward) for reward in rewards_of(promotion)):
+        found.append(("P9016", buy.span))
     return tuple(found)
+
+
+def _beyond_measure(buy: ast.Buy, reward: ast.Reward) -> bool:
+    """No unit that is bought by measure belongs to one application alone: so nothing is off them together. What is
+    priced per unit is the only set."""
+    alike = any(need.one_article for need in buy.needs)
+    match reward:
+        case ast.FixedPrice(target=ast.Target(kind="them")) if reward.per and len(buy.needs) > 1:
+            return True
+        case ast.PercentOff(together=True) | ast.AmountOff(together=True) | ast.PriceTogether():
+            together = True
+        case ast.OffCount() | ast.PriceOfCount():
+            together, alike = False, alike or reward.one_article
+        case _:
+            together = False
+    return (together or alike) and any(need.measure is not None for need in buy.needs)
 
 
 def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
@@ -157,8 +175,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
     match clause:
         case ast.When():
             yield from _conditions((clause.line,))
-        case ast.Buy():
-            yield from _buy(clause)
         case ast.Get():
             yield from _reward(clause.reward, clause.span, per_item=per_item)
         case ast.Variants():
@@ -169,16 +185,9 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
             pass
 
 
-def _buy(clause: ast.Buy) -> Iterator[Refused]:
-    if any(need.measure is not None for need in clause.needs):
-        yield "P9016", clause.span
-
-
 def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refused]:
     yield from _of(REWARDS, reward, span)
     match reward:
-        case ast.FixedPrice(target=ast.Target(kind="them")) if reward.per:
-            yield "P9016", span
         case ast.AmountOff(per_article=True) if reward.target.kind == "them":
             yield "P9037", span
         case ast.Tiers():

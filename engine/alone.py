@@ -18,8 +18,11 @@ from engine.discounts import (
     ROLE_FLAGS,
     ROLE_REWARDED,
     ROW_SHIFT,
+    by_measure,
     gain,
     in_whole,
+    measure_of,
+    need_of,
     order_of,
     over_the_basket,
     percent,
@@ -148,7 +151,8 @@ def share_run(q: Buffer, units: Ints, left: Ints, amount: int, savings: Ints) ->
 @gate
 def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
     """The application of each unit, from 0: the j-th so many units of every role make the j-th application; of a role
-    of one article, the j-th so many that are of one, by the first of them."""
+    of one article, the j-th so many that are of one, by the first of them. What is bought by measure is in the first.
+    """
     begin, end = roles_of(rules, p)
     count = units.shape[0]
     runs = np.zeros(count, np.int64)
@@ -158,7 +162,7 @@ def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
         n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
         one_article = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & ONE_ARTICLE
         taken = 0
-        for i in range(count):
+        for i in range(0 if need_of(rules, p, r) else count):
             if roles[i] != r:
                 continue
             if not one_article:
@@ -176,6 +180,23 @@ def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
             else:
                 runs[i] = last
     return runs
+
+
+@gate
+def filled(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, runs: Ints) -> int:
+    """How many applications chosen units make; by measure, as many as each role is enough for."""
+    if not by_measure(rules, p):
+        return runs.max() + 1
+    begin, end = roles_of(rules, p)
+    most = 1 << 40
+    for r in range(end - begin):
+        need = need_of(rules, p, r)
+        have = 0
+        for i in range(units.shape[0]):
+            if roles[i] == r:
+                have = have + measure_of(q, units[i]) if need else max(have, runs[i] + 1)
+        most = min(most, have // need if need else have)
+    return most
 
 
 @gate
@@ -199,7 +220,7 @@ def settle(
     others = rewards_others(rules, p)
     begin, end_role = roles_of(rules, p)
     rewarded = end_role - begin - 1 if others else -1
-    applications = runs[count - 1] + 1
+    applications = filled(rules, q, p, units, roles, runs)
     start = 0
     while start < count:
         end = start + 1
@@ -401,13 +422,14 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
 def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
     """How often a buy could be filled, were no unit wanted by two of its roles."""
     begin, end = roles_of(rules, p)
-    most = units.shape[0]
+    most = 1 << 40
     for r in range(end - begin):
-        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        n = max(cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT), need_of(rules, p, r))
         flags = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS)
         available = 0
         for i in range(units.shape[0]):
-            available += masks[i] >> r & 1
+            if masks[i] >> r & 1:
+                available += measure_of(q, units[i]) if need_of(rules, p, r) else 1
         most = min(most, -(-available // n) if flags & FEWER_TOO else available // n)
     return most
 
@@ -428,9 +450,42 @@ def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
 
 
 @gate
+def dearest_by_measure(
+    rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, applications: int
+) -> tuple[Ints, Ints]:
+    """Likewise, where a role is filled by measure: by units of which none could be missed. Fewer applications, where
+    they are not enough."""
+    begin, end = roles_of(rules, p)
+    roles = np.full(units.shape[0], -1, np.int64)
+    while applications > 0:
+        roles[:] = -1
+        enough = True
+        for r in range(end - begin):
+            need = need_of(rules, p, r)
+            wanted = applications * max(need, cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT))
+            have = 0
+            for i in range(units.shape[0]):
+                if have < wanted and roles[i] < 0 and masks[i] >> r & 1:
+                    roles[i] = r
+                    have += measure_of(q, units[i]) if need else 1
+            for i in range(units.shape[0] - 1, -1, -1):
+                if need and roles[i] == r and have - measure_of(q, units[i]) >= wanted:
+                    have -= measure_of(q, units[i])
+                    roles[i] = -1
+            enough = enough and have >= wanted
+        if enough:
+            break
+        applications -= 1
+    taken = roles >= 0
+    return (units[taken], roles[taken]) if applications > 0 else (units[:0], roles[:0])
+
+
+@gate
 def dearest_in(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, applications: int) -> tuple[Ints, Ints]:
     """For every role in turn its dearest units that no role before it took, in so many whole applications, as far as
     they reach. Roles that ask for one article are filled by whole applications of the dearest articles."""
+    if by_measure(rules, p):
+        return dearest_by_measure(rules, q, p, units, masks, applications)
     begin, end = roles_of(rules, p)
     roles = np.full(units.shape[0], -1, np.int64)
     least = applications
@@ -584,11 +639,11 @@ def alone(
     chosen = choose(rules, q, p, ordered, open_to, left, original, limit)
     fine = scalar(q, Q_FINE)
     missed = -(-chosen.missed // fine)
+    most = limit
     if cap >= 0 and chosen.saving > cap * fine and at(rules, R_KIND, p) != _PRICE_SINGLES:
         runs = fewest_runs(rules, q, p, ordered, open_to, left, original, limit, cap * fine)
         chosen = choose(rules, q, p, ordered, open_to, left, original, runs)
-        missed = 0
+        missed, most = 0, runs
     result = settle(rules, q, p, chosen.units, chosen.roles, left, original, cap)
-    return Application(
-        result.units, result.roles, result.savings, result.runs, result.saving, result.applications, missed
-    )
+    applications = result.applications if most < 0 else min(most, result.applications)  # by measure, it may do for more
+    return Application(result.units, result.roles, result.savings, result.runs, result.saving, applications, missed)

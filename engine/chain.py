@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.basket import FINE_TOTAL_MAX, PIECES_MAX, TOTAL_MINOR_MAX
-from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, roles_of, singles_cost
+from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, need_of, roles_of, singles_cost
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, gate
 from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_ROLES, amount_of, at, cell, scalar
@@ -31,7 +31,7 @@ def is_chain(rules: Buffer, p: int) -> bool:
     kind = at(rules, R_KIND, p)
     if end - begin != 1 or cell(rules, R_ROLES, 4, begin, ROLE_FLAGS) & (ONE_ARTICLE | FEWER_TOO):
         return False
-    return kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER
+    return kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER and not need_of(rules, p, 0)
 
 
 @gate

@@ -23,8 +23,11 @@ from engine.discounts import (
     ROLE_SET,
     ROW_SHIFT,
     available,
+    by_measure,
     gain,
     gain_of_fee,
+    measure_of,
+    need_of,
     order_of,
     over_the_basket,
     promised,
@@ -33,7 +36,7 @@ from engine.discounts import (
 )
 from engine.gifts import chosen_gifts, gift_savings
 from engine.graph import draw, grown
-from engine.instructions import Apply, Kind, Mark, Target
+from engine.instructions import UNITS, Apply, Kind, Mark, Target
 from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
 from engine.layout import (
     NO_ARTICLE,
@@ -54,6 +57,7 @@ from engine.layout import (
     R_APPLY,
     R_AT_MOST,
     R_BUY,
+    R_BY_MEASURE,
     R_GIVES,
     R_GROUP,
     R_KIND,
@@ -85,7 +89,7 @@ from engine.layout import (
     scalar,
     size,
 )
-from engine.match import MISSING_PIECES, Truths, admit, judged
+from engine.match import MISSING_MEASURE, MISSING_PIECES, Truths, admit, judged
 from engine.order import ascending
 from engine.points import judge_points
 from engine.prorate import prorate
@@ -96,6 +100,7 @@ SETS_MAX = 5_000  # sets of promotions that «at most N» tries
 SETS_STEPS_MAX = 2_000_000  # sets x promotions in one x units of the basket, likewise
 
 _ALL, _BEST, _BEST_PER_ITEM, _FIRST, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
+_FACTORS = tuple(factor for _, _, factor in UNITS)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 _PERCENT_TOGETHER = int(Kind.PERCENT_TOGETHER)
 _SINGLES, _FREE_SERVICE, _NEXT_CODE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE), int(Kind.NEXT_CODE)
@@ -406,11 +411,15 @@ def explain_nothing(
             of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
             if at(rules, R_KIND, p) != _SINGLES and not cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO:
                 need = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        need = max(need, need_of(rules, p, r))
         have = most_of(rules, q, p, r, units, masks)
         if have >= need:
             continue
         if most_of(rules, q, p, r, everything, all_masks) >= need:
             table[T_REASON, row] = GUARD
+        elif need_of(rules, p, r):
+            lacks(table, row, 0, of)
+            lacks_measure(rules, table, row, begin + r, need - have)
         elif at(rules, R_KIND, p) == PRICE_LIST:
             lacks_price(rules, q, table, row)
         else:
@@ -426,6 +435,8 @@ def explain_nothing(
                 table[T_REASON, row] = GUARD
             else:
                 lacks(table, row, wanted - units.shape[0], cell(rules, R_ROLES, 4, end - 1, ROLE_SET))
+                if need_of(rules, p, end - begin - 1):
+                    lacks_measure(rules, table, row, end - 1, need_of(rules, p, end - begin - 1))
             return
     table[T_REASON, row] = NO_SAVING
 
@@ -454,14 +465,25 @@ def lacks_price(rules: Buffer, q: Buffer, table: Table, row: int) -> None:
         table[T_MISSING_UNIT, row] = cell(q, Q_PROMISES, 4, number, 3)
 
 
+@kernel
+def lacks_measure(rules: Buffer, table: Table, row: int, role: int, measure: int) -> None:
+    """Too little by measure: note how much, in the unit that the role names."""
+    unit = cell(rules, R_BY_MEASURE, 3, role, 2)
+    table[T_MISSING_KIND, row], table[T_MISSING_UNIT, row] = MISSING_MEASURE, unit
+    table[T_MISSING, row] = -(-measure // _FACTORS[unit])
+
+
 @gate
 def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Ints) -> int:
-    """How many units a role could have; of one article, where it asks for that: of the one with most."""
+    """How many units, or how much by measure, a role could have; of one article, where it asks for it: of that with
+    most."""
     begin, end = roles_of(rules, p)
     one_article = begin < end and cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
     by_article = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
     for i in range(units.shape[0]):
-        if masks[i] >> role & 1:
+        if masks[i] >> role & 1 and need_of(rules, p, role):
+            by_article[0] += measure_of(q, units[i])
+        elif masks[i] >> role & 1:
             by_article[at(q, Q_UNIT_ARTICLE, units[i]) if one_article else 0] += 1
     return by_article.max()
 
@@ -474,9 +496,10 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
     by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
     count = units.shape[0]
     begin = 0
+    together = by_measure(rules, p)
     while begin < count:
         end = begin + 1
-        while end < count and runs[end] == runs[begin]:
+        while end < count and (together or runs[end] == runs[begin]):
             end += 1
         order = begin + ascending(units[begin:end])
         own = units[order]
@@ -495,7 +518,8 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
     state.tally[1] += application.missed
     table[T_REASON, row] = APPLIED
     table[T_SAVING, row] = application.saving
-    table[T_APPLICATIONS, row] = application.applications
+    limit = table[T_APPLICATIONS, row]  # of what is bought by measure there may be enough for more
+    table[T_APPLICATIONS, row] = application.applications if limit < 0 else min(limit, application.applications)
 
 
 @kernel

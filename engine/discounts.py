@@ -32,6 +32,7 @@ from engine.layout import (
     Q_UNIT_PRICE,
     R_AMOUNT,
     R_BUY,
+    R_BY_MEASURE,
     R_DIMENSION,
     R_EACH,
     R_EXCEPT_BEGIN,
@@ -256,6 +257,9 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
             mask = 0
         if mask and not at(rules, R_EACH, p) and not fits(rules, q, p, u):
             mask = mask & ~(1 << last) if last >= 0 else 0
+        for r in range(end - begin):
+            if need_of(rules, p, r) and at(q, Q_UNIT_DIMENSION, u) != cell(rules, R_BY_MEASURE, 3, begin + r, 1):
+                mask &= ~(1 << r)
         if mask:
             units[count], own[count] = u, mask
             count += 1
@@ -337,6 +341,29 @@ def over_the_basket(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, o
 def singles_cost(price: int, n: int, units: int) -> int:
     """ceil(price x units / n), for units up to n."""
     return -(-price * units // n)
+
+
+@kernel
+def need_of(rules: Buffer, p: int, role: int) -> int:
+    """How much a role asks for by measure, in thousandths of its dimension's smallest unit; 0: it asks for units."""
+    begin, end = roles_of(rules, p)
+    return cell(rules, R_BY_MEASURE, 3, begin + role, 0) if begin + role < end else 0
+
+
+@kernel
+def by_measure(rules: Buffer, p: int) -> bool:
+    """Whether a promotion asks for anything by measure: all that it takes then is one."""
+    begin, end = roles_of(rules, p)
+    for r in range(end - begin):
+        if need_of(rules, p, r):
+            return True
+    return False
+
+
+@kernel
+def measure_of(q: Buffer, u: int) -> int:
+    """Of a measured unit, in thousandths of its dimension's smallest unit."""
+    return at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
 
 
 @kernel

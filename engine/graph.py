@@ -19,7 +19,10 @@ from engine.discounts import (
     ROLE_COUNT,
     ROLE_FLAGS,
     ROLE_REWARDED,
+    by_measure,
     gain,
+    measure_of,
+    need_of,
     roles_of,
     row_of,
     singles_cost,
@@ -72,7 +75,9 @@ class Shape(NamedTuple):
 
     digits: Table  # rows (role, article or -1, size, stride, of rewarded units: whether they could have been bought)
     sums: int  # digits of another kind begin here, each for one of the rewarded role: (-1, that digit, size, stride)
-    # partial sums, (-2, that digit, size, stride) those of its units that could have been bought
+    # partial sums, (-2, that digit, size, stride) those of its units that could have been bought; or for one of a need
+    # by measure, which counts grains: (-3, that digit, size, stride) the grains of its smallest unit
+    grain: int  # measures are whole multiples of it
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
     key_end: int  # every key is below; 0: too many
@@ -84,7 +89,7 @@ def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
     digits = np.zeros((DIGITS_MAX, 5), np.int64)
     most = at(rules, R_PER_ARTICLE, p)
     if most == 0:
-        return Shape(digits[:0], 0, 0, 1, 2)
+        return Shape(digits[:0], 0, 1, 0, 1, 2)
     number = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
     for i in range(units.shape[0]):
         number[at(q, Q_UNIT_ARTICLE, units[i])] += 1
@@ -94,11 +99,11 @@ def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
         if number[article] <= most:
             continue
         if count == DIGITS_MAX or stride > KEY_MAX // (most + 1):
-            return Shape(digits[:0], 0, 0, 0, 0)
+            return Shape(digits[:0], 0, 1, 0, 0, 0)
         digits[count, 1], digits[count, 2], digits[count, 3] = article, most + 1, stride
         stride *= most + 1
         count += 1
-    return Shape(digits[:count], count, 1, 1, stride + 1)
+    return Shape(digits[:count], count, 1, 1, 1, stride + 1)
 
 
 @gate
@@ -108,7 +113,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
     roles = end - begin
     kind = at(rules, R_KIND, p)
     digits = np.zeros((DIGITS_MAX, 5), np.int64)
-    none = Shape(digits[:0], 0, 0, 0, 0)
+    none = Shape(digits[:0], 0, 1, 0, 0, 0)
     if roles == 0:
         return shape_alike(rules, q, p, units)
     most = 1 << 40
@@ -116,7 +121,11 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
         count = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
         flags = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS)
         open_to = whole = 0
-        if flags & ONE_ARTICLE:
+        if need_of(rules, p, r):
+            for i in range(units.shape[0]):
+                open_to += measure_of(q, units[i]) if masks[i] >> r & 1 else 0
+            whole = open_to // need_of(rules, p, r)
+        elif flags & ONE_ARTICLE:
             for i in range(units.shape[0]):
                 if masks[i] >> r & 1:
                     article = at(q, Q_UNIT_ARTICLE, units[i])
@@ -136,6 +145,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
     wraps = roles == 1 and (limit < 0 or limit >= most or kind == _PRICE_SINGLES)
     if limit >= 0:
         most = min(most, limit)
+    grain = grain_of(rules, q, p, units, masks)
     count = 0
     for r in range(roles):
         n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
@@ -145,6 +155,9 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
                 return none
             digits[count, 0], digits[count, 1] = r, -1
             digits[count, 2] = n if wraps else n * most + 1
+            if need_of(rules, p, r):
+                need = need_of(rules, p, r) // grain
+                digits[count, 2] = need if wraps else need * most + largest_of(q, units, masks, r) // grain + 1
             count += 1
             continue
         for i in range(units.shape[0]):
@@ -180,6 +193,13 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
                 digits[count, 0], digits[count, 1] = -1, d
                 digits[count, 2] = remainders
                 count += 1
+    for d in range(sums):
+        if need_of(rules, p, digits[d, 0]):
+            if count == DIGITS_MAX:
+                return none
+            digits[count, 0], digits[count, 1] = -3, d
+            digits[count, 2] = largest_of(q, units, masks, digits[d, 0]) // grain + 1
+            count += 1
     last = roles - 1
     for d in range(sums if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else 0):
         if digits[d, 0] != last:
@@ -202,7 +222,40 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
             return none
         digits[d, 3] = stride
         stride *= digits[d, 2]
-    return Shape(digits[:count], sums, 1 if wraps else 0, most, stride + 1)
+    return Shape(digits[:count], sums, grain, 1 if wraps else 0, most, stride + 1)
+
+
+@kernel
+def grain_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
+    """The largest measure of which all needs by measure, and all units for them, are whole multiples."""
+    begin, end = roles_of(rules, p)
+    grain = 0
+    for r in range(end - begin):
+        need = need_of(rules, p, r)
+        if need:
+            grain = gcd(need, grain)
+            for i in range(units.shape[0]):
+                if masks[i] >> r & 1:
+                    grain = gcd(measure_of(q, units[i]), grain)
+    return max(1, grain)
+
+
+@kernel
+def gcd(a: int, b: int) -> int:
+    """The greatest common divisor."""
+    while b:
+        a, b = b, a % b
+    return a
+
+
+@kernel
+def largest_of(q: Buffer, units: Ints, masks: Ints, role: int) -> int:
+    """The largest measure of the units of a role."""
+    most = 0
+    for i in range(units.shape[0]):
+        if masks[i] >> role & 1:
+            most = max(most, measure_of(q, units[i]))
+    return most
 
 
 @kernel
@@ -293,7 +346,18 @@ def take(
         return -1, 0
     taken = counts[digit]
     stride = shape.digits[digit, 3]
-    if shape.wraps:
+    need = need_of(rules, p, role) // shape.grain
+    if need:
+        then = max(1, key) if shape.wraps else key
+        measure = measure_of(q, unit) // shape.grain
+        for d in range(shape.sums, shape.digits.shape[0]):
+            if shape.digits[d, 0] == -3 and shape.digits[d, 1] == digit:
+                smallest = min(counts[d], measure) if counts[d] else measure
+                if not shape.wraps and taken + measure - smallest >= need * shape.most:
+                    return -1, 0  # one of them could be missed
+                then += (smallest - counts[d]) * shape.digits[d, 3]
+        then += ((taken + measure) % need - taken if shape.wraps else measure) * stride
+    elif shape.wraps:
         then = max(1, key) + (stride if taken + 1 < n else -taken * stride)
     elif taken + 1 >= shape.digits[digit, 2]:
         return -1, 0
@@ -346,6 +410,8 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
         return True
     applications = -1
     for r in range(end - begin):
+        if need_of(rules, p, r):
+            continue
         n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
         fewer = cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO
         total = part = 0
@@ -358,6 +424,26 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
         if not shape.wraps and applications >= 0 and total != applications:
             return False
         applications = total
+    return not by_measure(rules, p) or enough(rules, p, shape, counts, applications)
+
+
+@gate
+def enough(rules: Buffer, p: int, shape: Shape, counts: Ints, applications: int) -> bool:
+    """Whether needs by measure are met for so many applications (-1: as many as they are), by units of which none could
+    be missed."""
+    most = applications if applications >= 0 else shape.most
+    for d in range(shape.sums):
+        need = need_of(rules, p, shape.digits[d, 0]) // shape.grain
+        if need and not shape.wraps:
+            most = min(most, counts[d] // need)
+    if applications > most or most == 0:
+        return False
+    for d in range(shape.sums, shape.digits.shape[0]):
+        if shape.digits[d, 0] == -3:
+            main = shape.digits[d, 1]
+            need = need_of(rules, p, shape.digits[main, 0]) // shape.grain
+            if counts[main] - counts[d] >= (0 if shape.wraps else most * need):
+                return False
     return True
 
 
@@ -369,7 +455,7 @@ def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints) -> bool:
     bought = 1 << 40
     rewarded = 0
     for r in range(end - begin):
-        n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        n = max(cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT), need_of(rules, p, r) // shape.grain)
         filled = 0
         for d in range(shape.sums):
             if shape.digits[d, 0] == r:

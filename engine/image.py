@@ -165,6 +165,7 @@ class Rules(NamedTuple):
     audience_any: Ints
     audience_not: Ints
     roles: Ints
+    by_measure: Ints
     ladder: Ints
     excepted: Ints
     reasons: Ints
@@ -640,6 +641,7 @@ def verify(ruleset: Ruleset) -> None:
         ("slots", 4),
         ("holidays", 2),
         ("roles", 4),
+        ("by_measure", 3),
         ("ladder", 3),
         ("limits", 4),
         ("terms", 3),
@@ -707,6 +709,10 @@ def verify(ruleset: Ruleset) -> None:
     _within(r.roles[:, 1], 1, BUY_MAX + 1, "units of a role")
     _within(r.roles[:, 2], 0, 9, "bits of a role")
     _within(r.roles[:, 3], 0, 2, "rewarded")
+    _require(len(r.by_measure) == len(r.roles), "needs by measure are not those of the roles")
+    _within(r.by_measure[:, 0], 0, NUMBER_MAX, "measure of a role")
+    _within(r.by_measure[:, 1], 0, len(DIMENSIONS), "dimension of a role")
+    _within(r.by_measure[:, 2], 0, len(UNITS), "unit of a role")
     _ranges(r.ladder_begin, rewards, r.ladder.shape[0], "ladder")
     _ranges(r.except_begin, rewards, r.excepted.shape[0], "except")
     _ranges(r.reason_begin, rewards, r.reasons.shape[0], "reasons")
@@ -1117,6 +1123,14 @@ def _verify_roles(r: Rules, number: int) -> bool:
     alike = (needs[:, 2] & Role.ONE_ARTICLE).any()
     _require(len(needs) < 2 or not (alike and by_place), "one article of one of several needs")
     _require(kind != Kind.PRICE_SINGLES or not roles[:, 2].any(), "singles too are of any article")
+    measured = r.by_measure[r.role_begin[number] : r.role_begin[number + 1], 0] > 0
+    if measured.any():
+        _require(
+            rewarded or kind in (Kind.PERCENT, Kind.PRICE_MEASURE),
+            "a reward of what is bought by measure is of another kind",
+        )
+        _require((roles[measured, 1:4] == [1, 0, 0]).all(), "a need by measure is one of units")
+        _require(not (roles[:, 2] & Role.ONE_ARTICLE).any(), "one article, of a buy by measure")
     return rewarded
 
 

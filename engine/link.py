@@ -80,6 +80,7 @@ BEGINS = {  # where the rows of a promotion, or of a reward, begin, by what they
     "limits": "limit_begin",
     "terms": "term_begin",
     "roles": "role_begin",
+    "by_measure": "role_begin",
     "ladder": "ladder_begin",
     "excepted": "except_begin",
     "reasons": "reason_begin",

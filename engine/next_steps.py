@@ -16,7 +16,7 @@ import numpy as np
 from engine.basket import BadRequest, BasketLine, Request
 from engine.decision import Added, Decision, Missing, NextStep, PromotionResult, Reason
 from engine.image import Ruleset
-from engine.instructions import Each, Kind, Mark, Role, Terms
+from engine.instructions import UNITS, Each, Kind, Mark, Role, Terms
 from engine.money import micros_per_minor
 from engine.resolve import Resolved
 
@@ -153,7 +153,16 @@ class _Basket:
         rules = self.ruleset.rules
         if int(rules.kind[p]) == Kind.PRICE_SINGLES or (result.applications and not int(rules.buy[p])):
             return
-        for of, count, bits, _ in rules.roles[int(rules.role_begin[p]) : int(rules.role_begin[p + 1])].tolist():
+        rows = slice(int(rules.role_begin[p]), int(rules.role_begin[p + 1]))
+        for (of, count, bits, _), (measure, dimension, unit) in zip(
+            rules.roles[rows].tolist(), rules.by_measure[rows].tolist(), strict=True
+        ):
+            if measure:
+                name, factor = UNITS[unit][0], UNITS[unit][2]
+                lacking = measure * (result.applications + 1) - self.measured(p, of, dimension)
+                if lacking > 0:
+                    yield Missing("measure", -(-lacking // factor), name, self.ruleset.set_names[of]), False
+                continue
             counts: Counter[int] = Counter()
             for i in self.lines_of(p, of):
                 counts[self.article[i] if bits & Role.ONE_ARTICLE else -1] += self.lines[i].quantity or 1
@@ -162,6 +171,14 @@ class _Basket:
             if lacking > 0:
                 name = self.ruleset.set_names[of] if of >= 0 else ""
                 yield Missing("pieces", lacking, "", name), bool(bits & Role.ONE_ARTICLE)
+
+    def measured(self, p: int, of: int, dimension: int) -> int:
+        """How much there is of a set, in thousandths of the dimension's smallest unit."""
+        found = 0
+        for i in self.lines_of(p, of):
+            rows = [row for row in UNITS if row[0] == self.lines[i].unit and row[1] == dimension]
+            found += sum(self.lines[i].measure * factor for _, _, factor in rows)
+        return found
 
     # ---------- what is added ----------
 

@@ -696,11 +696,13 @@ class WithCode(_Node):
 
 
 class Need(_Node):
-    """So many units of a set; with `one_article` all of one."""
+    """So many units of a set, with `one_article` all of one; or so much of it by measure, `count` being 1."""
 
     of: str
     count: int
     one_article: bool = False
+    measure: int = 0  # thousandths of the unit; 0: pieces
+    unit: str = ""
 
 
 class Buy(_Node):

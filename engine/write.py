@@ -108,7 +108,7 @@ SCOPES = {
 REGION = "store.region"  # holidays of a region are those of its stores
 BUILT_IN = {"item.sku", "item.price", "customer.id", "store.id", "basket.lines", "payment", "delivery"}
 SCALARS = tuple(name for name, _, _ in RULES[:R_SLOT_BEGIN])
-OF_REWARDS = ("roles", "ladder", "excepted", "reasons")
+OF_REWARDS = ("roles", "by_measure", "ladder", "excepted", "reasons")
 LISTS = ("slots", "place_any", "place_not", "audience_any", "audience_not", "limits", "terms", *OF_REWARDS)
 BASES = ("group", "list", "current")
 FIELDS = (
@@ -204,6 +204,7 @@ class Writer:
         steps = reward.steps if isinstance(reward, Ladder) else ()
         return {
             "roles": role_rows(promotion, reward),
+            "by_measure": measure_rows(promotion, reward),
             "ladder": [(step.nth - 1, step.percent, self.amount(step.amount)) for step in steps],
             "excepted": [[Ref("product set", name)] for name in sorted(promotion.except_, key=str.encode)],
             "reasons": [[Ref("symbol", name)] for name in (reward.reasons if isinstance(reward, Cashier) else ())],
@@ -544,3 +545,15 @@ def role_rows(promotion: Promotion, reward: Plain) -> list[tuple[int | Ref, ...]
         bits = Role.ONE_ARTICLE * target.one_article | Role.FEWER_TOO * target.fewer | PICKS[target.pick]
         rows.append((Ref("product set", target.name), target.count, bits, 1))
     return rows
+
+
+def measure_rows(promotion: Promotion, reward: Plain) -> list[tuple[int, int, int]]:
+    """By role, how much it asks for by measure."""
+    rows = []
+    for need in promotion.buy.needs if promotion.buy else ():
+        if need.measure:
+            dimension, factor = UNITS[need.unit]
+            rows.append((need.measure * factor, DIMENSIONS.index(dimension), list(UNITS).index(need.unit)))
+        else:
+            rows.append((0, 0, 0))
+    return rows + [(0, 0, 0)] * (len(role_rows(promotion, reward)) - len(rows))

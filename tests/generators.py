@@ -686,7 +686,7 @@ class _Maker:
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
             made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
-        return self._kept_apart([alike_or_not(promotion) for promotion in made])
+        return self._kept_apart([by_measure(alike_or_not(promotion)) for promotion in made])
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
@@ -1129,6 +1129,26 @@ def alike_or_not(promotion: Promotion) -> Promotion:
         return promotion
     needs = tuple(need.model_copy(update={"one_article": False}) for need in buy.needs)
     return promotion.model_copy(update={"buy": buy.model_copy(update={"needs": needs})})
+
+
+def by_measure(promotion: Promotion) -> Promotion:
+    """Now and then a set is bought by measure, by dice of its own; then so much is off it, or off others."""
+    buy, reward = promotion.buy, promotion.reward
+    random = Random(f"{promotion.name} by measure {buy!r} {reward!r}")
+    if buy is None or any(need.one_article for need in buy.needs) or random.random() > 0.5:
+        return promotion
+    target = getattr(reward, "target", None)
+    if target is None or target.kind != "count" or target.one_article:
+        if random.random() > 0.4:
+            return promotion
+        them = Target(kind="them")
+        reward = PercentOff(percent=random.choice((1_000, 3_333, 5_000, 10_000)), target=them)
+    place = random.randrange(len(buy.needs))
+    needs = list(buy.needs)
+    measure, unit = random.choice(((300, "kg"), (700, "kg"), (1_500, "kg"), (250_000, "g"), (500, "l"), (900, "m")))
+    needs[place] = Need(of=needs[place].of, count=1, measure=measure, unit=unit)
+    made = buy.model_copy(update={"needs": tuple(needs)})
+    return promotion.model_copy(update={"buy": made, "reward": reward})
 
 
 class _Dice:

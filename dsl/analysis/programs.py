@@ -36,14 +36,16 @@ def programs_of(project: Project, refused: list[Diagnostic]) -> tuple[p.Program,
 
 
 def of_one_set(made: p.Program) -> bool:
-    """All but promotions that buy of several sets, of one article, reward others than those bought, give in tiers or
-    variants, or by a price list: nothing is claimed of these, nor by them of others."""
+    """All but promotions that buy of several sets, of one article, by measure, reward others than those bought, give in
+    tiers or variants, or by a price list: nothing is claimed of these, nor by them of others."""
     if not isinstance(made, p.Promotion):
         return True
     if isinstance(made.reward, p.Tiers | p.Variants | p.PricesFrom):
         return False
     target = getattr(made.reward, "target", None)
-    several = made.buy is not None and (len(made.buy.needs) > 1 or made.buy.needs[0].one_article)
+    several = made.buy is not None and (
+        len(made.buy.needs) > 1 or made.buy.needs[0].one_article or made.buy.needs[0].measure > 0
+    )
     return not several and (target is None or target.kind != "count")
 
 

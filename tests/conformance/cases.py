@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from engine.basket import (
+    UNITS,
     BasketLine,
     Customer,
     Event,
@@ -492,9 +493,12 @@ class Shop:
         )
 
     def _needs(self, buy: list[Any]) -> Iterator[Need]:
-        """[n, set], or several of these; a third entry says «one article»."""
-        for count, of, *alike in [buy] if isinstance(buy[0], int) else buy:
-            yield Need(of=of, count=count, one_article=bool(alike))
+        """[n, set], or several of these; a third entry says «one article», or the unit that n thousandths are of."""
+        for count, of, *more in [buy] if isinstance(buy[0], int) else buy:
+            if more and more[0] in UNITS:
+                yield Need(of=of, count=1, measure=count, unit=more[0])
+            else:
+                yield Need(of=of, count=count, one_article=bool(more))
 
     def _only_on(self, slots: list[Data]) -> OnlyOn:
         days = "mo tu we th fr sa su".split()

@@ -18,6 +18,9 @@ MECHANICS = {  # by kind of reward, what it is off, and whether something is bou
     "percent-off count": ALL,
     "percent-off count buy": ALL,
     "percent-off them buy": ALL,
+    "percent-off them buy measure": ALL,
+    "percent-off count buy measure": ALL,
+    "fixed-price-measure them buy measure": ALL,
     "percent-off-together set": PER_BASKET,
     "percent-off-together basket": PER_BASKET,
     "percent-off-together them buy": ALL,
@@ -69,6 +72,7 @@ def mechanic(promotion: Promotion) -> str:
         "singles" if getattr(reward, "singles", False) else "",
         target.kind if target else "",
         "buy" if promotion.buy else "",
+        "measure" if promotion.buy and any(need.measure for need in promotion.buy.needs) else "",
     )
     return " ".join(filter(None, parts))
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import product
 
+from tests.oracle.arithmetic import ceiling
 from tests.oracle.best_per_item import NAMES_MAX
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, Taking, in_order_u, runs_of, saving_of, settle
+from tests.oracle.rewards import Offer, Taking, by_measure, in_order_u, measure_of, runs_of, saving_of, settle
 
 
 def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool) -> list[Taking]:
@@ -59,6 +60,8 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
         return few and all(saving_of(offer, unit, left) > 0 for unit, _ in mine)
     if offer.singles:
         return True
+    if any(role.measure for role in offer.roles):
+        return whole_by_measure(offer, mine) and fair(offer, mine, left)
     runs = runs_of(offer, mine)
     most = offer.terms.uses if offer.buys else 1
     if most is not None and len(runs) > most:
@@ -76,11 +79,32 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
     return fair(offer, mine, left)
 
 
+def whole_by_measure(offer: Offer, mine: Sequence[tuple[Unit, int]]) -> bool:
+    """As many applications as its other roles have whole, or as there is enough for; and no unit could be missed."""
+    by_role = [[unit for unit, whose in mine if whose == place] for place in range(len(offer.roles))]
+    counts = {
+        Fraction(len(own), role.n) if not role.fewer else ceiling(len(own), role.n)
+        for own, role in zip(by_role, offer.roles, strict=True)
+        if not role.measure
+    }
+    if len(counts) > 1 or any(count.denominator > 1 for count in counts):
+        return False
+    enough = by_measure(offer, mine)
+    applications = min(counts, default=enough)
+    return 0 < applications <= enough and all(
+        sum(map(measure_of, own)) - min(map(measure_of, own)) < applications * role.measure
+        for own, role in zip(by_role, offer.roles, strict=True)
+        if role.measure
+    )
+
+
 def fair(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:
     """At no price do more applications reward units that could be bought as well than are bought at it or above."""
 
     def articles(place: int, units: list[Unit]) -> Iterable[int]:
         """How many units of each article where one must fill an application, else of all."""
+        if offer.roles[place].measure:
+            return [sum(map(measure_of, units))]
         return Counter(unit.article if offer.roles[place].one_article else "" for unit in units).values()
 
     needs = [place for place, role in enumerate(offer.roles) if not role.rewarded]
@@ -92,7 +116,7 @@ def fair(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) ->
     for price in {offer.base(unit, left) for unit in either}:
         bought = [
             sum(
-                count // offer.roles[place].n
+                count // (offer.roles[place].measure or offer.roles[place].n)
                 for count in articles(
                     place, [u for u, whose in mine if whose == place and offer.base(u, left) >= price]
                 )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from engine.basket import BadRequest, BasketLine, Request
+from engine.basket import UNITS, BadRequest, BasketLine, Request
 from engine.decision import Added, Decision, Missing, NextStep, PromotionResult, Reason
 from engine.program import (
     All,
@@ -83,6 +83,15 @@ class Steps:
         if result.reason != Reason.CONDITION and self.counts(promotion, result):
             for role in roles_of(promotion):
                 have: Counter[str] = Counter()
+                if role.measure:
+                    dimension = UNITS[role.unit][0]
+                    mine = [one for one in self.lines_of(promotion, role.products) if one.dimension == dimension]
+                    there = sum(line.request.measure * UNITS[line.request.unit][1] for line in mine)
+                    short = role.measure * (result.applications + 1) - there
+                    if short > 0:
+                        amount = -(-short // UNITS[role.unit][1])
+                        found.append((Missing("measure", amount, role.unit, role.products or ""), False))
+                    continue
                 for line in self.lines_of(promotion, role.products):
                     have[line.request.article if role.one_article else ""] += max(1, line.request.quantity)
                 wanted = role.n * result.applications + (1 if role.fewer else role.n)

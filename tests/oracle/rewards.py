@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -54,6 +54,8 @@ class Role:
     fewer: bool = False  # the last application may have less
     rewarded: bool = False  # and not bought
     pick: str = ""  # the cheapest or dearest of all that are available
+    measure: int = 0  # so much by measure instead, in thousandths of the smallest unit of its dimension
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +164,28 @@ class Offer:
         uses = self.terms.uses if self.buys else 1
         if self.singles:
             return 1
-        most = len(units)
+        enough = [] if uses is None else [uses]
         for number, role in enumerate(self.roles):
-            have = sum(number in self.open_to[unit.index] for unit in units)
-            most = min(most, ceiling(have, role.n) if role.fewer else have // role.n)
-        return most if uses is None else min(most, uses)
+            able = [unit for unit in units if number in self.open_to[unit.index]]
+            have = sum(measure_of(unit) for unit in able) // role.measure if role.measure else len(able)
+            enough.append(ceiling(have, role.n) if role.fewer else have // role.n)
+        return min(enough)
 
     def rewards(self, role: int) -> bool:
         """Whether units of a role get cheaper: bought ones do not where others are rewarded."""
         return self.roles[role].rewarded or not self.roles[-1].rewarded
+
+
+def measure_of(unit: Unit) -> int:
+    """In thousandths of the smallest unit of its dimension."""
+    return unit.measure * UNITS[unit.line.request.unit][1]
+
+
+def needs_of(promotion: Promotion) -> Iterator[Role]:
+    """What it buys."""
+    for need in promotion.buy.needs if promotion.buy else ():
+        measure = need.measure * UNITS[need.unit][1] if need.measure else 0
+        yield Role(need.of, need.count, need.one_article, measure=measure, unit=need.unit)
 
 
 def roles_of(promotion: Promotion) -> tuple[Role, ...]:
@@ -182,7 +197,7 @@ def roles_of(promotion: Promotion) -> tuple[Role, ...]:
         if isinstance(reward, Pick | Ladder | PriceTogether | BasketPrice | PricesFrom | Cashier)
         else reward.target
     )
-    bought = [Role(need.of, need.count, need.one_article) for need in promotion.buy.needs] if promotion.buy else []
+    bought = list(needs_of(promotion))
     if target is not None and target.kind == "count":
         return (*bought, Role(target.name, target.count, target.one_article, target.fewer, True, target.pick))
     if bought:
@@ -242,6 +257,7 @@ def offer(basket: Basket, judge: Judge, promotion: Promotion, original: bool, te
             (role.products is None or judge.in_products(role.products, unit.line) is True)
             and not any(judge.in_products(other, unit.line) is True for other in promotion.except_)
             and (fits(unit) or not cheaper)
+            and (not role.measure or unit.line.dimension == UNITS[role.unit][0])
             and not unit.line.gift
             and not (guarded and never & unit.line.marks)
         )
@@ -436,7 +452,7 @@ def _with_applications(offer: Offer, ordered: Sequence[Unit], left: Sequence[int
     open_to = {unit.index: offer.open_to[unit.index] for unit in ordered}
     narrowed = replace(offer, terms=offer.terms if whole else terms, open_to=open_to, units=tuple(ordered))
     _, (chosen,) = ways.best([narrowed], left, caps=False)
-    return settle(offer, chosen, left)
+    return settle(narrowed, chosen, left)
 
 
 def _dearest_together(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking:
@@ -484,6 +500,9 @@ def runs_of(offer: Offer, chosen: Sequence[tuple[Unit, int]]) -> list[list[tuple
     runs: dict[int, list[tuple[Unit, int]]] = {}
     for number, role in enumerate(offer.roles):
         mine = [unit for unit, whose in chosen if whose == number]
+        if role.measure:
+            runs.setdefault(0, []).extend((unit, number) for unit in mine)
+            continue
         begun: dict[str, list[int]] = {}
         fresh = 0
         for unit in mine:
@@ -525,6 +544,9 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
     savings |= in_whole(offer, [unit for run in runs for unit, _ in run], exact, left)
     if cap is not None and sum(savings.values()) > cap:
         savings = share(cap, [unit for unit, _ in chosen], savings)
+    if any(role.measure for role in offer.roles):  # no unit belongs to one of them more than to another
+        first = Application(tuple(unit for unit, _ in chosen), {u.index: savings.get(u.index, 0) for u, _ in chosen})
+        return Taking((first, *[Application((), {})] * (by_measure(offer, chosen) - 1)), uncapped)
     return Taking(
         tuple(
             Application(tuple(u for u, _ in run), {u.index: savings.get(u.index, 0) for u, _ in run}) for run in runs
@@ -548,6 +570,18 @@ def _entered(offer: Offer, reward: Cashier, units: Sequence[Unit], left: Sequenc
     if cap is not None and sum(savings.values()) > cap:
         savings = share(cap, units, savings)
     return Taking((Application(tuple(units), savings),), uncapped)
+
+
+def by_measure(offer: Offer, chosen: Sequence[tuple[Unit, int]]) -> int:
+    """How many applications units make where something is bought by measure: as many as each role is enough for."""
+    enough = [] if offer.terms.uses is None else [offer.terms.uses]
+    for number, role in enumerate(offer.roles):
+        mine = [unit for unit, whose in chosen if whose == number]
+        if role.measure:
+            enough.append(sum(measure_of(unit) for unit in mine) // role.measure)
+        else:
+            enough.append(ceiling(len(mine), role.n))
+    return min(enough)
 
 
 def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Fraction], left: Sequence[int]) -> dict[int, int]:
@@ -617,12 +651,14 @@ def nothing(offer: Offer) -> Failure:
 
     def have(number: int, open_to: dict[int, tuple[int, ...]]) -> int:
         able = [unit for unit, roles in open_to.items() if number in roles]
+        if offer.roles[number].measure:
+            return sum(measure_of(offer.basket.units[unit]) for unit in able)
         if not offer.roles[number].one_article:
             return len(able)
         return max(Counter(articles[unit] for unit in able).values(), default=0)
 
     for number, role in enumerate(offer.roles):
-        need = 1 if role.fewer or offer.singles else role.n
+        need = role.measure or (1 if role.fewer or offer.singles else role.n)
         if have(number, offer.open_to) < need:
             if have(number, offer.unguarded) >= need:
                 return Failure(Reason.GUARD)
@@ -635,9 +671,12 @@ def nothing(offer: Offer) -> Failure:
         if len(offer.open_to) < need:
             if len(offer.unguarded) >= need:
                 return Failure(Reason.GUARD)
-            return _lacks(last, need - len(offer.open_to))
+            return _lacks(last, last.measure or need - len(offer.open_to))
     return Failure(Reason.NO_SAVING)
 
 
 def _lacks(role: Role, pieces: int) -> Failure:
+    if role.measure:
+        short = ceiling(pieces, UNITS[role.unit][1])
+        return Failure(Reason.QUANTITY, "", Missing("measure", short, role.unit, role.products or ""))
     return Failure(Reason.QUANTITY, "", Missing("pieces", pieces, "", role.products or ""))

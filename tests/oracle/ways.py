@@ -12,7 +12,7 @@ from typing import NamedTuple
 from engine.program import AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, in_order_u, saving_of
+from tests.oracle.rewards import Offer, in_order_u, measure_of, saving_of
 
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 
@@ -29,6 +29,7 @@ class Filled(NamedTuple):
     taken: int
     gained: tuple[int, int]
     both: int
+    smallest: int = 0  # of what is bought by measure; `taken` is its measure then
 
 
 State = tuple[Filled, ...] | None
@@ -62,6 +63,15 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
         role = offer.roles[number]
         article = unit.article if role.one_article else ""
         before = filled.get((number, article), Filled(number, article, 0, (0, 0), 0))
+        if role.measure:
+            more = measure_of(unit)
+            measure, smallest = before.taken + more, min(before.smallest or more, more)
+            if most is None or measure - smallest < most * role.measure:
+                then = dict(filled)
+                then[number, article] = Filled(number, article, measure, (0, 0), 0, smallest)
+                saving = saving_of(offer, unit, left) if offer.rewards(number) else 0
+                yield number, saving, tuple(sorted(then.values()))
+            continue
         place = before.taken % role.n
         gain, gained, reward = 0, (0, 0), offer.promotion.reward
         if isinstance(reward, AmountOffTogether | PercentOffTogether) and offer.rewards(number):
@@ -133,12 +143,26 @@ def whole(offer: Offer, state: State) -> bool:
         return True
     counts = []
     for number, role in enumerate(offer.roles):
+        if role.measure:
+            continue
         own = [one.taken for one in state if one.role == number]
         parts = sum(1 for taken in own if taken % role.n)
         if parts > role.fewer:
             return False
         counts.append(sum(ceiling(taken, role.n) for taken in own))
-    return len(set(counts)) == 1
+    measured = [(one, offer.roles[one.role].measure) for one in state if offer.roles[one.role].measure]
+    if len(measured) < sum(1 for role in offer.roles if role.measure):
+        return False
+    if not measured:
+        return len(set(counts)) == 1
+    most = most_of(offer)
+    enough = min([one.taken // need for one, need in measured] + ([] if most is None else [most]))
+    applications = counts[0] if counts else enough
+    return (
+        len(set(counts)) <= 1
+        and 0 < applications <= enough
+        and all(one.taken - one.smallest < applications * need for one, need in measured)
+    )
 
 
 def paid(offer: Offer, state: State) -> bool:
@@ -147,7 +171,7 @@ def paid(offer: Offer, state: State) -> bool:
     if not state or len(offer.roles) == 1 or not offer.roles[-1].rewarded:
         return True
     complete = [
-        sum(one.taken // role.n for one in state if one.role == number)
+        sum(one.taken // (role.measure or role.n) for one in state if one.role == number)
         for number, role in enumerate(offer.roles)
         if not role.rewarded
     ]
