@@ -42,12 +42,14 @@ from engine.program import (
     Channels,
     Choice,
     CodeSet,
+    Column,
     Count,
     Group,
     Guard,
     Measured,
     OnlyOn,
     PercentOffTogether,
+    PriceList,
     Program,
     Promotion,
     Runs,
@@ -308,16 +310,16 @@ def _exchanged(program: Program, old: str, new: str, factor: int) -> Program:
         )
         return {key: walk(value, fine) for key, value in node.items()}
 
+    def exchanged(column: Column) -> Column:
+        if column.type != Type.MONEY or column.currency != old:
+            return column
+        values = tuple(None if value is None else int(value) * factor for value in column.values)
+        return column.model_copy(update={"currency": new, "values": values})
+
     if isinstance(program, Catalogue):
-        columns = tuple(
-            column.model_copy(
-                update={"currency": new, "values": tuple(v if v is None else int(v) * factor for v in column.values)}
-            )
-            if column.type == Type.MONEY and column.currency == old
-            else column
-            for column in program.columns
-        )
-        return program.model_copy(update={"columns": columns})
+        return program.model_copy(update={"columns": tuple(map(exchanged, program.columns))})
+    if isinstance(program, PriceList):
+        return program.model_copy(update={"prices": tuple(map(exchanged, program.prices))})
     other = decode(json.dumps(walk(json.loads(encode(program)), False)).encode())
     return other.model_copy(update={"currencies": (new,)}) if isinstance(other, Settings) else other
 
