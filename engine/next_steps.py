@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from engine.decision import Added, Decision, Missing, NextStep, PromotionResult,
 from engine.image import Ruleset
 from engine.instructions import UNITS, Each, Kind, Mark, Role, Terms
 from engine.money import micros_per_minor
+from engine.price_lists import Listed
 from engine.resolve import Resolved
 
 TRIES_MAX = 64  # different additions, in the order of the promotions' names
@@ -25,7 +26,13 @@ ROUNDS_MAX = 3  # as what is added may itself be reduced, an amount may fall sho
 _LEFT_OUT = Mark.DISCOUNT | Mark.COUNT | Mark.CHOSEN  # a gift stays a gift
 _REASONS = (Reason.APPLIED, Reason.QUANTITY, Reason.CONDITION)
 
-Lack = tuple[Missing, bool]  # what is missing; whether of one article
+
+class Lack(NamedTuple):
+    """What is missing; whether of one article, and of which."""
+
+    missing: Missing
+    one_article: bool = False
+    article: str = ""  # by a price list
 
 
 def next_steps(
@@ -45,7 +52,7 @@ def next_steps(
     found = []
     for p, term in touching.items():
         result = results[ruleset.promotions[p].name]
-        lacks = basket.lacks(p, term, result) if result.reason in _REASONS else []
+        lacks = basket.lacks(p, term, result)
         step = _step(basket, term, lacks, result, decision, tries) if lacks else None
         found += [step] if step else []
     found.sort(key=lambda step: (-step.saving, step.payable, step.promotion.encode()))
@@ -87,21 +94,25 @@ def _step(
         if more is None or then is None:
             return None
         after = next(result for result in then.promotions if result.name == before.name)
-        if after.reason is Reason.APPLIED and (after.applications, after.tier) > (before.applications, before.tier):
+        higher = (after.applications, after.tier) > (before.applications, before.tier)
+        if lacks[0].article:
+            higher = after.saving > before.saving
+        if after.reason is Reason.APPLIED and higher:
             if saved(then) <= saved(now):
                 return None
             added = tuple(Added(line.article, line.quantity, line.measure, line.unit) for line in more)
             return NextStep(
                 before.name,
-                tuple(missing for missing, _ in lacks),
+                tuple(lack.missing for lack in lacks),
                 added,
                 saved(then) - saved(now),
                 then.totals.payable - now.totals.payable,
             )
         short = after.next_tier if before.tier else after.missing
-        if not short or short.kind != "amount" or lacks[0][0].kind != "amount":
+        amount = lacks[0].missing
+        if not short or short.kind != "amount" or amount.kind != "amount":
             return None
-        lacks = [(replace(lacks[0][0], value=lacks[0][0].value + short.value), lacks[0][1])]
+        lacks = [lacks[0]._replace(missing=replace(amount, value=amount.value + short.value))]
     return None
 
 
@@ -116,7 +127,9 @@ class _Basket:
         begin, sets = columns["set_begin"].tolist(), columns["sets"].tolist()
         self.sets = [set(sets[begin[i] : begin[i + 1]]) for i in range(len(self.lines))]
         self.article = columns["line_article"].tolist()
-        self.left_out = [bool(marks & _LEFT_OUT) for marks in columns["line_marks"].tolist()]
+        marks: list[int] = columns["line_marks"].tolist()
+        self.left_out = [bool(own & _LEFT_OUT) for own in marks]
+        self.listed = Listed(ruleset, self.lines, self.sets, marks, request.currency, resolved.day)
         self.set_number = {name: number for number, name in enumerate(ruleset.set_names)}
         self.price = [0] * len(self.lines)  # micros of one piece or unit of measure
         for line, price in zip(columns["unit_line"].tolist(), columns["unit_price"].tolist(), strict=True):
@@ -135,18 +148,21 @@ class _Basket:
     # ---------- what is missing ----------
 
     def lacks(self, p: int, term: int, result: PromotionResult) -> list[Lack]:
-        """What a promotion lacks to apply, to reach its next tier, or a buy to apply once more."""
+        """What a promotion lacks to apply, to reach its next tier or its list's next price, or a buy once more."""
         rules = self.ruleset.rules
-        if result.reason is Reason.QUANTITY and int(rules.kind[term]) == Kind.PRICE_LIST:
-            return []  # it has no set of which more could be added
+        if int(rules.kind[term]) == Kind.PRICE_LIST and result.reason in (*_REASONS[:2], Reason.NO_SAVING):
+            found = self.listed.further(term)
+            return [Lack(found[1], article=found[0])] if found else []
+        if result.reason not in _REASONS:
+            return []
         tiers = int(rules.terms_by[p]) not in (Terms.ONE, Terms.DRAWN)
         one_article = tiers and bool(int(rules.each[p]) & Each.ARTICLE)
         if result.next_tier and result.reason is Reason.APPLIED:
-            return [(result.next_tier, one_article)]
+            return [Lack(result.next_tier, one_article)]
         counted = [] if result.reason is Reason.CONDITION else list(self.of_roles(term, result))
         if counted or result.reason is Reason.APPLIED or result.missing is None:
             return counted
-        return [(result.missing, one_article)]
+        return [Lack(result.missing, one_article)]
 
     def of_roles(self, p: int, result: PromotionResult) -> Iterator[Lack]:
         """By role: how many pieces of its set one more application takes than there are."""
@@ -170,7 +186,7 @@ class _Basket:
             lacking = count * result.applications + last - max(counts.values(), default=0)
             if lacking > 0:
                 name = self.ruleset.set_names[of] if of >= 0 else ""
-                yield Missing("pieces", lacking, "", name), bool(bits & Role.ONE_ARTICLE)
+                yield Lack(Missing("pieces", lacking, "", name), bool(bits & Role.ONE_ARTICLE))
 
     def measured(self, p: int, of: int, dimension: int) -> int:
         """How much there is of a set, in thousandths of the dimension's smallest unit."""
@@ -186,18 +202,18 @@ class _Basket:
         """Lines that bring what is missing: more of what the basket has, else the cheapest of the catalogue."""
         taken = {line.id for line in self.lines}
         ids = [one for one in (f"+{n}" for n in range(len(taken) + len(lacks))) if one not in taken]
-        more = [
-            self.addition(p, missing, one_article, name)
-            for (missing, one_article), name in zip(lacks, ids, strict=False)
-        ]
+        more = [self.addition(p, lack, name) for lack, name in zip(lacks, ids, strict=False)]
         added = tuple(line for line in more if line is not None)
         return added if len(added) == len(lacks) else None
 
-    def addition(self, p: int, missing: Missing, one_article: bool, name: str) -> BasketLine | None:
+    def addition(self, p: int, lack: Lack, name: str) -> BasketLine | None:
         """One line of it."""
+        missing = lack.missing
         of = self.set_number.get(missing.products, -1)
         mine = self.lines_of(p, of)
-        if one_article:
+        if lack.article:
+            mine = [i for i in mine if self.lines[i].article == lack.article]
+        if lack.one_article:
             mine = self.of_most(mine, missing.kind)
         if missing.kind == "measure":
             alike = [i for i in mine if self.lines[i].unit == missing.unit]

@@ -8,7 +8,7 @@ request: the others are not looked into.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.basket import TOTAL_MINOR_MAX, BasketLine
-from engine.image import PriceTable, Ruleset
+from engine.decision import Missing
+from engine.image import Ruleset
 from engine.instructions import UNITS, Mark
 from engine.kernel import compile_kernels
 from engine.layout import NO_ARTICLE, NO_PRICE, T_PROMOTION, T_REASON
@@ -53,21 +54,20 @@ class Listed:
         self,
         ruleset: Ruleset,
         lines: Sequence[BasketLine],
-        sets: Sequence[Sequence[int]],
+        sets: Sequence[Collection[int]],
         marks: Sequence[int],
-        units: Ints,
         currency: str,
         day: int,
     ) -> None:
         self.ruleset = ruleset
-        self.lines, self.sets, self.marks, self.units = lines, sets, marks, units
+        self.lines, self.marks = lines, marks
+        self.sets = [set(own) for own in sets]
         self.currency = currency
         self.day = day
 
-    def promises(self, question: Ints) -> dict[str, Ints]:
+    def promises(self, question: Ints, units: Ints) -> dict[str, Ints]:
         """The same columns, with the prices of those promotions that the request without them is eligible for."""
         ruleset, first_list = self.ruleset, len(self.ruleset.set_names)
-        rules, of_line = ruleset.rules, [set(own) for own in self.sets]
         mine = {number - first_list for own in self.sets for number in own if number >= first_list}
         columns = no_promises(ruleset)
         touched = np.flatnonzero(np.isin(ruleset.list_rewards[:, 2], list(mine)))
@@ -81,23 +81,34 @@ class Listed:
             row, promotion, number = ruleset.list_rewards[place].tolist()
             if promotion not in eligible:
                 continue
-            excepted = frozenset(rules.excepted[rules.except_begin[row] : rules.except_begin[row + 1]].tolist())
+            excepted = self.excepted(row)
             if (number, excepted) not in begins:
-                own = [i for i, some in enumerate(of_line) if first_list + number in some and not some & excepted]
-                basket = _OfList(self, ruleset.price_lists[number], own)
-                begins[number, excepted] = len(found) * len(self.units), basket.missing()
-                found.append(basket.promise())
+                basket = _OfList(self, number, excepted)
+                begins[number, excepted] = len(found) * len(units), basket.missing()
+                found.append(basket.promise(units))
             begin, missing = begins[number, excepted]
             columns["promises"][place] = (begin, *missing)
         columns["promise"] = np.concatenate([np.zeros(0, np.int64), *found])
         return columns
 
+    def excepted(self, row: int) -> frozenset[int]:
+        """The sets that a reward leaves out."""
+        rules = self.ruleset.rules
+        return frozenset(rules.excepted[rules.except_begin[row] : rules.except_begin[row + 1]].tolist())
+
+    def further(self, row: int) -> tuple[str, Missing] | None:
+        """Of a reward that gives a list's prices: the article that lacks least to a lower price, and how much."""
+        number = int(self.ruleset.rules.target[row]) - len(self.ruleset.set_names)
+        return _OfList(self, number, self.excepted(row)).further()
+
 
 class _OfList:
     """The lines that one price list may price for a promotion: guarded ones too, for the reasons."""
 
-    def __init__(self, basket: Listed, table: PriceTable, mine: Sequence[int]) -> None:
-        self.lines, self.marks, self.units = basket.lines, basket.marks, basket.units
+    def __init__(self, basket: Listed, number: int, excepted: frozenset[int]) -> None:
+        self.lines, self.marks = basket.lines, basket.marks
+        of, table = len(basket.ruleset.set_names) + number, basket.ruleset.price_lists[number]
+        mine = [i for i, own in enumerate(basket.sets) if of in own and not own & excepted]
         self.rounding: Any = basket.ruleset.settings.rounding
         self.micros = micros_per_minor(basket.currency)
         self.of: dict[Key, list[int]] = {}  # the lines of each article
@@ -118,21 +129,37 @@ class _OfList:
         place = bisect_right(self.rows[key], reached, key=lambda row: row[0])
         return self.rows[key][place - 1][1] if place else -1
 
+    def lacking(self) -> Iterator[tuple[int, int, str, bool]]:
+        """For each article that may grow: the row of its unit (-1: pieces), how much is missing to a lower price, the
+        article, whether that is its first price."""
+        for key, own in self.of.items():
+            if all(self.marks[i] & (Mark.COUNT | Mark.DISCOUNT) for i in own):
+                continue
+            now, counted, scale = self.price(key), self.counted(key), 1_000 if key[1] else 1
+            unit = _UNIT_NAMES.index(key[1]) if key[1] else -1
+            for least, price in self.rows[key]:
+                if least * scale > max(scale, counted) and (now < 0 or price < now):
+                    yield unit, least * scale - counted, key[0], now < 0
+                    break
+
     def missing(self) -> Promise:
         """What brings the first price."""
-        found = []
-        for key, own in self.of.items():
-            counted, scale = self.counted(key), 1_000 if key[1] else 1
-            free = [i for i in own if not self.marks[i] & (Mark.COUNT | Mark.DISCOUNT)]
-            if free and self.rows[key] and self.price(key) < 0:
-                kind, unit = (MISSING_MEASURE, _UNIT_NAMES.index(key[1])) if key[1] else (MISSING_PIECES, -1)
-                found.append((unit, self.rows[key][0][0] * scale - counted, kind))
+        found = [(unit, missing) for unit, missing, _, first in self.lacking() if first]
         if not found:
             return (NO_PRICE if self.of else NO_ARTICLE, 0, -1)
-        unit, missing, kind = min(found)
-        return kind, missing, unit
+        unit, missing = min(found)
+        return MISSING_PIECES if unit < 0 else MISSING_MEASURE, missing, unit
 
-    def promise(self) -> Ints:
+    def further(self) -> tuple[str, Missing] | None:
+        """The article that lacks least to a lower price, or to its first, and how much."""
+        found = [(unit, missing, article.encode()) for unit, missing, article, _ in self.lacking()]
+        if not found:
+            return None
+        unit, missing, article = min(found)
+        kind, name = ("pieces", "") if unit < 0 else ("measure", _UNIT_NAMES[unit])
+        return article.decode(), Missing(kind, missing, name, "")
+
+    def promise(self, units: Ints) -> Ints:
         """What each unit costs."""
         by_line = np.full(len(self.lines), -1, np.int64)
         finer: list[tuple[int, list[int]]] = []
@@ -147,11 +174,11 @@ class _OfList:
                 by_line[own] = min(price // self.micros, TOTAL_MINOR_MAX)
             else:
                 finer.append((price, own))
-        found = by_line[self.units[:, 0]]
+        found = by_line[units[:, 0]]
         for price, own in finer:
             for guarded in (False, True):
                 alike = [i for i in own if bool(self.marks[i] & Mark.DISCOUNT) == guarded]
-                some = np.flatnonzero(np.isin(self.units[:, 0], alike))
+                some = np.flatnonzero(np.isin(units[:, 0], alike))
                 costs = [self.minor(price * n, 1) for n in range(len(some) + 1)]
                 found[some] = sorted((after - before for before, after in pairwise(costs)), reverse=True)
         return found

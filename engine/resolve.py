@@ -94,6 +94,7 @@ class Resolved(NamedTuple):
     tax_rates: tuple[int, ...]  # of the lines
     codes: tuple[str, ...]  # as they count: normalised, or exactly so; by bytes
     services: tuple[str, ...]  # of the fees
+    day: int  # the local date in the settings' zone
 
 
 # ---------------------------------------------------------------------------------------------------- bounds
@@ -597,12 +598,12 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "fee_rate": fee_rates,
     }
     columns |= no_promises(ruleset)
-    if not ruleset.price_lists:
-        return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)
     day = (facts.today - EPOCH).days
-    asked = Listed(ruleset, basket.lines, sets, marks, units, request.currency, day)
-    columns |= asked.promises(pack(QUESTION, columns))
-    return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services)
+    if not ruleset.price_lists:
+        return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services, day)
+    asked = Listed(ruleset, basket.lines, sets, marks, request.currency, day)
+    columns |= asked.promises(pack(QUESTION, columns), units)
+    return Resolved(pack(QUESTION, columns), columns, tuple(basket.lines), rates, codes, services, day)
 
 
 def _arms(ruleset: Ruleset, request: Request) -> Ints:

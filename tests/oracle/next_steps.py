@@ -23,10 +23,12 @@ from engine.program import (
 )
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import arm_of
+from tests.oracle.price_lists import further
 from tests.oracle.resolve import Basket, Line, article_facts, micros_per_minor
 from tests.oracle.rewards import roles_of, with_reward
 from tests.oracle.ruleset import cell
 
+Lack = tuple[Missing, bool, str]
 TRIES_MAX = 64
 ROUNDS_MAX = 3
 
@@ -72,14 +74,18 @@ class Steps:
             if not left_out(line) and (products is None or self.judge.in_products(products, line) is True)
         ]
 
-    def lacks(self, promotion: Promotion, result: PromotionResult) -> list[tuple[Missing, bool]]:
-        """What is missing, and whether it must be of one article."""
+    def lacks(self, promotion: Promotion, result: PromotionResult) -> list[Lack]:
+        """What is missing, whether it must be of one article, and of which."""
+        reward = promotion.reward
+        if isinstance(reward, PricesFrom) and result.reason in {Reason.APPLIED, Reason.QUANTITY, Reason.NO_SAVING}:
+            nearest = further(self.basket, self.judge, promotion, reward)[:1]
+            return [(missing, False, article) for missing, article in nearest]
         if result.reason not in {Reason.APPLIED, Reason.QUANTITY, Reason.CONDITION}:
             return []
         one_article = isinstance(promotion.reward, Tiers) and promotion.reward.one_article
         if result.reason == Reason.APPLIED and result.next_tier:
-            return [(result.next_tier, one_article)]
-        found = []
+            return [(result.next_tier, one_article, "")]
+        found: list[Lack] = []
         if result.reason != Reason.CONDITION and self.counts(promotion, result):
             for role in roles_of(promotion):
                 have: Counter[str] = Counter()
@@ -97,11 +103,10 @@ class Steps:
                 wanted = role.n * result.applications + (1 if role.fewer else role.n)
                 short = wanted - max(have.values(), default=0)
                 if short > 0:
-                    found.append((Missing("pieces", short, "", role.products or ""), role.one_article))
-        by_list = isinstance(promotion.reward, PricesFrom) and result.reason == Reason.QUANTITY
-        if found or result.reason == Reason.APPLIED or result.missing is None or by_list:
+                    found.append((Missing("pieces", short, "", role.products or ""), role.one_article, ""))
+        if found or result.reason == Reason.APPLIED or result.missing is None:
             return found
-        return [(result.missing, one_article)]
+        return [(result.missing, one_article, "")]
 
     def counts(self, promotion: Promotion, result: PromotionResult) -> bool:
         """Whether it has applications that take so many of something."""
@@ -111,16 +116,14 @@ class Steps:
         rewarded = getattr(getattr(reward, "target", None), "kind", "") == "count"
         return promotion.buy is not None or (rewarded and not result.applications)
 
-    def step(
-        self, promotion: Promotion, before: PromotionResult, lacks: list[tuple[Missing, bool]]
-    ) -> Sequence[NextStep]:
+    def step(self, promotion: Promotion, before: PromotionResult, lacks: list[Lack]) -> Sequence[NextStep]:
         """The step, if it is one."""
         for _ in range(ROUNDS_MAX):
             used = {line.request.id for line in self.basket.lines}
             ids = [f"+{n}" for n in range(len(used) + len(lacks)) if f"+{n}" not in used]
             more = [
-                self.addition(promotion, missing, alike, name)
-                for (missing, alike), name in zip(lacks, ids, strict=False)
+                self.addition(promotion, missing, alike, article, name)
+                for (missing, alike, article), name in zip(lacks, ids, strict=False)
             ]
             if None in more:
                 return ()
@@ -130,17 +133,19 @@ class Steps:
                 return ()
             after = next(result for result in then.promotions if result.name == promotion.name)
             higher = after.applications > before.applications or after.tier > before.tier
+            if isinstance(promotion.reward, PricesFrom) and lacks[0][2]:
+                higher = after.saving > before.saving
             if after.reason == Reason.APPLIED and higher:
                 more_saved = saved(then) - saved(self.decision)
                 if more_saved <= 0:
                     return ()
                 goods = tuple(Added(line.article, line.quantity, line.measure, line.unit) for line in lines)
                 paid = then.totals.payable - self.decision.totals.payable
-                return (NextStep(promotion.name, tuple(missing for missing, _ in lacks), goods, more_saved, paid),)
+                return (NextStep(promotion.name, tuple(missing for missing, *_ in lacks), goods, more_saved, paid),)
             amount, short = lacks[0][0], after.next_tier if before.tier else after.missing
             if amount.kind != "amount" or short is None or short.kind != "amount":
                 return ()
-            lacks = [(replace(amount, value=amount.value + short.value), lacks[0][1])]
+            lacks = [(replace(amount, value=amount.value + short.value), *lacks[0][1:])]
         return ()
 
     def with_more(self, lines: tuple[BasketLine, ...]) -> Decision | None:
@@ -156,12 +161,16 @@ class Steps:
                 self.tried[what] = None
         return self.tried[what]
 
-    def addition(self, promotion: Promotion, missing: Missing, alike: bool, name: str) -> BasketLine | None:
+    def addition(
+        self, promotion: Promotion, missing: Missing, alike: bool, article: str, name: str
+    ) -> BasketLine | None:
         """The line that brings what is missing."""
         lines = sorted(
             self.lines_of(promotion, missing.products or None),
             key=lambda line: (line.price, line.request.article, line.request.id),
         )
+        if article:
+            lines = [line for line in lines if line.request.article == article]
         if alike:
             have: Counter[str] = Counter()
             for line in lines:
@@ -184,8 +193,8 @@ class Steps:
             return None
         if lines:
             return replace(lines[0].request, id=name, quantity=missing.value)
-        article = self.cheapest(missing.products) if missing.products else ""
-        return BasketLine(name, article, missing.value) if article else None
+        other = self.cheapest(missing.products) if missing.products else ""
+        return BasketLine(name, other, missing.value) if other else None
 
     def cheapest(self, products: str) -> str:
         """Of the catalogue's articles of a set the one with the lowest price; "": the set may ask for prices, or none

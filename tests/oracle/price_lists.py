@@ -56,10 +56,29 @@ def there(lines: Sequence[Line], like: Line) -> int:
     )
 
 
-def promised(basket: Basket, judge: Judge, promotion: Promotion, reward: PricesFrom) -> dict[int, int]:
-    """By unit: what it costs, for guarded ones too. Those without a price are missing."""
+def promised_prices(
+    basket: Basket, judge: Judge, promotion: Promotion, reward: PricesFrom
+) -> dict[tuple[str, str], int]:
+    """By article and unit of measure: the price of the greatest quantity that is reached, in micros."""
     prices = basket.ruleset.price_lists[reward.prices]
     lines = open_lines(basket, judge, promotion, reward)
+    found: dict[tuple[str, str], int] = {}
+    for line in lines:
+        asked, count = line.request, there(lines, line)
+        reached = [
+            (least, price)
+            for least, price in in_force(basket, prices, asked.article)
+            if least == 1 or least * (1000 if asked.measure else 1) <= count
+        ]
+        if reached:
+            found[asked.article, asked.unit] = max(reached)[1]
+    return found
+
+
+def promised(basket: Basket, judge: Judge, promotion: Promotion, reward: PricesFrom) -> dict[int, int]:
+    """By unit: what it costs, for guarded ones too. Those without a price are missing."""
+    lines = open_lines(basket, judge, promotion, reward)
+    prices_now = promised_prices(basket, judge, promotion, reward)
     dearest_first = sorted(basket.units, key=lambda unit: (-unit.list, -unit.measure, unit.index))
     found: dict[int, int] = {}
     groups: dict[tuple[str, bool], list[Unit]] = {}  # the pieces of an article, those that may be discounted apart
@@ -68,15 +87,9 @@ def promised(basket: Basket, judge: Judge, promotion: Promotion, reward: PricesF
         if not any(unit.line is line for line in lines):
             continue
         asked = unit.line.request
-        count = there(lines, unit.line)
-        reached = [
-            (least, price)
-            for least, price in in_force(basket, prices, asked.article)
-            if least == 1 or least * (1000 if unit.measure else 1) <= count
-        ]
-        if not reached:
+        price = prices_now.get((asked.article, asked.unit))
+        if price is None:
             continue
-        _, price = max(reached)
         if unit.measure:
             per = 1000 * basket.micros_per_minor
             found[unit.index] = round_to(price * asked.measure, per, basket.rounding)
@@ -115,3 +128,28 @@ def nothing(basket: Basket, judge: Judge, promotion: Promotion, reward: PricesFr
     unit, short = min(lacking)
     missing = Missing("pieces", short, "", "") if unit < 0 else Missing("measure", short, MEASURES[unit], "")
     return Failure(Reason.QUANTITY, "", missing)
+
+
+def further(basket: Basket, judge: Judge, promotion: Promotion, reward: PricesFrom) -> list[tuple[Missing, str]]:
+    """For each article that may grow what is missing to its next lower price; what is nearest first."""
+    prices = basket.ruleset.price_lists[reward.prices]
+    lines = open_lines(basket, judge, promotion, reward)
+    now = promised_prices(basket, judge, promotion, reward)
+    found: set[tuple[int, int, str]] = set()
+    for line in lines:
+        asked = line.request
+        if {"discount", "count"} & line.marks:
+            continue
+        scale, count = 1000 if asked.measure else 1, there(lines, line)
+        price = now.get((asked.article, asked.unit))
+        lower = [
+            least * scale - count
+            for least, other in in_force(basket, prices, asked.article)
+            if least > 1 and least * scale > count and (price is None or other < price)
+        ]
+        if lower:
+            found.add((MEASURES.index(asked.unit) if asked.measure else -1, min(lower), asked.article))
+    return [
+        (Missing("pieces", short, "", "") if unit < 0 else Missing("measure", short, MEASURES[unit], ""), article)
+        for unit, short, article in sorted(found)
+    ]
