@@ -177,7 +177,7 @@ class _Basket:
                 name, factor = UNITS[unit][0], UNITS[unit][2]
                 lacking = measure * (result.applications + 1) - self.measured(p, of, dimension)
                 if lacking > 0:
-                    yield Missing("measure", -(-lacking // factor), name, self.ruleset.set_names[of]), False
+                    yield Lack(Missing("measure", -(-lacking // factor), name, self.ruleset.set_names[of]))
                 continue
             counts: Counter[int] = Counter()
             for i in self.lines_of(p, of):

@@ -96,7 +96,7 @@ class Steps:
                     short = role.measure * (result.applications + 1) - there
                     if short > 0:
                         amount = -(-short // UNITS[role.unit][1])
-                        found.append((Missing("measure", amount, role.unit, role.products or ""), False))
+                        found.append((Missing("measure", amount, role.unit, role.products or ""), False, ""))
                     continue
                 for line in self.lines_of(promotion, role.products):
                     have[line.request.article if role.one_article else ""] += max(1, line.request.quantity)
