@@ -363,10 +363,10 @@ def _payment(messages: Sequence[pb.Payment]) -> str:
         _required(f"{path}.means", payment.means)
         _text(f"{path}.means", payment.means)
         if payment.HasField("amount_minor"):
-            text = "this server does not serve amounts of payments yet; leave it out"
+            text = "no price and no points hang on how much is paid with which means; leave it out"
             raise Refused(f"{path}.amount_minor", text, common.ERROR_REASON_NOT_AVAILABLE)
     if len(messages) > 1:
-        text = "this server serves one means of payment a basket"
+        text = "this server serves one means of payment a basket: the one that conditions ask for; send that alone"
         raise Refused("payments[1]", text, common.ERROR_REASON_NOT_AVAILABLE)
     return messages[0].means if messages else ""
 

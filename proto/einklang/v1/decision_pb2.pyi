@@ -598,7 +598,7 @@ class Payment(_message.Message):
     """The means as declared in the ruleset, such as `card`. Required; unique in the request."""
     amount_minor: _builtins.int
     """How much is paid with it, in minor units, from 0 to 10^12. Absent: not known yet.
-    Refused by a server that does not serve it yet.
+    Refused by a server that does not serve it yet: no price and no points hang on it.
     """
     def __init__(
         self,
