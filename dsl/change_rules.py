@@ -308,7 +308,11 @@ def guard(old: p.Guard, new: p.Guard) -> Iterator[Found]:
         if a != b:
             never = f"never {verb.replace('_', ' ')}"
             yield GIVES[turned(lists(a, b))], _lines(never, wording.names(a - b, b - a)), ""
-    rest = {verb: getattr(new, verb) for verb in VERBS}
+    below = [{f"{name} below {floor.attribute}" for floor in one.floors for name in floor.of} for one in (old, new)]
+    if below[0] != below[1]:
+        names = wording.names(below[0] - below[1], below[1] - below[0])
+        yield GIVES[turned(lists(*below))], _lines("never price", names), ""
+    rest = {verb: getattr(new, verb) for verb in (*VERBS, "floors")}
     yield from _fields(old.model_copy(update=rest), new, {"title": Effect.TEXT, "because": Effect.TEXT}, Effect.OTHER)
 
 
@@ -436,7 +440,8 @@ def summary(one: p.Program) -> Words:
             return f"{one.runs.text}, {channels}, {wording.reward(one.reward)}"
         case p.Guard():
             verbs = (f"never {verb.replace('_', ' ')} {', '.join(getattr(one, verb))}" for verb in VERBS)
-            return "; ".join(text for text in verbs if not text.endswith(" "))
+            floors = (f"never price {', '.join(floor.of)} below {floor.attribute}" for floor in one.floors)
+            return "; ".join((*(text for text in verbs if not text.endswith(" ")), *floors))
         case p.CodeSet():
             return say("{count} codes", count=many(len(one.codes)))
         case p.Catalogue():

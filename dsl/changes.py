@@ -374,6 +374,7 @@ class _Comparison:
             before, after = self.old.by_name[kind, name], self.new.by_name[kind, name]
             assert isinstance(before, p.Guard) and isinstance(after, p.Guard)
             touched = {one for verb in VERBS for one in set(getattr(before, verb)) ^ set(getattr(after, verb))}
+            touched |= {name for floor in set(before.floors) ^ set(after.floors) for name in floor.of}
             for promotion in _promotions(self.new):
                 if ("promotion", promotion.name) in self.old.by_name and self.meet(promotion, touched):
                     span = self.new.place("promotion", promotion.name)
@@ -420,6 +421,7 @@ _NAMED = {  # fields that name another Program, and which kind
     ("Guard", "reward"): "products",
     ("Guard", "count"): "products",
     ("Guard", "ship_free"): "products",
+    ("Floor", "of"): "products",
 }
 _NO_NAMES = (
     "text",
@@ -434,6 +436,7 @@ _NO_NAMES = (
     "currency",
     "key",
     "period",
+    "attribute",
 )
 _KINDS = ("products", "place", "segment", "codes")
 

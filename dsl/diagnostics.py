@@ -530,7 +530,6 @@ TABLE: dict[str, Text] = {
         "«off them together» of several sets in a group that applies per item is",
         "In a group that applies best, all or first it works.",
     ),
-    "P9032": _later("«never price … below» is"),
     "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» of what is bought is"),
     "P9037": _later("An amount off them per article is", "Off a set it works:   off shirts per article"),

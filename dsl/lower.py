@@ -500,8 +500,13 @@ def _guards(project: Project) -> Iterator[p.Program]:
             reward=chosen.get("reward", ()),
             count=chosen.get("count", ()),
             ship_free=chosen.get("ship free", ()),
+            floors=tuple(_floor(floor) for floor in guard.floors),
             because=" ".join(text.text for text in guard.because),
         )
+
+
+def _floor(node: ast.Floor) -> p.Floor:
+    return p.Floor(of=tuple(sorted({name.text for name in node.names})), attribute=node.subject.path)
 
 
 def _codes(project: Project) -> Iterator[p.Program]:

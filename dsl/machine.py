@@ -110,9 +110,6 @@ def _declared(project: Project) -> Iterator[Refused]:
     for table in (project.products, project.places, project.segments):
         for some in project.recall_each(_set, table.values()):
             yield from some
-    for guard in project.guards.values():
-        for floor in guard.floors:
-            yield "P9032", floor.span
 
 
 def _set(_project: Project, node: ast.SetDecl) -> tuple[Refused, ...]:

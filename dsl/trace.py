@@ -383,6 +383,10 @@ class Trace:
                         clause = next((c for c in clauses if c.keyword == verb and name in c.text), None)
                         yield self.at(clause.text, clause.span) if clause else guard.name
                         yield say("{article} is in «{set}»", article=", ".join(dict.fromkeys(held)), set=name)
+            for floor in guard.floors:
+                asked = [self.situation.of_line(line) for line in self.request.lines]
+                if any(one.fact(floor.attribute) is None and any(map(one.in_set, floor.of)) for one in asked):
+                    yield say("{attribute} is not known", attribute=floor.attribute)
 
     def unknown(self, promotion: Promotion, result: PromotionResult) -> Iterator[Said]:
         """The facts for want of which nothing can be said."""

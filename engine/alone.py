@@ -30,6 +30,7 @@ from engine.discounts import (
     row_of,
     singles_cost,
 )
+from engine.floors import may_bind, room, share
 from engine.graph import Drawing, draw
 from engine.instructions import Entered, Kind
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
@@ -140,11 +141,10 @@ def capped(q: Buffer, units: Ints, savings: Ints, cap: int) -> int:
 
 @gate
 def share_run(q: Buffer, units: Ints, left: Ints, amount: int, savings: Ints) -> None:
-    """Prorate an amount over the units of a run by what is left of them."""
+    """Prorate an amount over the units of a run by what is left of them, as far as floors let it."""
     order = ascending(units)
-    own = units[order]
     shares = np.empty(units.shape[0], np.int64)
-    prorate(q, max(0, amount), own, left[own], shares)
+    share(q, amount, units[order], left, shares)
     savings[order] = shares
 
 
@@ -400,6 +400,8 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     others = rewards_others(rules, p)
     if off_together(rules, p) and not others:
         return dearest(rules, q, p, units, masks, left, original, limit, True)
+    if may_bind(rules, q, p, units, masks, left):
+        return dearest(rules, q, p, units, masks, left, original, limit, False)
     chain = is_chain(rules, p)
     states = places(rules, p, units.shape[0], limit) if chain else 0
     if states:
@@ -580,14 +582,15 @@ def dearest(
 def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -> Chosen:
     """Of very many units, those dearest ones that save most at a price together, singles too."""
     n, price = at(rules, R_BUY, p), amount_of(rules, q, at(rules, R_AMOUNT, p))
-    top = saving = done = hope = 0
+    top = saving = there = rooms = 0
     for i in range(units.shape[0]):
-        done += left[units[i]] - singles_cost(price, n, i % n + 1) + singles_cost(price, n, i % n)
-        hope += left[units[i]]
+        there += left[units[i]]
+        rooms += room(q, units[i], left[units[i]])
+        done = min(rooms, there - price * ((i + 1) // n) - singles_cost(price, n, (i + 1) % n))
         if done > saving:
             saving, top = done, i + 1
     fine = scalar(q, Q_FINE)
-    return Chosen(units[:top], np.zeros(top, np.int64), saving * fine, (hope - saving) * fine)
+    return Chosen(units[:top], np.zeros(top, np.int64), saving * fine, (rooms - saving) * fine)
 
 
 @gate

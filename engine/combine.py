@@ -49,6 +49,7 @@ from engine.layout import (
     Q_UNIT_ARTICLE,
     Q_UNIT_ENTRY,
     Q_UNIT_FACTOR,
+    Q_UNIT_FLOOR,
     Q_UNIT_LINE,
     Q_UNIT_LIST,
     Q_UNIT_MEASURE,
@@ -942,6 +943,7 @@ def classes_of(rules: Buffer, q: Buffer, units: Ints, open_to: Table, rewards: I
             and at(q, Q_UNIT_FACTOR, a) == at(q, Q_UNIT_FACTOR, b)
             and at(q, Q_UNIT_PRICE, a) == at(q, Q_UNIT_PRICE, b)
             and at(q, Q_UNIT_ENTRY, a) == at(q, Q_UNIT_ENTRY, b)
+            and at(q, Q_UNIT_FLOOR, a) == at(q, Q_UNIT_FLOOR, b)
         )
         p = 0
         while same and p < open_to.shape[0]:

@@ -11,6 +11,7 @@ import numpy as np
 from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
 from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all, takes_entry
+from engine.floors import room
 from engine.instructions import Each, Entered, Kind, Mark, Role
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
@@ -124,32 +125,32 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
     """What a unit saves in a promotion, at a position of its run (a buy), before caps, in fine parts of a minor unit.
 
     For prices together it is all that is left of the unit: the price is taken off once, by the run."""
-    fine = scalar(q, Q_FINE)
+    fine, most = scalar(q, Q_FINE), room(q, u, left)
     kind = at(rules, R_KIND, p)
     amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
     if kind == _PERCENT:
-        return min(left * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
+        return min(most * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
     if kind == _AMOUNT_EACH:
-        return min(left, amount) * fine
+        return min(most, amount) * fine
     if kind == _PRICE_EACH:
-        return max(0, left - amount) * fine
+        return max(0, min(most, left - amount)) * fine
     if kind == _PRICE_MEASURE:
-        return max(0, left - measured(q, amount, at(rules, R_PER, p), u)) * fine
+        return max(0, min(most, left - measured(q, amount, at(rules, R_PER, p), u))) * fine
     if kind == PRICE_LIST:
-        return max(0, left - promised(rules, q, p, u)) * fine
+        return max(0, min(most, left - promised(rules, q, p, u))) * fine
     if kind == _AMOUNT_MEASURE:
-        return min(left, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u))) * fine
+        return min(most, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u))) * fine
     if kind == _PICK:
         n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
         if (position < k) if at(rules, R_PICK_DEAREST, p) else (position >= n - k):
-            return min(left * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
+            return min(most * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
         return 0
     if kind == _LADDER:
         for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
             if cell(rules, R_LADDER, 3, i, 0) == position:
                 if cell(rules, R_LADDER, 3, i, 2) >= 0:
-                    return min(left, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2))) * fine
-                return min(left * fine, percent_of(q, u, base, cell(rules, R_LADDER, 3, i, 1)))
+                    return min(most, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2))) * fine
+                return min(most * fine, percent_of(q, u, base, cell(rules, R_LADDER, 3, i, 1)))
         return 0
     if kind == _CASHIER and not entered_for_all(rules, q, p, u):
         return off_entered(rules, q, p, u, base, left)
@@ -171,7 +172,7 @@ def off_entered(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) 
         most = amount_of(rules, q, at(rules, R_AMOUNT, p)) * fine
     else:
         most = percent_of(q, u, base, at(rules, R_PERCENT, p))
-    return min(left * fine, saving, most)
+    return min(room(q, u, left) * fine, saving, most)
 
 
 @gate
@@ -191,7 +192,7 @@ def in_whole(q: Buffer, units: Ints, left: Ints, exact: Ints) -> Ints:
         elif exact[i]:
             a = at(q, Q_UNIT_ARTICLE, u)
             sums[a] += exact[i]
-            savings[i] = min(left[u], divide(sums[a], fine, scalar(q, Q_ROUNDING)) - given[a])
+            savings[i] = min(room(q, u, left[u]), divide(sums[a], fine, scalar(q, Q_ROUNDING)) - given[a])
             given[a] += savings[i]
     return savings
 

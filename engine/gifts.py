@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from engine.articles import Article, article_column
 from engine.decision import GiftResult
+from engine.floors import room
 from engine.image import Ruleset
-from engine.instructions import FALSE, TRUE, Kind, Mark
+from engine.instructions import FALSE, FLOOR_SHIFT, TRUE, Kind, Mark
 from engine.kernel import Buffer, Ints, Table, kernel
 from engine.layout import (
     Q_CHOSEN,
@@ -54,7 +55,7 @@ def gift_savings(rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, 
     price = amount_of(rules, q, at(rules, R_AMOUNT, term)) if at(rules, R_AMOUNT, term) >= 0 else 0
     savings = np.empty(units.shape[0], np.int64)
     for i in range(units.shape[0]):
-        savings[i] = max(0, left[units[i]] - price)
+        savings[i] = max(0, min(room(q, units[i], left[units[i]]), left[units[i]] - price))
     if 0 <= cap < savings.sum():
         weights = savings.copy()
         prorate(q, cap, units, weights, savings)
@@ -84,17 +85,17 @@ def gift_results(
             left_out = [
                 ruleset.set_names[s] for s in rules.excepted[rules.except_begin[term] : rules.except_begin[term + 1]]
             ]
-            articles = choices(ruleset, currency, products, left_out)
+            articles = choices(ruleset, currency, products, price, left_out)
             found.append(GiftResult(name, False, rest, products, price, articles=articles))
     return tuple(found)
 
 
-def choices(ruleset: Ruleset, currency: str, products: str, left_out: Iterable[str]) -> tuple[str, ...]:
-    """The first articles of the catalogue that may be chosen from a set."""
-    key = (currency, products, *left_out)
+def choices(ruleset: Ruleset, currency: str, products: str, price: int, left_out: Iterable[str]) -> tuple[str, ...]:
+    """The first articles of the catalogue that may be chosen from a set, at a price each."""
+    key = (currency, products, str(price), *left_out)
     if key not in ruleset.choices:
         members = _Members(ruleset, currency)
-        rows = members.of(products) & ~members.undiscounted()
+        rows = members.of(products) & ~members.undiscounted() & ~members.dearer(price)
         for other in left_out:
             rows &= ~members.of(other)
         ids = list(ruleset.catalogue.index)
@@ -130,6 +131,20 @@ class _Members:
             for name in names if mark & Mark.DISCOUNT else ():
                 if name in self.ruleset.dynamic_sets:
                     rows = rows | (self.judge.member(name) != FALSE)
+        return rows
+
+    def dearer(self, price: int) -> npt.NDArray[np.bool_]:
+        """Those that floors keep above a price, and those whose floor is not known."""
+        ruleset, rows = self.ruleset, np.zeros(self.count, np.bool_)
+        most = price * micros_per_minor(self.currency)
+        for number, attribute in enumerate(ruleset.floors):
+            within = (ruleset.marks >> (FLOOR_SHIFT + number) & 1) != 0
+            for mark, names in ruleset.guards:
+                for name in names if mark >> FLOOR_SHIFT == 1 << number else ():
+                    if name in ruleset.dynamic_sets:
+                        within = within | (self.judge.member(name) != FALSE)
+            values = self.column(attribute)
+            rows |= within & ~(values.known & (values.numbers <= most))
         return rows
 
     def column(self, attribute: str) -> Values:

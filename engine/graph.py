@@ -27,6 +27,7 @@ from engine.discounts import (
     row_of,
     singles_cost,
 )
+from engine.floors import may_bind, room
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, Table, gate, kernel
 from engine.layout import (
@@ -382,7 +383,7 @@ def take(
         for d in range(shape.sums, shape.digits.shape[0]):
             if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
                 now = counts[d] if taken % n else 0
-                after = min(price, now + left)
+                after = min(price, now + room(q, unit, left))
                 value = after - now
                 if kind == _PERCENT_TOGETHER:
                     points, rounding = at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
@@ -492,11 +493,13 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     others = begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
     if shape.key_end == 0 or (end - begin > 1 and not others and kind in (_PERCENT_TOGETHER, _AMOUNT_TOGETHER)):
         return too_large
+    if may_bind(rules, q, p, units, masks, left):
+        return too_large
     if kind == _PERCENT_TOGETHER:  # what is left must be enough for it, whatever units come together
         for i in range(count):
             u = units[i]
             base = at(q, Q_UNIT_LIST, u) if original else left[u]
-            if left[u] * BASIS_POINTS < base * at(rules, R_PERCENT, p):
+            if room(q, u, left[u]) * BASIS_POINTS < base * at(rules, R_PERCENT, p):
                 return too_large
     roles = max(1, end - begin)
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1

@@ -30,7 +30,22 @@ from pydantic import TypeAdapter
 from engine.basket import BASIS_POINTS, PIECE_MICROS_MAX
 from engine.calendar import UNITS as LENGTHS
 from engine.decision import SEMANTICS
-from engine.instructions import DIMENSIONS, UNITS, Apply, Cmp, Counted, Kind, Op, Role, Scope, Subject, Target, Terms
+from engine.instructions import (
+    DIMENSIONS,
+    FLOOR_SHIFT,
+    FLOORS_MAX,
+    UNITS,
+    Apply,
+    Cmp,
+    Counted,
+    Kind,
+    Op,
+    Role,
+    Scope,
+    Subject,
+    Target,
+    Terms,
+)
 from engine.layout import RULES, unpack
 from engine.money import EXPONENTS
 from engine.program import (
@@ -68,7 +83,7 @@ from engine.program import (
     Under,
     Window,
 )
-from engine.sets import Needs, Values, dynamic_sets, needs_of_all
+from engine.sets import PRICE, Needs, Values, dynamic_sets, needs_of_all
 
 FORMAT = 4
 MAGIC = b"EINKPART"
@@ -257,6 +272,7 @@ class Ruleset:
             self.product_titles |= block.titles
         self.dynamic_sets = dynamic_sets(needs, self.schema.attributes, self.currencies)
         self.guards: tuple[tuple[int, tuple[str, ...]], ...] = tuple((m, tuple(n)) for m, n in texts["guards"])
+        self.floors: tuple[str, ...] = tuple(texts["floors"])  # the attribute of each
         self.limit_rows: dict[tuple[str, str], list[int]] = {}  # a counter may stand in several limits
         keys = chain.from_iterable(block.limits for block in self.blocks)
         for row, limit in enumerate(keys):
@@ -775,6 +791,7 @@ def verify(ruleset: Ruleset) -> None:
     _ranges(ruleset.posting_begin, articles, ruleset.posting.shape[0], "postings")
     _within(ruleset.posting, 0, sets, "posting")
     _require(ruleset.marks.shape == (articles,), "marks")
+    _within(ruleset.marks, 0, 1 << (FLOOR_SHIFT + len(ruleset.floors)), "marks")
     _require(ruleset.store_zones.shape == (len(ruleset.stores.index),), "store zones")
     _within(ruleset.store_zones, 0, zones, "store zone")
     _require(ruleset.code_high.shape == ruleset.code_low.shape == ruleset.code_set.shape, "codes")
@@ -874,7 +891,8 @@ def _verify_names(ruleset: Ruleset) -> None:
     _require(max(len(ruleset.currencies), len(schema.channels)) <= NAMES_MAX, "too many channels or currencies")
     _require(len(ruleset.promotion_index) == len(ruleset.promotions), "a name stands twice")
     for mark, sets in ruleset.guards:
-        _require(isinstance(mark, int) and 0 < mark < 16, "a guard's mark is unknown")
+        floors = [1 << (FLOOR_SHIFT + number) for number in range(len(ruleset.floors))]
+        _require(isinstance(mark, int) and (0 < mark < 16 or mark in floors), "a guard's mark is unknown")
         _require(all(name in ruleset.sets for name in sets), "a guard's product set is not there")
     _require(sum(map(len, ruleset.limit_rows.values())) == r.limits.shape[0], "the limits and their names differ")
     lengths = np.concatenate([np.zeros((0, 2), np.int64), *(block.lengths for block in ruleset.blocks)])
@@ -894,6 +912,9 @@ def _verify_attributes(ruleset: Ruleset) -> None:
             _verify_default(of_event)
     for attribute in ruleset.schema.attributes:
         _verify_default(attribute)
+    of_money = {name for name, kind in types.items() if name.startswith("item.") and kind is Type.MONEY}
+    _require(all(name == PRICE or name in of_money for name in ruleset.floors), "a floor is no amount of an article")
+    _require(len(ruleset.floors) <= FLOORS_MAX, "there are too many floors")
     types |= dict.fromkeys(("item.sku", "customer.id", "store.id", "payment", "delivery"), Type.TEXT)
     types |= {"item.price": Type.MONEY, "basket.lines": Type.NUMBER}
     for slot in ruleset.slots:

@@ -127,6 +127,10 @@ class Mark(enum.IntEnum):
     CHOSEN = 16  # not of a guard: the line is to be a gift, and counts nowhere
 
 
+FLOOR_SHIFT = 8  # marks of guards from here on: which floors a line has
+FLOORS_MAX = 40
+
+
 class Role(enum.IntEnum):
     """Bits of what a role of a `buy` asks for."""
 

@@ -21,6 +21,8 @@ import numpy.typing as npt
 from engine.image import NAMES_MAX, NUMBER_MAX, Image, Json, digest_of, encode_part, json_of, manifest
 from engine.instructions import (
     FALSE,
+    FLOOR_SHIFT,
+    FLOORS_MAX,
     Apply,
     Kind,
     Mark,
@@ -38,6 +40,7 @@ from engine.program import (
     CodeSet,
     Column,
     Condition,
+    Floor,
     Group,
     Guard,
     Holidays,
@@ -59,7 +62,7 @@ from engine.program import (
     Zone,
 )
 from engine.reuse import Reuse
-from engine.sets import Evaluator, Values, dynamic_sets, int_values, needs_of, text_values
+from engine.sets import PRICE, Evaluator, Values, dynamic_sets, int_values, needs_of, text_values
 from engine.write import COLUMNS, FIELDS, LISTS, OF_REWARDS, SCALARS, LinkError, Writer
 
 APPLIES = {
@@ -415,22 +418,33 @@ class _Linker:
             found[f"{kind}.{number:05}"] = self.reuse.of((kind, *names[begin : begin + 1]), some, part)
         return found
 
+    def floors(self) -> list[Floor]:
+        """All of them, by guard."""
+        return [floor for guard in self.guards.values() for floor in guard.floors]
+
+    def guarded(self) -> list[tuple[int, tuple[str, ...]]]:
+        """What guards mark: bits of Mark, then one for each floor, with their product sets."""
+        found: list[tuple[int, tuple[str, ...]]] = []
+        for guard in self.guards.values():
+            found.append((int(Mark.DISCOUNT), guard.discount))
+            found.append((int(Mark.REWARD), guard.reward))
+            found.append((int(Mark.COUNT), guard.count))
+            found.append((int(Mark.SHIP_FREE), guard.ship_free))
+        floors = self.floors()
+        if len(floors) > FLOORS_MAX:
+            raise LinkError(f"there are {len(floors)} price floors; at most {FLOORS_MAX} are taken")
+        for number, floor in enumerate(floors):
+            if floor.attribute != PRICE:
+                self.writer.declared(floor.attribute)
+            found.append((1 << (FLOOR_SHIFT + number), floor.of))
+        return [(mark, names) for mark, names in found if names]
+
     def texts(self, names: _Numbers) -> Json:
-        guards = [
-            (mark, list(names))
-            for guard in self.guards.values()
-            for mark, names in (
-                (Mark.DISCOUNT, guard.discount),
-                (Mark.REWARD, guard.reward),
-                (Mark.COUNT, guard.count),
-                (Mark.SHIP_FREE, guard.ship_free),
-            )
-            if names
-        ]
         data = {
             "settings": self.settings.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
-            "guards": guards,
+            "guards": [(mark, list(names)) for mark, names in self.guarded()],
+            "floors": [floor.attribute for floor in self.floors()],
             "symbols": names.symbols,
             "segments": list(self.segments),
             "code_sets": list(self.code_sets),
@@ -510,17 +524,11 @@ class _Linker:
     ) -> bytes:
         articles = self.articles
         marks = np.zeros(len(articles), np.int64)
-        for guard in self.guards.values():
-            for mark, names in (
-                (Mark.DISCOUNT, guard.discount),
-                (Mark.REWARD, guard.reward),
-                (Mark.COUNT, guard.count),
-                (Mark.SHIP_FREE, guard.ship_free),
-            ):
-                for name in names:
-                    self.id(self.set_id, name, "product set")
-                    if name not in dynamic:
-                        marks |= np.where(judge.member(name) != FALSE, int(mark), 0)
+        for mark, names in self.guarded():
+            for name in names:
+                self.id(self.set_id, name, "product set")
+                if name not in dynamic:
+                    marks |= np.where(judge.member(name) != FALSE, mark, 0)
         sets = np.repeat(ints(numbers), ints([len(rows) for rows in members]))
         article = np.concatenate([ints([]), *members])
         order = np.argsort(article, kind="stable")  # of one article the sets stay ascending

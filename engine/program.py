@@ -933,6 +933,14 @@ class Group(_Node):
     position: int  # in the sequence, from 0
 
 
+class Floor(_Node):
+    """What an amount of each article says is the least that promotions may leave of its price: of a piece, or of one
+    unit of measure."""
+
+    of: tuple[str, ...] = Field(min_length=1)  # product sets
+    attribute: str  # "item.floor"; money, or "item.price"
+
+
 class Guard(_Node):
     program: Literal["guard"] = "guard"
     name: str
@@ -941,6 +949,7 @@ class Guard(_Node):
     reward: tuple[str, ...] = ()
     count: tuple[str, ...] = ()
     ship_free: tuple[str, ...] = ()
+    floors: tuple[Floor, ...] = ()
     because: str = ""
 
 

@@ -48,7 +48,7 @@ from engine.basket import (
 from engine.calendar import EPOCH, shifted
 from engine.history import Clock, History, comes_round, fresh
 from engine.image import Ruleset, Slot
-from engine.instructions import DIMENSIONS, FALSE, TRUE, Apply, Entered, Mark
+from engine.instructions import DIMENSIONS, FALSE, FLOOR_SHIFT, TRUE, Apply, Entered, Mark
 from engine.layout import NOBODY, NOWHERE, QUESTION, REGION_UNKNOWN, pack
 from engine.link import code_key, normalise_code
 from engine.money import ROUNDINGS, divide, micros_per_minor
@@ -458,6 +458,24 @@ class _Articles:
             sets[i] = found[k] if replace_all else sorted([*sets[i], *found[k]])
             marks[i] = guarded[k] | (0 if replace_all else marks[i])
 
+    def floors(self, marks: list[int]) -> list[int]:
+        """What no promotion may price a unit of each line below, in minor units, rounded up. Floors are taken out of
+        the marks; a floor that is not known keeps from any discount."""
+        micros, found = micros_per_minor(self.request.currency), [0] * len(self.lines)
+        for number, attribute in enumerate(self.ruleset.floors):
+            mine = [i for i, mark in enumerate(marks) if mark >> (FLOOR_SHIFT + number) & 1]
+            values = self.column(attribute, mine)
+            for k, i in enumerate(mine):
+                if not values.known[k]:
+                    marks[i] |= Mark.DISCOUNT
+                    continue
+                line, floor = self.lines[i], int(values.numbers[k])
+                amount = -(-floor * line.measure // (1_000 * micros)) if line.unit else -(-floor // micros)
+                found[i] = max(found[i], min(amount, TOTAL_MINOR_MAX))
+        for i, mark in enumerate(marks):
+            marks[i] = mark & ((1 << FLOOR_SHIFT) - 1)
+        return found
+
     def column(self, attribute: str, lines: list[int]) -> Values:
         if attribute == PRICE:
             return int_values([self.prices[i] for i in lines])
@@ -535,9 +553,10 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         raise BadRequest("fees", text, Fault.BOUNDS)
     units = units[np.lexsort((units[:, 0], -units[:, 3], units[:, 1], -units[:, 2]))]
     sets, marks = basket.members()
+    floors = basket.floors(marks)
     for line, lists in enumerate(on_lists(ruleset, [line.article for line in basket.lines])):
         sets[line] = [*sets[line], *(len(ruleset.set_names) + number for number in lists)]
-    chosen = _chosen_gifts(ruleset, basket.lines, sets, marks)
+    chosen = _chosen_gifts(ruleset, request.currency, basket.lines, sets, marks, floors)
     for line in {line for line, _ in chosen}:
         sets[line], marks[line] = (), marks[line] | Mark.CHOSEN
     counted = {line.article for line, mark in zip(basket.lines, marks, strict=True) if not mark & Mark.CHOSEN}
@@ -593,6 +612,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         "chosen": np.array(chosen, np.int64).reshape(-1, 2),
         "entries": np.array(entries, np.int64).reshape(-1, 4),
         "unit_entry": unit_entry,
+        "unit_floor": np.array(floors, np.int64)[units[:, 0]],
         "fees": fees,
         "arms": _arms(ruleset, request),
         "fee_rate": fee_rates,
@@ -648,7 +668,12 @@ def _chosen(ruleset: Ruleset, request: Request) -> dict[str, int]:
 
 
 def _chosen_gifts(
-    ruleset: Ruleset, lines: Sequence[BasketLine], sets: Sequence[Sequence[int]], marks: Sequence[int]
+    ruleset: Ruleset,
+    currency: str,
+    lines: Sequence[BasketLine],
+    sets: Sequence[Sequence[int]],
+    marks: Sequence[int],
+    floors: Sequence[int],
 ) -> list[tuple[int, int]]:
     """The lines that may be a gift of the promotion that they name, with its reward rows that they are to choose of.
 
@@ -663,7 +688,11 @@ def _chosen_gifts(
             continue
         further = rules.terms[rules.term_begin[p] : rules.term_begin[p + 1], 0].tolist()
         rows = sorted({p, *further} - {-1})
-        found += [(i, row) for row in rows if int(rules.choice[row]) in mine]
+        for row in rows:
+            amount = int(rules.amount[row])
+            price = int(rules.amounts[amount, ruleset.currencies.index(currency)]) if amount >= 0 else 0
+            if int(rules.choice[row]) in mine and floors[i] <= price:
+                found.append((i, row))
     return found
 
 

@@ -1,5 +1,5 @@
-"""What cashiers enter, for generated rulesets and baskets (tests/generators.py): by dice of its own, so that the other
-choices stay what they were."""
+"""What cashiers enter, and floors of prices, for generated rulesets and baskets (tests/generators.py): by dice of their
+own, so that the other choices stay what they were."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from engine.basket import BasketLine, ManualDiscount
-from engine.program import Amount, Cashier, Group, Program, Promotion
+from engine.program import Amount, Cashier, Floor, Group, Guard, PriceTogether, Program, Promotion
 
 REASONS = ("damaged", "goodwill", "weiß")
 
@@ -33,6 +33,18 @@ def by_hand(promotions: Sequence[Promotion], groups: Sequence[Group], currencies
         exclusive = like.exclusive and random.random() < 0.5
         found.append(like.model_copy(update={**own, **plain, "exclusive": exclusive}))
     return found
+
+
+def floors(sets: Sequence[str], promotions: Sequence[Promotion]) -> list[Guard]:
+    """Now and then prices have floors; not where a price together may be below them, for then little is proven."""
+    random = Random(" ".join(("floors", *(promotion.name for promotion in promotions))))
+    if random.random() < 0.75 or any(isinstance(one, PriceTogether) for p in promotions for one in p.rewards):
+        return []
+    names = tuple(sorted(random.sample(sets, random.choice((1, 1, 2)))))
+    found = [Floor(of=names, attribute=random.choice(("item.cost", "item.cost", "item.price")))]
+    if random.random() < 0.3:
+        found.append(Floor(of=(random.choice(sets),), attribute="item.cost"))
+    return [Guard(name="v", title="", floors=tuple(found))]
 
 
 def reasons_of(programs: Sequence[Program]) -> dict[str, bool]:

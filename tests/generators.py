@@ -132,7 +132,7 @@ from engine.program import (
     WorthOtherwise,
     Zone,
 )
-from tests.entered import by_hand, entered_by_hand, reasons_of
+from tests.entered import by_hand, entered_by_hand, floors, reasons_of
 
 T = TypeVar("T")
 
@@ -360,6 +360,7 @@ class _Maker:
         if maybe(25):
             made.append(self._guard())
         promotions = self._promotions()
+        made += floors(self.sets, promotions)
         promotions += [] if self.special else by_hand(promotions, self.groups, self.currencies)
         return (*made, *self._ordered_groups(promotions), *promotions)
 

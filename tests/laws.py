@@ -206,6 +206,9 @@ def guards(rules: Ruleset, asked: Request, decision: Decision) -> Broken:
     for line, result in zip(basket.lines, decision.lines, strict=True):
         if "discount" in line.marks and (result.net != result.list or result.discounts):
             yield f"guards: line {result.id}"
+        least = min((unit.list for unit in basket.units if unit.line is line), default=0)
+        if any(share.net < min(least, line.floor) for share in result.shares):
+            yield f"guards: floor of line {result.id}"
 
 
 # ---------------------------------------------------------------------------------------------------- two decisions

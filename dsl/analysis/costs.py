@@ -35,6 +35,8 @@ def claims(rules: Rules, costs: Mapping[str, Sequence[PriceRow]], dead: frozense
     prices, catalogue = rules.prices, rules.catalogue
     if not costs or prices is None or catalogue is None or rules.articles is None:
         return
+    if any(guard.floors for guard in rules.guards):
+        return  # what a price falls to hangs on its floor
     micros = micros_per_minor(rules.currency)
     taxes = _taxes(rules)
     judged = prices.known & (prices.numbers % micros == 0) & (prices.numbers < MICROS_MAX) & ~kept_out(rules)

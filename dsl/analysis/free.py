@@ -19,6 +19,8 @@ FULL = 10_000  # basis points
 
 def claims(rules: Rules, dead: frozenset[str]) -> Iterator[Claim]:
     """`dead`: promotions that never apply anyway."""
+    if any(guard.floors for guard in rules.guards):
+        return  # of something that has a floor not all is given away
     for promotion in rules.promotions.values():
         if promotion.name not in dead:
             why = _why(rules, promotion)

@@ -68,6 +68,7 @@ from engine.program import (
     FixedPoints,
     FixedPriceEach,
     FixedPriceMeasure,
+    Floor,
     FreeService,
     Gift,
     Group,
@@ -136,6 +137,7 @@ SCHEMA = Schema(
     attributes=(
         Attribute(entity="item", name="brand", type=Type.TEXT),
         Attribute(entity="item", name="path", type=Type.TEXT),
+        Attribute(entity="item", name="floor", type=Type.MONEY),
         Attribute(entity="customer", name="tier", type=Type.TEXT),
         Attribute(entity="customer", name="level", type=Type.NUMBER, default=1_000_000),
         Attribute(entity="customer", name="born", type=Type.DATE),
@@ -278,8 +280,10 @@ class Shop:
         made += [Place(name=n, title="", lines=(self._line(c),)) for n, c in data.get("places", {}).items()]
         made += [self._codes(name, what) for name, what in data.get("codes", {}).items()]
         if "guard" in data:
-            sets: Any = {key.replace(" ", "_"): (name,) for key, name in data["guard"].items()}
-            made.append(Guard(name="guard", title="", **sets))
+            sets: Any = {key.replace(" ", "_"): (name,) for key, name in data["guard"].items() if key != "floor"}
+            floored = data["guard"].get("floor")
+            floors = (Floor(of=(floored,), attribute="item.floor"),) if floored else ()
+            made.append(Guard(name="guard", title="", floors=floors, **sets))
         groups = data.get("groups", {"group": {"apply": "all"}})
         made += [self._group(name, what, position) for position, (name, what) in enumerate(groups.items())]
         first = next(iter(groups))
@@ -298,6 +302,8 @@ class Shop:
         prices = tuple(micros(row["price"], self.currency) if "price" in row else None for row in rows)
         columns = [Column(name="price", type=Type.MONEY, currency=self.currency, values=prices)]
         columns.append(Column(name="tax-rate", type=Type.PERCENT, values=tuple(_rate(row) for row in rows)))
+        floors = tuple(micros(row["floor"], self.currency) if "floor" in row else None for row in rows)
+        columns.append(Column(name="floor", type=Type.MONEY, currency=self.currency, values=floors))
         for name in ("brand", "path"):
             columns.append(Column(name=name, type=Type.TEXT, values=tuple(row.get(name) for row in rows)))
         return Catalogue(articles=tuple(articles), columns=tuple(columns))

@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
 
 from engine.basket import UNITS
 from engine.decision import Missing, Reason
@@ -76,7 +78,9 @@ def choose_gifts(basket: Basket, judge: Judge) -> None:
             line.gift = frozenset(
                 number
                 for number, reward in enumerate(promotion.rewards)
-                if isinstance(reward, Gift) and judge.in_products(reward.of, line) is True
+                if isinstance(reward, Gift)
+                and judge.in_products(reward.of, line) is True
+                and line.floor <= (amount_in(reward.price, basket.request.currency) or 0)
             )
     articles = {line.request.article for line in basket.lines if not line.gift}
     basket.facts["basket.lines"] = len(articles) * 1_000_000
@@ -86,6 +90,9 @@ def mark(basket: Basket, judge: Judge) -> None:
     """What guards say of each line: an unknown membership guards as well."""
     for line in basket.lines:
         line.marks = guarded_from(basket, judge, line)
+        floor = floor_of(basket, judge, line)
+        line.floor = floor or 0
+        line.marks |= {"discount"} if floor is None else set()
 
 
 def guarded_from(basket: Basket, judge: Judge, line: Line) -> frozenset[str]:
@@ -97,6 +104,20 @@ def guarded_from(basket: Basket, judge: Judge, line: Line) -> frozenset[str]:
         for name in getattr(guard, kind)
         if judge.in_products(name, line) is not False
     )
+
+
+def floor_of(basket: Basket, judge: Judge, line: Line) -> int | None:
+    """What no promotion prices a unit of a line below, rounded up; None: not known, and so nothing is taken off."""
+    micros, highest = basket.micros_per_minor, 0
+    for floor in [floor for guard in basket.ruleset.guards for floor in guard.floors]:
+        if all(judge.in_products(name, line) is False for name in floor.of):
+            continue
+        value = line.facts.get(floor.attribute)
+        if not isinstance(value, int):
+            return None
+        exact = Fraction(value * line.request.measure, 1_000) if line.request.measure else Fraction(value)
+        highest = max(highest, ceil(exact / micros))
+    return highest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from engine.basket import BasketLine
 from engine.decision import GiftResult
 from engine.program import Gift, Promotion
 from tests.oracle.conditions import Judge, amount_in
-from tests.oracle.eligible import Terms, guarded_from
+from tests.oracle.eligible import Terms, floor_of, guarded_from
 from tests.oracle.resolve import Basket, Line, listed
-from tests.oracle.rewards import Application, Taking, share
+from tests.oracle.rewards import Application, Taking, room, share
 
 
 def price_of(basket: Basket, reward: Gift) -> int:
@@ -25,7 +25,7 @@ def given(basket: Basket, promotion: Promotion, reward: Gift, terms: Terms, left
     chosen.sort(key=lambda unit: (-unit.list, unit.article, unit.index))
     chosen = chosen[: reward.count]
     price = price_of(basket, reward)
-    savings = {unit.index: max(0, left[unit.index] - price) for unit in chosen}
+    savings = {unit.index: max(0, min(room(unit, left), left[unit.index] - price)) for unit in chosen}
     if terms.cap is not None and terms.cap < sum(savings.values()):
         savings = share(terms.cap, chosen, savings)
     return Taking((Application(tuple(chosen), savings),) if chosen else ())
@@ -52,4 +52,5 @@ def _open(basket: Basket, judge: Judge, promotion: Promotion, reward: Gift, arti
         judge.in_products(reward.of, line) is True
         and not any(judge.in_products(name, line) is True for name in promotion.except_)
         and "discount" not in guarded_from(basket, judge, line)
+        and floor_of(basket, judge, line) in range(price_of(basket, reward) + 1)
     )

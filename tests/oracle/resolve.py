@@ -30,6 +30,7 @@ class Line:
     sets: dict[str, Truth] = field(default_factory=dict)  # memberships asked for so far
     gift: frozenset[int] = frozenset()  # which of the rewards of its promotion it may be a gift of
     marks: frozenset[str] = frozenset()  # of guards: "discount", "reward", "count", "ship_free"
+    floor: int = 0  # what no promotion prices a unit below, minor units
 
     @property
     def dimension(self) -> str:

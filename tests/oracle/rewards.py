@@ -289,6 +289,18 @@ def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) 
     """A unit's saving by itself, at a position (from 0) of its run. Of «together»: what it adds to the sum.
 
     It is whole, but for percentages that are rounded article by article."""
+    saving, reward = _before_floors(offer, unit, left, position), offer.reward_of(unit)
+    if isinstance(reward, PriceTogether) or (isinstance(reward, Cashier) and for_the_basket(unit)):
+        return saving  # together there is room for more, or less
+    return min(saving, Fraction(room(unit, left)))
+
+
+def room(unit: Unit, left: Sequence[int]) -> int:
+    """What may be taken off a unit: never more than down to its floor."""
+    return max(0, left[unit.index] - unit.line.floor)
+
+
+def _before_floors(offer: Offer, unit: Unit, left: Sequence[int], position: int) -> Fraction:
     price, rest, reward = offer.base(unit, left), Fraction(left[unit.index]), offer.reward_of(unit)
     match reward:
         case PercentOff():
@@ -366,6 +378,10 @@ def _for_measure(offer: Offer, unit: Unit, micros: int, per: int) -> int:
 
 def together(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
     """The saving of a «together» reward on all available units, or on one run."""
+    return min(_off_the_whole(offer, units, left), sum(room(unit, left) for unit in units))
+
+
+def _off_the_whole(offer: Offer, units: Sequence[Unit], left: Sequence[int]) -> int:
     rest, reward = sum(left[unit.index] for unit in units), offer.promotion.reward
     match reward:
         case PercentOffTogether():
@@ -428,7 +444,7 @@ def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taki
         own = [unit for unit in ordered if unit.article == article]
         if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether | AmountOffArticle):
             whole = replace(offer, promotion=with_reward(offer.promotion, offer.reward_of(own[0])))
-            savings |= share(together(whole, own, left), own, {unit.index: left[unit.index] for unit in own})
+            savings |= share_out(together(whole, own, left), own, left)
         else:
             exact |= {unit.index: saving for unit in own if (saving := saving_of(offer, unit, left)) > 0}
     uncapped, cap = Fraction(sum(savings.values())) + sum(exact.values()), offer.terms.cap
@@ -539,7 +555,7 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         amount = together(offer, rewarded, left)
         if not offer.n and cap is not None:  # capped first, then prorated as ever
             amount = min(amount, cap)
-        savings |= share(amount, rewarded, {unit.index: left[unit.index] for unit in rewarded})
+        savings |= share_out(amount, rewarded, left)
     uncapped = Fraction(sum(savings.values())) + sum(exact.values())
     savings |= in_whole(offer, [unit for run in runs for unit, _ in run], exact, left)
     if cap is not None and sum(savings.values()) > cap:
@@ -563,8 +579,8 @@ def _entered(offer: Offer, reward: Cashier, units: Sequence[Unit], left: Sequenc
     others = [unit for unit in units if for_the_basket(unit)]
     if others:
         base, rest = sum(offer.base(unit, left) for unit in others), sum(left[unit.index] for unit in others)
-        amount = off_all(offer, reward, others[0], base, rest)
-        savings |= share(amount, others, {unit.index: left[unit.index] for unit in others})
+        amount = min(off_all(offer, reward, others[0], base, rest), sum(room(unit, left) for unit in others))
+        savings |= share_out(amount, others, left)
         uncapped += amount
     cap = offer.terms.cap
     if cap is not None and sum(savings.values()) > cap:
@@ -597,9 +613,22 @@ def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Fraction],
             continue
         total = sums[unit.article] = sums.get(unit.article, Fraction()) + amount
         so_far = round_to(total.numerator, total.denominator, offer.basket.rounding)
-        savings[unit.index] = min(left[unit.index], so_far - given[unit.article])
+        savings[unit.index] = min(room(unit, left), so_far - given[unit.article])
         given[unit.article] += savings[unit.index]
     return savings
+
+
+def share_out(amount: int, units: Sequence[Unit], left: Sequence[int]) -> dict[int, int]:
+    """Proration by what is left: who would have more than its room has that, and the others share the rest anew."""
+    full = {unit.index: 0 for unit in units if not room(unit, left)}
+    while True:
+        others = [unit for unit in units if unit.index not in full]
+        rest = amount - sum(full.values())
+        shares = share(rest, others, {unit.index: left[unit.index] for unit in others})
+        over = {unit.index: room(unit, left) for unit in others if shares[unit.index] > room(unit, left)}
+        if not over:
+            return full | shares
+        full |= over
 
 
 def share(amount: int, units: Iterable[Unit], weights: dict[int, int]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from engine.program import AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, in_order_u, measure_of, saving_of
+from tests.oracle.rewards import Offer, in_order_u, measure_of, room, saving_of
 
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 
@@ -105,8 +105,8 @@ def so_far(
 ) -> tuple[int, int]:
     """What an application off which something is taken together has, with one unit more: (amounts, what is left)."""
     if isinstance(reward, AmountOffTogether):
-        return 0, min(offer.money(reward.amount), now[1] + left[unit.index])
-    return now[0] + offer.base(unit, left), now[1] + left[unit.index]
+        return 0, min(offer.money(reward.amount), now[1] + room(unit, left))
+    return now[0] + offer.base(unit, left), now[1] + room(unit, left)
 
 
 def worth(offer: Offer, reward: AmountOffTogether | PercentOffTogether, now: tuple[int, int]) -> int:
