@@ -531,7 +531,7 @@ TABLE: dict[str, Text] = {
         "In a group that applies best, all or first it works.",
     ),
     "P9035": _later("Off the basket «with fees» is"),
-    "P9036": _later("«limit … per article» of what is bought is"),
+    "P9036": _later("«limit … per article» with this reward is"),
     "P9037": _later("An amount off them per article is", "Off a set it works:   off shirts per article"),
 }
 

@@ -623,7 +623,7 @@ GERMAN: dict[str, str] = {
     "In a group that applies best, all or first it works.": "In einer Gruppe mit «apply best», «all» oder «first» geht es.",
     "An amount off them per article is not built yet.": "Einen Betrag je Artikel auf das Gekaufte gibt es noch nicht.",
     "Off a set it works:   off shirts per article": "Auf eine Menge geht es:   off shirts per article",
-    "«limit … per article» of what is bought is not built yet.": "«limit … per article» für Gekauftes gibt es noch nicht.",
+    "«limit … per article» with this reward is not built yet.": "«limit … per article» gibt es bei diesem Nachlass noch nicht.",
     "Off the basket «with fees» is not built yet.": "Rabatt auf den Warenkorb «with fees» gibt es noch nicht.",
     " (of the {most} articles of the catalogue; they share {count})": " (mit den {most} Artikeln des Katalogs; gemeinsam haben sie {count})",
     " (they share {count} of the {most} articles of the catalogue)": " (gemeinsam haben sie {count} der {most} Artikel des Katalogs)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dsl import ast
-from dsl.check_rewards import BENEFITS, rewards_of
+from dsl.check_rewards import rewards_of
 from dsl.clauses import clauses, first
 from dsl.diagnostics import Diagnostic, Span, found
 from dsl.project import Project
@@ -140,8 +140,8 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     buy = first(promotion, ast.Buy)
     several = buy is not None and len(buy.needs) > 1  # whose applications interlock
     found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM and several)]
-    others = (ast.OffCount, ast.PriceOfCount, ast.OffPickOf, ast.BasketPrice, *BENEFITS)
-    if buy or any(isinstance(reward, others) for reward in rewards_of(promotion)):
+    by_measure = buy is not None and any(need.measure is not None for need in buy.needs)
+    if by_measure or any(isinstance(reward, ast.OffPickOf) for reward in rewards_of(promotion)):
         found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
     alike = buy is not None and several and any(need.one_article for need in buy.needs)
     if buy is not None and alike and any(isinstance(reward, BY_PLACE) for reward in rewards_of(promotion)):

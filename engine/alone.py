@@ -544,6 +544,8 @@ def dearest(
     together: bool,
 ) -> Chosen:
     """The dearest units in applications: for off them together, and for baskets too large for the exact choice."""
+    if at(rules, R_PER_ARTICLE, p):
+        masks = first_alike(rules, q, p, units, masks)
     most = applications_most(rules, q, p, units, masks)
     if at(rules, R_KIND, p) == _PRICE_SINGLES:
         return dearest_singles(rules, q, p, units, left)
@@ -576,6 +578,22 @@ def dearest(
         tries = tries // 2 if tries > 16 else tries - 1
     saving *= scalar(q, Q_FINE)
     return Chosen(best_units, best_roles, saving, max(0, hope - saving))
+
+
+@gate
+def first_alike(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> Ints:
+    """The roles of units, if of each article only as many as are rewarded at most, the first, may be rewarded."""
+    begin, end = roles_of(rules, p)
+    kept = 0 if not rewards_others(rules, p) else (1 << (end - begin - 1)) - 1
+    number = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    few = masks.copy()
+    for i in range(units.shape[0]):
+        if masks[i] & ~kept:
+            a = at(q, Q_UNIT_ARTICLE, units[i])
+            number[a] += 1
+            if number[a] > at(rules, R_PER_ARTICLE, p):
+                few[i] &= kept
+    return few
 
 
 @gate

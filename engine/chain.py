@@ -11,7 +11,7 @@ from engine.basket import FINE_TOTAL_MAX, PIECES_MAX, TOTAL_MINOR_MAX
 from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, need_of, roles_of, singles_cost
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, gate
-from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_ROLES, amount_of, at, cell, scalar
+from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_PER_ARTICLE, R_ROLES, amount_of, at, cell, scalar
 from engine.search import NEVER
 
 UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
@@ -31,7 +31,12 @@ def is_chain(rules: Buffer, p: int) -> bool:
     kind = at(rules, R_KIND, p)
     if end - begin != 1 or cell(rules, R_ROLES, 4, begin, ROLE_FLAGS) & (ONE_ARTICLE | FEWER_TOO):
         return False
-    return kind != _PERCENT_TOGETHER and kind != _AMOUNT_TOGETHER and not need_of(rules, p, 0)
+    return (
+        kind != _PERCENT_TOGETHER
+        and kind != _AMOUNT_TOGETHER
+        and not need_of(rules, p, 0)
+        and not at(rules, R_PER_ARTICLE, p)
+    )
 
 
 @gate

@@ -37,9 +37,14 @@ from engine.layout import (
     Q_UNIT_ARTICLE,
     Q_UNIT_LIST,
     R_AMOUNT,
+    R_BUY,
     R_KIND,
+    R_LADDER,
+    R_LADDER_BEGIN,
     R_PER_ARTICLE,
     R_PERCENT,
+    R_PICK_COUNT,
+    R_PICK_DEAREST,
     R_ROLES,
     amount_of,
     at,
@@ -58,6 +63,7 @@ KEY_MAX = 2**61
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
     int(k) for k in (Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES)
 )
+_PICK, _LADDER = int(Kind.PICK), int(Kind.LADDER)
 
 
 class Drawing(NamedTuple):
@@ -77,7 +83,8 @@ class Shape(NamedTuple):
     digits: Table  # rows (role, article or -1, size, stride, of rewarded units: whether they could have been bought)
     sums: int  # digits of another kind begin here, each for one of the rewarded role: (-1, that digit, size, stride)
     # partial sums, (-2, that digit, size, stride) those of its units that could have been bought; or for one of a need
-    # by measure, which counts grains: (-3, that digit, size, stride) the grains of its smallest unit
+    # by measure, which counts grains: (-3, that digit, size, stride) the grains of its smallest unit; or for an article
+    # with more units than are rewarded at most: (-4, article, size, stride) how many are
     grain: int  # measures are whole multiples of it
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
@@ -201,6 +208,19 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
             digits[count, 0], digits[count, 1] = -3, d
             digits[count, 2] = largest_of(q, units, masks, digits[d, 0]) // grain + 1
             count += 1
+    for i in range(units.shape[0] if at(rules, R_PER_ARTICLE, p) else 0):
+        article = at(q, Q_UNIT_ARTICLE, units[i])
+        mine = 0
+        seen = False
+        for j in range(units.shape[0]):
+            if at(q, Q_UNIT_ARTICLE, units[j]) == article:
+                seen = seen or j < i
+                mine += 1
+        if not seen and mine > at(rules, R_PER_ARTICLE, p):
+            if count == DIGITS_MAX:
+                return none
+            digits[count, 0], digits[count, 1], digits[count, 2] = -4, article, at(rules, R_PER_ARTICLE, p) + 1
+            count += 1
     last = roles - 1
     for d in range(sums if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else 0):
         if digits[d, 0] != last:
@@ -285,6 +305,30 @@ def without_article(shape: Shape, key: int, article: int) -> int:
         if shape.digits[d, 1] == article:
             key -= (key - 1) // shape.digits[d, 3] % shape.digits[d, 2] * shape.digits[d, 3]
     return key
+
+
+@kernel
+def without_rewarded(shape: Shape, key: int, article: int) -> int:
+    """Likewise, of a buy: how many of it were rewarded does not matter then."""
+    for d in range(shape.sums, shape.digits.shape[0]):
+        if shape.digits[d, 0] == -4 and shape.digits[d, 1] == article:
+            key -= (key - shape.wraps) // shape.digits[d, 3] % shape.digits[d, 2] * shape.digits[d, 3]
+    return key
+
+
+@kernel
+def is_rewarded(rules: Buffer, p: int, place: int) -> bool:
+    """Whether the unit at a place of its application gets cheaper: of a pick or of every n-th only some do."""
+    kind = at(rules, R_KIND, p)
+    if kind == _PICK:
+        n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
+        return place < k if at(rules, R_PICK_DEAREST, p) else place >= n - k
+    if kind == _LADDER:
+        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+            if cell(rules, R_LADDER, 3, i, 0) == place:
+                return True
+        return False
+    return True
 
 
 @kernel
@@ -379,6 +423,13 @@ def take(
                 then += shape.digits[d, 3]
     if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) != rewarded:
         return then, 0  # bought, so that something else is rewarded
+    place = taken % n if rewarded or end - begin == 1 else place_of(rules, p, shape, counts, role, taken)
+    if is_rewarded(rules, p, place):
+        for d in range(shape.sums, shape.digits.shape[0]):
+            if shape.digits[d, 0] == -4 and shape.digits[d, 1] == at(q, Q_UNIT_ARTICLE, unit):
+                if counts[d] + 1 == shape.digits[d, 2]:
+                    return -1, 0
+                then += shape.digits[d, 3]
     if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):
             if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
@@ -394,7 +445,6 @@ def take(
                 value *= scalar(q, Q_FINE)
                 kept = after if (taken + 1) % n else 0  # whole runs leave no trace
                 return then + (kept - counts[d]) * shape.digits[d, 3], value
-    place = taken % n if rewarded or end - begin == 1 else place_of(rules, p, shape, counts, role, taken)
     value = gain(rules, q, p, unit, place, base, left)
     if kind == _PRICE_TOGETHER and role == 0 and taken % n == n - 1:
         value -= price * scalar(q, Q_FINE)
@@ -505,7 +555,7 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
     counts = np.zeros(DIGITS_MAX, np.int64)
     last = np.full(size(q, Q_LINE_ARTICLE) + 1, -1, np.int64)  # without a buy: the last unit of each article
-    for i in range(count if begin == end else 0):
+    for i in range(count if begin == end or at(rules, R_PER_ARTICLE, p) else 0):
         last[at(q, Q_UNIT_ARTICLE, units[i])] = i
     node_begin = np.empty(count + 2, np.int64)
     arc_begin = np.empty(2 * count + 3, np.int64)
@@ -548,7 +598,8 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
                     if then < 0:
                         continue
                 if last[at(q, Q_UNIT_ARTICLE, u)] == i and then > 0:
-                    then = without_article(shape, then, at(q, Q_UNIT_ARTICLE, u))
+                    then = without_article(shape, then, at(q, Q_UNIT_ARTICLE, u)) if begin == end else then
+                    then = without_rewarded(shape, then, at(q, Q_UNIT_ARTICLE, u))
                 cell_at = then & (2 * STATES_MAX - 1)
                 while table[cell_at] >= 0 and following[table[cell_at]] != then:
                     cell_at = (cell_at + 1) & (2 * STATES_MAX - 1)

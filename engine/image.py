@@ -1075,12 +1075,16 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     _require((r.target_kind[cashier] == Target.BASKET).all(), "what the cashier enters is of a set")
     _require(((np.diff(r.reason_begin) > 0) == cashier).all(), "what the cashier enters has a reason")
     _verify_points(ruleset, owner)
-    bound = (r.each > 0) | (r.per_article > 0)
-    _require(not bound[np.diff(r.role_begin) > 0].any(), "a buy is read for each article")
+    _require(not (r.each[np.diff(r.role_begin) > 0] > 0).any(), "a buy is read for each article")
+    piecewise = [Kind.PERCENT, Kind.AMOUNT_EACH, Kind.PRICE_EACH, Kind.PRICE_MEASURE, Kind.PICK, Kind.LADDER]
+    for number in np.flatnonzero((r.per_article > 0) & (np.diff(r.role_begin) > 0)).tolist():
+        rows = slice(int(r.role_begin[number]), int(r.role_begin[number + 1]))
+        plain = not r.by_measure[rows, 0].any() and (r.roles[rows, 2] < Role.CHEAPEST).all()
+        _require(r.kind[number] in piecewise and plain, "so many of each article of a buy as a whole")
     listed = r.kind == Kind.PRICE_LIST
     _require(not ((np.diff(r.role_begin) > 0) | (r.each > 0))[listed].any(), "a price list is bought, or in tiers")
     priced = [Kind.PERCENT, Kind.PERCENT_TOGETHER, Kind.AMOUNT_EACH, Kind.AMOUNT_TOGETHER, Kind.AMOUNT_MEASURE]
-    priced += [Kind.PRICE_EACH, Kind.PRICE_MEASURE, Kind.PRICE_LIST]
+    priced += [Kind.PRICE_EACH, Kind.PRICE_MEASURE, Kind.PRICE_LIST, Kind.PICK, Kind.LADDER]
     _require(np.isin(r.kind[r.per_article > 0], priced).all(), "a price of all is read for each article")
     tiers = np.isin(r.terms_by[owner], [Terms.WORTH, Terms.COUNT, Terms.MEASURE])
     _require((r.target[tiers] == r.target[owner[tiers]]).all(), "tiers of different sets")

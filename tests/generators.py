@@ -763,11 +763,14 @@ class _Maker:
     def _per_article(self, name: str, reward: Reward, buy: Buy | None, benefit: bool) -> int:
         """A limit for each article, now and then, where it may stand."""
         random = Random(f"{name} per article {reward!r}")
-        several = [arm.reward for arm in reward.arms] if isinstance(reward, Variants) else []
-        targets = [getattr(one, "target", None) for one in (reward, *several)]
-        of_all = any(isinstance(one, BasketPrice) for one in (reward, *several))
-        if of_all or buy or benefit or self.special or any(target and target.kind == "count" for target in targets):
+        several = [arm.reward for arm in reward.arms if arm.reward] if isinstance(reward, Variants) else [reward]
+        targets = [target for one in several if (target := getattr(one, "target", None)) is not None]
+        if benefit or self.special or any(isinstance(one, BasketPrice) for one in several):
             return 0
+        if buy or any(target.kind == "count" for target in targets):
+            piecewise = PercentOff | AmountOffEach | FixedPriceEach | Pick | Ladder
+            if any(target.pick for target in targets) or not all(isinstance(one, piecewise) for one in several):
+                return 0
         return random.choice((0, 0, 0, 0, 1, 1, 2, 3))
 
     def _runs(self) -> Runs:
@@ -1136,7 +1139,7 @@ def by_measure(promotion: Promotion) -> Promotion:
     """Now and then a set is bought by measure, by dice of its own; then so much is off it, or off others."""
     buy, reward = promotion.buy, promotion.reward
     random = Random(f"{promotion.name} by measure {buy!r} {reward!r}")
-    if buy is None or any(need.one_article for need in buy.needs) or random.random() > 0.5:
+    if buy is None or promotion.per_article or any(need.one_article for need in buy.needs) or random.random() > 0.5:
         return promotion
     target = getattr(reward, "target", None)
     if target is None or target.kind != "count" or target.one_article:

@@ -10,7 +10,17 @@ from itertools import product
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.best_per_item import NAMES_MAX
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, Taking, by_measure, in_order_u, measure_of, runs_of, saving_of, settle
+from tests.oracle.rewards import (
+    Offer,
+    Taking,
+    by_measure,
+    in_order_u,
+    is_rewarded,
+    measure_of,
+    runs_of,
+    saving_of,
+    settle,
+)
 
 
 def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool) -> list[Taking]:
@@ -65,6 +75,12 @@ def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]
     runs = runs_of(offer, mine)
     most = offer.terms.uses if offer.buys else 1
     if most is not None and len(runs) > most:
+        return False
+    given: Counter[str] = Counter()
+    for run in runs:
+        rewarded = [unit for unit, whose in run if offer.rewards(whose)]
+        given.update(unit.article for place, unit in enumerate(rewarded) if is_rewarded(offer, place))
+    if offer.promotion.per_article and max(given.values(), default=0) > offer.promotion.per_article:
         return False
     fewer = 0
     for run in runs:

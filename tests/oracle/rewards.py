@@ -364,6 +364,17 @@ def off_all(offer: Offer, reward: Cashier, unit: Unit, base: int, rest: int) -> 
     return min(rest, off, most)
 
 
+def is_rewarded(offer: Offer, place: int) -> bool:
+    """Whether what stands at a place of its application gets cheaper."""
+    reward = offer.promotion.reward
+    match reward:
+        case Pick():
+            return place < reward.count if reward.which == "dearest" else place >= offer.bought - reward.count
+        case Ladder():
+            return any(step.nth == place + 1 for step in reward.steps)
+    return True
+
+
 def _per_line_unit(unit: Unit, reward: FixedPriceMeasure | AmountOffMeasure, micros: int) -> tuple[int, int]:
     """Micros per one unit of the line's measure, as numerator and denominator."""
     _, mine = UNITS[unit.line.request.unit]
@@ -406,7 +417,9 @@ def meant(offer: Offer, ordered: list[Unit]) -> list[Unit]:
 
 def take(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> Taking:
     """What the promotion takes of these units when nothing else is in its way."""
-    ordered = _alike(offer, meant(offer, in_order_u(offer, units, left)), left)
+    ordered = meant(offer, in_order_u(offer, units, left))
+    if not offer.n:
+        ordered = _alike(offer, ordered, left)
     if offer.apart:
         return _by_unit(offer, ordered, left)
     if not offer.n:

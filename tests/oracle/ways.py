@@ -12,8 +12,9 @@ from typing import NamedTuple
 from engine.program import AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, in_order_u, measure_of, room, saving_of
+from tests.oracle.rewards import Offer, in_order_u, is_rewarded, measure_of, room, saving_of
 
+ALIKE = -1  # counts what is rewarded of an article, in all roles
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 
 
@@ -73,6 +74,7 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
                 yield number, saving, tuple(sorted(then.values()))
             continue
         place = before.taken % role.n
+        at = place
         gain, gained, reward = 0, (0, 0), offer.promotion.reward
         if isinstance(reward, AmountOffTogether | PercentOffTogether) and offer.rewards(number):
             now = before.gained if place else (0, 0)
@@ -95,6 +97,12 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
         after[number, article] = Filled(number, article, taken, gained, before.both + (role.rewarded and either))
         if taken == 0:
             del after[number, article]
+        limit = offer.promotion.per_article
+        if limit and offer.rewards(number) and is_rewarded(offer, at):
+            few = after.get((ALIKE, unit.article), Filled(ALIKE, unit.article, 0, (0, 0), 0))
+            if few.taken == limit:
+                continue
+            after[ALIKE, unit.article] = few._replace(taken=few.taken + 1)
         begun = sum(ceiling(one.taken, role.n) for one in after.values() if one.role == number)
         if most is None or begun <= most:
             yield number, gain, tuple(sorted(after.values()))
@@ -150,7 +158,8 @@ def whole(offer: Offer, state: State) -> bool:
         if parts > role.fewer:
             return False
         counts.append(sum(ceiling(taken, role.n) for taken in own))
-    measured = [(one, offer.roles[one.role].measure) for one in state if offer.roles[one.role].measure]
+    filled = [one for one in state if one.role != ALIKE]
+    measured = [(one, offer.roles[one.role].measure) for one in filled if offer.roles[one.role].measure]
     if len(measured) < sum(1 for role in offer.roles if role.measure):
         return False
     if not measured:
