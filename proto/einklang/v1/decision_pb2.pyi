@@ -495,7 +495,7 @@ class Line(_message.Message):
     """The unit of the measure. Required with `measure_thousandths`, else absent."""
     unit_price_minor: _builtins.int
     """List price of one piece, or of one `measure_unit`, in minor units; from 0 to 100,000
-    units of the currency. Absent: the ruleset's price list. At most one of the two price
+    units of the currency. Absent: the price in the catalogue. At most one of the two price
     fields.
     """
     unit_price_micros: _builtins.int
