@@ -532,7 +532,7 @@ TABLE: dict[str, Text] = {
     ),
     "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» with this reward is"),
-    "P9037": _later("An amount off them per article is", "Off a set it works:   off shirts per article"),
+    "P9037": _later("Off them per article of several sets, or by measure, is", "Of one set of pieces it works."),
 }
 
 SHOWN_CHARACTERS_MAX = 300  # of a line that is shown with carets

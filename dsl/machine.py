@@ -141,7 +141,11 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     several = buy is not None and len(buy.needs) > 1  # whose applications interlock
     found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM and several)]
     by_measure = buy is not None and any(need.measure is not None for need in buy.needs)
-    if by_measure or any(isinstance(reward, ast.OffPickOf) for reward in rewards_of(promotion)):
+    rewards = tuple(rewards_of(promotion))
+    by_article = buy is not None and any(isinstance(one, ast.AmountOff) and one.per_article for one in rewards)
+    if buy is not None and by_article and (several or by_measure):
+        found.append(("P9037", buy.span))
+    if by_measure or by_article or any(isinstance(one, ast.OffPickOf) for one in rewards):
         found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
     alike = buy is not None and several and any(need.one_article for need in buy.needs)
     if buy is not None and alike and any(isinstance(reward, BY_PLACE) for reward in rewards_of(promotion)):
@@ -185,8 +189,6 @@ def _clause(clause: ast.Clause, *, per_item: bool) -> Iterator[Refused]:
 def _reward(reward: ast.Reward, span: Span, *, per_item: bool) -> Iterator[Refused]:
     yield from _of(REWARDS, reward, span)
     match reward:
-        case ast.AmountOff(per_article=True) if reward.target.kind == "them":
-            yield "P9037", span
         case ast.Tiers():
             for tier in reward.tiers:
                 yield from _reward(tier.reward, tier.span, per_item=per_item)

@@ -44,6 +44,7 @@ from engine.layout import (
     Q_UNIT_LIST,
     R_AMOUNT,
     R_BUY,
+    R_EACH,
     R_KIND,
     R_LADDER,
     R_LADDER_BEGIN,
@@ -238,6 +239,10 @@ def settle(
                 amount = rest - price * (count // n) - singles_cost(price, n, count % n)
             else:
                 amount = off_whole(rules, q, p, own, left, original)
+            if at(rules, R_EACH, p):
+                savings[mine] = off_each_article(rules, q, p, own, left, original)
+                start = end
+                continue
             if begin == end_role and cap >= 0:
                 amount = min(amount, cap)
             shares = np.zeros(own.shape[0], np.int64)
@@ -294,6 +299,22 @@ def off_all(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original:
     else:
         most = percent(base, at(rules, R_PERCENT, p), rounding)
     return min(rest, saving, most)
+
+
+@gate
+def off_each_article(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> Ints:
+    """What the units of an application save where an amount is taken once off those of each article."""
+    savings = np.zeros(units.shape[0], np.int64)
+    for i in range(units.shape[0]):
+        alike = np.zeros(units.shape[0], np.bool_)
+        for j in range(units.shape[0]):
+            alike[j] = at(q, Q_UNIT_ARTICLE, units[j]) == at(q, Q_UNIT_ARTICLE, units[i])
+        mine = np.flatnonzero(alike)
+        if mine[0] == i:
+            shares = np.zeros(mine.shape[0], np.int64)
+            share_run(q, units[mine], left, off_whole(rules, q, p, units[mine], left, original), shares)
+            savings[mine] = shares
+    return savings
 
 
 @kernel
@@ -398,7 +419,7 @@ def longest_path(d: Drawing, roles: Ints) -> int:
 def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Chosen:
     """The units of a buy that save most, in at most `limit` applications (-1: any). Units come and go in order U."""
     others = rewards_others(rules, p)
-    if off_together(rules, p) and not others:
+    if off_together(rules, p) and not others and not at(rules, R_EACH, p):
         return dearest(rules, q, p, units, masks, left, original, limit, True)
     if may_bind(rules, q, p, units, masks, left):
         return dearest(rules, q, p, units, masks, left, original, limit, False)

@@ -279,7 +279,8 @@ def available(rules: Buffer, q: Buffer, p: int, left: Ints, original: int, guard
     those that reach a tier, with its reward row."""
     units, masks = open_units(rules, q, p, guarded)
     each = at(rules, R_EACH, p)
-    if not each:
+    begin, end = roles_of(rules, p)
+    if not each or begin < end:
         return units, masks
     if not in_tiers(rules, p):  # an amount for each article
         return units, masks | (p + 1) << ROW_SHIFT

@@ -38,6 +38,7 @@ from engine.layout import (
     Q_UNIT_LIST,
     R_AMOUNT,
     R_BUY,
+    R_EACH,
     R_KIND,
     R_LADDER,
     R_LADDER_BEGIN,
@@ -84,7 +85,8 @@ class Shape(NamedTuple):
     sums: int  # digits of another kind begin here, each for one of the rewarded role: (-1, that digit, size, stride)
     # partial sums, (-2, that digit, size, stride) those of its units that could have been bought; or for one of a need
     # by measure, which counts grains: (-3, that digit, size, stride) the grains of its smallest unit; or for an article
-    # with more units than are rewarded at most: (-4, article, size, stride) how many are
+    # with more units than are rewarded at most: (-4, article, size, stride) how many are; or for an amount off each
+    # article: (-5, article, size, stride, grain) how many grains of it the application has
     grain: int  # measures are whole multiples of it
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
@@ -115,7 +117,7 @@ def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
 
 
 @gate
-def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: int) -> Shape:
+def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, limit: int) -> Shape:
     """The digits of a promotion's states over these units; `limit`: applications at most, -1: any."""
     begin, end = roles_of(rules, p)
     roles = end - begin
@@ -189,7 +191,23 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: 
             digits[count, 2] = n if wraps else min(whole, n * most) + 1
             count += 1
     sums = count
-    if kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
+    if at(rules, R_EACH, p):
+        for i in range(units.shape[0]):
+            article = at(q, Q_UNIT_ARTICLE, units[i])
+            seen = False
+            coin = 0
+            for j in range(units.shape[0]):
+                if at(q, Q_UNIT_ARTICLE, units[j]) == article:
+                    seen = seen or j < i
+                    coin = gcd(left[units[j]], coin)
+            if not seen:
+                if count == DIGITS_MAX:
+                    return none
+                coin = max(1, coin)
+                digits[count, 0], digits[count, 1], digits[count, 4] = -5, article, coin
+                digits[count, 2] = -(-amount_of(rules, q, at(rules, R_AMOUNT, p)) // coin) + 1
+                count += 1
+    elif kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
         if kind == _PERCENT_TOGETHER:
             remainders = remainders_of(at(rules, R_PERCENT, p))
         else:
@@ -358,6 +376,27 @@ def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken
 
 
 @gate
+def off_article(
+    q: Buffer, shape: Shape, counts: Ints, unit: int, left: int, price: int, whole: bool, one_article: bool
+) -> tuple[int, int]:
+    """What a unit adds to the state, and gains, where an amount is taken once off the units of each article."""
+    step = value = 0
+    for d in range(shape.sums, shape.digits.shape[0]):
+        if shape.digits[d, 0] != -5:
+            continue
+        after = counts[d]
+        mine = shape.digits[d, 1] == at(q, Q_UNIT_ARTICLE, unit)
+        if mine:
+            now = counts[d] * shape.digits[d, 4]
+            value = min(price, now + left) - min(price, now)
+            after = min(shape.digits[d, 2] - 1, (now + left) // shape.digits[d, 4])
+        if whole and (mine or not one_article):
+            after = 0
+        step += (after - counts[d]) * shape.digits[d, 3]
+    return step, value * scalar(q, Q_FINE)
+
+
+@gate
 def take(
     rules: Buffer,
     q: Buffer,
@@ -430,6 +469,10 @@ def take(
                 if counts[d] + 1 == shape.digits[d, 2]:
                     return -1, 0
                 then += shape.digits[d, 3]
+    if at(rules, R_EACH, p):
+        whole = (taken + 1) % n == 0
+        after, saved = off_article(q, shape, counts, unit, left, price, whole, one_article > 0)
+        return then + after, saved
     if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):
             if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
@@ -537,7 +580,7 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     count = units.shape[0]
     none = np.empty(0, np.int64)
     too_large = Drawing(none, none, none, none, none, none)
-    shape = shape_of(rules, q, p, units, masks, limit)
+    shape = shape_of(rules, q, p, units, masks, left, limit)
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
     others = begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1

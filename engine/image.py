@@ -38,6 +38,7 @@ from engine.instructions import (
     Apply,
     Cmp,
     Counted,
+    Each,
     Kind,
     Op,
     Role,
@@ -1075,7 +1076,12 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     _require((r.target_kind[cashier] == Target.BASKET).all(), "what the cashier enters is of a set")
     _require(((np.diff(r.reason_begin) > 0) == cashier).all(), "what the cashier enters has a reason")
     _verify_points(ruleset, owner)
-    _require(not (r.each[np.diff(r.role_begin) > 0] > 0).any(), "a buy is read for each article")
+    bought = (r.each > 0) & (np.diff(r.role_begin) > 0)
+    _require(
+        (of_one_set & (r.kind == Kind.AMOUNT_TOGETHER) & (r.each == Each.ARTICLE))[bought].all(), "a buy is read apart"
+    )
+    _require(not (rewarded | (r.per_article > 0))[bought].any(), "others are rewarded for each article")
+    _require(not r.by_measure[r.role_begin[:-1][bought], 0].any(), "a buy by measure is read for each article")
     piecewise = [Kind.PERCENT, Kind.AMOUNT_EACH, Kind.PRICE_EACH, Kind.PRICE_MEASURE, Kind.PICK, Kind.LADDER]
     for number in np.flatnonzero((r.per_article > 0) & (np.diff(r.role_begin) > 0)).tolist():
         rows = slice(int(r.role_begin[number]), int(r.role_begin[number + 1]))

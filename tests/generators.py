@@ -687,7 +687,7 @@ class _Maker:
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
             made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
-        return self._kept_apart([by_measure(alike_or_not(promotion)) for promotion in made])
+        return self._kept_apart([by_article(by_measure(alike_or_not(promotion))) for promotion in made])
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
@@ -1153,6 +1153,18 @@ def by_measure(promotion: Promotion) -> Promotion:
     needs[place] = Need(of=needs[place].of, count=1, measure=measure, unit=unit)
     made = buy.model_copy(update={"needs": tuple(needs)})
     return promotion.model_copy(update={"buy": made, "reward": reward})
+
+
+def by_article(promotion: Promotion) -> Promotion:
+    """Now and then an amount is off what is bought article by article, by dice of its own."""
+    buy, reward = promotion.buy, promotion.reward
+    random = Random(f"{promotion.name} by article {buy!r} {reward!r}")
+    plain = buy is not None and len(buy.needs) == 1 and not buy.needs[0].measure and not promotion.per_article
+    if not plain or not isinstance(reward, AmountOffTogether | AmountOffEach) or random.random() > 0.5:
+        return promotion
+    if reward.target.kind != "them":
+        return promotion
+    return promotion.model_copy(update={"reward": AmountOffArticle(amount=reward.amount, target=reward.target)})
 
 
 class _Dice:

@@ -33,6 +33,7 @@ MECHANICS = {  # by kind of reward, what it is off, and whether something is bou
     "amount-off-together count buy": ALL,
     "amount-off-together them buy": ALL,
     "amount-off-article set": PER_BASKET,
+    "amount-off-article them buy": ALL,
     "amount-off-measure set": ALL,
     "fixed-price-each set": ALL,
     "fixed-price-each count": ALL,

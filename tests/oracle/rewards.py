@@ -131,7 +131,8 @@ class Offer:
     @property
     def apart(self) -> bool:
         """It is read, or given, for each article or unit."""
-        return bool(self.terms.by_unit) or isinstance(self.promotion.reward, AmountOffArticle)
+        once = isinstance(self.promotion.reward, AmountOffArticle) and not self.buys
+        return bool(self.terms.by_unit) or once
 
     def reward_of(self, unit: Unit) -> Plain:
         """What it gives on a unit."""
@@ -561,6 +562,11 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
     runs = runs_of(offer, chosen)
     for run in runs:
         rewarded = [unit for unit, role in run if offer.rewards(role)]
+        if isinstance(offer.promotion.reward, AmountOffArticle):
+            for article in {unit.article for unit in rewarded}:
+                own = [unit for unit in rewarded if unit.article == article]
+                savings |= share(together(offer, own, left), own, {unit.index: left[unit.index] for unit in own})
+            continue
         if not offer.saves_together:
             places = enumerate(rewarded) if offer.n else ((0, unit) for unit in rewarded)
             exact |= {unit.index: saving_of(offer, unit, left, place) for place, unit in places}

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from engine.program import AmountOffTogether, PercentOffTogether, PriceTogether
+from engine.program import AmountOffArticle, AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
 from tests.oracle.rewards import Offer, in_order_u, is_rewarded, measure_of, room, saving_of
 
-ALIKE = -1  # counts what is rewarded of an article, in all roles
+ALIKE, PART = -1, -2  # by article: how many are rewarded in all roles; what the application saves on it so far
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 
 
@@ -82,6 +82,10 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
             gain = worth(offer, reward, gained) - worth(offer, reward, now)
             if place == role.n - 1:
                 gained = (0, 0)
+        elif isinstance(reward, AmountOffArticle):
+            part = filled.get((PART, unit.article), Filled(PART, unit.article, 0, (0, 0), 0))
+            amount = min(offer.money(reward.amount), part.taken + room(unit, left))
+            gain = amount - part.taken
         elif isinstance(offer.promotion.reward, PriceTogether) and not offer.singles and offer.buys:
             price = offer.money(
                 offer.promotion.reward.price
@@ -97,6 +101,10 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
         after[number, article] = Filled(number, article, taken, gained, before.both + (role.rewarded and either))
         if taken == 0:
             del after[number, article]
+        if isinstance(reward, AmountOffArticle) and place == role.n - 1:
+            after = {key: one for key, one in after.items() if key[0] != PART or article not in ("", key[1])}
+        elif isinstance(reward, AmountOffArticle):
+            after[PART, unit.article] = part._replace(taken=amount)
         limit = offer.promotion.per_article
         if limit and offer.rewards(number) and is_rewarded(offer, at):
             few = after.get((ALIKE, unit.article), Filled(ALIKE, unit.article, 0, (0, 0), 0))
@@ -138,7 +146,7 @@ def peak(offer: Offer, unit: Unit, left: Sequence[int]) -> Fraction | int:
     reward = offer.promotion.reward
     if not offer.n:
         return saving_of(offer, unit, left)
-    if isinstance(reward, AmountOffTogether | PercentOffTogether | PriceTogether) or not any(
+    if isinstance(reward, AmountOffTogether | PercentOffTogether | PriceTogether | AmountOffArticle) or not any(
         offer.rewards(number) for number in offer.open_to[unit.index]
     ):
         return left[unit.index] if offer.rewards(offer.open_to[unit.index][-1]) else 0
@@ -158,7 +166,7 @@ def whole(offer: Offer, state: State) -> bool:
         if parts > role.fewer:
             return False
         counts.append(sum(ceiling(taken, role.n) for taken in own))
-    filled = [one for one in state if one.role != ALIKE]
+    filled = [one for one in state if one.role >= 0]
     measured = [(one, offer.roles[one.role].measure) for one in filled if offer.roles[one.role].measure]
     if len(measured) < sum(1 for role in offer.roles if role.measure):
         return False
