@@ -461,7 +461,7 @@ def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints
 def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     """The most that a unit saves at any place of an application; few places differ."""
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
-    most = max(0, gain(rules, q, p, u, 0, base, left))
+    most = min(max(0, gain(rules, q, p, u, 0, base, left)), room(q, u, left) * scalar(q, Q_FINE))
     if kind == _PICK:
         return max(most, gain(rules, q, p, u, n - 1, base, left))
     if kind == _LADDER:
