@@ -976,7 +976,7 @@ class _Maker:
             pick = Pick(which=self.random.choice(("cheapest", "dearest")), count=n // 3, percent=percent)
             return pick, Buy(needs=(Need(of=self.sets[0], count=n),), text=f"buy {n}")
         per_item = group.apply in PER_ITEM
-        if self.maybe(45) and self.special != "many":
+        if self.maybe(50) and self.special != "many":
             return self._with_a_buy(not per_item)
         return self._without_a_buy(not per_item), None
 

@@ -11,6 +11,7 @@ from tests.oracle.arithmetic import ceiling
 from tests.oracle.best_per_item import NAMES_MAX
 from tests.oracle.resolve import Unit
 from tests.oracle.rewards import (
+    Exact,
     Offer,
     Taking,
     by_measure,
@@ -33,7 +34,7 @@ def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool)
         [(rank, role) for rank, offer in enumerate(offers) for role in offer.open_to.get(unit.index, ())] + [nobody]
         for unit in units
     ]
-    best: tuple[tuple[Fraction | int, int, list[int], int, tuple[tuple[int, int], ...]], list[Taking]] | None = None
+    best: tuple[tuple[Exact, int, list[int], int, tuple[tuple[int, int], ...]], list[Taking]] | None = None
     for assigned in product(*choices):
         takings = []
         for rank, offer in enumerate(offers):
@@ -55,9 +56,9 @@ def best_assignment(offers: Sequence[Offer], left: Sequence[int], *, caps: bool)
     return best[1]
 
 
-def exact(offer: Offer, taking: Taking) -> Fraction:
+def exact(offer: Offer, taking: Taking) -> Exact:
     """What is compared: what it saves before it is rounded, within the cap."""
-    return taking.uncapped if offer.terms.cap is None else min(taking.uncapped, Fraction(offer.terms.cap))
+    return taking.uncapped if offer.terms.cap is None else min(taking.uncapped, offer.terms.cap)
 
 
 def possible(offer: Offer, mine: Sequence[tuple[Unit, int]], left: Sequence[int]) -> bool:

@@ -43,6 +43,8 @@ from tests.oracle.price_lists import nothing as no_price
 from tests.oracle.price_lists import promised
 from tests.oracle.resolve import Basket, Unit
 
+Exact = Fraction | int  # what is saved before it is rounded: whole, but where articles are rounded
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -75,7 +77,7 @@ class Taking:
     """What a promotion takes: its applications, and what it would save without a cap."""
 
     applications: tuple[Application, ...] = ()
-    uncapped: Fraction = Fraction()  # before it is rounded
+    uncapped: Exact = 0  # before it is rounded
 
     @property
     def saving(self) -> int:
@@ -154,11 +156,11 @@ class Offer:
     def percent(self, base: int, basis_points: int) -> int:
         return round_to(base * basis_points, 10_000, self.basket.rounding)
 
-    def part(self, unit: Unit, base: int, basis_points: int) -> Fraction:
+    def part(self, unit: Unit, base: int, basis_points: int) -> Exact:
         """A percentage of what a unit costs: of a piece exact, where what an article's save is rounded."""
         if self.basket.by_article and not unit.measure:
             return Fraction(base * basis_points, 10_000)
-        return Fraction(self.percent(base, basis_points))
+        return self.percent(base, basis_points)
 
     def most_applications(self, units: Sequence[Unit]) -> int:
         """With these units, were no unit wanted by two roles."""
@@ -286,14 +288,14 @@ def in_order_u(offer: Offer, units: Iterable[Unit], left: Sequence[int]) -> list
 # ---------- the two tables ----------
 
 
-def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) -> Fraction:
+def saving_of(offer: Offer, unit: Unit, left: Sequence[int], position: int = 0) -> Exact:
     """A unit's saving by itself, at a position (from 0) of its run. Of «together»: what it adds to the sum.
 
     It is whole, but for percentages that are rounded article by article."""
     saving, reward = _before_floors(offer, unit, left, position), offer.reward_of(unit)
     if isinstance(reward, PriceTogether) or (isinstance(reward, Cashier) and for_the_basket(unit)):
         return saving  # together there is room for more, or less
-    return min(saving, Fraction(room(unit, left)))
+    return min(saving, room(unit, left))
 
 
 def room(unit: Unit, left: Sequence[int]) -> int:
@@ -301,36 +303,34 @@ def room(unit: Unit, left: Sequence[int]) -> int:
     return max(0, left[unit.index] - unit.line.floor)
 
 
-def _before_floors(offer: Offer, unit: Unit, left: Sequence[int], position: int) -> Fraction:
-    price, rest, reward = offer.base(unit, left), Fraction(left[unit.index]), offer.reward_of(unit)
+def _before_floors(offer: Offer, unit: Unit, left: Sequence[int], position: int) -> Exact:
+    price, rest, reward = offer.base(unit, left), left[unit.index], offer.reward_of(unit)
     match reward:
         case PercentOff():
             return min(rest, offer.part(unit, price, reward.percent))
         case AmountOffEach():
-            return min(rest, Fraction(offer.money(reward.amount)))
+            return min(rest, offer.money(reward.amount))
         case FixedPriceEach():
-            return max(Fraction(), rest - offer.money(reward.price))
+            return max(0, rest - offer.money(reward.price))
         case PricesFrom():
-            return max(Fraction(), rest - offer.promised[unit.index])
+            return max(0, rest - offer.promised[unit.index])
         case FixedPriceMeasure():
-            return max(
-                Fraction(), rest - _for_measure(offer, unit, *_per_line_unit(unit, reward, offer.money(reward.price)))
-            )
+            return max(0, rest - _for_measure(offer, unit, *_per_line_unit(unit, reward, offer.money(reward.price))))
         case AmountOffMeasure():
             micros, per = _per_line_unit(unit, reward, offer.money(reward.amount))
             reduced = max(0, unit.line.price * per - micros)
-            return min(rest, Fraction(unit.list) - _for_measure(offer, unit, reduced, per))
+            return min(rest, unit.list - _for_measure(offer, unit, reduced, per))
         case Pick():
             first, last = (
                 (0, reward.count) if reward.which == "dearest" else (offer.bought - reward.count, offer.bought)
             )
-            return min(rest, offer.part(unit, price, reward.percent)) if first <= position < last else Fraction()
+            return min(rest, offer.part(unit, price, reward.percent)) if first <= position < last else 0
         case Ladder():
             for step in reward.steps:
                 if step.nth == position + 1:
-                    off = Fraction(offer.money(step.amount)) if step.amount else offer.part(unit, price, step.percent)
+                    off = offer.money(step.amount) if step.amount else offer.part(unit, price, step.percent)
                     return min(rest, off)
-            return Fraction()
+            return 0
         case PriceTogether():
             total = offer.money(reward.price)
             if reward.singles:
@@ -346,13 +346,13 @@ def for_the_basket(unit: Unit) -> bool:
     return unit.entry is not None and not unit.entry.line
 
 
-def entered(offer: Offer, reward: Cashier, unit: Unit, base: int, rest: Fraction) -> Fraction:
+def entered(offer: Offer, reward: Cashier, unit: Unit, base: int, rest: Exact) -> Exact:
     """What the entry of a unit takes off it, at most what the promotion allows."""
     assert unit.entry is not None
     value = unit.entry.value
-    percent, price = offer.part(unit, base, value), max(Fraction(), rest - value)
-    off = {"percent": percent, "amount": Fraction(value), "price": price}[unit.entry.kind]
-    most = Fraction(offer.money(reward.amount)) if reward.amount else offer.part(unit, base, reward.percent)
+    percent, price = offer.part(unit, base, value), max(0, rest - value)
+    off = {"percent": percent, "amount": value, "price": price}[unit.entry.kind]
+    most = offer.money(reward.amount) if reward.amount else offer.part(unit, base, reward.percent)
     return min(rest, off, most)
 
 
@@ -453,7 +453,7 @@ def _alike(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> list[U
 def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taking:
     """Each unit at a tier of its own; off them together, or for each article, is off those of each article."""
     savings: dict[int, int] = {}
-    exact: dict[int, Fraction] = {}
+    exact: dict[int, Exact] = {}
     for article in {unit.article: None for unit in ordered}:
         own = [unit for unit in ordered if unit.article == article]
         if isinstance(offer.reward_of(own[0]), PercentOffTogether | AmountOffTogether | AmountOffArticle):
@@ -461,7 +461,7 @@ def _by_unit(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]) -> Taki
             savings |= share_out(together(whole, own, left), own, left)
         else:
             exact |= {unit.index: saving for unit in own if (saving := saving_of(offer, unit, left)) > 0}
-    uncapped, cap = Fraction(sum(savings.values())) + sum(exact.values()), offer.terms.cap
+    uncapped, cap = sum(savings.values()) + sum(exact.values()), offer.terms.cap
     savings |= in_whole(offer, ordered, exact, left)
     taken = [unit for unit in ordered if unit.index in savings]
     if cap is not None and sum(savings.values()) > cap:
@@ -558,7 +558,7 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         return _entered(offer, reward, [unit for unit, _ in chosen], left)
     cap = offer.terms.cap
     savings: dict[int, int] = {}
-    exact: dict[int, Fraction] = {}
+    exact: dict[int, Exact] = {}
     runs = runs_of(offer, chosen)
     for run in runs:
         rewarded = [unit for unit, role in run if offer.rewards(role)]
@@ -575,7 +575,7 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         if not offer.n and cap is not None:  # capped first, then prorated as ever
             amount = min(amount, cap)
         savings |= share_out(amount, rewarded, left)
-    uncapped = Fraction(sum(savings.values())) + sum(exact.values())
+    uncapped = sum(savings.values()) + sum(exact.values())
     savings |= in_whole(offer, [unit for run in runs for unit, _ in run], exact, left)
     if cap is not None and sum(savings.values()) > cap:
         savings = share(cap, [unit for unit, _ in chosen], savings)
@@ -594,7 +594,7 @@ def _entered(offer: Offer, reward: Cashier, units: Sequence[Unit], left: Sequenc
     """What was entered: off each unit by itself, and off all those that have the entry of the basket together."""
     exact = {unit.index: saving_of(offer, unit, left) for unit in units if not for_the_basket(unit)}
     savings = in_whole(offer, units, exact, left)
-    uncapped = Fraction(sum(exact.values()))
+    uncapped = sum(exact.values())
     others = [unit for unit in units if for_the_basket(unit)]
     if others:
         base, rest = sum(offer.base(unit, left) for unit in others), sum(left[unit.index] for unit in others)
@@ -619,18 +619,18 @@ def by_measure(offer: Offer, chosen: Sequence[tuple[Unit, int]]) -> int:
     return min(enough)
 
 
-def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Fraction], left: Sequence[int]) -> dict[int, int]:
+def in_whole(offer: Offer, units: Iterable[Unit], exact: Mapping[int, Exact], left: Sequence[int]) -> dict[int, int]:
     """What units save, of what they save exactly. Where that is not whole, an article's pieces so far save their sum,
     rounded; what would be more than is left of a piece is left to the next."""
     savings: dict[int, int] = {}
-    sums: dict[str, Fraction] = {}
+    sums: dict[str, Exact] = {}
     given: Counter[str] = Counter()
     for unit in units:
-        amount = exact.get(unit.index, Fraction())
+        amount = exact.get(unit.index, 0)
         if unit.measure or not amount:
             savings |= {unit.index: int(amount)} if unit.index in exact else {}
             continue
-        total = sums[unit.article] = sums.get(unit.article, Fraction()) + amount
+        total = sums[unit.article] = sums.get(unit.article, 0) + amount
         so_far = round_to(total.numerator, total.denominator, offer.basket.rounding)
         savings[unit.index] = min(room(unit, left), so_far - given[unit.article])
         given[unit.article] += savings[unit.index]

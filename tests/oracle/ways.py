@@ -6,13 +6,12 @@ units, and what the application that is being filled has gained where it saves t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 from engine.program import AmountOffArticle, AmountOffTogether, PercentOffTogether, PriceTogether
 from tests.oracle.arithmetic import ceiling
 from tests.oracle.resolve import Unit
-from tests.oracle.rewards import Offer, in_order_u, is_rewarded, measure_of, room, saving_of
+from tests.oracle.rewards import Exact, Offer, in_order_u, is_rewarded, measure_of, room, saving_of
 
 ALIKE, PART = -1, -2  # by article: how many are rewarded in all roles; what the application saves on it so far
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
@@ -34,7 +33,7 @@ class Filled(NamedTuple):
 
 
 State = tuple[Filled, ...] | None
-Worth = tuple[Fraction | int, int, int, int]  # savings of those without a cap, -promotions, names, -units
+Worth = tuple[Exact, int, int, int]  # savings of those without a cap, -promotions, names, -units
 Choice = tuple[int, int]  # the promotion's place by name, the role; (P, 0) is nobody, and comes last
 
 
@@ -45,11 +44,11 @@ def most_of(offer: Offer) -> int | None:
     return offer.terms.uses if offer.buys else 1
 
 
-def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterator[tuple[int, Fraction | int, State]]:
+def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterator[tuple[int, Exact, State]]:
     """What the promotion may do with a unit: role, gain, and the state afterwards."""
     filled = {(one.role, one.article): one for one in state or ()}
     if not offer.n:
-        gain: Fraction | int = saving_of(offer, unit, left)
+        gain: Exact = saving_of(offer, unit, left)
         alike = offer.promotion.per_article
         own = filled.get((0, unit.article), Filled(0, unit.article, 0, (0, 0), 0))
         if gain > 0 and not alike:
@@ -141,7 +140,7 @@ def place_of(offer: Offer, filled: dict[tuple[int, str], Filled], number: int, t
     return place
 
 
-def peak(offer: Offer, unit: Unit, left: Sequence[int]) -> Fraction | int:
+def peak(offer: Offer, unit: Unit, left: Sequence[int]) -> Exact:
     """No unit gains more, wherever it stands."""
     reward = offer.promotion.reward
     if not offer.n:
@@ -196,8 +195,8 @@ def paid(offer: Offer, state: State) -> bool:
 
 
 def best(
-    offers: Sequence[Offer], left: Sequence[int], *, caps: bool, few: bool = True, at_least: Fraction | int = 0
-) -> tuple[Fraction | int, list[list[tuple[Unit, int]]]]:
+    offers: Sequence[Offer], left: Sequence[int], *, caps: bool, few: bool = True, at_least: Exact = 0
+) -> tuple[Exact, list[list[tuple[Unit, int]]]]:
     """Of all assignments of units to the promotions (by name) the best: the largest saving; with `few` the fewest
     promotions, then their smallest names; then the fewest units, then the first in order U. What each takes.
 
@@ -209,11 +208,11 @@ def best(
     hopes = [max(peak(offer, unit, left) for offer in offers if unit.index in offer.open_to) for unit in units]
     rest = [sum(hopes[place:]) for place in range(1, len(units) + 1)]  # what the units behind can add at most
     # by states and what capped ones gained: (saving of the others, -promotions, names, -units), the assignment
-    now: dict[tuple[tuple[State, ...], tuple[Fraction | int, ...]], tuple[Worth, tuple[Choice, ...]]]
+    now: dict[tuple[tuple[State, ...], tuple[Exact, ...]], tuple[Worth, tuple[Choice, ...]]]
     now = {((None,) * nobody, (0,) * nobody): ((0, 0, 0, 0), ())}
     for place, unit in enumerate(units):
         cheaper = place > 0 and offers[0].base(unit, left) < offers[0].base(units[place - 1], left)
-        then: dict[tuple[tuple[State, ...], tuple[Fraction | int, ...]], tuple[Worth, tuple[Choice, ...]]] = {}
+        then: dict[tuple[tuple[State, ...], tuple[Exact, ...]], tuple[Worth, tuple[Choice, ...]]] = {}
         for (states, gains), (value, assignment) in now.items():
             if cheaper and not all(paid(offer, state) for offer, state in zip(offers, states, strict=True)):
                 continue
