@@ -199,7 +199,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             for j in range(units.shape[0]):
                 if at(q, Q_UNIT_ARTICLE, units[j]) == article:
                     seen = seen or j < i
-                    coin = gcd(left[units[j]], coin)
+                    coin = gcd(room(q, units[j], left[units[j]]), coin)
             if not seen:
                 if count == DIGITS_MAX:
                     return none
@@ -377,9 +377,10 @@ def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken
 
 @gate
 def off_article(
-    q: Buffer, shape: Shape, counts: Ints, unit: int, left: int, price: int, whole: bool, one_article: bool
+    q: Buffer, shape: Shape, counts: Ints, unit: int, most: int, price: int, whole: bool, one_article: bool
 ) -> tuple[int, int]:
-    """What a unit adds to the state, and gains, where an amount is taken once off the units of each article."""
+    """What a unit off which `most` may be taken adds to the state, and gains, where an amount is taken once off the
+    units of each article."""
     step = value = 0
     for d in range(shape.sums, shape.digits.shape[0]):
         if shape.digits[d, 0] != -5:
@@ -388,8 +389,8 @@ def off_article(
         mine = shape.digits[d, 1] == at(q, Q_UNIT_ARTICLE, unit)
         if mine:
             now = counts[d] * shape.digits[d, 4]
-            value = min(price, now + left) - min(price, now)
-            after = min(shape.digits[d, 2] - 1, (now + left) // shape.digits[d, 4])
+            value = min(price, now + most) - min(price, now)
+            after = min(shape.digits[d, 2] - 1, (now + most) // shape.digits[d, 4])
         if whole and (mine or not one_article):
             after = 0
         step += (after - counts[d]) * shape.digits[d, 3]
@@ -471,7 +472,7 @@ def take(
                 then += shape.digits[d, 3]
     if at(rules, R_EACH, p):
         whole = (taken + 1) % n == 0
-        after, saved = off_article(q, shape, counts, unit, left, price, whole, one_article > 0)
+        after, saved = off_article(q, shape, counts, unit, room(q, unit, left), price, whole, one_article > 0)
         return then + after, saved
     if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):

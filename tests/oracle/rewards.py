@@ -565,7 +565,7 @@ def settle(offer: Offer, chosen: Sequence[tuple[Unit, int]], left: Sequence[int]
         if isinstance(offer.promotion.reward, AmountOffArticle):
             for article in {unit.article for unit in rewarded}:
                 own = [unit for unit in rewarded if unit.article == article]
-                savings |= share(together(offer, own, left), own, {unit.index: left[unit.index] for unit in own})
+                savings |= share_out(together(offer, own, left), own, left)
             continue
         if not offer.saves_together:
             places = enumerate(rewarded) if offer.n else ((0, unit) for unit in rewarded)
