@@ -213,9 +213,28 @@ def zone(name: str) -> Zone:
 # ---------------------------------------------------------------------------------------------------- rulesets
 
 
+Meeting = tuple[str, bool, str]  # a kind of reward, whether of a buy, and the rule of its group
+
+
+def _meetings() -> tuple[Meeting, ...]:
+    """Each kind under each rule: chance alone would leave the rarest out."""
+    modes = tuple(dict.fromkeys(MODES))
+    of_units = ("percent-off", "amount-off-each", "amount-off-measure", "fixed-price-each", "fixed-price-measure")
+    of_a_buy = ("pick", "ladder", "percent-off", "amount-off-each", "fixed-price-each", "price-together")
+    together = ("percent-off-together", "amount-off-together", "amount-off-article")
+    found = [(kind, False, mode) for mode in modes for kind in (*of_units, "tiers", "variants")]
+    found += [(kind, True, mode) for mode in modes for kind in (*of_a_buy, "price-together singles", "variants")]
+    found += [(kind, False, mode) for mode in modes if mode not in PER_ITEM for kind in together]
+    found += [(kind, True, mode) for mode in modes for kind in together[:2]]
+    return tuple(found)
+
+
+MEETINGS = _meetings()
+
+
 def ruleset(seed: int) -> tuple[Program, ...]:
     """A checked ruleset: all names resolve, all that the checker guarantees holds."""
-    return _Maker(Random(seed)).programs()
+    return _Maker(Random(seed), MEETINGS[seed // 4 % len(MEETINGS)] if seed % 4 == 3 else None).programs()
 
 
 def unit_of(article: str) -> str:
@@ -297,13 +316,16 @@ def _rounding_per(currencies: tuple[str, ...], articles: tuple[str, ...]) -> Any
 class _Maker:
     """Makes one ruleset."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, meeting: Meeting | None = None) -> None:
         self.random = random
         self.maybe = _Dice(random)
         first = random.choice(CURRENCIES)
         others = [currency for currency in ("EUR", "JPY", "KWD", "USD") if currency != first]
         self.currencies = (first, *random.sample(others, random.choice((0, 0, 1, 2))))
         self.special = random.choices(("", "long runs", "caps", "many"), (89, 3, 7, 1))[0]
+        self.meeting = None if self.special == "many" else meeting
+        if self.meeting:
+            self.special = ""
         self.articles = self._articles()
         self.points = _base_points(self.currencies, self.articles)
         self.price_lists = _price_lists(self.currencies, self.articles)
@@ -317,6 +339,8 @@ class _Maker:
     def _articles(self) -> tuple[str, ...]:
         count = self.random.randint(4, 10)
         measured = self.random.choice((0, 1, 2, 3))
+        if self.meeting and self.meeting[0].endswith("measure"):
+            measured = max(1, measured)
         units = [self.random.choice(("kg", "kg", "g", "l", "ml", "m", "lb", "oz", "gal")) for _ in range(measured)]
         names = [f"a{number}" for number in range(count - measured)]
         return tuple(sorted(names + [f"{unit}{number}" for number, unit in enumerate(units)]))
@@ -653,6 +677,8 @@ class _Maker:
             modes, count = ["best-per-item"], 5
         if self.special == "many":
             modes, count = ["at-most"], 17
+        if self.meeting:
+            modes, count = [self.meeting[2], *modes[1:]], min(count, 4)
         for position, mode in enumerate(modes):
             at_most = 6 if self.special == "many" else random.randint(1, 3)
             self.groups.append(
@@ -687,7 +713,10 @@ class _Maker:
         made = [self._promotion(name, random.choice(self.groups)) for name in names]
         if any(group.name == "B" for group in self.groups) and count < 11:
             made += [self._promotion(f"b{n}", self.groups[-1]) for n in range(random.randint(1, 4))]
-        return self._kept_apart([by_article(by_measure(alike_or_not(promotion))) for promotion in made])
+        made = [by_article(by_measure(alike_or_not(promotion))) for promotion in made]
+        if self.meeting:
+            made[0] = self._meant(names[0], next(group for group in self.groups if group.name == "G0"), self.meeting)
+        return self._kept_apart(made)
 
     def _promotion(self, name: str, group: Group) -> Promotion:
         random, maybe = self.random, self.maybe
@@ -719,6 +748,27 @@ class _Maker:
             group=group.name,
             labels=(Text(language="en", text=f"{name}!"),) if maybe(30) else (),
             funded=_shares(name),
+        )
+
+    def _meant(self, name: str, group: Group, meeting: Meeting) -> Promotion:
+        """A promotion whose reward is of a kind, and which nothing else keeps out."""
+        while True:
+            promotion = alike_or_not(self._promotion(name, group))
+            kind = promotion.reward.kind + (" singles" if getattr(promotion.reward, "singles", False) else "")
+            if (kind, promotion.buy is not None) == meeting[:2]:
+                break
+        return promotion.model_copy(
+            update={
+                "runs": Runs(start=None, until=None, zone="store-time", text="always"),
+                "only_on": None,
+                "channels": Channels(names=CHANNELS, text="everywhere"),
+                "places": None,
+                "audience": Choice(any_of=(), but_not=(), text="everyone"),
+                "code": None,
+                "when": (),
+                "except_": (),
+                "limits": (),
+            }
         )
 
     def _of_no_points(self) -> Plain:

@@ -71,7 +71,7 @@ from tests.reproduce import Decide
 
 BASKETS = 50  # of one ruleset
 BLOCK = 20  # rulesets a process takes at once
-OTHERS = 8  # baskets of each ruleset that are also asked of rulesets made from it
+OTHERS = 12  # baskets of each ruleset that are also asked of rulesets made from it
 MOMENTS = 24  # asked of each ruleset's schedules
 
 Decider = Callable[[Sequence[Program]], Decide]

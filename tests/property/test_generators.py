@@ -41,6 +41,7 @@ OF_A_BUY = (
     "price-together singles",
     "percent-off-together",
     "amount-off-together",
+    "amount-off-article",
 )
 OF_POINTS = ("times-points", "fixed-points", "gift")
 OF_FEES = ("free-service", "percent-off-fee", "amount-off-fee", "fee-price", "next-code")
