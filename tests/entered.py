@@ -1,5 +1,5 @@
-"""What cashiers enter, and floors of prices, for generated rulesets and baskets (tests/generators.py): by dice of their
-own, so that the other choices stay what they were."""
+"""What cashiers enter, and floors of prices, for generated rulesets and baskets: by dice of their own, so that the
+other choices of tests/generators.py stay what they were."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ from engine.program import (
     encode,
 )
 from tests import bulk
-from tests.generators import DAY, ODD_MOMENTS, request, ruleset, seconds
+from tests.generated_requests import request
+from tests.generators import DAY, ODD_MOMENTS, ruleset, seconds
 from tests.oracle.conditions import Judge
 from tests.oracle.eligible import mark
 from tests.oracle.resolve import resolve

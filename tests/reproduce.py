@@ -13,7 +13,8 @@ from engine.decision import Decision
 from engine.program import Program
 from server import kernels
 from server.settings import load as settings
-from tests.generators import request, ruleset
+from tests.generated_requests import request
+from tests.generators import ruleset
 from tests.oracle.decide import decide as oracle
 
 Decide = Callable[..., Decision]  # (request, everything=False)

@@ -21,7 +21,8 @@ from engine.decision import Decision, Reason
 from engine.program import Program, Promotion
 from server.counterexamples import confirmed
 from tests.entered import reasons_of
-from tests.generators import request, ruleset
+from tests.generated_requests import request
+from tests.generators import ruleset
 from tests.oracle.conditions import Judge
 from tests.oracle.decide import decide
 from tests.oracle.resolve import resolve

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from engine.basket import Request
 from engine.decision import Decision
 from engine.program import Program
-from tests.generators import cases, request, ruleset
+from tests.generated_requests import cases, request
+from tests.generators import ruleset
 from tests.oracle.ways import TooLarge
 from tests.reproduce import answer, command, difference, engine_of, oracle_of
 

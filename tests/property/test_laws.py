@@ -13,7 +13,8 @@ from engine.decision import Decision
 from engine.money import EXPONENTS, micros_per_minor
 from engine.program import Program
 from tests import bulk, laws
-from tests.generators import request, ruleset
+from tests.generated_requests import request
+from tests.generators import ruleset
 from tests.oracle.ways import TooLarge
 from tests.reproduce import Decide, engine_of, oracle_of
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from engine.program import Group, Program
-from tests.generators import request, ruleset
+from tests.generated_requests import request
+from tests.generators import ruleset
 from tests.oracle.best_per_item import components, greedy, solve
 from tests.oracle.brute import best_assignment, exact
 from tests.oracle.conditions import Judge

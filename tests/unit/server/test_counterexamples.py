@@ -13,7 +13,8 @@ from server.client import read_basket
 from server.convert import to_request
 from server.counterexamples import decided, write
 from server.requests import message_of
-from tests.generators import request, ruleset
+from tests.generated_requests import request
+from tests.generators import ruleset
 from tests.oracle.decide import decide as oracle
 from tests.reproduce import engine_of
 from tests.unit.dsl.frame import framed
