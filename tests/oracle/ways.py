@@ -15,6 +15,7 @@ from tests.oracle.rewards import Exact, Offer, in_order_u, is_rewarded, measure_
 
 ALIKE, PART = -1, -2  # by article: how many are rewarded in all roles; what the application saves on it so far
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
+ALL_STATES_MAX = 5_000  # before all units together: who has more will hardly end, and would take most of the time
 
 
 class TooLarge(Exception):
@@ -210,10 +211,13 @@ def best(
     # by states and what capped ones gained: (saving of the others, -promotions, names, -units), the assignment
     now: dict[tuple[tuple[State, ...], tuple[Exact, ...]], tuple[Worth, tuple[Choice, ...]]]
     now = {((None,) * nobody, (0,) * nobody): ((0, 0, 0, 0), ())}
+    seen = 0
     for place, unit in enumerate(units):
         cheaper = place > 0 and offers[0].base(unit, left) < offers[0].base(units[place - 1], left)
         then: dict[tuple[tuple[State, ...], tuple[Exact, ...]], tuple[Worth, tuple[Choice, ...]]] = {}
         for (states, gains), (value, assignment) in now.items():
+            if len(then) > STATES_MAX or seen + len(then) > ALL_STATES_MAX:
+                raise TooLarge
             if cheaper and not all(paid(offer, state) for offer, state in zip(offers, states, strict=True)):
                 continue
             options = [((nobody, 0), states, gains, value)]
@@ -237,8 +241,7 @@ def best(
                 key, found = (others, capped), (worth, (*assignment, choice))
                 if key not in then or worth > then[key][0] or (worth == then[key][0] and found[1] < then[key][1]):
                     then[key] = found
-        if len(then) > STATES_MAX:
-            raise TooLarge
+        seen += len(then)
         now = then
     top: tuple[Worth, tuple[Choice, ...]] | None = None
     for (states, gains), (value, assignment) in now.items():
