@@ -77,7 +77,8 @@ class Coverage:
                 self.facts[f"missing {result.missing.kind}"] += 1
         self.verdicts.update(verdict.verdict for verdict in decision.codes)
         self.facts["decisions"] += 1
-        self.facts["bounded"] += not decision.optimal
+        per_item = any(group.apply == "best-per-item" for group in rules.groups.values())
+        self.facts["bounded"] += not decision.optimal and not per_item  # nor where the search gave up
         for gift in decision.gifts:
             self.facts[f"gifts {'given' if gift.given else 'offered'}"] += 1
         self.facts["base points"] += decision.points is not None and decision.points.base > 0
