@@ -527,8 +527,8 @@ TABLE: dict[str, Text] = {
     "P9024": _later("«on return» is", "Without it the refund shares hold."),
     "P9026": _later("«advertised as price reduction» is"),
     "P9028": _later(
-        "«off them together» of several sets in a group that applies per item is",
-        "In a group that applies best, all or first it works.",
+        "«off them together» of several sets, «of one article», in a group that applies per item is",
+        "Of any articles it works, and in a group that applies best, all or first.",
     ),
     "P9035": _later("Off the basket «with fees» is"),
     "P9036": _later("«limit … per article» with this reward is"),

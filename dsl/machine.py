@@ -139,7 +139,8 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
     mode = next((line.word for line in declared.lines if line.kind == "apply"), "") if declared else ""
     buy = first(promotion, ast.Buy)
     several = buy is not None and len(buy.needs) > 1  # whose applications interlock
-    found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM and several)]
+    alike = buy is not None and several and any(need.one_article for need in buy.needs)
+    found = [one for clause in promotion.clauses for one in _clause(clause, per_item=mode in PER_ITEM and alike)]
     by_measure = buy is not None and any(need.measure is not None for need in buy.needs)
     rewards = tuple(rewards_of(promotion))
     by_article = buy is not None and any(isinstance(one, ast.AmountOff) and one.per_article for one in rewards)
@@ -147,7 +148,6 @@ def _promotion(project: Project, promotion: ast.Promotion) -> tuple[Refused, ...
         found.append(("P9037", buy.span))
     if by_measure or by_article or any(isinstance(one, ast.OffPickOf) for one in rewards):
         found += [("P9036", limit.span) for limit in clauses(promotion, ast.Limit) if limit.scope == "article"]
-    alike = buy is not None and several and any(need.one_article for need in buy.needs)
     if buy is not None and alike and any(isinstance(reward, BY_PLACE) for reward in rewards_of(promotion)):
         found.append(("P9015", buy.span))
     if buy is not None and any(_beyond_measure(buy, reward) for reward in rewards_of(promotion)):

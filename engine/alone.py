@@ -31,7 +31,7 @@ from engine.discounts import (
     singles_cost,
 )
 from engine.floors import may_bind, room, share
-from engine.graph import Drawing, draw
+from engine.graph import Drawing, draw, of_one_article
 from engine.instructions import Entered, Kind
 from engine.kernel import Buffer, Flags, Ints, gate, kernel
 from engine.layout import (
@@ -420,7 +420,8 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     """The units of a buy that save most, in at most `limit` applications (-1: any). Units come and go in order U."""
     others = rewards_others(rules, p)
     if off_together(rules, p) and not others and not at(rules, R_EACH, p):
-        return dearest(rules, q, p, units, masks, left, original, limit, True)
+        if not contested(rules, q, p, units, masks, limit):
+            return dearest(rules, q, p, units, masks, left, original, limit, True)
     if may_bind(rules, q, p, units, masks, left):
         return dearest(rules, q, p, units, masks, left, original, limit, False)
     chain = is_chain(rules, p)
@@ -455,6 +456,18 @@ def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints
                 available += measure_of(q, units[i]) if need_of(rules, p, r) else 1
         most = min(most, -(-available // n) if flags & FEWER_TOO else available // n)
     return most
+
+
+@gate
+def contested(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit: int) -> bool:
+    """Whether sets of a buy have units in common, so that each taking its dearest leaves applications unfilled."""
+    begin, end = roles_of(rules, p)
+    if end - begin < 2 or of_one_article(rules, p):
+        return False
+    most = applications_most(rules, q, p, units, masks)
+    most = min(most, limit) if limit >= 0 else most
+    own, _ = dearest_in(rules, q, p, units, masks, most)
+    return own.shape[0] < most * at(rules, R_BUY, p)
 
 
 @gate
@@ -553,6 +566,21 @@ def dearest_in(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, appli
 
 
 @gate
+def fillable(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, most: int) -> int:
+    """In how many applications roles that share units can be filled, each by its dearest units in turn: the more there
+    are, the less is left to the roles that come later."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        own, _ = dearest_in(rules, q, p, units, masks, middle)
+        if own.shape[0] == middle * at(rules, R_BUY, p):
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+@gate
 def dearest(
     rules: Buffer,
     q: Buffer,
@@ -574,8 +602,8 @@ def dearest(
         most = min(most, limit)
     if together:  # every application for itself; those that save nothing go
         own, roles = dearest_in(rules, q, p, units, masks, most)
-        while own.shape[0] < most * at(rules, R_BUY, p):  # roles that share units fill fewer: each anew the dearest
-            most = own.shape[0] // at(rules, R_BUY, p)
+        if own.shape[0] < most * at(rules, R_BUY, p):
+            most = fillable(rules, q, p, units, masks, most)
             own, roles = dearest_in(rules, q, p, units, masks, most)
         whole = settle(rules, q, p, own, roles, left, original, -1)
         runs = runs_of(rules, q, p, own, roles)

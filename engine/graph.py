@@ -59,7 +59,7 @@ STATES_MAX = 4_096  # of a promotion, before one unit
 ARCS_MAX = 1_000_000  # of a promotion
 DIGITS_MAX = 40
 EVERY, SOME = 1, 2  # all rewarded units of a digit could have been bought as well; some of them
-KEY_MAX = 2**61
+KEY_MAX = 2**62
 
 _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
     int(k) for k in (Kind.PERCENT_TOGETHER, Kind.AMOUNT_TOGETHER, Kind.PRICE_TOGETHER, Kind.PRICE_SINGLES)
@@ -86,7 +86,8 @@ class Shape(NamedTuple):
     # partial sums, (-2, that digit, size, stride) those of its units that could have been bought; or for one of a need
     # by measure, which counts grains: (-3, that digit, size, stride) the grains of its smallest unit; or for an article
     # with more units than are rewarded at most: (-4, article, size, stride) how many are; or for an amount off each
-    # article: (-5, article, size, stride, grain) how many grains of it the application has
+    # article: (-5, article, size, stride, grain) how many grains of it the application has; or for an application
+    # of several sets that saves together: (-6, its number, size, stride, grain) its partial sum while it is filled
     grain: int  # measures are whole multiples of it
     wraps: int  # 1: digits count within a run, and state 0 is "nothing taken", apart from "whole runs"
     most: int  # applications at most
@@ -152,6 +153,8 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
                 open_to += masks[i] >> r & 1
             whole = -(-open_to // count) if flags & FEWER_TOO else open_to // count
         most = min(most, whole)
+    if interlocks(rules, p):
+        most = min(most, units.shape[0] // at(rules, R_BUY, p))
     wraps = roles == 1 and (limit < 0 or limit >= most or kind == _PRICE_SINGLES)
     if limit >= 0:
         most = min(most, limit)
@@ -207,6 +210,13 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
                 digits[count, 0], digits[count, 1], digits[count, 4] = -5, article, coin
                 digits[count, 2] = -(-amount_of(rules, q, at(rules, R_AMOUNT, p)) // coin) + 1
                 count += 1
+    elif interlocks(rules, p):
+        sizes, coin = sums_of(rules, q, p, units, masks, left)
+        for j in range(most if sizes else 0):
+            if count == DIGITS_MAX:
+                return none
+            digits[count, 0], digits[count, 1], digits[count, 2], digits[count, 4] = -6, j, sizes, coin
+            count += 1
     elif kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
         if kind == _PERCENT_TOGETHER:
             remainders = remainders_of(at(rules, R_PERCENT, p))
@@ -277,6 +287,77 @@ def grain_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
                 if masks[i] >> r & 1:
                     grain = gcd(measure_of(q, units[i]), grain)
     return max(1, grain)
+
+
+@kernel
+def interlocks(rules: Buffer, p: int) -> bool:
+    """Whether an application of several sets saves together: then several may be open at once, each with its sum."""
+    begin, end = roles_of(rules, p)
+    together = at(rules, R_KIND, p) == _PERCENT_TOGETHER or at(rules, R_KIND, p) == _AMOUNT_TOGETHER
+    return together and end - begin > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 0
+
+
+@kernel
+def of_one_article(rules: Buffer, p: int) -> bool:
+    """Whether a promotion asks for units of one article anywhere."""
+    begin, end = roles_of(rules, p)
+    for r in range(end - begin):
+        if cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & ONE_ARTICLE:
+            return True
+    return False
+
+
+@gate
+def sums_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints) -> tuple[int, int]:
+    """How many partial sums such an application may have, and of which all amounts that matter are whole multiples.
+
+    No partial sums: the cheapest units of each set are enough for the amount, so each application saves all of it."""
+    if at(rules, R_KIND, p) == _PERCENT_TOGETHER:
+        return remainders_of(at(rules, R_PERCENT, p)), 1
+    begin, end = roles_of(rules, p)
+    amount = amount_of(rules, q, at(rules, R_AMOUNT, p))
+    least = coin = 0
+    for r in range(end - begin):
+        cheapest = amount
+        for i in range(units.shape[0]):
+            if masks[i] >> r & 1:
+                cheapest = min(cheapest, room(q, units[i], left[units[i]]))
+                coin = gcd(room(q, units[i], left[units[i]]), coin)
+        least += cheapest * cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+    coin = max(1, coin)
+    return (0, 1) if least >= amount else (-(-amount // coin) + 1, coin)
+
+
+@gate
+def off_several(
+    rules: Buffer, q: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken: int, most: int, base: int
+) -> tuple[int, int]:
+    """What a unit off which `most` may be taken adds to the state, and gains, where an application of several sets
+    saves together; `taken`: how many units its role has."""
+    begin, end = roles_of(rules, p)
+    n = cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
+    number = taken // n
+    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    for d in range(shape.sums, shape.digits.shape[0]):
+        if shape.digits[d, 0] != -6 or shape.digits[d, 1] != number:
+            continue
+        if at(rules, R_KIND, p) == _PERCENT_TOGETHER:
+            points, rounding = at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
+            step = 2 * BASIS_POINTS // shape.digits[d, 2]
+            sums = counts[d] * step + base * points
+            value = divide(sums, BASIS_POINTS, rounding) - divide(counts[d] * step, BASIS_POINTS, rounding)
+            after = sums % (2 * BASIS_POINTS) // step
+        else:
+            now = counts[d] * shape.digits[d, 4]
+            value = min(price, now + most) - min(price, now)
+            after = min(shape.digits[d, 2] - 1, (now + most) // shape.digits[d, 4])
+        whole = True
+        for r in range(end - begin):
+            have = role_total(shape, counts, r) + (1 if r == role else 0)
+            whole = whole and have >= (number + 1) * cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        after = 0 if whole else after  # whole applications leave no trace
+        return (after - counts[d]) * shape.digits[d, 3], value * scalar(q, Q_FINE)
+    return 0, price * scalar(q, Q_FINE) if role == 0 and taken % n == n - 1 else 0
 
 
 @kernel
@@ -474,6 +555,9 @@ def take(
         whole = (taken + 1) % n == 0
         after, saved = off_article(q, shape, counts, unit, room(q, unit, left), price, whole, one_article > 0)
         return then + after, saved
+    if interlocks(rules, p):
+        after, saved = off_several(rules, q, p, shape, counts, role, taken, room(q, unit, left), base)
+        return then + after, saved
     if kind == _AMOUNT_TOGETHER or kind == _PERCENT_TOGETHER:
         for d in range(shape.sums, shape.digits.shape[0]):
             if shape.digits[d, 0] == -1 and shape.digits[d, 1] == digit:
@@ -584,8 +668,7 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     shape = shape_of(rules, q, p, units, masks, left, limit)
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
-    others = begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
-    if shape.key_end == 0 or (end - begin > 1 and not others and kind in (_PERCENT_TOGETHER, _AMOUNT_TOGETHER)):
+    if shape.key_end == 0 or (interlocks(rules, p) and of_one_article(rules, p)):
         return too_large
     if may_bind(rules, q, p, units, masks, left):
         return too_large

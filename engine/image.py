@@ -1065,7 +1065,10 @@ def _verify_shapes(ruleset: Ruleset, owner: Ints) -> None:
     for number in range(len(owner)):
         rewarded[number] = _verify_roles(r, number)
     of_one_set = (r.buy > 0) & (np.diff(r.role_begin) == 1)
-    together &= ~((rewarded & (r.kind == Kind.AMOUNT_TOGETHER)) | of_one_set)
+    alike = np.zeros(len(owner), np.bool_)
+    for number in np.flatnonzero(~of_one_set & (r.buy > 0)).tolist():
+        alike[number] = (r.roles[r.role_begin[number] : r.role_begin[number + 1], 2] & Role.ONE_ARTICLE).any()
+    together &= ~((rewarded & (r.kind == Kind.AMOUNT_TOGETHER)) | ((r.buy > 0) & ~rewarded & ~alike))
     _require(not (per_item & together).any(), "a reward off a set together stands in a per-item group")
     next_code = r.kind == Kind.NEXT_CODE
     _require((next_code == (r.target_kind == Target.CODES)).all(), "a target does not fit")

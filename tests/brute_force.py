@@ -117,6 +117,8 @@ def _promotion(random: Random, name: str, mode: str) -> Promotion:
     shapes = ["percent", "amount", "price", "pick", "pick", "ladder", "them", "others", "others"]
     if mode != "at-most":
         shapes += ["together for", "together for", "together for", "singles", "others together"]
+    if mode == "best-per-item":  # alone, it takes the dearest
+        shapes += ["them together", "them together"]
     if mode == "best":
         shapes += ["percent together", "amount together"]
     shape = random.choice(shapes)
@@ -171,6 +173,10 @@ def _promotion(random: Random, name: str, mode: str) -> Promotion:
             elif shape == "ladder":
                 places = sorted(random.sample(range(1, n + 1), random.randint(1, n)))
                 reward = Ladder(steps=tuple(_step(random, nth) for nth in places))
+            elif shape == "them together":
+                reward = AmountOffTogether(amount=_money(random.choice((150, 300, *PRICES))), target=them)
+                if random.randrange(2):
+                    reward = PercentOffTogether(percent=_percent(random), target=them)
             elif shape == "together for":
                 reward = PriceTogether(price=_money(random.choice(PRICES) * n * 3 // 4 + 1))
     return Promotion(
@@ -454,7 +460,7 @@ def savings_of(offer: Offer, way: Way) -> dict[int, int]:
     n = sum(role.n for role in offer.roles)
     for run in runs_of(offer, way):
         mine = run[-1] if others else sorted(chain.from_iterable(run), key=order_u)
-        if isinstance(reward, PriceTogether | AmountOffTogether):
+        if isinstance(reward, PriceTogether | AmountOffTogether | PercentOffTogether):
             saved[mine[0].bit] = saving_together(offer, mine, n)
             continue
         for place, piece in enumerate(mine):

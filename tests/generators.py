@@ -971,7 +971,8 @@ class _Maker:
             elif self.maybe(25):
                 rewards.append(self._of_others())
             else:
-                rewards.append(self._of_a_buy(buy.count, together, alone=False))
+                alike = len(buy.needs) > 1 and any(need.one_article for need in buy.needs)
+                rewards.append(self._of_a_buy(buy.count, together or not alike, alone=False))
         arms: list[Plain | None] = [*rewards]
         if len(rewards) == 1 or self.maybe(60):
             arms.insert(random.randint(0, len(arms)), None)
@@ -1027,7 +1028,8 @@ class _Maker:
         buy = Buy(needs=needs, text=f"buy {counts}")
         if self.maybe(25):
             return self._of_others(), buy
-        return self._of_a_buy(sum(counts), together or alone, alone=alone and not needs[0].one_article), buy
+        together = together or alone or not any(need.one_article for need in needs)
+        return self._of_a_buy(sum(counts), together, alone=alone and not needs[0].one_article), buy
 
     def _of_others(self) -> Plain:
         """Off so many units that are not the bought ones."""

@@ -476,7 +476,9 @@ def _with_applications(offer: Offer, ordered: Sequence[Unit], left: Sequence[int
     if not ordered or most == 0:
         return Taking()
     if offer.off_together:
-        return _dearest_together(offer, ordered, left, most)
+        taking = _dearest_together(offer, ordered, left, most)
+        if taking is not None:
+            return taking
     terms = replace(offer.terms, uses=most if offer.buys else None)
     whole = most >= offer.most_applications(ordered) and offer.terms.uses is None
     open_to = {unit.index: offer.open_to[unit.index] for unit in ordered}
@@ -485,9 +487,10 @@ def _with_applications(offer: Offer, ordered: Sequence[Unit], left: Sequence[int
     return settle(narrowed, chosen, left)
 
 
-def _dearest_together(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking:
+def _dearest_together(offer: Offer, ordered: Sequence[Unit], left: Sequence[int], most: int) -> Taking | None:
     """An amount or a percentage off each application as a whole: every role takes its dearest units, in as many
-    applications as all of them can fill; applications that save nothing are left out."""
+    applications as all of them can fill; applications that save nothing are left out. None: sets have units in common,
+    so that they cannot all be filled so, and what saves most is to be found."""
     while most:
         chosen: dict[int, int] = {}
         for number, role in enumerate(offer.roles):
@@ -501,7 +504,9 @@ def _dearest_together(offer: Offer, ordered: Sequence[Unit], left: Sequence[int]
         full = min(count // role.n for count, role in zip(counts, offer.roles, strict=True))
         if full == most:
             break
-        most = full
+        if not any(role.one_article for role in offer.roles):
+            return None
+        most -= 1
     whole = settle(
         offer, [(unit, chosen[unit.index]) for unit in ordered if unit.index in chosen] if most else [], left
     )

@@ -14,6 +14,7 @@ from tests.oracle.resolve import Unit
 from tests.oracle.rewards import Exact, Offer, in_order_u, is_rewarded, measure_of, room, saving_of
 
 ALIKE, PART = -1, -2  # by article: how many are rewarded in all roles; what the application saves on it so far
+SUM = -3  # by application of several sets: what it saves together so far
 STATES_MAX = 2_000  # before one unit; a test with more is too large for this definition
 ALL_STATES_MAX = 5_000  # before all units together: who has more will hardly end, and would take most of the time
 
@@ -75,12 +76,15 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
             continue
         place = before.taken % role.n
         at = place
-        gain, gained, reward = 0, (0, 0), offer.promotion.reward
+        gain, gained, reward, several = 0, (0, 0), offer.promotion.reward, None
         if isinstance(reward, AmountOffTogether | PercentOffTogether) and offer.rewards(number):
+            several = (SUM, f"{before.taken // role.n:9}") if len(offer.roles) > 1 and not role.rewarded else None
             now = before.gained if place else (0, 0)
+            if several:
+                now = filled.get(several, Filled(*several, 0, (0, 0), 0)).gained
             gained = so_far(offer, reward, now, unit, left)
             gain = worth(offer, reward, gained) - worth(offer, reward, now)
-            if place == role.n - 1:
+            if place == role.n - 1 and not several:
                 gained = (0, 0)
         elif isinstance(reward, AmountOffArticle):
             part = filled.get((PART, unit.article), Filled(PART, unit.article, 0, (0, 0), 0))
@@ -99,6 +103,14 @@ def moves(offer: Offer, state: State, unit: Unit, left: Sequence[int]) -> Iterat
             taken %= role.n  # whole applications leave no trace
         after = dict(filled)
         after[number, article] = Filled(number, article, taken, gained, before.both + (role.rewarded and either))
+        if several:
+            after[number, article] = after[number, article]._replace(gained=(0, 0))
+            after[several] = Filled(*several, 0, gained, 0)
+            if all(
+                after.get((r, ""), before._replace(taken=0)).taken >= (before.taken // role.n + 1) * other.n
+                for r, other in enumerate(offer.roles)
+            ):
+                del after[several]  # whole applications leave no trace
         if taken == 0:
             del after[number, article]
         if isinstance(reward, AmountOffArticle) and place == role.n - 1:
