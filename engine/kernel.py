@@ -27,6 +27,8 @@ Buffer = npt.NDArray[np.int64]  # the same, read-only: rulesets and requests (en
 Table = npt.NDArray[np.int64]  # two dimensions, contiguous
 Flags = npt.NDArray[np.bool_]
 FlagTable = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]  # one dimension, contiguous, read-only: what came over the wire
+Out = npt.NDArray[np.uint8]  # the same, to be written
 
 _ARRAYS = {
     "Ints": types.Array(types.int64, 1, "C"),
@@ -34,6 +36,8 @@ _ARRAYS = {
     "Table": types.Array(types.int64, 2, "C"),
     "Flags": types.Array(types.boolean, 1, "C"),
     "FlagTable": types.Array(types.boolean, 2, "C"),
+    "Bytes": types.Array(types.uint8, 1, "C", readonly=True),
+    "Out": types.Array(types.uint8, 1, "C"),
     "int": types.int64,
     "bool": types.boolean,
     "None": types.void,
@@ -59,16 +63,14 @@ def machine_type(annotation: str, module: str) -> Any:
 
 _KERNELS: list[Any] = []  # dispatchers and gates that wait for `compile_kernels`
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # numba's stubs lack the last
+_BARE: dict[str, Any] = {**_OPTIONS, "_nrt": False}  # numba's runtime, which counts references
 
 
 def kernel(function: Function) -> Function:
     """A function to be compiled for the one signature that its annotations say.
 
     A copy of it goes into everything that calls it: right for what is small."""
-    compiled: Any = njit(**_OPTIONS)(function)
-    if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
-        _KERNELS.append(compiled)
-    return cast(Function, compiled)
+    return _kernel(function, _OPTIONS)
 
 
 def gate(function: Function) -> Function:
@@ -76,7 +78,29 @@ def gate(function: Function) -> Function:
 
     For what is large, or calls much: numba compiles into a function all that it calls, directly or not, over and over;
     a chain of eight large ones is compiled eight times."""
-    compiled: Any = njit(**_OPTIONS)(function)
+    return _gate(function, _OPTIONS)
+
+
+def bare(function: Function) -> Function:
+    """A kernel that is put into everything that calls it, whatever its size, and counts no references to arrays: so it
+    may neither make nor keep any. For reading and writing byte by byte, where calls and counts are most of the time."""
+    return _kernel(function, {**_BARE, "forceinline": True})
+
+
+def bare_gate(function: Function) -> Function:
+    """A gate that counts no references to arrays, as what is `bare`."""
+    return _gate(function, _BARE)
+
+
+def _kernel(function: Function, options: dict[str, Any]) -> Function:
+    compiled: Any = njit(**options)(function)
+    if compiled is not function:  # NUMBA_DISABLE_JIT leaves it as it is
+        _KERNELS.append(compiled)
+    return cast(Function, compiled)
+
+
+def _gate(function: Function, options: dict[str, Any]) -> Function:
+    compiled: Any = njit(**options)(function)
     if compiled is function:
         return function
     made = Gate(function, compiled)

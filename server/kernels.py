@@ -124,7 +124,14 @@ def cache_key(engine: Path = ENGINE) -> str:
     return said.hexdigest()[:24]
 
 
-_HOLD_KERNELS: Final = ("engine.decide", "engine.match", "engine.discounts", "engine.combine", "engine.prorate")
+_HOLD_KERNELS: Final = (
+    "engine.decide",
+    "engine.match",
+    "engine.discounts",
+    "engine.combine",
+    "engine.prorate",
+    "engine.wire",
+)
 
 
 def _private(path: Path) -> None:
@@ -150,10 +157,10 @@ def _forget_old(home: Path, current: Path) -> None:
 
 def compile_here(tell: Tell) -> None:
     """Compile all kernels in this process, or load them. After `prepare`."""
-    from engine import decide  # importing it declares every kernel
+    from engine import decide, wire  # importing them declares every kernel
     from engine.kernel import compile_kernels
 
-    assert decide is not None
+    assert decide is not None and wire is not None
 
     def progress(done: int, total: int) -> None:
         if done % SOME == 0:

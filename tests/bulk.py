@@ -28,13 +28,13 @@ def run(
         yield from pool.map(block, edges, ends)
 
 
-def command(description: str | None, block: Block, size: int) -> int:
+def command(description: str | None, block: Block, size: int, what: str = "baskets") -> int:
     """Runs the baskets of the command line, prints what is wrong as it comes, and in the end what was counted.
 
     The exit code: 1 where something is wrong.
     """
     asked = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("first", type=int, help="number of the first basket")
+    asked.add_argument("first", type=int, help=f"number of the first of the {what}")
     asked.add_argument("end", type=int, help="number after the last one")
     asked.add_argument("--processes", type=int, help="how many at once (all cores)")
     given = asked.parse_args()
@@ -50,5 +50,5 @@ def command(description: str | None, block: Block, size: int) -> int:
             print(f"{min(given.first + done * size, given.end):,} of {given.end:,}, {wrong} wrong", flush=True)
     for kind, count in total.items():
         print(f"{count:>12,}  {kind}")
-    print(f"{given.end - given.first:,} baskets, {wrong} wrong")
+    print(f"{given.end - given.first:,} {what}, {wrong} wrong")
     return 1 if wrong else 0

@@ -1,6 +1,7 @@
 """Kernels compiled or loaded once, for tests that call them by themselves."""
 
-import engine.decide  # noqa: F401 - declares them all
+import engine.decide
+import engine.wire  # noqa: F401 - the two declare them all
 from engine.kernel import compile_kernels
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
 from numba import types
+from numba.core.errors import NumbaError
 
 from engine import kernel
-from engine.kernel import Flags, FlagTable, Ints, machine_type
+from engine.kernel import Bytes, Flags, FlagTable, Ints, Out, machine_type
 
 
 class Alike(NamedTuple):
@@ -39,6 +41,8 @@ HERE = __name__
         ("Table", types.Array(types.int64, 2, "C")),
         ("Flags", types.Array(types.boolean, 1, "C")),
         ("FlagTable", types.Array(types.boolean, 2, "C")),
+        ("Bytes", types.Array(types.uint8, 1, "C", readonly=True)),
+        ("Out", types.Array(types.uint8, 1, "C")),
         ("tuple[int, int]", types.UniTuple(types.int64, 2)),
         ("tuple[Ints, int]", types.Tuple([INTS, types.int64])),
     ],
@@ -141,3 +145,36 @@ def test_what_a_gate_raises_reaches_its_callers():
     assert asks(1) == 2
     with pytest.raises(ValueError, match="below nothing"):
         asks(-1)
+
+
+@kernel.bare
+def byte_of(data: Bytes, place: int) -> int:
+    return int(data[place])
+
+
+@kernel.bare_gate
+def turned(data: Bytes, out: Out) -> int:
+    for i in range(data.shape[0]):
+        out[data.shape[0] - 1 - i] = byte_of(data, i)
+    return data.shape[0]
+
+
+def makes_an_array(n: int) -> int:
+    return np.zeros(n, np.int64).shape[0]
+
+
+def test_bare_kernels_call_each_other_and_count_nothing():
+    kernel.compile_kernels()
+    data, out = np.frombuffer(b"abc", np.uint8), np.zeros(3, np.uint8)
+    counts = sys.getrefcount(data), sys.getrefcount(out)
+    assert turned(data, out) == 3
+    assert bytes(out) == b"cba"
+    assert (sys.getrefcount(data), sys.getrefcount(out)) == counts
+
+
+def test_what_is_bare_makes_no_arrays():
+    """There would be nothing to count them by."""
+    kernel.bare(makes_an_array)
+    if os.environ.get("NUMBA_DISABLE_JIT") != "1":
+        with pytest.raises(NumbaError):
+            kernel._compile(kernel._KERNELS.pop())
