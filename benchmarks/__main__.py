@@ -15,6 +15,7 @@ BENCHMARKS: Final = {
     "compile": "compile, check and link a large made-up retailer from nothing; publish one changed file of it",
     "demo": "real till receipts through four sales channels of a real server (make demo)",
     "shop": "serve the example shop and say what to type (make shop)",
+    "wire": "a request's bytes, read by the compiled reader and by the protobuf library",
 }
 
 

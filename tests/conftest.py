@@ -13,7 +13,15 @@ import pytest
 from server import kernels
 from server.settings import load
 
-ROOMS = ("conformance", "e2e", "fault", "property", "unit/engine", "unit/test_best")  # whose tests decide baskets
+ROOMS = (
+    "conformance",
+    "e2e",
+    "fault",
+    "property",
+    "unit/engine",
+    "unit/test_best",
+    "unit/test_wire",
+)  # whose tests decide baskets
 HERE = Path(__file__).resolve().parent
 
 
