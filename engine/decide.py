@@ -160,7 +160,7 @@ class _Answer:
         self.reason: list[int] = table[T_REASON].tolist()
         self.saving: list[int] = table[T_SAVING].tolist()
         self.currency = ruleset.currencies.index(request.currency)
-        self.names = [ruleset.promotions[p].name for p in self.promotion]
+        self.names = [ruleset.promotion_names[p] for p in self.promotion]
 
     def decision(self) -> Decision:
         lines = self.lines()
@@ -353,7 +353,7 @@ class _Answer:
 
     def clause(self, row: int) -> str:
         """The line that failed, as its author wrote it."""
-        clause, texts = int(self.table[T_CLAUSE, row]), self.ruleset.clauses[self.promotion[row]]
+        clause, texts = int(self.table[T_CLAUSE, row]), self.ruleset.promotions.said(self.promotion[row]).clauses
         if clause == CLAUSE_BUDGET:
             return str(texts["limits"][self.exceeded_budget(row)])
         if clause >= CLAUSE_LIMIT:
@@ -394,7 +394,7 @@ class _Answer:
             uses = [int(rules.code_uses[s]) for s in sets]
             if applied:
                 verdicts.append(
-                    CodeVerdict(code, Verdict.APPLIED, self.ruleset.promotions[applied[0]].name, Reason.APPLIED)
+                    CodeVerdict(code, Verdict.APPLIED, self.ruleset.promotion_names[applied[0]], Reason.APPLIED)
                 )
             elif all(0 <= most <= self.used(-1, number) for most in uses):
                 verdicts.append(CodeVerdict(code, Verdict.USED, "", Reason.CODE_USED))
@@ -406,5 +406,5 @@ class _Answer:
 
     def not_applied(self, code: str, p: int, row: int) -> CodeVerdict:
         reason = Reason(self.reason[row])
-        name = self.ruleset.promotions[p].name
+        name = self.ruleset.promotion_names[p]
         return CodeVerdict(code, Verdict.NOT_APPLIED, name, Reason.BEATEN if reason is Reason.APPLIED else reason)

@@ -74,7 +74,7 @@ def gift_results(
     for promotion, term, units in applied:
         if rules.kind[term] != Kind.GIFT:
             continue
-        name, products = ruleset.promotions[promotion].name, ruleset.set_names[int(rules.choice[term])]
+        name, products = ruleset.promotion_names[promotion], ruleset.set_names[int(rules.choice[term])]
         row = int(rules.amount[term])
         price = int(rules.amounts[row, ruleset.currencies.index(currency)]) if row >= 0 else 0
         if len(units):
@@ -98,7 +98,7 @@ def choices(ruleset: Ruleset, currency: str, products: str, price: int, left_out
         rows = members.of(products) & ~members.undiscounted() & ~members.dearer(price)
         for other in left_out:
             rows &= ~members.of(other)
-        ids = list(ruleset.catalogue.index)
+        ids = ruleset.catalogue.index.texts
         ruleset.choices[key] = tuple(ids[row] for row in np.flatnonzero(rows)[:CHOICES_MAX].tolist())
     return ruleset.choices[key]
 
@@ -119,7 +119,7 @@ class _Members:
         ruleset = self.ruleset
         if name in ruleset.dynamic_sets:
             return self.judge.member(name) == TRUE
-        places = np.flatnonzero(ruleset.posting == ruleset.set_names.index(name))
+        places = np.flatnonzero(ruleset.posting == ruleset.set_index[name])
         rows = np.zeros(self.count, np.bool_)
         rows[np.searchsorted(ruleset.posting_begin, places, side="right") - 1] = True
         return rows

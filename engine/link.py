@@ -18,7 +18,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from engine.image import NAMES_MAX, NUMBER_MAX, Image, Json, digest_of, encode_part, json_of, manifest
+from engine.image import NAMES_MAX
+from engine.index import flat, indexed
 from engine.instructions import (
     FALSE,
     FLOOR_SHIFT,
@@ -31,6 +32,7 @@ from engine.instructions import (
 )
 from engine.layout import R_KIND, RULES, pack
 from engine.money import micros_per_minor
+from engine.parts import NUMBER_MAX, Image, Json, digest_of, encode_part, json_of, manifest
 from engine.pieces import Ref, all_refs, join
 from engine.program import (
     All,
@@ -99,11 +101,14 @@ def link(programs: Iterable[Program], reuse: Reuse | None = None) -> Image:
         linker = _Linker(tuple(programs), reuse)
         parts = {
             "rules": linker.rules_part(),
+            "names": linker.names_part(),
+            "articles": linker.articles_part(),
             "catalogue": linker.catalogue_part(),
             "stores": linker.stores_part(),
             "postings": linker.postings_part(),
             "codes": linker.codes_part(),
             **linker.price_list_parts(),
+            "listed": linker.listed_part(),
             **linker.blocks("promotions", linker.promotions, promotion_info),
             **linker.blocks("products", linker.sets, program_json),
         }
@@ -271,6 +276,7 @@ class _Linker:
         further = list(chain.from_iterable(more))
         pieces = [*promotions, *further, *segments, *places, *holidays]
         names = _Numbers(self, all_refs(pieces), self.reward_rows(several))
+        self.symbols = names.symbols
         values, begin = {}, {}
         for name, (entries, begins) in zip(FIELDS, join(pieces, len(FIELDS), names.numbers), strict=True):
             values[name] = entries.reshape(-1, COLUMNS[name]) if COLUMNS[name] > 1 else entries
@@ -414,7 +420,7 @@ class _Linker:
         found = {}
         for number, (begin, end) in enumerate(pairwise(ends)):
             some = texts[begin:end]
-            part = partial(encode_part, {}, Json(f"[{','.join(some)}]"))
+            part = partial(block_part, some)
             found[f"{kind}.{number:05}"] = self.reuse.of((kind, *names[begin : begin + 1]), some, part)
         return found
 
@@ -445,7 +451,6 @@ class _Linker:
             "schema": self.schema.model_dump(mode="json"),
             "guards": [(mark, list(names)) for mark, names in self.guarded()],
             "floors": [floor.attribute for floor in self.floors()],
-            "symbols": names.symbols,
             "segments": list(self.segments),
             "code_sets": list(self.code_sets),
             "zones": list(self.zones),
@@ -456,10 +461,25 @@ class _Linker:
 
     # ------------------------------------------------------------------------------------------------ data
 
+    def names_part(self) -> bytes:
+        """The names of promotions and product sets, and the texts of conditions: all that may be asked for by name."""
+        known = {"promotions": tuple(self.promotions), "sets": tuple(self.sets), "symbols": tuple(self.symbols)}
+        made_of = [self.reuse.equal(f"names of {of}", names) for of, names in known.items()]
+
+        def make() -> bytes:
+            tables = zip(known, made_of, strict=True)
+            return encode_part({k: v for of, names in tables for k, v in name_arrays(names, f"{of} ").items()}, None)
+
+        return self.reuse.of("names", made_of, make)
+
+    def articles_part(self) -> bytes:
+        """The articles of the catalogue."""
+        return self.reuse.of("article names", (self.articles,), lambda: encode_part(name_arrays(self.articles), None))
+
     def catalogue_part(self) -> bytes:
         columns = self.catalogue.columns
         values = [self.reuse.of(("column", c.name, c.currency), (c,), partial(column_values, c)) for c in columns]
-        return self.reuse.of("catalogue", (self.articles, *columns), lambda: table_part(self.articles, columns, values))
+        return self.reuse.of("catalogue", columns, lambda: encode_part(*table(columns, values)))
 
     def price_list_parts(self) -> dict[str, bytes]:
         """The price lists that promotions give, a part each."""
@@ -467,13 +487,29 @@ class _Linker:
         parts = self.reuse.each("prices", self.price_lists.values(), (self.settings,), made)
         return {f"prices.{number:05}": part for number, part in enumerate(parts)}
 
+    def listed_part(self) -> bytes:
+        """Article → the price lists that name it."""
+        lists = list(self.price_lists.values())
+
+        def make() -> bytes:
+            on: dict[str, list[int]] = {}
+            for number, one in enumerate(lists):
+                for article in dict.fromkeys(one.articles):
+                    on.setdefault(article, []).append(number)
+            names = sorted(on, key=str.encode)
+            numbers = [on[name] for name in names]
+            rows = ints([number for some in numbers for number in some])
+            return encode_part({**name_arrays(names), "begin": begins_of(numbers), "lists": rows}, None)
+
+        return self.reuse.of("listed", lists, make)
+
     def stores_part(self) -> bytes:
         zones = [self.id(self.zone_id, z or self.settings.timezone, "zone") for z in self.stores.zones]
         columns = self.stores.columns
         return self.reuse.of(
             "stores",
             (self.stores, self.settings, *self.zones.values()),
-            lambda: table_part(self.stores.ids, columns, [column_values(c) for c in columns], zones=ints(zones)),
+            lambda: stores_part(self.stores.ids, ints(zones), columns, [column_values(c) for c in columns]),
         )
 
     def postings_part(self) -> bytes:
@@ -533,7 +569,8 @@ class _Linker:
         article = np.concatenate([ints([]), *members])
         order = np.argsort(article, kind="stable")  # of one article the sets stay ascending
         begin = np.searchsorted(article[order], np.arange(len(articles) + 1)).astype(np.int64)
-        return encode_part({"begin": begin, "sets": sets[order], "marks": marks}, None)
+        asked = ints([number for number, name in enumerate(self.sets) if name in dynamic])
+        return encode_part({"begin": begin, "sets": sets[order], "marks": marks, "dynamic": asked}, None)
 
     def rests_on(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The attributes that a product set asks for, directly or through others; and these sets, itself among them."""
@@ -630,16 +667,36 @@ def code_keys(codes: CodeSet) -> npt.NDArray[np.uint64]:
     return np.array([code_key(code) for code in codes.codes], np.uint64).reshape(-1, 2)
 
 
-def table_part(
-    ids: Sequence[str], columns: Sequence[Column], values: Sequence[Values], **arrays: npt.NDArray[Any]
-) -> bytes:
-    """A table of rows with an id, columns of known and unknown values."""
-    data = []
-    for i, (column, given) in enumerate(zip(columns, values, strict=True)):
+def name_arrays(names: Sequence[str], of: str = "") -> dict[str, npt.NDArray[Any]]:
+    """Names that differ, and what finds each of them (engine/index.py). Raises LinkError where they do not."""
+    begin, blob = flat(names)
+    if len(set(names)) < len(names):
+        raise LinkError("a name stands twice")
+    return {f"{of}index": indexed(begin, blob), f"{of}blob": blob}
+
+
+def block_part(texts: Sequence[str]) -> bytes:
+    """Some texts, each read alone."""
+    begin, blob = flat(texts)
+    return encode_part({"begin": begin, "blob": blob}, None)
+
+
+def table(columns: Sequence[Column], values: Sequence[Values]) -> tuple[dict[str, npt.NDArray[Any]], Any]:
+    """The columns of a table, of known and unknown values, as arrays and data."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for i, given in enumerate(values):
         arrays[f"values{i}"] = given.numbers
         arrays[f"known{i}"] = given.known.astype(np.int8)
-        data.append({"name": column.name, "currency": column.currency, "texts": given.texts})
-    return encode_part(arrays, {"ids": ids, "columns": data})
+        arrays[f"begin{i}"], arrays[f"blob{i}"] = flat(given.texts)
+    return arrays, {"columns": [{"name": column.name, "currency": column.currency} for column in columns]}
+
+
+def stores_part(
+    ids: Sequence[str], zones: npt.NDArray[Any], columns: Sequence[Column], values: Sequence[Values]
+) -> bytes:
+    """The stores, their columns and zones."""
+    arrays, data = table(columns, values)
+    return encode_part({**name_arrays(ids), "zones": zones, **arrays}, data)
 
 
 def price_list_part(prices: PriceList, currencies: Sequence[str]) -> bytes:
@@ -658,7 +715,8 @@ def price_list_part(prices: PriceList, currencies: Sequence[str]) -> bytes:
         said[:, of] = [value if isinstance(value, int) else -1 for value in column.values]
     order = np.lexsort((rows[:, 1], rows[:, 0], article))
     begin = np.searchsorted(article[order], np.arange(len(ids) + 1)).astype(np.int64)
-    return encode_part({"begin": begin, "rows": rows[order], "prices": said[order]}, {"name": prices.name, "ids": ids})
+    arrays = {"begin": begin, "rows": rows[order], "prices": said[order]}
+    return encode_part({**name_arrays(ids), **arrays}, {"name": prices.name})
 
 
 def column_values(column: Column) -> Values:

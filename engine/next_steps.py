@@ -51,7 +51,7 @@ def next_steps(
     results = {result.name: result for result in decision.promotions}
     found = []
     for p, term in touching.items():
-        result = results[ruleset.promotions[p].name]
+        result = results[ruleset.promotion_names[p]]
         lacks = basket.lacks(p, term, result)
         step = _step(basket, term, lacks, result, decision, tries) if lacks else None
         found += [step] if step else []
@@ -130,7 +130,6 @@ class _Basket:
         marks: list[int] = columns["line_marks"].tolist()
         self.left_out = [bool(own & _LEFT_OUT) for own in marks]
         self.listed = Listed(ruleset, self.lines, self.sets, marks, request.currency, resolved.day)
-        self.set_number = {name: number for number, name in enumerate(ruleset.set_names)}
         self.price = [0] * len(self.lines)  # micros of one piece or unit of measure
         for line, price in zip(columns["unit_line"].tolist(), columns["unit_price"].tolist(), strict=True):
             self.price[line] = price
@@ -209,7 +208,7 @@ class _Basket:
     def addition(self, p: int, lack: Lack, name: str) -> BasketLine | None:
         """One line of it."""
         missing = lack.missing
-        of = self.set_number.get(missing.products, -1)
+        of = self.ruleset.set_index.place(missing.products)
         mine = self.lines_of(p, of)
         if lack.article:
             mine = [i for i in mine if self.lines[i].article == lack.article]
@@ -260,4 +259,4 @@ class _Basket:
         if not len(rows):
             return ""
         row = int(rows[np.argmin(prices.numbers[rows])])  # the first of equals: articles ascend
-        return next(article for article, place in ruleset.catalogue.index.items() if place == row)
+        return ruleset.catalogue.index.texts[row]

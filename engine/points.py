@@ -105,7 +105,7 @@ def earned(
             points = (much - ONCE) * number * paid(mine) // (ONCE * per)
         else:
             continue
-        results.append(PromotionPoints(ruleset.promotions[promotion].name, points))
+        results.append(PromotionPoints(ruleset.promotion_names[promotion], points))
     total = base + sum(result.points for result in results)
     if total > POINTS_MAX:
         raise BadRequest("lines", f"earn more than {POINTS_MAX} points", Fault.BOUNDS)

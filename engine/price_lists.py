@@ -35,8 +35,7 @@ def on_lists(ruleset: Ruleset, articles: Sequence[str]) -> list[Sequence[int]]:
     """For each article the price lists that name it, ascending; nothing at all where there are no lists."""
     if not ruleset.price_lists:
         return []
-    known = ruleset.lists_of
-    return [known.get(article, ()) for article in articles]
+    return [ruleset.lists_of(article) for article in articles]
 
 
 def no_promises(ruleset: Ruleset) -> dict[str, Ints]:

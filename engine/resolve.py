@@ -6,7 +6,7 @@ Also the one place that says what is out of bounds (`check`) and what the rulese
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -424,16 +424,23 @@ class _Articles:
         ]
         marks = [0 if row < 0 else int(ruleset.marks[row]) for row in self.rows]
         if own:
-            self.judge(own, frozenset(ruleset.set_names), sets, marks, replace_all=True)
+            self.judge(own, range(len(ruleset.set_names)), ruleset.set_index, sets, marks, replace_all=True)
         if ruleset.dynamic_sets:
             rest = [i for i in range(len(self.lines)) if i not in set(own)]
-            self.judge(rest, ruleset.dynamic_sets, sets, marks, replace_all=False)
+            self.judge(rest, ruleset.dynamic_sets.values(), ruleset.dynamic_sets, sets, marks, replace_all=False)
         return sets, marks
 
     def judge(
-        self, lines: list[int], names: frozenset[str], sets: list[Sequence[int]], marks: list[int], *, replace_all: bool
+        self,
+        lines: list[int],
+        numbers: Iterable[int],
+        names: Container[str],
+        sets: list[Sequence[int]],
+        marks: list[int],
+        *,
+        replace_all: bool,
     ) -> None:
-        """Judge some sets for some lines, from their attributes."""
+        """Judge some sets, by number and by name, for some lines, from their attributes."""
         ruleset, request = self.ruleset, self.request
         cache: dict[str, Values] = {}
 
@@ -444,10 +451,9 @@ class _Articles:
 
         evaluator = Evaluator(len(lines), column, ruleset.sets, request.currency, micros_per_minor(request.currency))
         found: list[list[int]] = [[] for _ in lines]
-        for number, name in enumerate(ruleset.set_names):
-            if name in names:
-                for k in np.flatnonzero(evaluator.member(name) == TRUE).tolist():
-                    found[k].append(number)
+        for number in numbers:
+            for k in np.flatnonzero(evaluator.member(ruleset.set_names[number]) == TRUE).tolist():
+                found[k].append(number)
         guarded = [0] * len(lines)
         for mark, guard_sets in ruleset.guards:
             for name in guard_sets:
@@ -776,5 +782,5 @@ def _usage(ruleset: Ruleset, request: Request, codes: tuple[str, ...]) -> Ints:
         if not use.promotion and use.limit == "code:ever:uses" and number >= 0:
             rows.append((-1, number, use.used))
         if number >= 0 or not code:
-            rows += [(row, number, use.used) for row in ruleset.limit_rows.get((use.promotion, use.limit), ())]
+            rows += [(row, number, use.used) for row in ruleset.limit_rows(use.promotion, use.limit)]
     return np.array(sorted(rows), np.int64).reshape(-1, 3)

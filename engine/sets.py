@@ -47,7 +47,7 @@ class Values:
 
     numbers: Ints
     known: npt.NDArray[np.bool_]
-    texts: tuple[str, ...] = ()  # ascending, each once
+    texts: Sequence[str] = ()  # ascending, each once
     lists: tuple[tuple[str, ...], ...] = ()  # for lists of texts, `numbers` are positions here
 
     @cached_property

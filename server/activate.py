@@ -30,7 +30,8 @@ from server.store import NotStored, Regressed, Store, StoreError, StoreUnavailab
 from server.telemetry import ROOT, Counters, Event, Metric, say
 
 if TYPE_CHECKING:
-    from engine.image import PartRef, Ruleset
+    from engine.image import Ruleset
+    from engine.parts import PartRef
 
 AHEAD: Final = 8  # scheduled rulesets that are kept loaded
 BEHIND: Final = 2  # rulesets that were in force before

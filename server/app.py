@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import importlib.metadata
 import ipaddress
 import os
@@ -34,7 +35,7 @@ from server import kernels
 from server.activate import Machine, RulesetHolder, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
-from server.parts import PartFiles
+from server.parts import CheckedImages, PartFiles
 from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
 from server.settings import BadSettings, Settings
 from server.store import Store, StoreError, opened
@@ -151,9 +152,10 @@ class Node:
             prepared = await asyncio.to_thread(kernels.prepare, settings.cache_dir)
             compiled = threading.Event()
             compiling = await stack.enter_async_context(_task(_compile(prepared, settings, compiled)))
-            machine = await asyncio.to_thread(_machine, compiled, self.clock)
             _private(settings.data_dir)
             files = PartFiles(settings.data_dir / "parts", self.counters)
+            checked = CheckedImages(settings.data_dir / "parts", prepared.directory.name)
+            machine = await asyncio.to_thread(_machine, compiled, self.clock, checked)
             holder = RulesetHolder(store, files, machine, self.clock, self.counters)
             doors = await stack.enter_async_context(self._doors(holder, store))
             await stack.enter_async_context(
@@ -338,10 +340,11 @@ async def _compile(prepared: kernels.Prepared, settings: Settings, compiled: thr
     compiled.set()
 
 
-def _machine(compiled: threading.Event, clock: Clock) -> Machine:
+def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) -> Machine:
     """The engine; its kernel cache is set. Rulesets are warmed once it is compiled."""
     from engine.decide import warm
-    from engine.image import ImageRejected, Ruleset, load, parts_of
+    from engine.image import Ruleset, load, reopen
+    from engine.parts import ImageRejected, parts_of
 
     began_ns = clock.monotonic_ns()
     done = False
@@ -356,11 +359,18 @@ def _machine(compiled: threading.Event, clock: Clock) -> Machine:
             say(Event.KERNELS_READY, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
 
     def load_at_once(manifest: bytes, parts: Mapping[str, memoryview]) -> Ruleset:
-        gc.disable()  # a large ruleset is a million objects, and none of them garbage
+        digest = hashlib.sha256(manifest).hexdigest()
+        if checked.has(digest):
+            with suppress(ImageRejected):  # said below
+                return reopen(manifest, parts, kept)  # the parts have their digests: PartFiles saw to that
+        say(Event.IMAGE_CHECKED, digest=digest)
+        gc.disable()  # what is read of a large ruleset is a million objects, and none of them garbage
         try:
-            return load(manifest, parts, kept)
+            ruleset = load(manifest, parts, kept)
         finally:
             gc.enable()
+        checked.add(digest)
+        return ruleset
 
     return Machine(parts_of, load_at_once, warm_and_note, ImageRejected)
 

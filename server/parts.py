@@ -3,6 +3,8 @@
 A part is the file of its digest's name in `<data>/parts`. It is written under another name, synced and renamed, so
 that a file of that name is whole; it is verified nevertheless, each time it is mapped: a disk may lie. While it is
 mapped it is not mapped again.
+
+What an image says is checked by the engine once, when it is first loaded; `CheckedImages` notes that it was.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import mmap
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -56,6 +59,38 @@ class PartFiles:
         if mapped is None:
             raise OSError(f"{path}: what was written cannot be read back")
         return mapped
+
+
+class CheckedImages:
+    """Which images this engine has checked, a small file for each: later starts and other processes open them at once.
+
+    A note holds for the manifest's digest, which names every byte of an image, and for one engine: another engine may
+    check more. What is in the file follows from both, so that a damaged one says nothing."""
+
+    def __init__(self, directory: Path, engine: str) -> None:
+        self._directory = directory
+        self._engine = engine
+
+    def has(self, digest: str) -> bool:
+        """Whether the image of this manifest was checked."""
+        try:
+            return self._path(digest).read_bytes() == self._note(digest)
+        except OSError:
+            return False
+
+    def add(self, digest: str) -> None:
+        """It was. Where that cannot be noted, it is checked again another time."""
+        path = self._path(digest)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # of another engine
+            _write(path, self._note(digest))
+
+    def _path(self, digest: str) -> Path:
+        assert is_digest(digest)
+        return self._directory / f"{digest}.checked"
+
+    def _note(self, digest: str) -> bytes:
+        return hashlib.sha256(f"{self._engine} checked {digest}".encode()).hexdigest().encode()
 
 
 def _mapped(path: Path, digest: str, size: int) -> memoryview | None:

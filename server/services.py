@@ -213,7 +213,7 @@ class _Asked:
         self.ruleset = ruleset
         self.as_of_us = as_of_us
         self.sequence = sequence
-        self.promotions: Mapping[str, answers.PromotionNames] = names_of(ruleset)
+        self.promotions: Mapping[str, answers.PromotionNames] = ruleset.by_name
 
     def decision_message(self, answer: decision.Decision) -> decision_pb2.Decision:
         """The contract's Decision."""
@@ -231,24 +231,10 @@ class _Asked:
         return self.decision_message(answer).SerializeToString(deterministic=True)
 
 
-_NAMES: dict[str, Mapping[str, answers.PromotionNames]] = {}
-_NAMES_KEPT: Final = 8
-
-
-def names_of(ruleset: Ruleset) -> Mapping[str, answers.PromotionNames]:
-    """Promotions by name; made once a ruleset, kept for the few that are in use."""
-    names = _NAMES.get(ruleset.digest)
-    if names is None:
-        if len(_NAMES) >= _NAMES_KEPT:
-            _NAMES.pop(next(iter(_NAMES)))
-        names = _NAMES[ruleset.digest] = {promotion.name: promotion for promotion in ruleset.promotions}
-    return names
-
-
 def _wanted(promotions: Sequence[str], ruleset: Ruleset) -> set[str]:
     if len(promotions) > EXPLAINED_MAX:
         raise Refused("promotions", f"at most {EXPLAINED_MAX:,}; these are {len(promotions):,}")
-    known = names_of(ruleset)
+    known = ruleset.by_name
     for place, name in enumerate(promotions):
         if name not in known:
             text = f"the ruleset has no promotion {name[:80]!r}"

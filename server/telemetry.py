@@ -45,6 +45,7 @@ class Event(enum.Enum):
     PUBLISH_UNCHANGED = ("publish.unchanged", _INFO, "unchanged: {digest} is entry {sequence} already")
     PUBLISH_REFUSED = ("publish.refused", _ERROR, "refused: {errors} errors; what is in force stays in force")
     PUBLISH_FAILED = ("publish.failed", _ERROR, "not published: {reason}")
+    IMAGE_CHECKED = ("image.checked", _INFO, "ruleset {digest} is new here: checking it, once for each engine")
     IMAGE_WARM = ("image.warm", _INFO, "ruleset {digest} is warm after {seconds:.2f} s ({size_bytes} bytes)")
     IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")
     IMAGE_IN_FORCE = ("image.in-force", _INFO, "in force: entry {sequence}, ruleset {digest}")

@@ -12,8 +12,9 @@ import pytest
 from engine.basket import EVENT_ITEMS_MAX, EVENTS_MAX, Customer, Event, EventHistory, EventItem, Request
 from engine.calendar import first_day, shifted
 from engine.history import History
-from engine.image import STEPS_MAX, ImageRejected, load
+from engine.image import STEPS_MAX, load
 from engine.link import link
+from engine.parts import ImageRejected
 from engine.program import (
     Compare,
     EventAttribute,

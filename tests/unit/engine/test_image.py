@@ -11,22 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import image as module
+from engine import parts as module
 from engine.basket import BadRequest
 from engine.decide import decide, warm
-from engine.image import (
-    Image,
-    ImageRejected,
-    Rules,
-    Ruleset,
-    decode_part,
-    encode_part,
-    load,
-    manifest,
-    parts_of,
-)
+from engine.image import Rules, Ruleset, load, reopen
+from engine.index import Index, Texts, flat, indexed
 from engine.layout import RULES, pack, unpack
 from engine.link import link
+from engine.parts import Image, ImageRejected, decode_part, encode_part, manifest, parts_of
 from tests.unit.engine.shops import FULL, ask, piece, programs
 
 IMAGE = link(programs(**FULL))
@@ -70,6 +62,14 @@ def test_it_is_taken_as_it_is():
     for part in PARTS.values():
         assert encode_part(*decode_part(part)) == part
     assert decide(ruleset, BASKET, everything=True).totals.saving > 0
+
+
+def test_opened_again_it_is_the_same():
+    again, first = reopen(IMAGE.manifest, IMAGE.parts), load(IMAGE.manifest, IMAGE.parts)
+    assert told(again) == told(first)
+    assert decide(again, BASKET, everything=True) == decide(first, BASKET, everything=True)
+    with pytest.raises(ImageRejected, match="missing"):
+        reopen(IMAGE.manifest, {})
 
 
 # ---------------------------------------------------------------------------------------------------- bytes
@@ -315,7 +315,7 @@ def planted(value: Any, path: tuple[Any, ...], what: Any) -> Any:
 DROP = object()
 
 
-@pytest.mark.parametrize("name", ["catalogue", "prices.00000", "products.00000", "promotions.00000", "rules", "stores"])
+@pytest.mark.parametrize("name", ["catalogue", "prices.00000", "rules", "stores"])
 def test_any_other_text(name):
     """Something else at every place of a part's texts: rejected, or an image that decides."""
     data = decode_part(PARTS[name])[1]
@@ -324,27 +324,88 @@ def test_any_other_text(name):
             assert harmless(changed(name, data=planted(data, path, what)))
 
 
+@pytest.mark.parametrize("name", ["products.00000", "promotions.00000"])
+def test_any_other_declaration(name):
+    """The same in the texts of each declaration."""
+    texts = Texts(*decode_part(PARTS[name])[0].values())
+    for number, text in enumerate(texts[:2]):
+        data = json.loads(text)
+        for path in mutations(data):
+            for what in (DROP, None, 7, -1, "x", [], {}, ["x"], 2**70):
+                others = [*texts]
+                others[number] = json.dumps(planted(data, path, what))
+                assert harmless(changed(name, dict(zip(("begin", "blob"), flat(others), strict=True))))
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_any_other_number_of_any_array(name):
+    """Tables that find names, texts one after the other, postings: rejected, or an image that decides."""
+    random = Random(name)
+    for array, found in decode_part(PARTS[name])[0].items():
+        for other in (found[:-1], found[:0], np.concatenate((found, found[-1:])), found.reshape(1, *found.shape)):
+            assert harmless(changed(name, {array: other}))
+        for dtype in (np.int64, np.int8, np.uint8):
+            assert harmless(changed(name, {array: found.astype(dtype)}))
+        if array == "rules":
+            continue
+        info = np.iinfo(found.dtype)
+        for at in {random.randrange(found.size) for _ in range(15)} if found.size else ():
+            for number in (info.min, info.max, int(found.flat[at]) ^ 1, 0, random.choice(found.flat)):
+                other = found.copy()
+                other.flat[at] = number
+                assert harmless(changed(name, {array: other}))
+
+
+def test_a_table_that_does_not_find_its_names_is_rejected():
+    """Or finds one where there is none, or would be searched for ever."""
+    for name, array in (("articles", "index"), ("names", "promotions index"), ("names", "symbols index")):
+        index = decode_part(PARTS[name])[0][array]
+        slots = np.arange(2 + int(index[0]) + 1, len(index))
+        for at in slots.tolist():
+            other = index.copy()
+            other[at] = index[slots].max() if index[at] < 0 else -1
+            rejected(changed(name, {array: other}))
+
+
+def test_names_that_are_those_of_other_promotions_are_rejected():
+    arrays, _ = decode_part(PARTS["names"])
+    for of, start in (("promotions", 0), ("sets", 0)):
+        blob = arrays[f"{of} blob"].copy()
+        blob[start] ^= 1
+        count = int(arrays[f"{of} index"][0])
+        index = indexed(arrays[f"{of} index"][2 : 3 + count], blob)
+        assert "other names" in rejected(changed("names", {f"{of} index": index, f"{of} blob": blob}))
+
+
 # ---------------------------------------------------------------------------------------------------- what is kept
+
+
+READ = {"buffers", "blocks", "set_blocks", "rules", "articles", "columns", "all_stores", "catalogue", "stores"}
+READ |= {"price_lists", "promotions", "by_name", "listed", "sets", "product_titles"}  # told by what is read of them
 
 
 def told(ruleset: Ruleset) -> list[object]:
     """What a ruleset holds, ready to be compared."""
     tables = [
         (
-            table.index,
-            [(name, column.numbers.tolist(), column.known.tolist()) for name, column in table.columns.items()],
+            list(table.index.items()),
+            [(k, one.numbers.tolist(), one.known.tolist(), list(one.texts)) for k, one in table.columns.items()],
         )
         for table in (ruleset.catalogue, ruleset.stores)
     ]
     lists = [
-        (one.name, one.index, *(a.tolist() for a in (one.begin, one.rows, one.prices))) for one in ruleset.price_lists
+        (one.name, list(one.index), *(a.tolist() for a in (one.begin, one.rows, one.prices)))
+        for one in ruleset.price_lists
     ]
+    said = [ruleset.promotions.said(number) for number in range(len(ruleset.promotions))]
+    assert dict(ruleset.by_name) == {one.info.name: one.info for one in said}
+    found = [dict(ruleset.sets), dict(ruleset.product_titles), list(ruleset.listed.index)]
     plain = {
-        name: value
+        name: list(value) if isinstance(value, Index | Texts) else value
         for name, value in vars(ruleset).items()
-        if name not in ("buffers", "blocks", "set_blocks", "rules", "catalogue", "stores", "price_lists")
+        if name not in READ
     }
-    return [*tables, lists, {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in plain.items()}]
+    return [*tables, lists, said, found, {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in plain.items()}]
 
 
 def test_with_parts_that_were_read_before_a_ruleset_is_the_same():
@@ -393,7 +454,7 @@ def test_a_promotion_more_or_less_changes_one_block(monkeypatch):
         rest = {other: one for other, one in many.items() if other != name}
         image = link(programs(**(FULL | {"promotions": rest})))
         new = [ref.name for ref in parts_of(image.manifest) if ref.digest not in blocks[0]]
-        assert [name.partition(".")[0] for name in new] in (["promotions", "rules"], ["rules"])
+        assert [name.partition(".")[0] for name in new] in (["names", "promotions", "rules"], ["names", "rules"])
 
 
 # ---------------------------------------------------------------------------------------------------- bounds
@@ -448,11 +509,9 @@ def test_price_lists_have_the_form_of_one():
         ("begin", arrays["begin"].astype(np.uint64)),
     ):
         rejected(changed("prices.00000", {field: other}))
-    for data in (
-        {"name": "acme", "ids": ["cap", "cap"]},
-        {"name": 1, "ids": ["cap", "other"]},
-        {"name": "a", "ids": [1, 2]},
-    ):
+    begin, blob = flat(["cap", "cap"])
+    rejected(changed("prices.00000", {"index": indexed(begin, blob), "blob": blob}))
+    for data in ({"name": 1}, {"name": None}, {}):
         rejected(changed("prices.00000", data=data))
 
 

@@ -36,7 +36,7 @@ def ruleset(letter: str) -> Any:
     other = SimpleNamespace(name="fashion", title="", labels=(), hints=(("en", "{missing} more"),))
     return SimpleNamespace(
         digest=letter * 64,
-        promotions=(other, promotion),
+        by_name={one.name: one for one in (other, promotion)},
         product_titles={"fashion": "Mode"},
         settings=SimpleNamespace(prices_include_tax=True, languages=("en", "de")),
         writings={},
