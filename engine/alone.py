@@ -717,3 +717,32 @@ def alone(
     result = settle(rules, q, p, chosen.units, chosen.roles, left, original, cap)
     applications = result.applications if most < 0 else min(most, result.applications)  # by measure, it may do for more
     return Application(result.units, result.roles, result.savings, result.runs, result.saving, applications, missed)
+
+
+@gate
+def saved_alone(
+    rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, cap: int, limit: int
+) -> int:
+    """What `alone` saves: for most promotions no unit needs to be chosen, or none can be, to know it."""
+    if units.shape[0] == 0 or limit == 0:
+        return 0
+    begin, end = roles_of(rules, p)
+    kind = at(rules, R_KIND, p)
+    if scalar(q, Q_FINE) > 1 or off_together(rules, p) or at(rules, R_PER_ARTICLE, p) or kind == _CASHIER:
+        return alone(rules, q, p, units, masks, left, original, cap, limit).saving
+    if begin == end and at(rules, R_EACH, p) == 0:
+        saving = 0
+        for i in range(units.shape[0]):
+            u = units[i]
+            saving += max(0, gain(rules, q, p, u, 0, at(q, Q_UNIT_LIST, u) if original else left[u], left[u]))
+        return saving if cap < 0 else min(saving, cap)
+    if begin < end and kind != _PRICE_SINGLES and applications_most(rules, q, p, units, masks) == 0:
+        return 0
+    if is_chain(rules, p) and cell(rules, R_ROLES, 4, begin, ROLE_FLAGS) == 0:
+        states = places(rules, p, units.shape[0], limit)
+        if states and not may_bind(rules, q, p, units, masks, left):
+            roles = np.empty(units.shape[0], np.int64)
+            ordered = units[order_of(q, units, left, original)]
+            saving = best_chain(rules, q, p, ordered, left, original, states, roles)
+            return saving if cap < 0 else min(saving, cap)
+    return alone(rules, q, p, units, masks, left, original, cap, limit).saving

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.decision import Reason
-from engine.discounts import fits, open_units
+from engine.discounts import EVERY_LINE, fits, open_units
 from engine.instructions import Apply
 from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, gate, kernel
 from engine.layout import (
@@ -121,13 +121,13 @@ def taking_part(rules: Buffer, q: Buffer, table: Table) -> tuple[Flags, int]:
 @kernel
 def units_of_any(rules: Buffer, q: Buffer, p: int) -> Ints:
     """The units that are available to a promotion, whichever of its tiers or variants holds; some twice."""
-    found, _ = open_units(rules, q, p, False)
+    found, _ = open_units(rules, q, p, np.full(1, EVERY_LINE), False)
     if at(rules, R_EACH, p):
         found = found[fitting(rules, q, p, found)]
     for term in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
         reward = cell(rules, R_TERMS, 3, term, 0)
         if reward >= 0 and reward != p:
-            units, _ = open_units(rules, q, reward, False)
+            units, _ = open_units(rules, q, reward, np.full(1, EVERY_LINE), False)
             if at(rules, R_EACH, reward):
                 units = units[fitting(rules, q, reward, units)]
             found = np.concatenate((found, units))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.alone import Application, alone, fewest_runs, off_together, settle
+from engine.alone import Application, alone, fewest_runs, off_together, saved_alone, settle
 from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, said_with, saved_by
 from engine.basket import BASIS_POINTS
 from engine.decision import Reason
@@ -37,7 +37,7 @@ from engine.discounts import (
 from engine.gifts import chosen_gifts, gift_savings
 from engine.graph import draw, grown
 from engine.instructions import UNITS, Apply, Kind, Mark, Target
-from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, Table, borrowed, gate, kernel
 from engine.layout import (
     NO_ARTICLE,
     NO_PRICE,
@@ -59,6 +59,7 @@ from engine.layout import (
     R_AT_MOST,
     R_BUY,
     R_BY_MEASURE,
+    R_EACH,
     R_GIVES,
     R_GROUP,
     R_KIND,
@@ -90,7 +91,7 @@ from engine.layout import (
     scalar,
     size,
 )
-from engine.match import MISSING_MEASURE, MISSING_PIECES, Truths, admit, judged
+from engine.match import MISSING_MEASURE, MISSING_PIECES, Touched, Truths, admit, judged, lines_touched
 from engine.order import ascending
 from engine.points import judge_points
 from engine.prorate import prorate
@@ -105,6 +106,7 @@ _FACTORS = tuple(factor for _, _, factor in UNITS)
 _MARK_SHIP = int(Mark.SHIP_FREE)
 _PERCENT_TOGETHER = int(Kind.PERCENT_TOGETHER)
 _SINGLES, _FREE_SERVICE, _NEXT_CODE = int(Kind.PRICE_SINGLES), int(Kind.FREE_SERVICE), int(Kind.NEXT_CODE)
+_CASHIER = int(Kind.CASHIER)
 _SERVICE, _GIFT, _MARK_CHOSEN = int(Target.SERVICE), int(Kind.GIFT), int(Mark.CHOSEN)
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r)
@@ -148,19 +150,21 @@ class Offers(NamedTuple):
 def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence; for each alternative anew, where some
     exclude others."""
+    rules, q, table, state = borrowed(rules), borrowed(q), borrowed(table), borrowed(state)
     truths = judged(rules, q, table, state.fees)
     total = table.shape[1]
+    touched = lines_touched(rules, q, table)
     choices = alternatives(rules, q, table)
     count = choices.enabled.shape[0]
     if count == 0:
-        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
+        run_groups(rules, q, table, state, truths, touched, np.ones(total, np.bool_))
         return
     best_table, best = table.copy(), afresh(state)
-    run_groups(rules, q, best_table, best, truths, choices.enabled[0])
+    run_groups(rules, q, best_table, best, truths, touched, choices.enabled[0])
     hope = saved_by(rules, best_table) + best.tally[1]
     for number in range(1, count):
         tried, now = table.copy(), afresh(state)
-        run_groups(rules, q, tried, now, truths, choices.enabled[number])
+        run_groups(rules, q, tried, now, truths, touched, choices.enabled[number])
         hope = max(hope, saved_by(rules, tried) + now.tally[1])
         if is_better(rules, tried, best_table):
             best_table, best = tried, now
@@ -193,7 +197,9 @@ def afresh(state: State) -> State:
 
 
 @gate
-def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, enabled: Flags) -> None:
+def run_groups(
+    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, touched: Touched, enabled: Flags
+) -> None:
     """Settle the exclusive promotions of per-item groups, then all groups in sequence."""
     total = table.shape[1]
     groups = size(rules, R_GIVES)
@@ -219,7 +225,7 @@ def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Tru
             if at(rules, R_GIVES, g) == 1:
                 grant_benefits(rules, q, table, state, before, g, rows)
                 continue
-            taken = give_discounts(rules, q, table, state, before, g, rows, enabled)
+            taken = give_discounts(rules, q, table, state, before, touched, g, rows, enabled)
             if turn == 0:
                 for u in range(taken.shape[0]):
                     if taken[u] >= 0:
@@ -233,13 +239,21 @@ def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Tru
 
 @gate
 def give_discounts(
-    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints, enabled: Flags
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    truths: Truths,
+    touched: Touched,
+    g: int,
+    rows: Ints,
+    enabled: Flags,
 ) -> Ints:
     """One group of price rewards. In per-item groups: the candidate that each unit serves."""
     original = at(rules, R_ORIGINAL, g)
     mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
-    offers = prepare(rules, q, table, state, truths, original, rows, enabled, per_item)
+    offers = prepare(rules, q, table, state, truths, touched, original, rows, enabled, per_item)
     taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
     if offers.rows.shape[0] == 0:
         return taken
@@ -272,6 +286,7 @@ def prepare(
     table: Table,
     state: State,
     truths: Truths,
+    touched: Touched,
     original: int,
     rows: Ints,
     enabled: Flags,
@@ -292,14 +307,15 @@ def prepare(
         begin_role, end_role = roles_of(rules, p)
         if begin_role < end_role and at(rules, R_BUY, p) == 0:
             table[T_APPLICATIONS, row] = 1  # only a buy repeats
-        units, masks = available(rules, q, p, state.left, original, False)
+        lines = touched.lines[touched.begin[row] : touched.begin[row + 1]]
+        units, masks = available(rules, q, p, lines, state.left, original, False)
         free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
         if not free.all():
             stand_aside(rules, q, table, state, original, row, units, masks, free)
             if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
                 units, masks = units[free], masks[free]
         if table[T_REASON, row] == 0:
-            judge_alone(rules, q, table, row, units, masks, state.left, original)
+            judge_alone(rules, q, table, row, lines, units, masks, state.left, original)
         if table[T_REASON, row] == 0 and not enabled[row]:
             table[T_REASON, row] = EXCLUSIVE
         if table[T_REASON, row]:
@@ -362,17 +378,21 @@ def stand_aside(
 
 @kernel
 def judge_alone(
-    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_TERM, row]
     cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
     repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
-    result = alone(rules, q, p, units, masks, left, original, cap, limit)
-    if result.saving == 0:
-        explain_nothing(rules, q, table, row, units, masks, left, original)
+    saving = saved_alone(rules, q, p, units, masks, left, original, cap, limit)
+    if saving == 0:
+        explain_nothing(rules, q, table, row, lines, units, masks, left, original)
         return
-    if 0 <= budget < result.saving:
+    table[T_ALONE, row] = saving
+    if budget < 0:
+        return
+    result = alone(rules, q, p, units, masks, left, original, cap, limit)
+    if budget < result.saving:
         fitting = 0
         if repeats:
             order = order_of(q, units, left, original)  # a cap above the budget changes nothing here
@@ -389,7 +409,7 @@ def judge_alone(
             table[T_ALONE, row] = less.saving
             return
         table[T_APPLICATIONS, row] = fitting
-    if budget >= 0 and scalar(q, Q_FINE) > 1:  # units that save less before rounding may save more after it
+    if scalar(q, Q_FINE) > 1:  # units that save less before rounding may save more after it
         table[T_CAP, row] = budget if cap < 0 else min(cap, budget)
         result = alone(rules, q, p, units, masks, left, original, table[T_CAP, row], table[T_APPLICATIONS, row])
         if result.saving == 0:
@@ -397,14 +417,25 @@ def judge_alone(
     table[T_ALONE, row] = result.saving
 
 
+@kernel
+def guards_bind(q: Buffer) -> bool:
+    """Whether guards keep any line from anything."""
+    for line in range(size(q, Q_LINE_MARKS)):
+        if at(q, Q_LINE_MARKS, line):
+            return True
+    return False
+
+
 @gate
 def explain_nothing(
-    rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
     p = table[T_TERM, row]
     begin, end = roles_of(rules, p)
-    everything, all_masks = available(rules, q, p, left, original, True)
+    everything, all_masks = units, masks
+    if guards_bind(q):
+        everything, all_masks = available(rules, q, p, lines, left, original, True)
     for r in range(max(1, end - begin)):
         need = 1
         of = at(rules, R_TARGET, p)
@@ -480,6 +511,11 @@ def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Int
     most."""
     begin, end = roles_of(rules, p)
     one_article = begin < end and cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
+    if not one_article and not need_of(rules, p, role):
+        units_of_it = 0
+        for i in range(units.shape[0]):
+            units_of_it += masks[i] >> role & 1
+        return units_of_it
     by_article = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
     for i in range(units.shape[0]):
         if masks[i] >> role & 1 and need_of(rules, p, role):
@@ -498,6 +534,13 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
     count = units.shape[0]
     begin = 0
     together = by_measure(rules, p)
+    begin_role, end_role = roles_of(rules, p)
+    if begin_role == end_role:  # each unit for itself
+        for i in range(count):
+            state.left[units[i]] -= savings[i]
+            by_line[at(q, Q_UNIT_LINE, units[i])] += savings[i]
+        refund_less(q, state.refund, units, savings)
+        begin = count
     while begin < count:
         end = begin + 1
         while end < count and (together or runs[end] == runs[begin]):
@@ -524,6 +567,36 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
 
 
 @kernel
+def is_plain(rules: Buffer, q: Buffer, table: Table, row: int) -> bool:
+    """Whether what a promotion saves on a unit hangs on nothing else: no buy, no tier of its own, no cap, no rounding
+    over pieces."""
+    p = table[T_TERM, row]
+    unit_by_unit = takes_each(rules, p) and not at(rules, R_EACH, p) and at(rules, R_KIND, p) != _CASHIER
+    return unit_by_unit and table[T_CAP, row] < 0 and scalar(q, Q_FINE) == 1
+
+
+@gate
+def perform_plainly(rules: Buffer, q: Buffer, table: Table, state: State, row: int, units: Ints, original: int) -> bool:
+    """Let a plain promotion take some units (ascending). Whether it saves anything."""
+    p = table[T_TERM, row]
+    by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
+    savings = np.empty(units.shape[0], np.int64)
+    for i in range(units.shape[0]):
+        u = units[i]
+        savings[i] = gain(rules, q, p, u, 0, at(q, Q_UNIT_LIST, u) if original else state.left[u], state.left[u])
+    saving = savings.sum()
+    if saving == 0:
+        return False
+    for i in range(units.shape[0]):
+        state.left[units[i]] -= savings[i]
+        by_line[at(q, Q_UNIT_LINE, units[i])] += savings[i]
+    refund_less(q, state.refund, units, savings)
+    note_by_line(state, row, by_line)
+    table[T_REASON, row], table[T_SAVING, row], table[T_APPLICATIONS, row] = APPLIED, saving, 1
+    return True
+
+
+@kernel
 def note_by_line(state: State, row: int, by_line: Ints) -> None:
     """Note what a promotion saves, line by line."""
     for line in range(by_line.shape[0]):
@@ -545,7 +618,7 @@ def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
     if rest == 0:
         return
     for attempt in range(2):
-        own = units if attempt == 0 else np.arange(size(q, Q_UNIT_LINE))
+        own = units[ascending(units)] if attempt == 0 else np.arange(size(q, Q_UNIT_LINE))
         weights = refund[own]
         amount = min(rest, weights.sum())
         spread = np.empty(own.shape[0], np.int64)
@@ -730,6 +803,7 @@ def apply_best_per_item(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """Every unit serves at most one promotion; together they save the most. Components are settled one by one."""
+    offers = left_to_the_better(rules, q, table, offers, state.left, original)
     count = offers.rows.shape[0]
     parent = np.arange(count)
     owner = np.full(taken.shape[0], -1, np.int64)
@@ -747,13 +821,25 @@ def apply_best_per_item(
     for i in range(count):
         roots[i] = root(parent, i)
     for top in range(count):
+        if offers.begin[top] == offers.begin[top + 1]:
+            continue
         if roots[top] == top:
             members = by_name[roots[by_name] == top]
-            settle_component(rules, q, table, state, original, offers, members, taken, role_of)
+            one = covers_all(rules, table, offers, members)
+            if one >= 0:
+                takes_its_own(rules, q, table, state, original, offers, one, taken, role_of)
+            else:
+                settle_component(rules, q, table, state, original, offers, members, taken, role_of)
     for i in by_name:
         row = offers.rows[i]
         units = offers.units[offers.begin[i] : offers.begin[i + 1]]
         own = units[taken[units] == row]
+        if own.shape[0] == 0:
+            continue
+        if is_plain(rules, q, table, row):
+            if not perform_plainly(rules, q, table, state, row, own, original):
+                taken[own] = -1
+            continue
         own = own[order_of(q, own, state.left, original)]
         p, cap = table[T_TERM, row], table[T_CAP, row]
         result = settle(rules, q, p, own, role_of[own], state.left, original, cap)
@@ -800,15 +886,9 @@ def settle_component(
         for k in range(offers.begin[members[a]], offers.begin[members[a] + 1]):
             open_to[a, place[offers.units[k]]] = offers.masks[k]
     named = promotions <= NAMES_MAX
-    leave_to_the_better(rules, q, table, offers, members, units, open_to, state.left, original)
-    able = np.zeros(promotions, np.bool_)
-    for a in range(promotions):
-        able[a] = open_to[a].any()
-    everyone = members
-    members, open_to = members[able], open_to[able]
     graphs = graphs_of(rules, q, table, offers, members, units, open_to, state.left, original)
     if graphs.final.shape[0] == 0:
-        settle_greedily(rules, q, table, state, original, offers, everyone, taken, role_of)
+        settle_greedily(rules, q, table, state, original, offers, members, taken, role_of)
         return
     choice = np.empty(count, np.int64)
     fine = scalar(q, Q_FINE)
@@ -822,38 +902,99 @@ def settle_component(
 
 
 @gate
-def leave_to_the_better(
+def left_to_the_better(rules: Buffer, q: Buffer, table: Table, offers: Offers, left: Ints, original: int) -> Offers:
+    """The offers without the units that another saves more on, if both take each unit for itself, without a cap.
+
+    Whoever took such a unit would save more with the other: so no best assignment is lost."""
+    count = offers.rows.shape[0]
+    gains = np.zeros(offers.units.shape[0], np.int64)
+    most = np.zeros(left.shape[0], np.int64)
+    plain = np.zeros(count, np.bool_)
+    for i in range(count):
+        row = offers.rows[i]
+        plain[i] = takes_each(rules, table[T_TERM, row]) and table[T_CAP, row] < 0
+        for k in range(offers.begin[i], offers.begin[i + 1] if plain[i] else 0):
+            u = offers.units[k]
+            base = at(q, Q_UNIT_LIST, u) if original else left[u]
+            gains[k] = gain(rules, q, row_of(table[T_TERM, row], offers.masks[k]), u, 0, base, left[u])
+            most[u] = max(most[u], gains[k])
+    begin = np.zeros(count + 1, np.int64)
+    units, masks = np.empty(gains.shape[0], np.int64), np.empty(gains.shape[0], np.int64)
+    used = 0
+    for i in range(count):
+        for k in range(offers.begin[i], offers.begin[i + 1]):
+            if not plain[i] or gains[k] == most[offers.units[k]]:
+                units[used], masks[used] = offers.units[k], offers.masks[k]
+                used += 1
+        begin[i + 1] = used
+    return Offers(offers.rows.copy(), begin, units[:used], masks[:used])
+
+
+@kernel
+def takes_each(rules: Buffer, p: int) -> bool:
+    """Whether a promotion takes every unit for itself: no buy, nothing off units together, no limit per article."""
+    begin, end = roles_of(rules, p)
+    return begin == end and not at(rules, R_PER_ARTICLE, p) and not off_together(rules, p)
+
+
+@gate
+def covers_all(rules: Buffer, table: Table, offers: Offers, members: Ints) -> int:
+    """Where every promotion takes each unit for itself, all save as much on it: so one that has all units is the
+    fewest, and the first of these (by name) the answer. -1: there is none, or more to choose."""
+    most = 0
+    for i in members:
+        if not takes_each(rules, table[T_TERM, offers.rows[i]]) or table[T_CAP, offers.rows[i]] >= 0:
+            return -1
+        most = max(most, offers.begin[i + 1] - offers.begin[i])
+    if members.shape[0] == 1:
+        return members[0]
+    if members.shape[0] > NAMES_MAX:
+        return -1
+    for i in members:
+        if offers.begin[i + 1] - offers.begin[i] < most:
+            continue
+        for j in members:
+            for k in range(offers.begin[j], offers.begin[j + 1]):
+                if not has_unit(offers, i, offers.units[k]):
+                    return -1
+        return i
+    return -1
+
+
+@kernel
+def has_unit(offers: Offers, i: int, unit: int) -> bool:
+    """Whether a unit is among those of an offer, which ascend."""
+    low, high = offers.begin[i], offers.begin[i + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if offers.units[middle] < unit:
+            low = middle + 1
+        else:
+            high = middle
+    return low < offers.begin[i + 1] and offers.units[low] == unit
+
+
+@gate
+def takes_its_own(
     rules: Buffer,
     q: Buffer,
     table: Table,
-    offers: Offers,
-    members: Ints,
-    units: Ints,
-    open_to: Table,
-    left: Ints,
+    state: State,
     original: int,
+    offers: Offers,
+    i: int,
+    taken: Ints,
+    role_of: Ints,
 ) -> None:
-    """Close to a promotion the units that another saves more on, if both take each unit for itself, without a cap.
-
-    Whoever took such a unit would save more with the other: so no best assignment is lost."""
-    gains = np.zeros(open_to.shape, np.int64)
-    plain = np.zeros(open_to.shape[0], np.bool_)
-    for a in range(open_to.shape[0]):
-        row = offers.rows[members[a]]
-        p = table[T_TERM, row]
-        begin, end = roles_of(rules, p)
-        alike = at(rules, R_PER_ARTICLE, p) or off_together(rules, p)
-        plain[a] = begin == end and table[T_CAP, row] < 0 and not alike
-        for k in range(units.shape[0] if plain[a] else 0):
-            if open_to[a, k]:
-                u = units[k]
-                base = at(q, Q_UNIT_LIST, u) if original else left[u]
-                gains[a, k] = gain(rules, q, row_of(p, open_to[a, k]), u, 0, base, left[u])
-    for k in range(units.shape[0]):
-        most = gains[:, k].max()
-        for a in range(open_to.shape[0]):
-            if plain[a] and gains[a, k] < most:
-                open_to[a, k] = 0
+    """An offer takes each of its units that it makes cheaper."""
+    row = offers.rows[i]
+    p = table[T_TERM, row]
+    for k in range(offers.begin[i], offers.begin[i + 1]):
+        u = offers.units[k]
+        base = at(q, Q_UNIT_LIST, u) if original else state.left[u]
+        if gain(rules, q, row_of(p, offers.masks[k]), u, 0, base, state.left[u]) > 0:
+            taken[u] = row
+            role_of[u] = offers.masks[k] >> ROW_SHIFT << ROW_SHIFT
 
 
 @gate

@@ -69,6 +69,7 @@ assert [int(k) for k in Kind][:16] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
+EVERY_LINE = -1
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _CHEAPEST, _DEAREST = int(Role.CHEAPEST), int(Role.DEAREST)
 _MARK_DISCOUNT, _MARK_COUNT, _MARK_CHOSEN = int(Mark.DISCOUNT), int(Mark.COUNT), int(Mark.CHOSEN)
@@ -226,17 +227,21 @@ def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
 
 
 @gate
-def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, Ints]:
+def open_units(rules: Buffer, q: Buffer, p: int, lines: Ints, guarded: bool) -> tuple[Ints, Ints]:
     """The units that a promotion may use, ascending, and the roles that each may have in its `buy`, bit by bit; with
-    `guarded` also those that guards keep from it."""
-    lines = size(q, Q_LINE_MARKS)
+    `guarded` also those that guards keep from it. `lines`: none but these are in sets that it asks for; EVERY_LINE."""
     begin, end = roles_of(rules, p)
     roles = max(1, end - begin)
-    masks = np.zeros(lines, np.int64)
-    for line in range(lines):
+    masks = np.zeros(size(q, Q_LINE_MARKS), np.int64)
+    every = lines.shape[0] == 1 and lines[0] < 0
+    for r in range(roles):
+        every = every or (cell(rules, R_ROLES, 4, begin + r, ROLE_SET) if begin < end else at(rules, R_TARGET, p)) < 0
+    pieces = False
+    for i in range(masks.shape[0] if every else lines.shape[0]):
+        line = i if every else lines[i]
         out = False
-        for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
-            out = out or holds_set(q, line, at(rules, R_EXCEPTED, i))
+        for j in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+            out = out or holds_set(q, line, at(rules, R_EXCEPTED, j))
         if out or at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN:
             continue
         marks = 0 if guarded else at(q, Q_LINE_MARKS, line)
@@ -248,7 +253,10 @@ def open_units(rules: Buffer, q: Buffer, p: int, guarded: bool) -> tuple[Ints, I
                     keeps = _MARK_DISCOUNT | _MARK_COUNT
             if not marks & keeps and (of < 0 or holds_set(q, line, of)):
                 masks[line] |= 1 << r
+                pieces = True
     count = 0
+    if not pieces:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     units = np.empty(size(q, Q_UNIT_LINE), np.int64)
     own = np.empty(size(q, Q_UNIT_LINE), np.int64)
     last = roles - 1 if begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else -1
@@ -274,10 +282,12 @@ def row_of(p: int, role: int) -> int:
 
 
 @gate
-def available(rules: Buffer, q: Buffer, p: int, left: Ints, original: int, guarded: bool) -> tuple[Ints, Ints]:
-    """The units that a promotion may use, and their roles; where tiers are read for each article, or go step by step,
-    those that reach a tier, with its reward row."""
-    units, masks = open_units(rules, q, p, guarded)
+def available(
+    rules: Buffer, q: Buffer, p: int, lines: Ints, left: Ints, original: int, guarded: bool
+) -> tuple[Ints, Ints]:
+    """The units that a promotion may use, and their roles (`lines`: see `open_units`); where tiers are read for each
+    article, or go step by step, those that reach a tier, with its reward row."""
+    units, masks = open_units(rules, q, p, lines, guarded)
     each = at(rules, R_EACH, p)
     begin, end = roles_of(rules, p)
     if not each or begin < end:

@@ -56,6 +56,7 @@ from engine.layout import (
 from engine.search import NEVER
 
 STATES_MAX = 4_096  # of a promotion, before one unit
+FEW_STATES = 32  # a power of two
 ARCS_MAX = 1_000_000  # of a promotion
 DIGITS_MAX = 40
 EVERY, SOME = 1, 2  # all rewarded units of a digit could have been bought as well; some of them
@@ -659,6 +660,16 @@ def grown(array: Ints, used: int, needed: int) -> Ints:
     return larger
 
 
+@kernel
+def cell_of(table: Ints, following: Ints, key: int) -> int:
+    """Where a state stands in the hash table of the next layer, or would."""
+    last = table.shape[0] - 1
+    place = key & last
+    while table[place] >= 0 and following[table[place]] != key:
+        place = (place + 1) & last
+    return place
+
+
 @gate
 def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Drawing:
     """The graph of a promotion over units in order U; masks: by unit the roles that it is open to, bit by bit."""
@@ -689,10 +700,11 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     arc_to = np.empty(4 * count + 4, np.int64)
     arc_role = np.empty(4 * count + 4, np.int64)
     arc_gain = np.empty(4 * count + 4, np.int64)
-    keys = np.zeros(STATES_MAX, np.int64)
-    following = np.zeros(STATES_MAX, np.int64)
-    table = np.full(2 * STATES_MAX, -1, np.int64)
-    touched = np.empty(STATES_MAX, np.int64)
+    room_for = FEW_STATES  # most promotions have few; more is made as it is needed
+    keys = np.zeros(room_for, np.int64)
+    following = np.zeros(room_for, np.int64)
+    table = np.full(2 * room_for, -1, np.int64)
+    touched = np.empty(room_for, np.int64)
     states = 1
     nodes = arcs = 0
     for i in range(count):
@@ -727,12 +739,18 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
                 if last[at(q, Q_UNIT_ARTICLE, u)] == i and then > 0:
                     then = without_article(shape, then, at(q, Q_UNIT_ARTICLE, u)) if begin == end else then
                     then = without_rewarded(shape, then, at(q, Q_UNIT_ARTICLE, u))
-                cell_at = then & (2 * STATES_MAX - 1)
-                while table[cell_at] >= 0 and following[table[cell_at]] != then:
-                    cell_at = (cell_at + 1) & (2 * STATES_MAX - 1)
+                cell_at = cell_of(table, following, then)
                 if table[cell_at] < 0:
                     if made == STATES_MAX:
                         return too_large
+                    if made == room_for:
+                        room_for *= 2
+                        keys, following = grown(keys, states, room_for), grown(following, made, room_for)
+                        table, touched = np.full(2 * room_for, -1, np.int64), np.empty(room_for, np.int64)
+                        for known in range(made):
+                            touched[known] = cell_of(table, following, following[known])
+                            table[touched[known]] = known
+                        cell_at = cell_of(table, following, then)
                     table[cell_at] = made
                     touched[made] = cell_at
                     following[made] = then

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
+from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import intrinsic, overload
 
 Ints = npt.NDArray[np.int64]  # one dimension, contiguous
 Buffer = npt.NDArray[np.int64]  # the same, read-only: rulesets and requests (engine/layout.py)
@@ -139,6 +140,10 @@ def _declare(made: Gate, result: Any, arguments: tuple[Any, ...]) -> None:
 
     def call(context: Any, builder: Any, of: Any, values: Any) -> Any:
         function_type = context.call_conv.get_function_type(of.return_type, of.args)
+        values = [
+            _without_counter(context, builder, one, value) if _is_lent(one) else value
+            for one, value in zip(of.args, values, strict=True)
+        ]
         function = cgutils.get_or_insert_function(builder.module, function_type, made.symbol)  # type: ignore[no-untyped-call]
         status, value = context.call_conv.call_function(builder, function, of.return_type, of.args, values)
         with cgutils.if_unlikely(builder, status.is_error):  # type: ignore[no-untyped-call]
@@ -146,6 +151,44 @@ def _declare(made: Gate, result: Any, arguments: tuple[Any, ...]) -> None:
         return value
 
     lower_builtin(made, *arguments)(call)  # type: ignore[no-untyped-call]
+
+
+def borrowed(array: Any) -> Any:
+    """The same array, not counted: whoever calls keeps it alive. Passing it on costs no atomic operation."""
+    return array
+
+
+@overload(borrowed, inline="always")
+def _borrowed_in_kernels(array):  # type: ignore[no-untyped-def]
+    return lambda array: _uncounted(array)  # type: ignore[call-arg]  # noqa: PLW0108 - numba wants a function
+
+
+@intrinsic
+def _uncounted(_context, array):  # type: ignore[no-untyped-def]
+    def build(context: Any, builder: Any, of: Any, values: Any) -> Any:
+        lent = _without_counter(context, builder, array, values[0])
+        return impl_ret_untracked(context, builder, of.return_type, lent)  # type: ignore[no-untyped-call]
+
+    return array(array), build
+
+
+def _without_counter(context: Any, builder: Any, of: Any, value: Any) -> Any:
+    """An array, or a tuple of arrays, whose references nobody counts."""
+    if isinstance(of, types.Array):
+        struct = cgutils.create_struct_proxy(of)(context, builder, value=value)  # type: ignore[no-untyped-call]
+        struct.meminfo = cgutils.get_null_value(struct.meminfo.type)  # type: ignore[no-untyped-call]
+        return struct._getvalue()
+    if isinstance(of, types.BaseTuple):
+        parts: Any = of
+        for place, part in enumerate(parts):
+            inner = _without_counter(context, builder, part, builder.extract_value(value, place))
+            value = builder.insert_value(value, inner, place)
+    return value
+
+
+def _is_lent(of: Any) -> bool:
+    """Whether a gate borrows such an argument: buffers, tables and named tuples, of which it returns nothing."""
+    return isinstance(of, types.BaseTuple) or (isinstance(of, types.Array) and (of.ndim == 2 or not of.mutable))
 
 
 Progress = Callable[[int, int], None]  # so many kernels are done, of so many

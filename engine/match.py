@@ -271,6 +271,57 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     return found
 
 
+class Touched(NamedTuple):
+    """The lines whose sets candidates ask for: those of row r are lines[begin[r]] to lines[begin[r + 1]], ascending."""
+
+    begin: Ints
+    lines: Ints
+
+
+@kernel
+def row_in(table: Table, promotion: int) -> int:
+    """The row of a candidate; -1: it is none."""
+    low, high = 0, table.shape[1]
+    while low < high:
+        middle = (low + high) // 2
+        if table[T_PROMOTION, middle] < promotion:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < table.shape[1] and table[T_PROMOTION, low] == promotion else -1
+
+
+@gate
+def lines_touched(rules: Buffer, q: Buffer, table: Table) -> Touched:
+    """Which lines each candidate touches by a set; what is about the basket is about all of them anyway."""
+    rows = table.shape[1]
+    last = np.full(rows, -1, np.int64)  # the last line that was noted
+    begin = np.zeros(rows + 1, np.int64)
+    found, place = begin, begin
+    for turn in range(2):  # counted, then noted
+        for line in range(size(q, Q_LINE_MARKS)):
+            for i in range(at(q, Q_SET_BEGIN, line), at(q, Q_SET_BEGIN, line + 1)):
+                of = at(q, Q_SETS, i)
+                for j in range(at(rules, R_TOUCH_BEGIN, of), at(rules, R_TOUCH_BEGIN, of + 1)):
+                    row = row_in(table, at(rules, R_TOUCH, j))
+                    if row < 0 or last[row] >= line:
+                        continue
+                    last[row] = line
+                    if turn == 0:
+                        begin[row + 1] += 1
+                    else:
+                        found[place[row]] = line
+                        place[row] += 1
+        if turn == 1:
+            break
+        for row in range(rows):
+            begin[row + 1] += begin[row]
+        found = np.empty(begin[rows], np.int64)
+        place = begin[:rows].copy()
+        last[:] = -1
+    return Touched(begin, found)
+
+
 # ---------------------------------------------------------------------------------------------------- conditions
 
 

@@ -28,6 +28,7 @@ NEVER = -(2**61)  # no path
 ROUNDS_MAX = 80  # of moving prices
 WIDTH_MIN, WIDTH_MAX = 32, 2_048  # states at a time
 STATES_MAX = 200_000  # in all
+NODES_FEW = 100  # of all graphs together
 SCALE = 8  # bits of a promotion's scale, see `Prices`
 NAMES_MAX = 10  # promotions of a component among which the fewest and the smallest names are sought
 LARGEST = 2**60
@@ -101,8 +102,8 @@ def charge(promotion: int, promotions: int, shift: int, unit_bits: int) -> int:
 
 
 @gate
-def values_of(g: Graphs, shift: int, unit_bits: int) -> tuple[Ints, Ints]:
-    """By arc: its gain, and what it costs in ties."""
+def costs_of(g: Graphs, shift: int, unit_bits: int) -> Ints:
+    """By arc: what it costs in ties."""
     promotions = g.caps.shape[0]
     cost = np.zeros(g.arc_to.shape[0], np.int64)
     for p in range(promotions):
@@ -112,7 +113,7 @@ def values_of(g: Graphs, shift: int, unit_bits: int) -> tuple[Ints, Ints]:
                 for arc in range(g.arc_begin[node], g.arc_begin[node + 1]):
                     if g.arc_role[arc] and shift:
                         cost[arc] = 1 + (first_use if node == g.node_begin[layer] else 0)
-    return g.arc_gain, cost
+    return cost
 
 
 @gate
@@ -229,10 +230,15 @@ def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
     classes = g.unit_class[units - 1] + 1 if units else 0
     room = most << SCALE if (g.caps >= 0).any() else most  # a capped promotion's gains are scaled
     shift, unit_bits = tie_bits(promotions, units, room, named)
-    _, cost = values_of(g, shift, unit_bits)
+    cost = costs_of(g, shift, unit_bits)
     reach = np.empty(g.final.shape[0], np.int64)
     price = np.zeros(classes, np.int64)
     scale = np.full(promotions, 1 << SCALE, np.int64)
+    if reach.shape[0] <= NODES_FEW:  # looking at all there is costs less than a good bound
+        choice[:] = -1
+        complete, worth_of_all, seen = search(g, cost, shift, Prices(price, scale, reach), 0, WIDTH_MIN, choice)
+        if complete:
+            return Answer((worth_of_all + (1 << shift) - 1) >> shift, 0, True, seen)
     size_of = np.zeros(classes, np.int64)
     for u in range(units):
         size_of[g.unit_class[u]] += 1
