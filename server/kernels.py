@@ -131,6 +131,7 @@ _HOLD_KERNELS: Final = (
     "engine.combine",
     "engine.prorate",
     "engine.wire",
+    "engine.wire_out",
 )
 
 
@@ -157,10 +158,10 @@ def _forget_old(home: Path, current: Path) -> None:
 
 def compile_here(tell: Tell) -> None:
     """Compile all kernels in this process, or load them. After `prepare`."""
-    from engine import decide, wire  # importing them declares every kernel
+    from engine import decide, wire, wire_out  # importing them declares every kernel
     from engine.kernel import compile_kernels
 
-    assert decide is not None and wire is not None
+    assert all((decide, wire, wire_out))
 
     def progress(done: int, total: int) -> None:
         if done % SOME == 0:

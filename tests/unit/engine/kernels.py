@@ -1,7 +1,8 @@
 """Kernels compiled or loaded once, for tests that call them by themselves."""
 
 import engine.decide
-import engine.wire  # noqa: F401 - the two declare them all
+import engine.wire
+import engine.wire_out  # noqa: F401 - these declare them all
 from engine.kernel import compile_kernels
 
 
