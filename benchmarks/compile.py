@@ -16,7 +16,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import re
 import resource
 import shutil
@@ -34,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import retailer
+from benchmarks.machine import machine
 from benchmarks.serving import HOME, ROOT, ServerEnded, here, orderly_end, serving
 from einklang.v1 import ruleset_pb2 as pb
 from einklang.v1 import ruleset_pb2_grpc
@@ -135,7 +135,7 @@ def _benchmark(console: Console, options: argparse.Namespace) -> int:
     size = f"{len(files):,} files, {sum(map(len, files.values())) / 1e6:.1f} MB"
     sizes = f"{options.promotions:,} promotions over {options.articles:,} articles"
     console.print(f"{sizes} in {here(project)}: {size}")
-    console.print(_machine() + "\n")
+    console.print(machine() + "\n")
     stages = _cold(project)
     console.print(_stages_table(stages), soft_wrap=False)
     changes, memory = ([], {}) if options.cold else _warm(console, files, project, options.data_dir)
@@ -156,15 +156,6 @@ def _empty(directory: Path) -> bool:
     directory.mkdir(parents=True, exist_ok=True)
     mark.write_text("Written by python -m benchmarks compile, which empties this directory.\n", "utf-8")
     return True
-
-
-def _machine() -> str:
-    model = platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text())):
-        model = found[1]
-    load = os.getloadavg()[0]
-    busy = f"; a load of {load:.1f} by others" if load > 0.5 else ""
-    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}{busy}"
 
 
 # ---------- from nothing ----------

@@ -175,8 +175,8 @@ class Grocer:
         chance = random.Random(seed)
         kinds = [_path(number) for number in range(TYPES)]
         self.articles = [_article(chance, number, chance.choice(kinds)) for number in range(articles)]
-        self.sales = list(accumulate(_sold(rank + 1) for rank in range(articles)))
-        self.offered = list(accumulate(math.sqrt(_sold(rank + 1)) for rank in range(articles)))
+        self.sales = list(accumulate(sold(rank + 1) for rank in range(articles)))
+        self.offered = list(accumulate(math.sqrt(sold(rank + 1)) for rank in range(articles)))
         self.kin: dict[str, list[int]] = {}  # articles by category
         for number, article in enumerate(self.articles):
             self.kin.setdefault(article.category.split("/")[1], []).append(number)
@@ -189,15 +189,19 @@ class Grocer:
         """An article that an offer is about: popular ones more often, but less so."""
         return bisect(self.offered, chance.random() * self.offered[-1])
 
+    def goods(self, chance: random.Random, lines: int) -> dict[int, int]:
+        """What one shopper brings on so many lines: pieces by article."""
+        pieces, weights = zip(*PIECES, strict=True)
+        found: dict[int, int] = {}
+        while len(found) < lines:
+            found[self.bought(chance)] = chance.choices(pieces, weights)[0]
+        return found
+
     def baskets(self, count: int, seed: int = 0) -> Iterator[Request]:
         """What shoppers bring, one after the other."""
         for number in range(count):
             chance = random.Random(f"{self.seed} {seed} {number}")
-            lines = min(_at(LINES, chance), len(self.articles) // 2)
-            goods: dict[int, int] = {}
-            while len(goods) < lines:
-                pieces, weights = zip(*PIECES, strict=True)
-                goods[self.bought(chance)] = chance.choices(pieces, weights)[0]
+            goods = self.goods(chance, min(_at(LINES, chance), len(self.articles) // 2))
             yield Request(
                 at_us=AT_US,
                 currency=CURRENCY,
@@ -280,7 +284,7 @@ def _at(steps: Sequence[int], chance: random.Random) -> int:
     return round(steps[above - 1] + part * (steps[above] - steps[above - 1]))
 
 
-def _sold(rank: int) -> float:
+def sold(rank: int) -> float:
     """How often the article of this rank is bought, between what is known of ranks near by."""
     above = min(bisect(SOLD, (rank, 0)), len(SOLD) - 1)
     (left, more), (right, less) = SOLD[max(0, above - 1)], SOLD[above]

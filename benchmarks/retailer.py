@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime
 import random
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -65,8 +65,19 @@ class Article:
     cents: int
 
 
-def project(promotions: int, articles: int, seed: int = 1) -> dict[str, bytes]:
-    """The files by their path, in the order of their paths."""
+def project(
+    promotions: int,
+    articles: int,
+    seed: int = 1,
+    *,
+    shapes: Sequence[tuple[str, int]] = SHAPES,
+    weeks: int = WEEKS,
+    fame: Callable[[int], float] | None = None,
+) -> dict[str, bytes]:
+    """The files by their path, in the order of their paths.
+
+    `shapes`: how often each is chosen. `weeks`: over how many the flyers are spread; 1: all are in force at once.
+    `fame`: how readily an article, by its number, gets a price point; else all alike."""
     if promotions < 1 or articles < 1:
         raise ValueError("a retailer has at least one promotion and one article")
     chance = random.Random(seed)
@@ -82,11 +93,15 @@ def project(promotions: int, articles: int, seed: int = 1) -> dict[str, bytes]:
         "lists/guests.csv": "id\n" + "\n".join(f"K-{100_000 + 7 * n}" for n in range(CUSTOMERS_LISTED)) + "\n",
     }
     buyable = [article for article in goods if not article.category.startswith(GUARDED)] or goods
-    chance.shuffle(buyable)
+    if fame is None:
+        chance.shuffle(buyable)
+    else:
+        readily = {article.sku: chance.random() ** (1 / fame(number)) for number, article in enumerate(goods)}
+        buyable.sort(key=lambda article: readily[article.sku])
     for number in range(-(-promotions // A_FILE)):
         count = min(A_FILE, promotions - number * A_FILE)
-        flyer = _Flyer(number, chance, buyable)
-        files[flyer.path] = flyer.text(count)
+        flyer = _Flyer(number, chance, buyable, number % weeks)
+        files[flyer.path] = flyer.text(count, shapes)
         files |= flyer.files
     return {path: files[path].encode() for path in sorted(files)}
 
@@ -307,18 +322,18 @@ def _shared_sets() -> Iterator[str]:
 class _Flyer:
     """One file of promotions of one week."""
 
-    def __init__(self, number: int, chance: random.Random, buyable: list[Article]) -> None:
+    def __init__(self, number: int, chance: random.Random, buyable: list[Article], week: int) -> None:
         self.number = number
         self.chance = chance
-        self.buyable = buyable  # shuffled; price points take from its end, so that no two have one article
-        self.path = f"promotions/week-{number % WEEKS + 1:02}/flyer-{number + 1:03}.promo"
-        self.first = FIRST_WEEK + datetime.timedelta(weeks=number % WEEKS)
+        self.buyable = buyable  # in no order; price points take from its end, so that no two have one article
+        self.path = f"promotions/week-{week + 1:02}/flyer-{number + 1:03}.promo"
+        self.first = FIRST_WEEK + datetime.timedelta(weeks=week)
         self.files: dict[str, str] = {}
         self.out: list[str] = []
 
-    def text(self, count: int) -> str:
+    def text(self, count: int, shapes: Sequence[tuple[str, int]]) -> str:
         """The declarations."""
-        names, weights = zip(*SHAPES, strict=True)
+        names, weights = zip(*shapes, strict=True)
         self.out.append(f"# Week of {self.first}, flyer {self.number + 1}\n")
         for nth in range(count):
             shape = self.chance.choices(names, weights)[0]

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +75,15 @@ def serving(project: Path, data_dir: Path, listen: str, tell: Callable[[str], No
 
     `listen`: host:port, port 0 for a free one. `tell`: called with each line of the server's log, from a thread. At the
     end of the block the server drains and ends, with its store."""
-    command = [sys.executable, "-m", "server.cli", "serve", str(project)]
-    command += ["--listen", listen, "--data-dir", str(data_dir)]
+    command = ["server.cli", "serve", str(project), "--listen", listen, "--data-dir", str(data_dir)]
+    with started(command, tell) as process:
+        yield Running(process)
+
+
+@contextmanager
+def started(module: Sequence[str], tell: Callable[[str], None]) -> Iterator[subprocess.Popen[str]]:
+    """Run a module of this project, its name and arguments given, until the end of the block; SIGTERM ends it."""
+    command = [sys.executable, "-m", *module]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *command],
         stdin=subprocess.DEVNULL,
@@ -95,7 +102,7 @@ def serving(project: Path, data_dir: Path, listen: str, tell: Callable[[str], No
     reader = threading.Thread(target=pass_on, name="server log", daemon=True)
     reader.start()
     try:
-        yield Running(process)
+        yield process
     finally:
         _end(process)
         reader.join(STOP_SECONDS)
