@@ -69,7 +69,8 @@ def table(found: Mapping[int, Micros]) -> Table:
 
 async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> dict[int, Micros]:
     from engine.decide import warm
-    from engine.image import ImageRejected, load, parts_of
+    from engine.image import load
+    from engine.parts import ImageRejected, parts_of
     from server.activate import Machine, RulesetHolder
     from server.clock import SystemClock
     from server.embedded import store_settings
@@ -110,7 +111,7 @@ async def _one(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -
     from engine.resolve import check, resolve
     from server import answers, convert
     from server.contract import parse, refuse_foreign_tenant
-    from server.services import Gate, names_of
+    from server.services import Gate
 
     gate = Gate()
     marks = [time.perf_counter_ns()]
@@ -131,7 +132,6 @@ async def _one(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -
     active = holder.at(as_of_us)
     assert active is not None
     ruleset = active.ruleset
-    promotions = names_of(ruleset)
     mark()
     request = convert.to_request(message, at_us=as_of_us)
     mark()
@@ -143,7 +143,7 @@ async def _one(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -
     said = answers.to_message(
         answer,
         codes=request.codes,
-        promotions=promotions,
+        promotions=ruleset.by_name,
         product_titles=ruleset.product_titles,
         prices_include_tax=ruleset.settings.prices_include_tax,
         writings=ruleset.writings,
