@@ -280,7 +280,7 @@ def check(request: Request) -> None:
 # ---------------------------------------------------------------------------------------------------- facts
 
 
-class _Facts:
+class RequestFacts:
     """The facts of one request by the name of their attribute; None: unknown."""
 
     def __init__(self, ruleset: Ruleset, request: Request, articles: int) -> None:
@@ -567,7 +567,7 @@ def resolve(ruleset: Ruleset, request: Request) -> Resolved:
         sets[line], marks[line] = (), marks[line] | Mark.CHOSEN
     counted = {line.article for line, mark in zip(basket.lines, marks, strict=True) if not mark & Mark.CHOSEN}
 
-    facts = _Facts(ruleset, request, len(counted))
+    facts = RequestFacts(ruleset, request, len(counted))
     region = facts.value(REGION) if REGION in ruleset.attributes else None
     zone = int(ruleset.store_zones[facts.store_row]) if facts.store_row >= 0 else ruleset.settings_zone
     value, known = np.zeros(len(ruleset.slots), np.int64), np.zeros(len(ruleset.slots), np.int64)

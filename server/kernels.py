@@ -132,6 +132,7 @@ _HOLD_KERNELS: Final = (
     "engine.prorate",
     "engine.wire",
     "engine.wire_out",
+    "engine.quick",
 )
 
 
@@ -158,10 +159,10 @@ def _forget_old(home: Path, current: Path) -> None:
 
 def compile_here(tell: Tell) -> None:
     """Compile all kernels in this process, or load them. After `prepare`."""
-    from engine import decide, wire, wire_out  # importing them declares every kernel
+    from engine import decide, quick, wire, wire_out  # importing them declares every kernel
     from engine.kernel import compile_kernels
 
-    assert all((decide, wire, wire_out))
+    assert all((decide, quick, wire, wire_out))
 
     def progress(done: int, total: int) -> None:
         if done % SOME == 0:
