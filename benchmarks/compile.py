@@ -92,20 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks compile", description="From text to image, and again.")
-    parser.add_argument("--promotions", type=_whole(50, 1_000_000), default=PROMOTIONS, metavar="N", help="10000")
-    parser.add_argument("--articles", type=_whole(100, 2_000_000), default=ARTICLES, metavar="N", help="100000")
+    parser.add_argument("--promotions", type=whole(50, 1_000_000), default=PROMOTIONS, metavar="N", help="10000")
+    parser.add_argument("--articles", type=whole(100, 2_000_000), default=ARTICLES, metavar="N", help="100000")
     parser.add_argument("--cold", action="store_true", help="without a server")
-    parser.add_argument(
-        "--data-dir", type=_directory, default=HOME / "compile", metavar="DIR", help=".einklang/compile"
-    )
-    parser.add_argument("--stages", type=_directory, help=argparse.SUPPRESS)  # the process of the cold run
+    parser.add_argument("--data-dir", type=directory, default=HOME / "compile", metavar="DIR", help=".einklang/compile")
+    parser.add_argument("--stages", type=directory, help=argparse.SUPPRESS)  # the process of the cold run
     try:
         return parser.parse_args(arguments)
     except SystemExit as ended:
         raise SystemExit(64 if ended.code else 0) from None
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def whole(least: int, most: int) -> Callable[[str], int]:
     """Reads a whole number from `least` to `most`."""
 
     def read(text: str) -> int:
@@ -116,12 +114,13 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _directory(text: str) -> Path:
+def directory(text: str) -> Path:
+    """Reads a path."""
     return Path(text).absolute()
 
 
 def _benchmark(console: Console, options: argparse.Namespace) -> int:
-    if not _empty(options.data_dir):
+    if not make_room(options.data_dir):
         Console(stderr=True, markup=False, soft_wrap=True).print(
             f"compile: {options.data_dir} holds something else; name a new directory"
         )
@@ -146,7 +145,7 @@ def _benchmark(console: Console, options: argparse.Namespace) -> int:
     return _verdict(console, options, stages, changes, memory)
 
 
-def _empty(directory: Path) -> bool:
+def make_room(directory: Path) -> bool:
     """Make room for a run: what an earlier one left is removed, and nothing else."""
     mark = directory / MARK
     if directory.exists() and any(directory.iterdir()) and not mark.exists():

@@ -63,6 +63,7 @@ def machine_type(annotation: str, module: str) -> Any:
 
 
 _KERNELS: list[Any] = []  # dispatchers and gates that wait for `compile_kernels`
+_COMPILED: list[Any] = []  # those for which it has done its work
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # numba's stubs lack the last
 _BARE: dict[str, Any] = {**_OPTIONS, "_nrt": False}  # numba's runtime, which counts references
 
@@ -209,6 +210,17 @@ def compile_kernels(progress: Progress | None = None) -> None:
         if progress is not None:
             progress(number, len(order))
         _compile(dispatcher)
+    _COMPILED.extend(order)
+
+
+def release() -> None:
+    """Forget how the kernels read in LLVM's language: only kernels that are compiled later would be made of that, and
+    a process that serves compiles none. Of some 90 MB that loading them takes it is the half."""
+    for dispatcher in _COMPILED:
+        made = dispatcher.compiled if isinstance(dispatcher, Gate) else dispatcher
+        for result in made.overloads.values():
+            result.library._shared_module = None  # numba has no other way to let go of it
+    _COMPILED.clear()
 
 
 def _after_its_callees(dispatcher: Any, waiting: dict[int, Any], order: list[Any]) -> None:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from weakref import WeakValueDictionary
 
 from server import kernels
-from server.activate import Machine, RulesetHolder, busy, follow
+from server.activate import Machine, RulesetHolder, aside, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.parts import CheckedImages, PartFiles
@@ -333,10 +333,12 @@ class Doors:
 
 
 async def _compile(prepared: kernels.Prepared, settings: Settings, compiled: threading.Event) -> None:
-    """Have the kernels compiled, if they are not yet. Raises kernels.NotCompiled."""
+    """Have the kernels compiled, if they are not yet, and load them while the ruleset is still to come. Raises
+    kernels.NotCompiled."""
     if not prepared.compiled:
         say(Event.KERNELS_COMPILE)
         await kernels.compile_apart(settings, lambda how_far: say(Event.KERNELS_PROGRESS, how_far=how_far))
+    await aside(kernels.load_here)
     compiled.set()
 
 
@@ -356,6 +358,7 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         warm(ruleset)
         if not done:
             done = True
+            kernels.slim()
             say(Event.KERNELS_READY, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
 
     def load_at_once(manifest: bytes, parts: Mapping[str, memoryview]) -> Ruleset:
@@ -370,6 +373,7 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         finally:
             gc.enable()
         checked.add(digest)
+        kernels.trim()  # of what was read in order to check it
         return ruleset
 
     return Machine(parts_of, load_at_once, warm_and_note, ImageRejected)

@@ -171,6 +171,25 @@ def compile_here(tell: Tell) -> None:
     compile_kernels(progress)
 
 
+def load_here() -> None:
+    """Load the kernels that are compiled. After `prepare`."""
+    compile_here(lambda _: None)
+
+
+def slim() -> None:
+    """Give back what loading kernels took and calling them does not need. For a process that compiles none."""
+    from engine.kernel import release
+
+    release()
+    trim()
+
+
+def trim() -> None:
+    """Give freed memory back to the system."""
+    with suppress(AttributeError):  # the C library is another than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 async def compile_apart(settings: Settings, tell: Tell) -> None:
     """Compile all kernels in a process of its own, which ends with this one. Raises NotCompiled."""
     process = await asyncio.create_subprocess_exec(

@@ -20,6 +20,7 @@ ROOMS = (
     "property",
     "unit/engine",
     "unit/test_best",
+    "unit/test_image_benchmark",
     "unit/test_wire",
 )  # whose tests decide baskets
 HERE = Path(__file__).resolve().parent
