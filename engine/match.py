@@ -261,7 +261,7 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     for p in range(hit.shape[0]):
         if at(rules, R_CODES, p) >= 0:
             hit[p] = enters_code(q, at(rules, R_CODES, p))
-        count += hit[p]
+        count += 1 if hit[p] else 0
     found = np.empty(count, np.int64)
     count = 0
     for p in range(hit.shape[0]):
