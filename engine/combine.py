@@ -903,7 +903,8 @@ def settle_component(
 
 @gate
 def left_to_the_better(rules: Buffer, q: Buffer, table: Table, offers: Offers, left: Ints, original: int) -> Offers:
-    """The offers without the units that another saves more on, if both take each unit for itself, without a cap.
+    """The offers without the units that another saves more on, if both take each unit for itself, without a cap, and
+    without those that they make no cheaper.
 
     Whoever took such a unit would save more with the other: so no best assignment is lost."""
     count = offers.rows.shape[0]
@@ -923,7 +924,7 @@ def left_to_the_better(rules: Buffer, q: Buffer, table: Table, offers: Offers, l
     used = 0
     for i in range(count):
         for k in range(offers.begin[i], offers.begin[i + 1]):
-            if not plain[i] or gains[k] == most[offers.units[k]]:
+            if not plain[i] or 0 < gains[k] == most[offers.units[k]]:
                 units[used], masks[used] = offers.units[k], offers.masks[k]
                 used += 1
         begin[i + 1] = used

@@ -51,6 +51,7 @@ from engine.asked import (
     NO_PRICE,
     OF_CUSTOMER,
     PAYMENT_AMOUNT,
+    PAYMENT_COLUMNS,
     PAYMENT_MEANS,
     PRICE_MINOR,
     SAID_AT_US,
@@ -281,7 +282,7 @@ def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints) -> 
 def out_of_scope(asked: Ints) -> bool:
     """Whether a request asks for something that is not resolved here."""
     others = size(asked, A_CODES) + size(asked, A_USAGE) + size(asked, A_VARIANTS) + size(asked, A_ENTRIES)
-    if others or cell(asked, A_SCALARS, 1, SAID_NEXT_STEPS, 0) or size(asked, A_PAYMENTS) > 3:
+    if others or cell(asked, A_SCALARS, 1, SAID_NEXT_STEPS, 0) or size(asked, A_PAYMENTS) > PAYMENT_COLUMNS:
         return True
     for i in range(size(asked, A_ATTRIBUTES) // ATTRIBUTE_COLUMNS):
         if cell(asked, A_ATTRIBUTES, ATTRIBUTE_COLUMNS, i, ATTRIBUTE_OWNER) != OF_CUSTOMER:

@@ -26,7 +26,7 @@ from engine.order import ascending, pick, pick_rows
 
 NEVER = -(2**61)  # no path
 ROUNDS_MAX = 80  # of moving prices
-WIDTH_MIN, WIDTH_MAX = 32, 2_048  # states at a time
+WIDTH_MIN, WIDTH_MAX = 32, 2_048  # states at a time; more where so many before each unit stay below STATES_MAX
 STATES_MAX = 200_000  # in all
 NODES_FEW = 100  # of all graphs together
 SCALE = 8  # bits of a promotion's scale, see `Prices`
@@ -319,7 +319,7 @@ def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
     complete = False
     states = 0
     width = WIDTH_MIN
-    while not complete and width <= WIDTH_MAX and states < STATES_MAX:
+    while not complete and states < STATES_MAX and (width <= WIDTH_MAX or width * units <= STATES_MAX):
         complete, lower, seen = search(g, cost, shift, prices, lower, width, choice)
         states += seen
         width *= 8
