@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.basket import BASIS_POINTS, Request
 from engine.calendar import UNITS as LENGTHS
-from engine.combine import CLAUSE_BUDGET, State, combine
+from engine.combine import combine
 from engine.decision import (
     CONTROL,
     CodeVerdict,
@@ -76,6 +76,7 @@ from engine.next_codes import valid_until
 from engine.next_steps import next_steps
 from engine.points import earned
 from engine.resolve import Resolved, check, resolve
+from engine.state import CLAUSE_BUDGET, State
 
 CLAUSES = {
     CLAUSE_RUNS: "runs",

@@ -1,0 +1,312 @@
+"""Who takes part in a group of price rewards: conditions and limits judged at its prices, what each would save alone,
+and what is told to those that would save nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.alone import alone, fewest_runs, saved_alone
+from engine.discounts import (
+    FEWER_TOO,
+    ONE_ARTICLE,
+    PRICE_LIST,
+    ROLE_COUNT,
+    ROLE_FLAGS,
+    ROLE_REWARDED,
+    ROLE_SET,
+    available,
+    measure_of,
+    need_of,
+    order_of,
+    over_the_basket,
+    roles_of,
+)
+from engine.graph import grown
+from engine.instructions import UNITS, Kind
+from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
+from engine.layout import (
+    NO_ARTICLE,
+    NO_PRICE,
+    Q_FINE,
+    Q_LINE_ARTICLE,
+    Q_LINE_MARKS,
+    Q_PROMISES,
+    Q_UNIT_ARTICLE,
+    Q_UNIT_LINE,
+    R_BUY,
+    R_BY_MEASURE,
+    R_GROUP,
+    R_KIND,
+    R_NUMBER,
+    R_ROLES,
+    R_TARGET,
+    T_ALONE,
+    T_APPLICATIONS,
+    T_BEATEN_BY,
+    T_BUDGET,
+    T_CAP,
+    T_CLAUSE,
+    T_MISSING,
+    T_MISSING_KIND,
+    T_MISSING_SET,
+    T_MISSING_UNIT,
+    T_PROMOTION,
+    T_REASON,
+    T_SAVING,
+    T_TERM,
+    at,
+    cell,
+    scalar,
+    size,
+)
+from engine.match import MISSING_MEASURE, MISSING_PIECES, Touched, Truths, admit
+from engine.state import BUDGET, CLAUSE_BUDGET, EXCLUSIVE, GUARD, NO_SAVING, QUANTITY, Offers, State
+
+_FACTORS = tuple(factor for _, _, factor in UNITS)
+_SINGLES = int(Kind.PRICE_SINGLES)
+
+
+@gate
+def prepare(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    truths: Truths,
+    touched: Touched,
+    original: int,
+    rows: Ints,
+    enabled: Flags,
+    per_item: bool,
+) -> Offers:
+    """Judge conditions, limits and what each promotion would do alone; those that would save something take part,
+    unless this alternative is without them."""
+    begin = np.zeros(rows.shape[0] + 1, np.int64)
+    part = np.empty(rows.shape[0], np.int64)
+    pool = np.empty(max(64, size(q, Q_UNIT_LINE)), np.int64)
+    roles = np.empty(pool.shape[0], np.int64)
+    count = used = 0
+    for row in rows:
+        admit(rules, q, table, row, truths, state.left, original)
+        if table[T_REASON, row]:
+            continue
+        p = table[T_TERM, row]
+        begin_role, end_role = roles_of(rules, p)
+        if begin_role < end_role and at(rules, R_BUY, p) == 0:
+            table[T_APPLICATIONS, row] = 1  # only a buy repeats
+        lines = touched.lines[touched.begin[row] : touched.begin[row + 1]]
+        units, masks = available(rules, q, p, lines, state.left, original, False)
+        free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
+        if not free.all():
+            stand_aside(rules, q, table, state, original, row, units, masks, free)
+            if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
+                units, masks = units[free], masks[free]
+        if table[T_REASON, row] == 0:
+            judge_alone(rules, q, table, row, lines, units, masks, state.left, original)
+        if table[T_REASON, row] == 0 and not enabled[row]:
+            table[T_REASON, row] = EXCLUSIVE
+        if table[T_REASON, row]:
+            continue
+        if per_item:  # no unit changes its price in the group: so these are the cheapest, whoever takes them
+            meant = over_the_basket(rules, q, p, units, state.left, original)
+            units, masks = units[meant], masks[meant]
+        pool = grown(pool, used, used + units.shape[0])
+        roles = grown(roles, used, used + units.shape[0])
+        pool[used : used + units.shape[0]] = units
+        roles[used : used + units.shape[0]] = masks
+        used += units.shape[0]
+        part[count] = row
+        count += 1
+        begin[count] = used
+    return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used])
+
+
+@kernel
+def unclaimed(rules: Buffer, table: Table, state: State, p: int, units: Ints) -> Flags:
+    """Which of these units a promotion may use: no exclusive one claims them, none of its group has taken them."""
+    free = np.ones(units.shape[0], np.bool_)
+    for i in range(units.shape[0]):
+        other = state.served[units[i]]
+        if other >= 0:
+            same = at(rules, R_GROUP, table[T_PROMOTION, other]) == at(rules, R_GROUP, p)
+            free[i] = state.claimed[units[i]] < 0 and not same
+    return free
+
+
+@gate
+def stand_aside(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    original: int,
+    row: int,
+    units: Ints,
+    masks: Ints,
+    free: Flags,
+) -> None:
+    """A promotion that saves nothing with its free units, but would with all of them, is told who has taken them. What
+    it would save is noted: of the free ones, or else of all."""
+    p, cap, limit = table[T_TERM, row], table[T_CAP, row], table[T_APPLICATIONS, row]
+    table[T_ALONE, row] = alone(rules, q, p, units[free], masks[free], state.left, original, cap, limit).saving
+    if table[T_ALONE, row]:
+        return
+    table[T_ALONE, row] = alone(rules, q, p, units, masks, state.left, original, cap, limit).saving
+    if table[T_ALONE, row] == 0:
+        return
+    by = -1
+    for i in range(units.shape[0]):
+        other = state.served[units[i]]
+        if not free[i] and (by < 0 or (-table[T_SAVING, other], other) < (-table[T_SAVING, by], by)):
+            by = other
+    table[T_REASON, row] = EXCLUSIVE
+    table[T_BEATEN_BY, row] = by
+
+
+@kernel
+def judge_alone(
+    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
+) -> None:
+    """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
+    p = table[T_TERM, row]
+    cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
+    repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
+    saving = saved_alone(rules, q, p, units, masks, left, original, cap, limit)
+    if saving == 0:
+        explain_nothing(rules, q, table, row, lines, units, masks, left, original)
+        return
+    table[T_ALONE, row] = saving
+    if budget < 0:
+        return
+    result = alone(rules, q, p, units, masks, left, original, cap, limit)
+    if budget < result.saving:
+        fitting = 0
+        if repeats:
+            order = order_of(q, units, left, original)  # a cap above the budget changes nothing here
+            wanted = (budget + 1) * scalar(q, Q_FINE)
+            fitting = fewest_runs(rules, q, p, units[order], masks[order], left, original, limit, wanted) - 1
+        result = alone(rules, q, p, units, masks, left, original, cap, fitting)
+        while budget < result.saving:  # by what is rounded up
+            fitting -= 1
+            result = alone(rules, q, p, units, masks, left, original, cap, fitting)
+        if result.saving == 0:
+            table[T_REASON, row] = BUDGET
+            table[T_CLAUSE, row] = CLAUSE_BUDGET
+            less = alone(rules, q, p, units, masks, left, original, cap, 1 if repeats else limit)
+            table[T_ALONE, row] = less.saving
+            return
+        table[T_APPLICATIONS, row] = fitting
+    if scalar(q, Q_FINE) > 1:  # units that save less before rounding may save more after it
+        table[T_CAP, row] = budget if cap < 0 else min(cap, budget)
+        result = alone(rules, q, p, units, masks, left, original, table[T_CAP, row], table[T_APPLICATIONS, row])
+        if result.saving == 0:
+            table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
+    table[T_ALONE, row] = result.saving
+
+
+@kernel
+def guards_bind(q: Buffer) -> bool:
+    """Whether guards keep any line from anything."""
+    for line in range(size(q, Q_LINE_MARKS)):
+        if at(q, Q_LINE_MARKS, line):
+            return True
+    return False
+
+
+@gate
+def explain_nothing(
+    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
+) -> None:
+    """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
+    p = table[T_TERM, row]
+    begin, end = roles_of(rules, p)
+    everything, all_masks = units, masks
+    if guards_bind(q):
+        everything, all_masks = available(rules, q, p, lines, left, original, True)
+    for r in range(max(1, end - begin)):
+        need = 1
+        of = at(rules, R_TARGET, p)
+        if begin < end:
+            of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
+            if at(rules, R_KIND, p) != _SINGLES and not cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO:
+                need = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
+        need = max(need, need_of(rules, p, r))
+        have = most_of(rules, q, p, r, units, masks)
+        if have >= need:
+            continue
+        if most_of(rules, q, p, r, everything, all_masks) >= need:
+            table[T_REASON, row] = GUARD
+        elif need_of(rules, p, r):
+            lacks(table, row, 0, of)
+            lacks_measure(rules, table, row, begin + r, need - have)
+        elif at(rules, R_KIND, p) == PRICE_LIST:
+            lacks_price(rules, q, table, row)
+        else:
+            lacks(table, row, need - have, of)
+        return
+    wanted = at(rules, R_BUY, p)
+    if end - begin > 1:
+        last = cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT)
+        if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
+            wanted += 1 if cell(rules, R_ROLES, 4, end - 1, ROLE_FLAGS) & FEWER_TOO else last
+        if units.shape[0] < wanted:
+            if everything.shape[0] >= wanted:
+                table[T_REASON, row] = GUARD
+            else:
+                lacks(table, row, wanted - units.shape[0], cell(rules, R_ROLES, 4, end - 1, ROLE_SET))
+                if need_of(rules, p, end - begin - 1):
+                    lacks_measure(rules, table, row, end - 1, need_of(rules, p, end - begin - 1))
+            return
+    table[T_REASON, row] = NO_SAVING
+
+
+@kernel
+def lacks(table: Table, row: int, pieces: int, of: int) -> None:
+    """Too few units: note how many of which set are missing."""
+    table[T_REASON, row] = QUANTITY
+    table[T_MISSING_KIND, row] = MISSING_PIECES
+    table[T_MISSING, row] = pieces
+    table[T_MISSING_SET, row] = of
+
+
+@kernel
+def lacks_price(rules: Buffer, q: Buffer, table: Table, row: int) -> None:
+    """A price list has no price for what is there: note what is missing to the first, if a quantity would bring one."""
+    number = at(rules, R_NUMBER, table[T_TERM, row])
+    kind = cell(q, Q_PROMISES, 4, number, 1)
+    if kind == NO_PRICE:
+        table[T_REASON, row] = NO_SAVING
+        return
+    lacks(table, row, 1, at(rules, R_TARGET, table[T_TERM, row]))
+    if kind != NO_ARTICLE:
+        table[T_MISSING_KIND, row] = kind
+        table[T_MISSING, row] = cell(q, Q_PROMISES, 4, number, 2)
+        table[T_MISSING_UNIT, row] = cell(q, Q_PROMISES, 4, number, 3)
+
+
+@kernel
+def lacks_measure(rules: Buffer, table: Table, row: int, role: int, measure: int) -> None:
+    """Too little by measure: note how much, in the unit that the role names."""
+    unit = cell(rules, R_BY_MEASURE, 3, role, 2)
+    table[T_MISSING_KIND, row], table[T_MISSING_UNIT, row] = MISSING_MEASURE, unit
+    table[T_MISSING, row] = -(-measure // _FACTORS[unit])
+
+
+@gate
+def most_of(rules: Buffer, q: Buffer, p: int, role: int, units: Ints, masks: Ints) -> int:
+    """How many units, or how much by measure, a role could have; of one article, where it asks for it: of that with
+    most."""
+    begin, end = roles_of(rules, p)
+    one_article = begin < end and cell(rules, R_ROLES, 4, begin + role, ROLE_FLAGS) & ONE_ARTICLE
+    if not one_article and not need_of(rules, p, role):
+        units_of_it = 0
+        for i in range(units.shape[0]):
+            units_of_it += masks[i] >> role & 1
+        return units_of_it
+    by_article = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
+    for i in range(units.shape[0]):
+        if masks[i] >> role & 1 and need_of(rules, p, role):
+            by_article[0] += measure_of(q, units[i])
+        elif masks[i] >> role & 1:
+            by_article[at(q, Q_UNIT_ARTICLE, units[i]) if one_article else 0] += 1
+    return by_article.max()
