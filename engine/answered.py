@@ -23,6 +23,8 @@ import numpy as np
 from engine.basket import CODES_MAX, FEES_MAX, LINES_MAX, NEXT_STEPS_MAX
 from engine.kernel import Ints
 
+FORMAT_NUMBER = 1  # of the Decision message
+
 NUMBER, OPTIONAL, TEXT, READY, ROWS, TEXTS = range(6)
 COLUMNS = (1, 1, 3, 3, 2, 2)  # of each form
 IN_REQUEST, IN_RULESET, IN_CALL = range(3)

@@ -34,8 +34,9 @@ SCALARS: tuple[tuple[str, str], ...] = (
     ("rounding", "position in money.ROUNDINGS"),
     ("fine", "parts of a minor unit that savings of pieces are compared in"),
     ("tax_inside", "1: prices and fees include the tax"),
+    ("gives_points", "1: a purchase may earn points"),
 )
-KNOWN_SHY, KNOWN_ZONE, KNOWN_ROUNDING, KNOWN_FINE, KNOWN_TAX_INSIDE = range(len(SCALARS))
+KNOWN_SHY, KNOWN_ZONE, KNOWN_ROUNDING, KNOWN_FINE, KNOWN_TAX_INSIDE, KNOWN_GIVES_POINTS = range(len(SCALARS))
 
 CURRENCY_MICROS, CURRENCY_POINTS, CURRENCY_POINTS_PER = range(3)  # columns of currencies
 STORE_ZONE, STORE_REGION = range(2)  # of stores
@@ -73,6 +74,7 @@ KNOWN: tuple[tuple[str, int, str], ...] = (
     ("rates", 1, "by article: of the tax, basis points"),
     ("subjects", 1, "by promotion with variants: whose draw it is, as instructions.Subject numbers it"),
     ("promises", 4, "as layout.QUESTION has them where there are no price lists"),
+    ("cash_steps", 1, "by currency: what is paid in cash is a multiple of it, minor units"),
 )
 (
     K_SCALARS,
@@ -94,6 +96,7 @@ KNOWN: tuple[tuple[str, int, str], ...] = (
     K_RATES,
     K_SUBJECTS,
     K_PROMISES,
+    K_CASH_STEPS,
 ) = range(len(KNOWN))
 (
     BLOB_CURRENCIES,
@@ -135,6 +138,7 @@ def known(ruleset: Ruleset) -> Known:
         schema.consents,
     )
     indexes, blobs = zip(*(_index(some) for some in texts), strict=True)
+    steps = {amount.currency: amount.value for amount in reversed(settings.cash_rounding)}
     held = _Held(ruleset, names, schema.consents)
     arrays = dict(
         zip(
@@ -151,11 +155,14 @@ def known(ruleset: Ruleset) -> Known:
         rates=_rates(ruleset),
         subjects=ruleset.rules.terms_of[np.flatnonzero(ruleset.rules.arm >= 0)],
         promises=no_promises(ruleset)["promises"],
+        cash_steps=np.array([steps.get(c, 1) for c in settings.currencies], np.int64),
     )
     shy = bool(ruleset.dynamic_sets or ruleset.floors or ruleset.price_lists)
     shy = shy or not schema.channels or held.shy
     zone, rounding = ruleset.settings_zone, ROUNDINGS.index(settings.rounding)
-    arrays["scalars"] = np.array([shy, zone, rounding, ruleset.fine, settings.prices_include_tax], np.int64)
+    arrays["scalars"] = np.array(
+        [shy, zone, rounding, ruleset.fine, settings.prices_include_tax, ruleset.gives_points], np.int64
+    )
     whole = pack(KNOWN, arrays)
     whole.flags.writeable = False
     return Known(

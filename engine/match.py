@@ -139,6 +139,7 @@ from engine.layout import (
 
 # Plain integers for kernels: an enum member is no constant to the compiler.
 _FALSE, _TRUE, _UNKNOWN = FALSE, TRUE, UNKNOWN
+_FIELDS = len(TABLE)
 _EQ, _NE, _LT, _LE, _GT = (int(c) for c in (Cmp.EQ, Cmp.NE, Cmp.LT, Cmp.LE, Cmp.GT))
 _COMPARE, _MONEY, _ONE_OF, _KNOWN, _TRUTH = (int(o) for o in (Op.COMPARE, Op.MONEY, Op.ONE_OF, Op.KNOWN, Op.TRUTH))
 _SEGMENT, _PLACE, _ALL, _ANY, _NONE = (int(o) for o in (Op.SEGMENT, Op.PLACE, Op.ALL, Op.ANY, Op.NONE))
@@ -202,13 +203,14 @@ CLAUSE_LIMIT = 1_000_000
 MISSING_NONE, MISSING_PIECES, MISSING_AMOUNT, MISSING_MEASURE, MISSING_ARTICLES = range(5)
 
 
-def candidates(promotions: Ints) -> Ints:
+@gate
+def candidates(promotions: Ints) -> Table:
     """A fresh table (layout.TABLE) for these promotions, which ascend."""
-    table = np.zeros((len(TABLE), promotions.shape[0]), np.int64)
-    table[T_PROMOTION] = promotions
-    table[T_TERM] = promotions
-    for field in (T_MISSING_SET, T_CODE, T_CAP, T_APPLICATIONS, T_BUDGET, T_BEATEN_BY):
-        table[field] = -1
+    table = np.zeros((_FIELDS, promotions.shape[0]), np.int64)
+    for row in range(promotions.shape[0]):
+        table[T_PROMOTION, row] = table[T_TERM, row] = promotions[row]
+        table[T_MISSING_SET, row] = table[T_CODE, row] = table[T_CAP, row] = -1
+        table[T_APPLICATIONS, row] = table[T_BUDGET, row] = table[T_BEATEN_BY, row] = -1
     return table
 
 

@@ -12,6 +12,7 @@ from engine.decision import Missing
 from engine.money import EXPONENTS
 from engine.program import Writing
 
+CLAUSE_BYTES_MAX = 1_024
 PLAIN = Writing(language="", decimal=".", group="", sizes=(3, 3))  # of a language that the ruleset says nothing of
 
 
@@ -59,3 +60,9 @@ def _grouped(digits: str, writing: Writing) -> str:
         groups.append(digits[-others:])
         digits = digits[:-others]
     return writing.group.join(reversed(groups))
+
+
+def cut(text: str, most: int = CLAUSE_BYTES_MAX) -> str:
+    """At most so many bytes, no character cut in two."""
+    data = text.encode()
+    return text if len(data) <= most else data[:most].decode(errors="ignore")

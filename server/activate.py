@@ -30,6 +30,7 @@ from server.store import NotStored, Regressed, Store, StoreError, StoreUnavailab
 from server.telemetry import ROOT, Counters, Event, Metric, say
 
 if TYPE_CHECKING:
+    from engine.direct import Direct
     from engine.image import Ruleset
     from engine.parts import PartRef
 
@@ -48,12 +49,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is needed of the engine (engine.image, engine.decide)."""
+    """What is needed of the engine (engine.image, engine.decide, engine.direct)."""
 
     parts_of: Callable[[bytes], Iterable[PartRef]]
     load: Callable[[bytes, Mapping[str, memoryview]], Ruleset]
     warm: Callable[[Ruleset], None]
     rejected: type[Exception]  # raised by the first two for unsound bytes
+    direct: Callable[[Ruleset], Direct] | None = None  # what answers ordinary requests; None: nothing does
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Active:
     effective_from_us: int  # by the store's clock
     digest: str
     ruleset: Ruleset
+    direct: Direct | None = None  # what answers ordinary requests; None: all are answered at length
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class RulesetHolder:
         self._timeline = Timeline()
         self._kept: dict[str, Ruleset] = {}  # by digest: in force, scheduled, lately in force
         self._previews: OrderedDict[str, Ruleset] = OrderedDict()  # by digest, longest unused first
+        self._direct: dict[str, Direct] = {}  # by digest, of the rulesets that are kept or were asked for
         self._wanted: frozenset[str] = frozenset()  # digests that should be in _kept
         self._rejected: dict[str, str] = {}  # digest → reason
         self._again_ns: dict[str, int] = {}  # digest → when a missing one is asked for again
@@ -172,7 +176,7 @@ class RulesetHolder:
         for entry in reversed(self._timeline.up_to(as_of_us)):
             if entry.digest not in self._rejected:
                 ruleset = await self.by_digest(entry.digest)
-                return None if ruleset is None else _active(entry, ruleset)
+                return None if ruleset is None else self._active(entry, ruleset)
         return None
 
     async def by_digest(self, digest: str) -> Ruleset | None:
@@ -192,7 +196,7 @@ class RulesetHolder:
                 self._previews[digest] = found
                 self._previews.move_to_end(digest)
                 while len(self._previews) > PREVIEWS:
-                    self._previews.popitem(last=False)
+                    self._direct.pop(self._previews.popitem(last=False)[0], None)
             return found
 
     async def settled(self, sequence: int) -> None:
@@ -270,7 +274,9 @@ class RulesetHolder:
                 self._reject(digest, str(error), again=False)
         kept = self._wanted | {entry.digest for entry in self._timeline.up_to(self._time.now_us())[-1 - BEHIND :]}
         if not kept.issuperset(self._kept):
-            self._kept = {digest: ruleset for digest, ruleset in self._kept.items() if digest in kept}
+            for digest in self._kept.keys() - kept:
+                del self._kept[digest]
+                self._direct.pop(digest, None)
             self._forget_span()
 
     def _next_wanted(self) -> Entry | None:
@@ -306,6 +312,8 @@ class RulesetHolder:
             mapped = {part.digest: await self._files.get(self._store, part.digest, part.size) for part in parts}
             ruleset = await aside(self._machine.load, manifest, mapped)
             await aside(self._machine.warm, ruleset)
+            if self._machine.direct is not None:
+                self._direct[digest] = await aside(self._machine.direct, ruleset)
         except (StoreError, OSError, Unusable):
             raise
         except self._machine.rejected as error:
@@ -336,7 +344,7 @@ class RulesetHolder:
         for entry in reversed(past):
             ruleset = self._kept.get(entry.digest)
             if ruleset is not None:
-                active = _active(entry, ruleset)
+                active = self._active(entry, ruleset)
                 break
             if entry.digest not in self._rejected and entry.digest not in self._wanted:
                 break  # it was in force, but is not kept loaded
@@ -346,6 +354,9 @@ class RulesetHolder:
         elif past:
             self._span, self._span_active = (past[-1].effective_from_us, 1 << 62), active
         return active
+
+    def _active(self, entry: Entry, ruleset: Ruleset) -> Active:
+        return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset, self._direct.get(entry.digest))
 
     def _forget_span(self) -> None:
         self._span, self._span_active = (1, 0), None
@@ -426,7 +437,3 @@ async def aside(function: Callable[..., T], *arguments: object) -> T:
 def busy() -> bool:
     """Whether engine work still runs aside: then the process must end without the interpreter's own clean-up."""
     return any(thread.name == _ASIDE for thread in threading.enumerate())
-
-
-def _active(entry: Entry, ruleset: Ruleset) -> Active:
-    return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset)

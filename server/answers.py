@@ -13,13 +13,11 @@ from typing import Protocol
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
 from engine import decision, texts
+from engine.answered import FORMAT_NUMBER
 from engine.link import normalise_code
 from engine.program import Writing
 from engine.texts import PLAIN
 from server.convert import UNITS
-
-FORMAT_NUMBER = 1  # of the Decision message
-CLAUSE_BYTES_MAX = 1_024
 
 _UNIT_NUMBERS = {name: common.MeasureUnit.ValueType(number) for number, name in UNITS.items()}
 _MISSING_KINDS = {
@@ -171,7 +169,7 @@ def to_result(
         beaten_by=[result.beaten_by] if result.beaten_by else [],
         would_save_minor=result.would_save if gone and result.would_save else None,
         missing=[] if result.missing is None else [to_missing(result.missing, product_titles)],
-        failing_clause=cut(result.clause),
+        failing_clause=texts.cut(result.clause),
         usage_judged=result.usage_as_given,
         fee_saving_minor=fee_saving,
         variant=result.variant,
@@ -226,12 +224,6 @@ def _as_entered(codes: Sequence[str], known_as: Set[str]) -> dict[str, str]:
     for code in sorted(codes, key=str.encode):
         entered.setdefault(code if code in known_as else normalise_code(code), code)
     return entered
-
-
-def cut(text: str, most: int = CLAUSE_BYTES_MAX) -> str:
-    """At most so many bytes, no character cut in two."""
-    data = text.encode()
-    return text if len(data) <= most else data[:most].decode(errors="ignore")
 
 
 def _line_result(line: decision.LineResult) -> pb.LineResult:

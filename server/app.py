@@ -345,6 +345,7 @@ async def _compile(prepared: kernels.Prepared, settings: Settings, compiled: thr
 def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) -> Machine:
     """The engine; its kernel cache is set. Rulesets are warmed once it is compiled."""
     from engine.decide import warm
+    from engine.direct import Direct
     from engine.image import Ruleset, load, reopen
     from engine.parts import ImageRejected, parts_of
 
@@ -376,7 +377,7 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         kernels.trim()  # of what was read in order to check it
         return ruleset
 
-    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected)
+    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct)
 
 
 def _bind(server: Any, address: str) -> str:

@@ -21,7 +21,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import customer_pb2, decision_pb2, redemption_pb2, ruleset_pb2
-from engine import basket, decision
+from engine import basket, decision, texts
 from engine.basket import BadRequest
 from server import answers, convert, explain
 from server.activate import Active, RulesetHolder, Unusable
@@ -81,10 +81,12 @@ class DecisionServicer:
         decide: Decide | None = None,
     ) -> None:
         """`decide` None: the engine's, which is imported now; so its kernel cache must be set before."""
+        self._directly = False  # ordinary requests are answered from bytes to bytes
         if decide is None:
             from engine import decide as door
 
             decide = door.decide
+            self._directly = True
         self._decide: Decide = decide
         self._holder = holder
         self._tenant = tenant
@@ -94,6 +96,8 @@ class DecisionServicer:
 
     async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """DecideRequest → DecideResponse. Raises Failure."""
+        if (response := self._ordinary(data)) is not None:
+            return response
         message = parse(decision_pb2.DecideRequest, data)
         asked = await self._asked(message)
         answer = self._answer(asked)
@@ -119,6 +123,28 @@ class DecisionServicer:
         response = decision_pb2.ExplainResponse(explanations=_explanations(everything, asked, wanted, language))
         envelope = self._envelope(asked, decided, answer.promotions)
         return _field(1, decided) + _field(2, envelope) + response.SerializeToString(deterministic=True)
+
+    def _ordinary(self, data: bytes) -> bytes | None:
+        """The DecideResponse to an ordinary request by the ruleset in force (engine/direct.py). None: it is another
+        one, and is answered at length, or refused there."""
+        now_us = self._holder.store_now_us()
+        active = self._holder.at(now_us) if now_us and self._directly else None
+        if active is None or active.direct is None:
+            return None
+        answer = active.direct.decide(data, now_us, tenant=self._tenant)
+        if answer is None:
+            return None
+        self._counters.add(Metric.DECISIONS)
+        envelope = decision_pb2.Envelope(
+            as_of_us=now_us,
+            sequence=active.sequence,
+            decision_digest=hashlib.sha256(answer.decision).hexdigest(),
+            limits_from=decision_pb2.LIMITS_FROM_REQUEST if answer.usage_judged else decision_pb2.LIMITS_FROM_NONE,
+            at_us=answer.at_us,
+            node=self._node,
+            build=self._build,
+        )
+        return _field(1, answer.decision) + _field(2, envelope.SerializeToString(deterministic=True))
 
     def _answer(self, asked: _Asked, *, everything: bool = False) -> decision.Decision:
         try:
@@ -255,7 +281,7 @@ def _explanations(
             promotion=result.name,
             title=asked.promotions[result.name].title,
             reason=message.reason,
-            sentence=answers.cut(explain.explain(result, everything, names, spoken)),
+            sentence=texts.cut(explain.explain(result, everything, names, spoken)),
             missing=message.missing,
             result=message,
         )

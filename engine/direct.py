@@ -1,0 +1,153 @@
+"""The ordinary request, from bytes to bytes: read, resolve, decide, write, in compiled code.
+
+    with_ruleset = Direct(ruleset)
+    answer = with_ruleset.decide(data, at_us)   # None: engine/decide.py is to be asked
+
+What it answers is the Decision's canonical bytes, the same that engine/decide.py and the contract's library give; what
+is out of the ordinary, or to be refused, it leaves to them. docs/decisions/ordinary-request.md says why there are two.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine import answered, asked, quick, wire
+from engine.asked import SAID_AS_OF_US, SAID_COLUMNS, SAID_RULESET_DIGEST, SAID_TENANT
+from engine.combine import combine
+from engine.fill import fill
+from engine.image import Ruleset
+from engine.kernel import Buffer, Bytes, Ints, Out, compile_kernels, gate
+from engine.known import Known, known
+from engine.layout import Q_AT_US, Q_FEES, Q_LINE_MARKS, Q_UNIT_LINE, Q_UNIT_LIST, scalar, size, view
+from engine.match import candidates, touch
+from engine.quick import columns
+from engine.rows import FILLED, P_USAGE, PROMOTIONS, WANTED, row_at
+from engine.state import State
+from engine.told import WANT_CELLS, WANTED_MAX, Told, Words
+from engine.wire_out import write
+
+OUT_BYTES = 1 << 20  # of a Decision
+ANSWERED, TO_TELL = 0, 1
+NOT_RESOLVED, NOT_FILLED, NOT_WRITTEN = 16, 32, 48  # and why not, which is less than 16
+_SCALARS = asked.BEGIN[asked.A_SCALARS]
+TELLS_MAX = 3  # what is told is told in one go, labels with points in two
+
+
+class Scratch(NamedTuple):
+    """Room for one answer at a time."""
+
+    asked: Ints
+    question: Ints
+    notes: Ints
+    answered: Ints
+    wanted: Ints
+    out: Out
+    found: Ints  # where in `out` the answer begins, the instant that was judged, 1: limits were judged as given
+
+
+class Answer(NamedTuple):
+    """A Decision as the contract writes it, and what its envelope says of it."""
+
+    decision: bytes
+    at_us: int
+    usage_judged: bool
+
+
+def scratch() -> Scratch:
+    """Room for one thread."""
+    question, notes = quick.room()
+    wanted = np.zeros(1 + WANT_CELLS * WANTED_MAX, np.int64)
+    out = np.zeros(OUT_BYTES, np.uint8)
+    return Scratch(asked.scratch(), question, notes, answered.scratch(), wanted, out, np.zeros(3, np.int64))
+
+
+@gate
+def begun(q: Buffer, rows: int) -> State:
+    """Nothing has been taken off yet. `rows`: of candidates."""
+    amounts = view(q, Q_UNIT_LIST)
+    units = size(q, Q_UNIT_LINE)
+    return State(
+        amounts.copy(),
+        amounts.copy(),
+        np.full(units, -1, np.int64),
+        np.full(units, -1, np.int64),
+        np.full(units, -1, np.int64),
+        np.maximum(view(q, Q_FEES), 0),
+        np.zeros((rows, 3), np.int64),
+        np.zeros((size(q, Q_LINE_MARKS) * rows, 3), np.int64),
+        np.zeros(3, np.int64),
+    )
+
+
+@gate
+def answer(k: Known, words: Words, rules: Buffer, data: Bytes, at_us: int, room: Scratch) -> int:
+    """Answer a request that was read into `room.asked`: ANSWERED, TO_TELL, or why not."""
+    reason = columns(k, room.asked, data, at_us, room.question, room.notes)
+    if reason:
+        return NOT_RESOLVED + reason
+    table = candidates(touch(rules, room.question))
+    state = begun(room.question, table.shape[1])
+    combine(rules, room.question, table, state)
+    reason = fill(
+        k, words, rules, room.question, table, state, room.asked, data, room.notes, room.answered, room.wanted
+    )
+    if reason == WANTED:
+        return TO_TELL
+    if reason != FILLED:
+        return NOT_FILLED + reason
+    begin = write(room.answered, data, words.blob, words.filled, room.out)
+    if begin < 0:
+        return NOT_WRITTEN
+    room.found[0], room.found[1], room.found[2] = begin, scalar(room.question, Q_AT_US), 0
+    for row in range(table.shape[1]):
+        room.found[2] |= room.answered[row_at(PROMOTIONS, row) + P_USAGE]
+    return ANSWERED
+
+
+class Direct:
+    """Decides ordinary requests by one ruleset. One thread at a time uses it."""
+
+    def __init__(self, ruleset: Ruleset, of: Known | None = None) -> None:
+        """`of`: what is known of the ruleset, where it is at hand."""
+        compile_kernels()
+        self.rules = ruleset.buffer
+        self.known = of or known(ruleset)
+        self.told = Told(ruleset)
+        self.room = scratch()
+
+    def decide(self, data: bytes, at_us: int, tenant: str = "") -> Answer | None:
+        """What a DecideRequest to the ruleset in force gets; None: it is not ordinary, names a ruleset or an instant
+        at which one was in force, or another tenant than this. `at_us`: the instant, where it names none."""
+        request = np.frombuffer(data, np.uint8)
+        if wire.read(request, self.room.asked):
+            return None
+        said = self.room.asked[_SCALARS : _SCALARS + SAID_COLUMNS]
+        if said[SAID_RULESET_DIGEST + 1] or said[SAID_AS_OF_US]:
+            return None
+        length = int(said[SAID_TENANT + 1])
+        if length and data[said[SAID_TENANT] : said[SAID_TENANT] + length] != tenant.encode():
+            return None
+        return self.answer(request, at_us)
+
+    def answer(self, request: Bytes, at_us: int) -> Answer | None:
+        """The same for a request that was read into `room.asked`."""
+        return None if self.reason(request, at_us) else self.answered()
+
+    def reason(self, request: Bytes, at_us: int) -> int:
+        """Answer into the room: ANSWERED, or why not."""
+        for _ in range(TELLS_MAX):
+            reason = answer(self.known, self.told.words, self.rules, request, at_us, self.room)
+            if reason != TO_TELL:
+                return reason
+            wanted = self.room.wanted
+            wire.read(request, self.room.asked)  # resolving it has changed what was read
+            rows = wanted[1 : 1 + WANT_CELLS * int(wanted[0])].reshape(-1, WANT_CELLS).tolist()
+            self.told.tell(rows)
+        return reason
+
+    def answered(self) -> Answer:
+        """What is in the room."""
+        begin, at_us, judged = self.room.found.tolist()
+        return Answer(self.room.out[begin:].tobytes(), at_us, bool(judged))
