@@ -21,6 +21,7 @@ ROOMS = (
     "unit/engine",
     "unit/test_best",
     "unit/test_image_benchmark",
+    "unit/test_kernel_benchmark",
     "unit/test_wire",
 )  # whose tests decide baskets
 HERE = Path(__file__).resolve().parent
