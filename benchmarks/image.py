@@ -214,14 +214,14 @@ class _Kept:
 def _tell(kept: Path) -> None:
     """Do what a serving process does until it decides; tell what it took, and wait to be ended."""
     prepared = kernels.prepare(load_settings().cache_dir)
-    from engine import decide, kernel
+    from engine import decide
 
     for module in ("app", "rulesets", "services"):  # all that a server imports
         importlib.import_module(f"server.{module}")
     began = time.perf_counter()
-    kernel.compile_kernels()
+    kernels.load_here()
     kernels_s = time.perf_counter() - began
-    kernels.slim()
+    kernels.trim()
     gc.collect()
     before_mb = _private_mb()
     manifest = (kept / "manifest").read_bytes()

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.compiler import compile_result
 from numba.core.imputils import impl_ret_untracked, lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, overload
@@ -63,7 +64,6 @@ def machine_type(annotation: str, module: str) -> Any:
 
 
 _KERNELS: list[Any] = []  # dispatchers and gates that wait for `compile_kernels`
-_COMPILED: list[Any] = []  # those for which it has done its work
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}  # numba's stubs lack the last
 _BARE: dict[str, Any] = {**_OPTIONS, "_nrt": False}  # numba's runtime, which counts references
 
@@ -124,10 +124,14 @@ class Gate:
     def compile(self, of: Any) -> None:
         """Compile it for a signature, or load it, and let others find it."""
         self.compiled.compile(of)
-        (made,) = self.compiled.overloads.values()
-        address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
-        llvm.add_symbol(self.symbol, address)
+        made = self.found()
         _declare(self, made.fndesc.restype, made.fndesc.argtypes)
+
+    def found(self) -> Any:
+        """Let what is loaded later find its machine code; numba's object for it."""
+        (made,) = self.compiled.overloads.values()
+        llvm.add_symbol(self.symbol, made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+        return made
 
     def disable_compile(self) -> None:
         """There is no other signature."""
@@ -201,26 +205,39 @@ def compile_kernels(progress: Progress | None = None) -> None:
     `progress` is told before each kernel."""
     if not _KERNELS:
         return
+    order = _in_order()
+    for number, dispatcher in enumerate(order):
+        if progress is not None:
+            progress(number, len(order))
+        _compile(dispatcher)
+
+
+class NotCached(Exception):
+    """A kernel is not in the cache; the message names it."""
+
+
+def load_kernels() -> None:
+    """Load every kernel declared so far from the cache, callees first. For a process that compiles none.
+
+    numba itself also reads each kernel in LLVM's language, of which kernels that are compiled later would be made: that
+    is two thirds of the time and 40 MB. Raises NotCached; what was loaded by then stays."""
+    order = _in_order()
+    if order:
+        _dispatcher(order[0]).targetctx.refresh()  # numba's runtime, which compiled code calls
+    for number, made in enumerate(order):
+        if not _load(made):
+            _KERNELS.extend(order[number:])
+            raise NotCached(f"{made.py_func.__module__}.{made.py_func.__qualname__}")
+
+
+def _in_order() -> list[Any]:
+    """The kernels that wait, callees first; none waits any more."""
     waiting = {id(k): k for k in _KERNELS}
     order: list[Any] = []
     _KERNELS.clear()
     while waiting:
         _after_its_callees(next(iter(waiting.values())), waiting, order)
-    for number, dispatcher in enumerate(order):
-        if progress is not None:
-            progress(number, len(order))
-        _compile(dispatcher)
-    _COMPILED.extend(order)
-
-
-def release() -> None:
-    """Forget how the kernels read in LLVM's language: only kernels that are compiled later would be made of that, and
-    a process that serves compiles none. Of some 90 MB that loading them takes it is the half."""
-    for dispatcher in _COMPILED:
-        made = dispatcher.compiled if isinstance(dispatcher, Gate) else dispatcher
-        for result in made.overloads.values():
-            result.library._shared_module = None  # numba has no other way to let go of it
-    _COMPILED.clear()
+    return order
 
 
 def _after_its_callees(dispatcher: Any, waiting: dict[int, Any], order: list[Any]) -> None:
@@ -234,9 +251,53 @@ def _after_its_callees(dispatcher: Any, waiting: dict[int, Any], order: list[Any
     order.append(dispatcher)
 
 
-def _compile(dispatcher: Any) -> None:
-    function = dispatcher.py_func
+def _compile(made: Any) -> None:
+    made.compile(_signature(made))
+    made.disable_compile()
+
+
+def _load(made: Any) -> bool:
+    """Load a kernel as machine code alone; whether the cache has it. What numba does, but for what only compiling
+    needs (numba.core.compiler, CompileResult._rebuild)."""
+    dispatcher = _dispatcher(made)
+    context, cache = dispatcher.targetctx, dispatcher._cache
+    codegen = context.codegen()
+    cached = cache._cache_file.load(cache._index_key(_signature(made), codegen))
+    if cached is None:
+        return False
+    (name, _, (machine_code, _)), described, environment, of, _, _, _, begin, environments = cached
+    for function in begin:
+        function()
+    library = codegen.create_library(name)
+    library.enable_object_caching()
+    library._set_compiled_object(machine_code)
+    library._finalize_final_module()
+    codegen._engine._defined_symbols |= {described.llvm_func_name, described.llvm_cpython_wrapper_name}
+    dispatcher.add_overload(
+        compile_result(  # type: ignore[no-untyped-call]
+            signature=of,
+            entry_point=context.get_executable(library, described, environment),
+            objectmode=False,
+            library=library,
+            fndesc=described,
+        )
+    )
+    for one in environments:
+        codegen.set_env(one.env_name, one)
+    if isinstance(made, Gate):
+        made.found()
+    made.disable_compile()
+    return True
+
+
+def _dispatcher(made: Any) -> Any:
+    """numba's object for a kernel."""
+    return made.compiled if isinstance(made, Gate) else made
+
+
+def _signature(made: Any) -> Any:
+    """What a kernel's annotations say, in the machine's types."""
+    function = made.py_func
     annotations = dict(function.__annotations__)
     result = machine_type(annotations.pop("return"), function.__module__)
-    dispatcher.compile(result(*(machine_type(a, function.__module__) for a in annotations.values())))
-    dispatcher.disable_compile()
+    return result(*(machine_type(a, function.__module__) for a in annotations.values()))

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
-RESTART_NS: Final = 10**9  # between two attempts to start the embedded store again
 QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
@@ -125,7 +124,6 @@ class Node:
         self._stop = asyncio.Event()
         self._serving = False
         self._wake = asyncio.Event()
-        self._restarted_ns = 0
 
     def end(self, name: str, task: asyncio.Future[None]) -> None:
         """Drain; before the server serves, or when asked twice: stop at once."""
@@ -141,7 +139,12 @@ class Node:
             if self.settings.store is None:
                 embedded = EmbeddedStore(self.settings, self.clock)
                 stack.callback(embedded.stop)
-                embedded.start()
+                embedded.launch()
+            preparing = await stack.enter_async_context(_task(aside(kernels.prepare, self.settings.cache_dir)))
+            loaded = threading.Event()
+            loading = await stack.enter_async_context(_task(_load_engine(preparing, self.settings, loaded)))
+            if embedded is not None:
+                await asyncio.to_thread(embedded.wait)
             settings = store_settings(self.settings)
             store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
             stack.push_async_callback(self.publisher.close)
@@ -149,13 +152,11 @@ class Node:
             publishing = None
             if self.project is not None:
                 publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
-            prepared = await asyncio.to_thread(kernels.prepare, settings.cache_dir)
-            compiled = threading.Event()
-            compiling = await stack.enter_async_context(_task(_compile(prepared, settings, compiled)))
             _private(settings.data_dir)
             files = PartFiles(settings.data_dir / "parts", self.counters)
+            prepared = await preparing
             checked = CheckedImages(settings.data_dir / "parts", prepared.directory.name)
-            machine = await asyncio.to_thread(_machine, compiled, self.clock, checked)
+            machine = await asyncio.to_thread(_machine, loaded, self.clock, checked)
             holder = RulesetHolder(store, files, machine, self.clock, self.counters)
             doors = await stack.enter_async_context(self._doors(holder, store))
             await stack.enter_async_context(
@@ -163,7 +164,7 @@ class Node:
             )
             waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
-            tasks = {compiling, waiting, stopping}
+            tasks = {loading, waiting, stopping}
             while stopping in tasks:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -216,17 +217,9 @@ class Node:
         return holder.current is not None or bool(holder.status().pending)
 
     def _tend(self, embedded: EmbeddedStore | None) -> None:
-        """Start the embedded store again if it ended, at most once a second."""
-        now_ns = self.clock.monotonic_ns()
-        if embedded is None or now_ns - self._restarted_ns < RESTART_NS:
-            return
-        try:
-            if embedded.restart_if_gone():
-                self._restarted_ns = now_ns
-                self.counters.add(Metric.STORE_RESTARTS)
-        except EmbeddedStoreError as error:
-            self._restarted_ns = now_ns
-            say(Event.STORE_BAD, reason=str(error))
+        """Start the embedded store again if it ended."""
+        if embedded is not None and embedded.restart_if_gone():
+            self.counters.add(Metric.STORE_RESTARTS)
 
     @asynccontextmanager
     async def _doors(self, holder: RulesetHolder, store: Store) -> AsyncIterator[Doors]:
@@ -288,6 +281,7 @@ TOLD: Final = (
     PublishFailed,
     kernels.CacheUnsafe,
     kernels.NotCompiled,
+    kernels.Incomplete,
 )
 
 
@@ -332,14 +326,23 @@ class Doors:
         await self.checks.set(name, states.SERVING if serving else states.NOT_SERVING)
 
 
-async def _compile(prepared: kernels.Prepared, settings: Settings, compiled: threading.Event) -> None:
-    """Have the kernels compiled, if they are not yet, and load them while the ruleset is still to come. Raises
-    kernels.NotCompiled."""
+async def _load_engine(
+    preparing: asyncio.Future[kernels.Prepared], settings: Settings, loaded: threading.Event
+) -> None:
+    """Have the kernels compiled, if they are not yet, and loaded, beside whatever else is under way. Raises
+    kernels.CacheUnsafe and kernels.NotCompiled."""
+    prepared = await preparing
+    if prepared.compiled:
+        try:
+            await aside(kernels.load_here)
+        except kernels.Incomplete as lacking:
+            say(Event.KERNELS_LACKING, reason=str(lacking))
+            prepared.doubt()
     if not prepared.compiled:
         say(Event.KERNELS_COMPILE)
         await kernels.compile_apart(settings, lambda how_far: say(Event.KERNELS_PROGRESS, how_far=how_far))
-    await aside(kernels.load_here)
-    compiled.set()
+        await aside(kernels.load_here)
+    loaded.set()
 
 
 def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) -> Machine:
@@ -359,7 +362,7 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         warm(ruleset)
         if not done:
             done = True
-            kernels.slim()
+            kernels.trim()
             say(Event.KERNELS_READY, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
 
     def load_at_once(manifest: bytes, parts: Mapping[str, memoryview]) -> Ruleset:

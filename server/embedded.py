@@ -31,8 +31,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,6 +46,7 @@ START_SECONDS: Final = 60.0  # reading a long log takes its time
 STOP_SECONDS: Final = 10.0
 STOP_TRIES: Final = 5  # it may refuse the first for a reason that passes
 ORPHAN_SECONDS: Final = 5.0
+RESTART_NS: Final = 10**9  # between two attempts to start it again
 WHOLE_SINCE: Final = (9, 1, 2)  # the first Valkey that drops a torn transaction as a whole
 OUTPUT_MAX: Final = 64 << 10
 
@@ -139,13 +140,14 @@ def version_of(binary: Path) -> Version:
 
 
 class EmbeddedStore:
-    """The store process of one data directory. `start` and `stop` block; call them from the main thread."""
+    """The store process of one data directory. `start` and `stop` block; all but `wait` is for the main thread."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock: Clock = clock or SystemClock()
         self._process: subprocess.Popen[bytes] | None = None
         self._serve_lock: int | None = None
+        self._restarted_ns = -RESTART_NS
         self.directory = settings.data_dir / "store"
         self.socket = socket_path(settings)
 
@@ -156,9 +158,23 @@ class EmbeddedStore:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises EmbeddedStoreError; then nothing runs."""
-        try:
+        with self._or_nothing():
             self._launch(ORPHAN_SECONDS)
-            self._wait_until_up()
+            self.wait()
+
+    def launch(self) -> None:
+        """Start it, without waiting until it answers. Raises EmbeddedStoreError; then nothing runs."""
+        with self._or_nothing():
+            self._launch(ORPHAN_SECONDS)
+
+    def wait(self) -> None:
+        """Until it answers; from any thread. Raises EmbeddedStoreError."""
+        self._wait_until_up()
+
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             self.stop()
             raise
@@ -209,12 +225,25 @@ class EmbeddedStore:
             self._serve_lock = None
 
     def restart_if_gone(self) -> bool:
-        """Launch it again, without waiting, if it ended by itself; whether it had. Raises EmbeddedStoreError."""
-        if self._process is None or self._process.poll() is None:
+        """Launch it again, without waiting, if it ended by itself, at most once a second; whether it was. Says why
+        where it could not be."""
+        now_ns = self._clock.monotonic_ns()
+        if self._process is None or self._process.poll() is None or now_ns - self._restarted_ns < RESTART_NS:
             return False
+        self._restarted_ns = now_ns
         say(Event.STORE_RESTARTED, code=self._process.returncode)
-        self._launch(0.0)
+        try:
+            self._launch(0.0)
+        except EmbeddedStoreError as error:
+            say(Event.STORE_BAD, reason=str(error))
+            return False
         return True
+
+    def let_go(self) -> None:
+        """In a process that was forked: what belongs to the parent is closed, and nothing is ended."""
+        if self._serve_lock is not None:
+            os.close(self._serve_lock)
+        self._serve_lock, self._process = None, None
 
     # ------------------------------------------------------------------------------------------------ steps of start
 

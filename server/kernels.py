@@ -49,6 +49,10 @@ class NotCompiled(Exception):
     """The kernels could not be compiled; the message says why."""
 
 
+class Incomplete(Exception):
+    """A kernel that should be in the cache is not; it is to be compiled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Where the kernels are kept."""
@@ -59,6 +63,10 @@ class Prepared:
     def compiled(self) -> bool:
         """Whether they are there already, so that warming takes a second, not a minute."""
         return self._marked()
+
+    def doubt(self) -> None:
+        """Something of it is gone: whoever compiles next looks at every kernel."""
+        (self.directory / MARK).unlink(missing_ok=True)
 
     def _marked(self) -> bool:
         return (self.directory / MARK).exists()
@@ -162,8 +170,9 @@ def _forget_old(home: Path, current: Path) -> None:
 
 def compile_here(tell: Tell) -> None:
     """Compile all kernels in this process, or load them. After `prepare`."""
-    import_module("engine.direct")  # it declares every kernel
     from engine.kernel import compile_kernels
+
+    _declare()
 
     def progress(done: int, total: int) -> None:
         if done % SOME == 0:
@@ -172,17 +181,19 @@ def compile_here(tell: Tell) -> None:
     compile_kernels(progress)
 
 
+def _declare() -> None:
+    import_module("engine.direct")  # it declares every kernel
+
+
 def load_here() -> None:
-    """Load the kernels that are compiled. After `prepare`."""
-    compile_here(lambda _: None)
+    """Load the kernels that are compiled. After `prepare`. Raises Incomplete."""
+    from engine.kernel import NotCached, load_kernels
 
-
-def slim() -> None:
-    """Give back what loading kernels took and calling them does not need. For a process that compiles none."""
-    from engine.kernel import release
-
-    release()
-    trim()
+    _declare()
+    try:
+        load_kernels()
+    except NotCached as missing:
+        raise Incomplete(f"the kernel cache lacks {missing}") from None
 
 
 def trim() -> None:

@@ -38,6 +38,7 @@ class Event(enum.Enum):
         _INFO,
         "compiling the engine for this machine: once per version, about a minute",
     )
+    KERNELS_LACKING = ("kernels.lacking", _WARNING, "{reason}; it is compiled again")
     KERNELS_PROGRESS = ("kernels.progress", _INFO, "compiling the engine: {how_far}")
     KERNELS_READY = ("kernels.ready", _INFO, "engine is warm after {seconds:.1f} s")
     PUBLISH_STEP = ("publish.step", _INFO, "publish: {step}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -92,22 +91,11 @@ def top(x: Ints) -> None:
     middle(lowest(0), x)  # type: ignore[arg-type]
 
 
-def test_what_only_compiling_needs_is_let_go(monkeypatch):
-    library = SimpleNamespace(_shared_module=object())
-    made = Dispatcher(lowest)
-    made.overloads = {(): SimpleNamespace(library=library)}  # type: ignore[attr-defined]
-    monkeypatch.setattr(kernel, "_COMPILED", [made])
-    kernel.release()
-    assert library._shared_module is None
-    kernel.release()
-
-
 def test_the_called_come_first(monkeypatch):
     made = {function.__name__: Dispatcher(function) for function in (top, middle, lowest)}
     for name, dispatcher in made.items():
         monkeypatch.setitem(globals(), name, dispatcher)
     monkeypatch.setattr(kernel, "_KERNELS", list(made.values()))
-    monkeypatch.setattr(kernel, "_COMPILED", [])
     monkeypatch.setattr(Dispatcher, "log", [])
     kernel.compile_kernels()
     assert [name for name, what in Dispatcher.log if what != "closed"] == ["lowest", "middle", "top"]

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -241,6 +242,14 @@ def test_help_loads_nothing_that_it_does_not_need():
     code = f"import sys, server.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     got = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert got.stdout == "[]\n"
+
+
+def test_ctrl_c_while_modules_are_imported_ends_in_silence(tmp_path):
+    (tmp_path / "typer.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}{os.pathsep}{ROOT / 'proto'}"}
+    command = [sys.executable, "-m", "server", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_the_serving_path_loads_no_parser():

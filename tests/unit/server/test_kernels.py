@@ -29,6 +29,42 @@ from engine_copy.caller import caller
 prepared.ensure(lambda tell: caller(), print)
 print(caller(), before, sum(caller.stats.cache_hits.values()))
 """
+GATES = """
+from __future__ import annotations
+from typing import NamedTuple
+import numpy as np
+from engine.kernel import Ints, gate, kernel
+
+class Sums(NamedTuple):
+    low: int
+    all: Ints
+
+@kernel
+def least(x: Ints) -> int:
+    return x.min() if x.shape[0] else 0
+
+@gate
+def sums(x: Ints) -> Sums:
+    if x.shape[0] > 9:
+        raise ValueError("too many")
+    return Sums(least(x), np.cumsum(x))
+"""
+LOAD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from server.kernels import prepare
+prepare(Path(sys.argv[2]), Path(sys.argv[1]))
+import numpy as np
+import made_up
+from engine.kernel import NotCached, compile_kernels, load_kernels
+try:
+    load_kernels() if sys.argv[3] == "load" else compile_kernels()
+    print(made_up.sums(np.arange(2, 5)), end=" ")
+    made_up.sums(np.arange(10))
+except (NotCached, ValueError) as error:
+    print(error)
+"""
 TAKE_TURNS = """
 import sys
 from pathlib import Path
@@ -67,6 +103,25 @@ def test_an_edited_callee_is_seen(tmp_path):
     assert ask(tmp_path) == ["1", "True", "1"]
     (engine / "callee.py").write_text(CALLEE.format(2))
     assert ask(tmp_path) == ["2", "False", "0"]
+
+
+def test_kernels_are_loaded_as_machine_code_or_found_missing(tmp_path):
+    (tmp_path / "made_up.py").write_text(GATES)
+
+    def say(how: str) -> str:
+        compiling = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+        command = [sys.executable, "-c", LOAD, str(tmp_path), str(tmp_path / "cache"), how]
+        environment = {**compiling, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
+        return done.stdout.strip()
+
+    assert say("load") == "made_up.least"
+    compiled = "Sums(low=2, all=array([2, 5, 9])) too many"
+    assert say("compile") == compiled
+    assert say("load") == compiled
+    for path in tmp_path.rglob("made_up.sums*.nbc"):
+        path.unlink()
+    assert say("load") == "made_up.sums"
 
 
 def test_kernels_with_checked_bounds_are_kept_apart(tmp_path, monkeypatch):
