@@ -16,7 +16,7 @@ BENCHMARKS: Final = {
     "demo": "real till receipts through four sales channels of a real server (make demo)",
     "service": "what a decision adds to a gRPC call: h2load against the real server and one that does nothing",
     "image": "open an image of a large made-up retailer, in two processes; what one price changes of it",
-    "kernel": "a decision in process, from bytes on: how long it takes, and how that grows",
+    "kernel": "a decision in process, from bytes to bytes: how long it takes, and how that grows",
     "shop": "serve the example shop and say what to type (make shop)",
     "wire": "a request's bytes, read by the compiled reader and by the protobuf library",
 }

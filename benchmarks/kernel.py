@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernel`: a decision in process, from the request's bytes on; how it grows.
+"""`python -m benchmarks kernel`: a decision in process, from the request's bytes to the answer's; how it grows.
 
     python -m benchmarks kernel [--lines 5,20,100,160] [--baskets 200] [--tries 30] [--check] [--json FILE]
 
@@ -30,7 +30,7 @@ from benchmarks import workload
 from benchmarks.compile import ARTICLES, PROMOTIONS, directory, whole
 from benchmarks.machine import machine
 from benchmarks.serving import HOME
-from benchmarks.steps import STEPS, Sized, Spread, Steps, measured, undisturbed
+from benchmarks.steps import COMBINE, STEPS, Sized, Spread, Steps, measured, undisturbed
 from server.publish_process import compiler_key, digest_of_files
 
 if TYPE_CHECKING:
@@ -220,16 +220,16 @@ def _heaviest(options: argparse.Namespace) -> Heaviest:
     requests = [message_of(request).SerializeToString() for request in asked]
 
     def combine(number: int) -> int:
-        return steps.decide(requests[number]).steps[-1]
+        return steps.apart(requests[number]).steps[COMBINE]
 
     combine(0)  # the first of all is slower
     with undisturbed():
         once = [combine(number) for number in range(len(requests))]
         heavy = sorted(range(len(requests)), key=lambda number: -once[number])[:HEAVY]
     again = measured([(steps, len(asked[number].lines), [requests[number]]) for number in heavy], options.tries)
-    worst = max(again, key=lambda one: one.by_step[-1])
+    worst = max(again, key=lambda one: one.by_step[COMBINE])
     return Heaviest(
-        options.promotions, len(requests), worst.lines, worst.touch[0], worst.by_step[-1], worst.whole.median
+        options.promotions, len(requests), worst.lines, worst.touch[0], worst.by_step[COMBINE], worst.spread.median
     )
 
 
@@ -266,7 +266,7 @@ def _sizes_table(sizes: Iterable[Sized]) -> Table:
     for one in sizes:
         touch, apply = median(one.touch), median(one.apply)
         all_ = Spread.of(one.every).p99
-        figures = (f"{one.whole.median:,.1f}", f"{one.whole.p99:,.1f}", f"{all_:,.1f}")
+        figures = (f"{one.spread.median:,.1f}", f"{one.spread.p99:,.1f}", f"{all_:,.1f}")
         table.add_row(f"{one.lines}", f"{touch:.0f}", f"{apply:.0f}", *figures)
     return table
 
@@ -280,10 +280,10 @@ def _steps_table(sizes: Sequence[Sized]) -> Table:
 
 def _growth_table(growth: Sequence[tuple[int, Sized]]) -> Table:
     table = _table(f"\n{TILL_LINES} lines, ever more promotions", "promotions", "touch", "median µs", "times", *STEPS)
-    least = growth[0][1].whole.median
+    least = growth[0][1].spread.median
     for promotions, one in growth:
         steps = (f"{step:,.1f}" for step in one.by_step)
-        took = one.whole.median
+        took = one.spread.median
         table.add_row(f"{promotions:,}", f"{median(one.touch):.0f}", f"{took:,.1f}", f"{took / least:.2f}", *steps)
     return table
 
@@ -295,14 +295,14 @@ def _bounds(
     if options.promotions < PROMOTIONS or options.articles < ARTICLES:
         return
     for one in sizes:
-        took = one.whole.median
+        took = one.spread.median
         if one.lines == TILL_LINES:
             yield Bound(took < TILL_US_MAX, f"{TILL_LINES} lines in under {TILL_US_MAX} µs: {took:.1f} µs")
         if one.lines == LARGE_LINES:
             told = f"{LARGE_LINES} lines, {median(one.touch):.0f} promotions touch, in under 1 ms: {took:,.0f} µs"
             yield Bound(took < LARGE_US_MAX, told)
     (fewest, first), (most, last) = growth[0], growth[-1]
-    times = last.whole.median / first.whole.median
+    times = last.spread.median / first.spread.median
     yield Bound(
         times <= GROWTH_MAX,
         f"from {fewest:,} to {most:,} promotions at most {GROWTH_MAX} times the time: {times:.2f} times",
@@ -337,8 +337,8 @@ def _sized_figures(one: Sized) -> dict[str, object]:
         "lines": one.lines,
         "promotions_touch": median(one.touch),
         "promotions_apply": median(one.apply),
-        "median_us": one.whole.median,
-        "p99_of_baskets_us": one.whole.p99,
+        "median_us": one.spread.median,
+        "p99_of_baskets_us": one.spread.p99,
         "p99_of_all_us": Spread.of(one.every).p99,
         "steps_us": dict(zip(STEPS, one.by_step, strict=True)),
     }

@@ -1,4 +1,4 @@
-"""From a request's bytes to the bytes of its Decision, in this process: the steps, each with a clock before it."""
+"""From a request's bytes to the bytes of its Decision, in this process: at once, and step by step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,10 +15,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from engine.image import Ruleset
-    from engine.kernel import Ints, Table
-    from engine.state import State
+    from engine.kernel import Table
 
-STEPS: Final = ("read", "resolve", "touch", "rows, state", "combine")
+STEPS: Final = ("read", "resolve", "touch", "rows, state", "combine", "fill", "write")
+COMBINE: Final = STEPS.index("combine")
 
 
 class NotOrdinary(Exception):
@@ -35,58 +36,57 @@ class Steps:
     """The way of ordinary requests under one ruleset. `at_us`: now, for those that name no instant."""
 
     def __init__(self, ruleset: Ruleset, at_us: int) -> None:
-        from engine import asked, combine, known, match, quick, wire
-        from engine.kernel import compile_kernels
+        from engine import direct, wire, wire_out
+        from engine.combine import combine
+        from engine.fill import fill
+        from engine.match import candidates, touch
+        from engine.quick import columns
 
-        compile_kernels()
         self.ruleset = ruleset
         self.at_us = at_us
-        self._wire, self._quick, self._match = wire, quick, match
-        self._combine = combine.combine
-        self._known = known.known(ruleset)
-        self._asked = asked.scratch()
-        self._question, self._notes = quick.room()
+        self._direct = direct.Direct(ruleset)
+        self._read, self._columns, self._touch, self._candidates = wire.read, columns, touch, candidates
+        self._begun, self._combine, self._fill, self._write = direct.begun, combine, fill, wire_out.write
 
-    def decide(self, data: bytes) -> Decided:
-        """Decide a request. Raises NotOrdinary."""
-        clock, question, rules = time.perf_counter_ns, self._question, self.ruleset.buffer
-        begin = clock()
+    def whole(self, data: bytes) -> int:
+        """Decide a request in one compiled call, as the server does; nanoseconds. Raises NotOrdinary."""
+        begin = time.perf_counter_ns()
+        answer = self._direct.decide(data, self.at_us)
+        took = time.perf_counter_ns() - begin
+        if answer is None:
+            raise NotOrdinary
+        return took
+
+    def apart(self, data: bytes) -> Decided:
+        """The same, each step called from here: every call adds a microsecond, more or less. Raises NotOrdinary."""
+        from engine.rows import FILLED
+
+        clock, with_ruleset = time.perf_counter_ns, self._direct
+        room, rules, known, words = with_ruleset.room, with_ruleset.rules, with_ruleset.known, with_ruleset.told.words
+        asked, question, answered = room.asked, room.question, room.answered
+        marks = [clock()]
         request = np.frombuffer(data, np.uint8)
-        read = self._wire.read(request, self._asked)
-        asked = clock()
-        resolved = self._quick.columns(self._known, self._asked, request, self.at_us, question, self._notes)
-        columns = clock()
-        if read or resolved:
-            raise NotOrdinary(f"{self._wire.REASONS[read]}, {self._quick.REASONS[resolved]}")
-        touching = self._match.touch(rules, question)
-        touched = clock()
-        table = self._match.candidates(touching)
-        state = self._fresh(touching.shape[0])
-        ready = clock()
+        self._read(request, asked)
+        marks.append(clock())
+        self._columns(known, asked, request, self.at_us, question, room.notes)
+        marks.append(clock())
+        touching = self._touch(rules, question)
+        marks.append(clock())
+        table = self._candidates(touching)
+        state = self._begun(question, touching.shape[0])
+        marks.append(clock())
         self._combine(rules, question, table, state)
-        return Decided([asked - begin, columns - asked, touched - columns, ready - touched, clock() - ready], table)
-
-    def _fresh(self, rows: int) -> State:
-        """The State of a decision that begins."""
-        from engine.layout import Q_FEES, Q_LINE_MARKS, Q_UNIT_LIST
-        from engine.state import State
-
-        amounts = self._field(Q_UNIT_LIST)
-        return State(
-            amounts.copy(),
-            amounts.copy(),
-            np.full(amounts.shape[0], -1, np.int64),
-            np.full(amounts.shape[0], -1, np.int64),
-            np.full(amounts.shape[0], -1, np.int64),
-            np.maximum(self._field(Q_FEES), 0),
-            np.zeros((rows, 3), np.int64),
-            np.zeros((self._field(Q_LINE_MARKS).shape[0] * rows, 3), np.int64),
-            np.zeros(3, np.int64),
+        marks.append(clock())
+        filled = self._fill(
+            known, words, rules, question, table, state, asked, request, room.notes, answered, room.wanted
         )
-
-    def _field(self, of: int) -> Ints:
-        begin, length = self._question[2 * of], self._question[2 * of + 1]
-        return self._question[begin : begin + length]
+        marks.append(clock())
+        room.out[self._write(answered, request, words.blob, words.filled, room.out) :].tobytes()
+        marks.append(clock())
+        if filled != FILLED:  # a text was not told yet, or this is not ordinary
+            self.whole(data)
+            return self.apart(data)
+        return Decided([end - start for start, end in pairwise(marks)], table)
 
 
 # ---------------------------------------------------------------------------------------------------- measuring
@@ -122,13 +122,14 @@ class Sized(NamedTuple):
     lines: int
     touch: list[int]
     apply: list[int]
+    whole: list[float]  # by basket
     steps: list[list[float]]  # by basket
     every: list[float]  # of all tries of all baskets
 
     @property
-    def whole(self) -> Spread:
-        """All steps."""
-        return Spread.of([sum(steps) for steps in self.steps])
+    def spread(self) -> Spread:
+        """Of the baskets."""
+        return Spread.of(self.whole)
 
     @property
     def by_step(self) -> list[float]:
@@ -146,15 +147,19 @@ def measured(asked: Sequence[tuple[Steps, int, Sequence[bytes]]], tries: int) ->
 
     found = []
     for steps, lines, requests in asked:
-        tables = [steps.decide(request).table for request in requests]
+        tables = [steps.apart(request).table for request in requests]
         apply = [int((table[T_REASON] == Reason.APPLIED).sum()) for table in tables]
         none = [[math.inf] * len(STEPS) for _ in requests]
-        found.append(Sized(lines, [table.shape[1] for table in tables], apply, none, []))
+        found.append(Sized(lines, [table.shape[1] for table in tables], apply, [math.inf] * len(tables), none, []))
     with undisturbed():
         for _ in range(tries):
             for (steps, _, requests), one in zip(asked, found, strict=True):
                 for number, request in enumerate(requests):
-                    took = [nanoseconds / 1e3 for nanoseconds in steps.decide(request).steps]
-                    one.steps[number][:] = map(min, one.steps[number], took)
-                    one.every.append(sum(took))
+                    took = steps.whole(request) / 1e3
+                    one.whole[number] = min(one.whole[number], took)
+                    one.every.append(took)
+            for (steps, _, requests), one in zip(asked, found, strict=True):
+                for number, request in enumerate(requests):
+                    apart = (nanoseconds / 1e3 for nanoseconds in steps.apart(request).steps)
+                    one.steps[number][:] = map(min, one.steps[number], apart)
     return found

@@ -58,15 +58,15 @@ def test_what_is_measured_is_what_is_decided():
     decisions = [decide(rules, to_request(basket, at_us=0)) for basket in baskets]
     assert found.touch == [len(decision.promotions) for decision in decisions]
     assert found.apply == [sum(result.saving > 0 for result in decision.promotions) for decision in decisions]
-    assert len(found.every) == 8 and len(found.by_step) == len(STEPS)
+    assert len(found.every) == 8 and len(found.whole) == 4 and len(found.by_step) == len(STEPS)
 
 
 def test_what_goes_the_long_way_is_not_measured():
     shop = Assortments(40, promotions=40, articles=90)
     image = link(shop.programs(40))
     unknown = message_of(Request(0, "EUR", "nowhere", ()))
-    with pytest.raises(NotOrdinary, match="name"):
-        Steps(load(image.manifest, image.parts), 0).decide(unknown.SerializeToString())
+    with pytest.raises(NotOrdinary):
+        Steps(load(image.manifest, image.parts), 0).whole(unknown.SerializeToString())
 
 
 def test_the_median_and_what_one_of_a_hundred_exceeds():
