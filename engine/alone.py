@@ -33,7 +33,7 @@ from engine.discounts import (
 from engine.floors import may_bind, room, share
 from engine.graph import Drawing, draw, of_one_article
 from engine.instructions import Entered, Kind
-from engine.kernel import Buffer, Flags, Ints, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, bare, gate, kernel
 from engine.layout import (
     Q_ENTRIES,
     Q_FINE,
@@ -117,7 +117,7 @@ def rewards_others(rules: Buffer, p: int) -> bool:
     return begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
 
 
-@kernel
+@bare
 def off_together(rules: Buffer, p: int) -> bool:
     """Whether a promotion takes an amount or a percentage off its units as a whole, or gives all for a price."""
     kind = at(rules, R_KIND, p)

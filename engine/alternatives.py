@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.decision import Reason
-from engine.discounts import EVERY_LINE, fits, open_units
+from engine.discounts import fits, open_units
 from engine.instructions import Apply
-from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Flags, FlagTable, Ints, Table, bare, bare_gate, gate, kernel
 from engine.layout import (
     Q_UNIT_LINE,
     Q_UNIT_LIST,
@@ -59,20 +59,20 @@ class Pairs(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- who excludes whom
 
 
-@kernel
+@bare
 def gives_price(rules: Buffer, p: int) -> bool:
     """Whether a promotion stands in a group of price rewards."""
     return at(rules, R_GIVES, at(rules, R_GROUP, p)) == 0
 
 
-@kernel
+@bare
 def is_contract(rules: Buffer, p: int) -> bool:
     """Whether a promotion is settled before all groups: exclusive in a group that applies per item."""
     mode = at(rules, R_APPLY, at(rules, R_GROUP, p))
     return at(rules, R_EXCLUSIVE, p) == 1 and (mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM)
 
 
-@kernel
+@bare
 def stands_alone(rules: Buffer, p: int) -> bool:
     """Whether a promotion is exclusive among all price promotions of the basket."""
     return at(rules, R_EXCLUSIVE, p) == 1 and not is_contract(rules, p)
@@ -91,25 +91,28 @@ def said_apart(rules: Buffer, p: int, other: int) -> bool:
     return low < at(rules, R_CONFLICT_BEGIN, p + 1) and at(rules, R_CONFLICTS, low) == other
 
 
+@bare_gate
+def somebody_asks(rules: Buffer, table: Table) -> bool:
+    """Whether a price promotion that is eligible asks to be kept apart from others."""
+    for row in range(table.shape[1]):
+        if table[T_REASON, row] == 0:
+            p = table[T_PROMOTION, row]
+            apart = at(rules, R_CONFLICT_BEGIN, p) < at(rules, R_CONFLICT_BEGIN, p + 1)
+            if (apart or at(rules, R_EXCLUSIVE, p)) and gives_price(rules, p) and (apart or stands_alone(rules, p)):
+                return True
+    return False
+
+
 @gate
-def taking_part(rules: Buffer, q: Buffer, table: Table) -> tuple[Flags, int]:
-    """The price promotions that are eligible and have a unit, and the list amounts of all their units. None of them
-    where nobody asks to be kept apart."""
+def taking_part(rules: Buffer, q: Buffer, table: Table, held: Ints) -> tuple[Flags, int]:
+    """The price promotions that are eligible and have a unit, and the list amounts of all their units."""
     total = table.shape[1]
     member = np.zeros(total, np.bool_)
-    asked = False
-    for row in range(total):
-        p = table[T_PROMOTION, row]
-        if table[T_REASON, row] == 0 and gives_price(rules, p):
-            apart = at(rules, R_CONFLICT_BEGIN, p) < at(rules, R_CONFLICT_BEGIN, p + 1)
-            asked = asked or apart or stands_alone(rules, p)
-    if not asked:
-        return member, 0
     seen = np.zeros(size(q, Q_UNIT_LINE), np.bool_)
     for row in range(total):
         p = table[T_PROMOTION, row]
         if table[T_REASON, row] == 0 and gives_price(rules, p):
-            for u in units_of_any(rules, q, p):
+            for u in units_of_any(rules, q, p, held):
                 member[row] = True
                 seen[u] = True
     worth = 0
@@ -119,15 +122,15 @@ def taking_part(rules: Buffer, q: Buffer, table: Table) -> tuple[Flags, int]:
 
 
 @kernel
-def units_of_any(rules: Buffer, q: Buffer, p: int) -> Ints:
+def units_of_any(rules: Buffer, q: Buffer, p: int, held: Ints) -> Ints:
     """The units that are available to a promotion, whichever of its tiers or variants holds; some twice."""
-    found, _ = open_units(rules, q, p, np.full(1, EVERY_LINE), False)
+    found, _ = open_units(rules, q, p, held, False)
     if at(rules, R_EACH, p):
         found = found[fitting(rules, q, p, found)]
     for term in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
         reward = cell(rules, R_TERMS, 3, term, 0)
         if reward >= 0 and reward != p:
-            units, _ = open_units(rules, q, reward, np.full(1, EVERY_LINE), False)
+            units, _ = open_units(rules, q, reward, held, False)
             if at(rules, R_EACH, reward):
                 units = units[fitting(rules, q, reward, units)]
             found = np.concatenate((found, units))
@@ -172,11 +175,11 @@ def pairs_among(rules: Buffer, table: Table, rows: Ints) -> Pairs:
 
 
 @gate
-def alternatives(rules: Buffer, q: Buffer, table: Table) -> Alternatives:
+def alternatives(rules: Buffer, q: Buffer, table: Table, held: Ints) -> Alternatives:
     """The first alternatives, in the order of the first name in which two of them differ: it goes before that has it.
 
     Each promotion that stands alone is one; the others are the largest sets of the rest in which no two are apart."""
-    member, worth = taking_part(rules, q, table)
+    member, worth = taking_part(rules, q, table, held)
     total = table.shape[1]
     nothing = Alternatives(np.zeros((0, total), np.bool_), 0)
     lonely = np.zeros(total, np.bool_)

@@ -32,7 +32,7 @@ from engine.layout import (
     at,
     size,
 )
-from engine.match import Truths, admit
+from engine.match import Truths, admit, weigh
 from engine.perform import note_by_line, refund_less
 from engine.points import judge_points
 from engine.prepare import lacks
@@ -58,7 +58,6 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
         bought = bought or counts
         shippable = shippable or (counts and not at(q, Q_LINE_MARKS, line) & _MARK_SHIP)
     shippable = shippable or not bought
-    before = state.fees.copy()
     first = -1
     applied = 0
     for row in rows:
@@ -84,7 +83,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
                     table[T_ALONE, row] = alone
         else:
             saving = off_fee(rules, q, table, row, original, state.fees[service])
-            alone = off_fee(rules, q, table, row, original, before[service])
+            alone = off_fee(rules, q, table, row, original, truths.fees[service])
             if not shippable:
                 table[T_REASON, row] = GUARD
             elif saving == 0 and not grants(rules, q, table, state, row):
@@ -107,6 +106,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
                 charge(table, state, row, service, saving)
             elif at(rules, R_KIND, p) == _GIFT:
                 give(q, table, state, row, gifts, savings)
+                weigh(q, truths, state.left)
             else:
                 table[T_REASON, row] = APPLIED
                 table[T_APPLICATIONS, row] = 1

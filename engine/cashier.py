@@ -6,7 +6,7 @@ A unit has one entry at most: that of its line, else that of the basket.
 from __future__ import annotations
 
 from engine.instructions import Kind
-from engine.kernel import Buffer, kernel
+from engine.kernel import Buffer, bare
 from engine.layout import (
     Q_ENTRIES,
     Q_UNIT_ENTRY,
@@ -22,7 +22,7 @@ _CASHIER = int(Kind.CASHIER)
 ENTRY_KIND, ENTRY_VALUE, ENTRY_REASON, ENTRY_BASKET = range(4)  # columns of entries
 
 
-@kernel
+@bare
 def takes_entry(rules: Buffer, q: Buffer, p: int, entry: int) -> bool:
     """Whether a reward is what the cashier enters for the reason of an entry."""
     if entry < 0 or at(rules, R_KIND, p) != _CASHIER:
@@ -33,7 +33,7 @@ def takes_entry(rules: Buffer, q: Buffer, p: int, entry: int) -> bool:
     return False
 
 
-@kernel
+@bare
 def takes_any_entry(rules: Buffer, q: Buffer, p: int) -> bool:
     """Whether anything was entered for a reason of a reward."""
     for entry in range(size(q, Q_ENTRIES) // 4):
@@ -42,7 +42,7 @@ def takes_any_entry(rules: Buffer, q: Buffer, p: int) -> bool:
     return False
 
 
-@kernel
+@bare
 def entered_for_all(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     """Whether what is taken off a unit was entered for the whole basket."""
     if at(rules, R_KIND, p) != _CASHIER:

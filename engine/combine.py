@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, saved_by
+from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, saved_by, somebody_asks
 from engine.benefits import grant_benefits
 from engine.instructions import Apply
 from engine.kernel import Buffer, Flags, Ints, Table, borrowed, gate
@@ -26,13 +26,15 @@ from engine.layout import (
     at,
     size,
 )
-from engine.match import Touched, Truths, judged, lines_touched
-from engine.order import ascending
+from engine.match import Truths, judged, weigh
+from engine.order import sort
 from engine.per_basket import apply_at_most, apply_set
 from engine.per_item import apply_best_per_item, apply_first_per_item
 from engine.perform import name_the_beaten
 from engine.prepare import prepare
 from engine.state import State, afresh
+
+ROW_BITS, TURN_SHIFT = 24, 48  # of a number that tells turn, rank and row
 
 _ALL, _BEST, _BEST_PER_ITEM, _, _FIRST_PER_ITEM, _AT_MOST = (int(a) for a in Apply)
 
@@ -44,18 +46,20 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     rules, q, table, state = borrowed(rules), borrowed(q), borrowed(table), borrowed(state)
     truths = judged(rules, q, table, state.fees)
     total = table.shape[1]
-    touched = lines_touched(rules, q, table)
-    choices = alternatives(rules, q, table)
+    if not somebody_asks(rules, table):
+        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
+        return
+    choices = alternatives(rules, q, table, truths.held)
     count = choices.enabled.shape[0]
     if count == 0:
-        run_groups(rules, q, table, state, truths, touched, np.ones(total, np.bool_))
+        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
         return
     best_table, best = table.copy(), afresh(state)
-    run_groups(rules, q, best_table, best, truths, touched, choices.enabled[0])
+    run_groups(rules, q, best_table, best, truths, choices.enabled[0])
     hope = saved_by(rules, best_table) + best.tally[1]
     for number in range(1, count):
         tried, now = table.copy(), afresh(state)
-        run_groups(rules, q, tried, now, truths, touched, choices.enabled[number])
+        run_groups(rules, q, tried, now, truths, choices.enabled[number])
         hope = max(hope, saved_by(rules, tried) + now.tally[1])
         if is_better(rules, tried, best_table):
             best_table, best = tried, now
@@ -72,41 +76,48 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
 
 
 @gate
-def run_groups(
-    rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, touched: Touched, enabled: Flags
-) -> None:
+def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, enabled: Flags) -> None:
     """Settle the exclusive promotions of per-item groups, then all groups in sequence."""
-    total = table.shape[1]
     groups = size(rules, R_GIVES)
-    sizes = np.zeros((2, groups), np.int64)
-    for row in range(total):
+    live = in_turn(rules, table)
+    rows = live & (1 << ROW_BITS) - 1
+    fees = np.empty(state.fees.shape[0], np.int64)  # thresholds are read before the group
+    before = Truths(truths.segment, truths.willing, truths.place, fees, truths.worth, truths.held, truths.stack)
+    begin = 0
+    while begin < live.shape[0]:
+        turn = live[begin] >> TURN_SHIFT
+        end = begin + 1
+        while end < live.shape[0] and live[end] >> TURN_SHIFT == turn:
+            end += 1
+        fees[:] = state.fees
+        weigh(q, before, state.left)
+        g = turn - groups if turn >= groups else turn
+        if at(rules, R_GIVES, g) == 1:
+            grant_benefits(rules, q, table, state, before, g, rows[begin:end])
+        else:
+            taken = give_discounts(rules, q, table, state, before, g, rows[begin:end], enabled)
+            for u in range(taken.shape[0] if turn < groups else 0):
+                if taken[u] >= 0:
+                    state.served[u] = taken[u]
+                    if state.left[u] < at(q, Q_UNIT_LIST, u):
+                        state.claimed[u] = taken[u]
+        begin = end
+
+
+@gate
+def in_turn(rules: Buffer, table: Table) -> Ints:
+    """The candidates that are eligible, by turn: those that are settled first, by group; then all others, by group. In
+    declared order, each a number of turn, rank and row."""
+    live = np.empty(table.shape[1], np.int64)
+    count = 0
+    for row in range(table.shape[1]):
         if table[T_REASON, row] == 0:
             p = table[T_PROMOTION, row]
-            sizes[0 if is_contract(rules, p) else 1, at(rules, R_GROUP, p)] += 1
-    for turn in range(2):
-        for g in range(groups):
-            if sizes[turn, g] == 0:
-                continue
-            rows = np.empty(sizes[turn, g], np.int64)
-            ranks = np.empty(sizes[turn, g], np.int64)
-            count = 0
-            for row in range(total):
-                p = table[T_PROMOTION, row]
-                if at(rules, R_GROUP, p) == g and table[T_REASON, row] == 0 and is_contract(rules, p) == (turn == 0):
-                    rows[count], ranks[count] = row, at(rules, R_RANK, p)
-                    count += 1
-            rows = rows[ascending(ranks)]  # declared order
-            before = Truths(truths.segment, truths.place, state.fees.copy())  # thresholds are read before the group
-            if at(rules, R_GIVES, g) == 1:
-                grant_benefits(rules, q, table, state, before, g, rows)
-                continue
-            taken = give_discounts(rules, q, table, state, before, touched, g, rows, enabled)
-            if turn == 0:
-                for u in range(taken.shape[0]):
-                    if taken[u] >= 0:
-                        state.served[u] = taken[u]
-                        if state.left[u] < at(q, Q_UNIT_LIST, u):
-                            state.claimed[u] = taken[u]
+            turn = at(rules, R_GROUP, p) + (0 if is_contract(rules, p) else size(rules, R_GIVES))
+            live[count] = turn << TURN_SHIFT | at(rules, R_RANK, p) << ROW_BITS | row
+            count += 1
+    sort(live[:count])
+    return live[:count]
 
 
 @gate
@@ -116,7 +127,6 @@ def give_discounts(
     table: Table,
     state: State,
     truths: Truths,
-    touched: Touched,
     g: int,
     rows: Ints,
     enabled: Flags,
@@ -125,7 +135,7 @@ def give_discounts(
     original = at(rules, R_ORIGINAL, g)
     mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
-    offers = prepare(rules, q, table, state, truths, touched, original, rows, enabled, per_item)
+    offers = prepare(rules, q, table, state, truths, original, rows, enabled, per_item)
     taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
     if offers.rows.shape[0] == 0:
         return taken

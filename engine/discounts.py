@@ -12,8 +12,9 @@ from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
 from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all, takes_entry
 from engine.floors import room
+from engine.held import lines_of, mark_of, units_of
 from engine.instructions import Each, Entered, Kind, Mark, Role
-from engine.kernel import Buffer, Flags, Ints, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, bare, bare_gate, gate, kernel
 from engine.layout import (
     Q_ENTRIES,
     Q_FINE,
@@ -69,7 +70,7 @@ assert [int(k) for k in Kind][:16] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
-EVERY_LINE = -1
+FEW_OF = 4  # units are sorted where they are less than one of so many, else all are looked at
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _CHEAPEST, _DEAREST = int(Role.CHEAPEST), int(Role.DEAREST)
 _MARK_DISCOUNT, _MARK_COUNT, _MARK_CHOSEN = int(Mark.DISCOUNT), int(Mark.COUNT), int(Mark.CHOSEN)
@@ -78,7 +79,7 @@ _MARK_DISCOUNT, _MARK_COUNT, _MARK_CHOSEN = int(Mark.DISCOUNT), int(Mark.COUNT),
 # ---------------------------------------------------------------------------------------------------- a unit
 
 
-@gate
+@bare_gate
 def measured(q: Buffer, micros: int, per: int, u: int) -> int:
     """round(price per measure x measure) of a measured unit, in minor units; `micros` for `per` of its dimension."""
     whole = per * scalar(q, Q_MICROS_PER_MINOR)
@@ -87,7 +88,7 @@ def measured(q: Buffer, micros: int, per: int, u: int) -> int:
     return rounded(micros * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
-@gate
+@bare_gate
 def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
     """round((unit price - off) x measure): what a measured unit costs at a price that much lower."""
     scale = per // 1_000  # per is 1,000 thousandths of the reward's unit, or 100,000
@@ -98,20 +99,20 @@ def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
     return rounded(price * (measure // whole) + quotient, rest, whole, scalar(q, Q_ROUNDING))
 
 
-@kernel
+@bare
 def promised(rules: Buffer, q: Buffer, p: int, u: int) -> int:
     """What a unit costs by the price list that a promotion gives; -1: the list has no price for it."""
     begin = cell(q, Q_PROMISES, 4, at(rules, R_NUMBER, p), 0)
     return at(q, Q_PROMISE, begin + u) if begin >= 0 else -1
 
 
-@kernel
+@bare
 def percent(amount: int, basis_points: int, rounding: int) -> int:
     """So many basis points of an amount, rounded."""
     return divide(amount * basis_points, BASIS_POINTS, rounding)
 
 
-@kernel
+@bare
 def percent_of(q: Buffer, u: int, base: int, basis_points: int) -> int:
     """So many basis points of what a unit costs, in fine parts: rounded for itself, or exact where what is rounded is
     the sum of an article's pieces."""
@@ -121,7 +122,7 @@ def percent_of(q: Buffer, u: int, base: int, basis_points: int) -> int:
     return base * (basis_points * fine // BASIS_POINTS)
 
 
-@kernel
+@bare
 def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, left: int) -> int:
     """What a unit saves in a promotion, at a position of its run (a buy), before caps, in fine parts of a minor unit.
 
@@ -158,7 +159,7 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
     return left * fine
 
 
-@kernel
+@bare
 def off_entered(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     """What the entry of a unit takes off it, no more than the promotion allows, in fine parts."""
     fine, entry = scalar(q, Q_FINE), at(q, Q_UNIT_ENTRY, u)
@@ -212,7 +213,7 @@ def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
     return left
 
 
-@kernel
+@bare
 def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure;
     what has a price, of a list."""
@@ -226,41 +227,98 @@ def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     return True
 
 
+@bare
+def left_out(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
+    """Whether a line's article is in a set that a promotion leaves out."""
+    for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+        if holds_set(q, line, at(rules, R_EXCEPTED, i)):
+            return True
+    return False
+
+
+@bare
+def open_to_each(rules: Buffer, q: Buffer, p: int, held: Ints, units: Ints, used: int) -> int:
+    """The units that a promotion without roles may use, ascending, noted from place `used` on; where they end."""
+    of, every = at(rules, R_TARGET, p), size(q, Q_LINE_MARKS)
+    first, beyond = (0, every) if of < 0 else lines_of(held, of)
+    marked = 0
+    for i in range(first, beyond):
+        line = i if of < 0 else held[i]
+        if at(q, Q_LINE_MARKS, line) & (_MARK_CHOSEN | _MARK_DISCOUNT) or left_out(rules, q, p, line):
+            continue
+        begin, end = units_of(held, line)
+        held[mark_of(held, line)] = 1
+        marked += end - begin
+    few = marked * FEW_OF < size(q, Q_UNIT_LINE)
+    end = used
+    for u in range(0 if few else size(q, Q_UNIT_LINE)):
+        if held[mark_of(held, at(q, Q_UNIT_LINE, u))] and fits(rules, q, p, u):
+            units[end] = u
+            end += 1
+    for i in range(first, beyond):
+        line = i if of < 0 else held[i]
+        if few and held[mark_of(held, line)]:
+            begin, last = units_of(held, line)
+            for k in range(begin, last):
+                if fits(rules, q, p, held[k]):
+                    end = put_in(units, used, end, held[k])
+        held[mark_of(held, line)] = 0
+    return end
+
+
+@bare
+def put_in(units: Ints, begin: int, end: int, u: int) -> int:
+    """Put a unit among those that ascend; where they end then."""
+    place = end
+    while place > begin and units[place - 1] > u:
+        units[place] = units[place - 1]
+        place -= 1
+    units[place] = u
+    return end + 1
+
+
 @gate
-def open_units(rules: Buffer, q: Buffer, p: int, lines: Ints, guarded: bool) -> tuple[Ints, Ints]:
+def open_units(rules: Buffer, q: Buffer, p: int, held: Ints, guarded: bool) -> tuple[Ints, Ints]:
     """The units that a promotion may use, ascending, and the roles that each may have in its `buy`, bit by bit; with
-    `guarded` also those that guards keep from it. `lines`: none but these are in sets that it asks for; EVERY_LINE."""
+    `guarded` also those that guards keep from it."""
     begin, end = roles_of(rules, p)
     roles = max(1, end - begin)
     masks = np.zeros(size(q, Q_LINE_MARKS), np.int64)
-    every = lines.shape[0] == 1 and lines[0] < 0
+    pieces = 0
     for r in range(roles):
-        every = every or (cell(rules, R_ROLES, 4, begin + r, ROLE_SET) if begin < end else at(rules, R_TARGET, p)) < 0
-    pieces = False
-    for i in range(masks.shape[0] if every else lines.shape[0]):
-        line = i if every else lines[i]
-        out = False
-        for j in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
-            out = out or holds_set(q, line, at(rules, R_EXCEPTED, j))
-        if out or at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN:
-            continue
-        marks = 0 if guarded else at(q, Q_LINE_MARKS, line)
-        for r in range(roles):
-            of, keeps = at(rules, R_TARGET, p), _MARK_DISCOUNT
-            if begin < end:
-                of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
-                if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
-                    keeps = _MARK_DISCOUNT | _MARK_COUNT
-            if not marks & keeps and (of < 0 or holds_set(q, line, of)):
-                masks[line] |= 1 << r
-                pieces = True
+        of, keeps = at(rules, R_TARGET, p), _MARK_DISCOUNT
+        if begin < end:
+            of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
+            if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
+                keeps = _MARK_DISCOUNT | _MARK_COUNT
+        keeps = _MARK_CHOSEN if guarded else _MARK_CHOSEN | keeps
+        first, beyond = (0, masks.shape[0]) if of < 0 else lines_of(held, of)
+        for i in range(first, beyond):
+            line = i if of < 0 else held[i]
+            if at(q, Q_LINE_MARKS, line) & keeps or left_out(rules, q, p, line):
+                continue
+            if masks[line] == 0:
+                own, after = units_of(held, line)
+                pieces += after - own
+            masks[line] |= 1 << r
+    units, own_masks = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
+    if pieces == 0:
+        return units, own_masks
+    few = pieces * FEW_OF < size(q, Q_UNIT_LINE)
     count = 0
-    if not pieces:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    units = np.empty(size(q, Q_UNIT_LINE), np.int64)
-    own = np.empty(size(q, Q_UNIT_LINE), np.int64)
+    for u in range(0 if few else size(q, Q_UNIT_LINE)):
+        if masks[at(q, Q_UNIT_LINE, u)]:
+            units[count] = u
+            count += 1
+    for line in range(masks.shape[0] if few else 0):
+        if masks[line]:
+            own, after = units_of(held, line)
+            for k in range(own, after):
+                count = put_in(units, 0, count, held[k])
+    count = 0
     last = roles - 1 if begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else -1
-    for u in range(size(q, Q_UNIT_LINE)):
+    for i in range(pieces):
+        u = units[i]
         mask = masks[at(q, Q_UNIT_LINE, u)]
         if at(rules, R_KIND, p) == _CASHIER and not takes_entry(rules, q, p, at(q, Q_UNIT_ENTRY, u)):
             mask = 0
@@ -270,12 +328,12 @@ def open_units(rules: Buffer, q: Buffer, p: int, lines: Ints, guarded: bool) -> 
             if need_of(rules, p, r) and at(q, Q_UNIT_DIMENSION, u) != cell(rules, R_BY_MEASURE, 3, begin + r, 1):
                 mask &= ~(1 << r)
         if mask:
-            units[count], own[count] = u, mask
+            units[count], own_masks[count] = u, mask
             count += 1
-    return units[:count], own[:count]
+    return units[:count], own_masks[:count]
 
 
-@kernel
+@bare
 def row_of(p: int, role: int) -> int:
     """The reward row of a unit, by its roles: that of the promotion, or its own."""
     return (role >> ROW_SHIFT) - 1 if role >> ROW_SHIFT else p
@@ -283,11 +341,11 @@ def row_of(p: int, role: int) -> int:
 
 @gate
 def available(
-    rules: Buffer, q: Buffer, p: int, lines: Ints, left: Ints, original: int, guarded: bool
+    rules: Buffer, q: Buffer, p: int, held: Ints, left: Ints, original: int, guarded: bool
 ) -> tuple[Ints, Ints]:
-    """The units that a promotion may use, and their roles (`lines`: see `open_units`); where tiers are read for each
-    article, or go step by step, those that reach a tier, with its reward row."""
-    units, masks = open_units(rules, q, p, lines, guarded)
+    """The units that a promotion may use, and their roles; where tiers are read for each article, or go step by step,
+    those that reach a tier, with its reward row."""
+    units, masks = open_units(rules, q, p, held, guarded)
     each = at(rules, R_EACH, p)
     begin, end = roles_of(rules, p)
     if not each or begin < end:
@@ -355,7 +413,7 @@ def singles_cost(price: int, n: int, units: int) -> int:
     return -(-price * units // n)
 
 
-@kernel
+@bare
 def need_of(rules: Buffer, p: int, role: int) -> int:
     """How much a role asks for by measure, in thousandths of its dimension's smallest unit; 0: it asks for units."""
     begin, end = roles_of(rules, p)
@@ -378,7 +436,7 @@ def measure_of(q: Buffer, u: int) -> int:
     return at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
 
 
-@kernel
+@bare
 def roles_of(rules: Buffer, p: int) -> tuple[int, int]:
     """The rows of a promotion's roles: what it buys, then what it rewards if that is something else."""
     return at(rules, R_ROLE_BEGIN, p), at(rules, R_ROLE_BEGIN, p + 1)

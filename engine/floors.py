@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, gate, kernel
+from engine.kernel import Buffer, Ints, bare, gate
 from engine.layout import (
     Q_UNIT_FLOOR,
     R_AMOUNT,
@@ -22,7 +22,7 @@ _PRICE_TOGETHER, _PRICE_SINGLES = int(Kind.PRICE_TOGETHER), int(Kind.PRICE_SINGL
 _ROLE_COUNT = 1  # a column of roles
 
 
-@kernel
+@bare
 def room(q: Buffer, u: int, left: int) -> int:
     """What may be taken off a unit of which so much is left."""
     return max(0, left - at(q, Q_UNIT_FLOOR, u))

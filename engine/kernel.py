@@ -177,6 +177,24 @@ def _uncounted(_context, array):  # type: ignore[no-untyped-def]
     return array(array), build
 
 
+def lowest(bits: int) -> int:
+    """The place of the lowest bit that is set, from 0. Some bit is."""
+    return (int(bits) & -int(bits)).bit_length() - 1
+
+
+@overload(lowest, inline="always")
+def _lowest_in_kernels(bits):  # type: ignore[no-untyped-def]
+    return lambda bits: _trailing_zeros(bits)  # type: ignore[call-arg]  # noqa: PLW0108 - numba wants a function
+
+
+@intrinsic
+def _trailing_zeros(_context, bits):  # type: ignore[no-untyped-def]
+    def build(_target: Any, builder: Any, _of: Any, values: Any) -> Any:
+        return builder.cttz(values[0], cgutils.true_bit)
+
+    return types.int64(types.int64), build
+
+
 def _without_counter(context: Any, builder: Any, of: Any, value: Any) -> Any:
     """An array, or a tuple of arrays, whose references nobody counts."""
     if isinstance(of, types.Array):

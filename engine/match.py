@@ -15,6 +15,7 @@ from engine.arithmetic import divide
 from engine.basket import BASIS_POINTS
 from engine.cashier import takes_any_entry
 from engine.decision import Reason
+from engine.held import lines_of, turned_round, units_of
 from engine.image import STACK_MAX
 from engine.instructions import (
     FALSE,
@@ -31,7 +32,7 @@ from engine.instructions import (
     Target,
     Terms,
 )
-from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate, kernel, lowest
 from engine.layout import (
     NO_REWARD,
     Q_ARMS,
@@ -41,6 +42,7 @@ from engine.layout import (
     Q_CODE_SETS,
     Q_CURRENCY,
     Q_CUSTOMER_KNOWN,
+    Q_ENTRIES,
     Q_FEE_RATE,
     Q_FEES,
     Q_HOUSEHOLD_KNOWN,
@@ -200,6 +202,8 @@ CLAUSE_REASONS = 8  # of the cashier
 CLAUSE_WHEN = 1_000
 CLAUSE_LIMIT = 1_000_000
 
+WORD = 5  # bits of a promotion's number that tell its place in a word of bits
+
 MISSING_NONE, MISSING_PIECES, MISSING_AMOUNT, MISSING_MEASURE, MISSING_ARTICLES = range(5)
 
 
@@ -215,17 +219,21 @@ def candidates(promotions: Ints) -> Table:
 
 
 class Truths(NamedTuple):
-    """What has been judged of one request; UNJUDGED is not yet. And what is left of its fees."""
+    """What has been judged of one request; UNJUDGED is not yet. What is left of it; what helps to judge."""
 
     segment: Ints
+    willing: Ints  # the same, if every consent were given
     place: Ints
     fees: Ints
+    worth: Ints  # by line: list amounts, then what is left of them
+    held: Ints  # see engine/held.py
+    stack: Ints  # room for the conditions of a line
 
 
 UNJUDGED = -1
 
 
-@kernel
+@bare
 def holds_set(q: Buffer, line: int, wanted: int) -> bool:
     """Whether a line's article is in a product set: binary search in its ascending list."""
     low, high = at(q, Q_SET_BEGIN, line), at(q, Q_SET_BEGIN, line + 1)
@@ -238,7 +246,7 @@ def holds_set(q: Buffer, line: int, wanted: int) -> bool:
     return low < at(q, Q_SET_BEGIN, line + 1) and at(q, Q_SETS, low) == wanted
 
 
-@kernel
+@bare
 def enters_code(q: Buffer, codes: int) -> bool:
     """Whether a code of this set was entered."""
     for i in range(size(q, Q_CODE_SETS)):
@@ -250,96 +258,59 @@ def enters_code(q: Buffer, codes: int) -> bool:
 @gate
 def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
-    hit = np.zeros(size(rules, R_GROUP), np.uint8)
+    promotions, coded = size(rules, R_GROUP), size(q, Q_CODE_SETS) > 0
+    hit = np.zeros((promotions >> WORD) + 1, np.int64)  # a bit for each
     for i in range(size(rules, R_EVERYWHERE)):
-        hit[at(rules, R_EVERYWHERE, i)] = 1
-    for i in range(size(rules, R_BY_ENTRY)):
+        note(hit, rules, at(rules, R_EVERYWHERE, i))
+    for i in range(size(rules, R_BY_ENTRY) if size(q, Q_ENTRIES) else 0):
         if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
-            hit[at(rules, R_ENTRY_OWNER, i)] = 1
+            note(hit, rules, at(rules, R_ENTRY_OWNER, i))
     for i in range(size(q, Q_SETS)):  # chosen gifts have none
         for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
-            hit[at(rules, R_TOUCH, j)] = 1
+            note(hit, rules, at(rules, R_TOUCH, j))
+    for p in range(promotions if coded else 0):
+        if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):
+            hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
     count = 0
-    for p in range(hit.shape[0]):
-        if at(rules, R_CODES, p) >= 0:
-            hit[p] = enters_code(q, at(rules, R_CODES, p))
-        count += 1 if hit[p] else 0
+    for i in range(hit.shape[0]):
+        rest = hit[i]
+        while rest:
+            rest &= rest - 1
+            count += 1
     found = np.empty(count, np.int64)
     count = 0
-    for p in range(hit.shape[0]):
-        if hit[p]:
-            found[count] = p
+    for i in range(hit.shape[0]):
+        rest = hit[i]
+        while rest:
+            found[count] = (i << WORD) + lowest(rest)
+            rest &= rest - 1
             count += 1
     return found
 
 
-class Touched(NamedTuple):
-    """The lines whose sets candidates ask for: those of row r are lines[begin[r]] to lines[begin[r + 1]], ascending."""
-
-    begin: Ints
-    lines: Ints
-
-
-@kernel
-def row_in(table: Table, promotion: int) -> int:
-    """The row of a candidate; -1: it is none."""
-    low, high = 0, table.shape[1]
-    while low < high:
-        middle = (low + high) // 2
-        if table[T_PROMOTION, middle] < promotion:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < table.shape[1] and table[T_PROMOTION, low] == promotion else -1
-
-
-@gate
-def lines_touched(rules: Buffer, q: Buffer, table: Table) -> Touched:
-    """Which lines each candidate touches by a set; what is about the basket is about all of them anyway."""
-    rows = table.shape[1]
-    last = np.full(rows, -1, np.int64)  # the last line that was noted
-    begin = np.zeros(rows + 1, np.int64)
-    found, place = begin, begin
-    for turn in range(2):  # counted, then noted
-        for line in range(size(q, Q_LINE_MARKS)):
-            for i in range(at(q, Q_SET_BEGIN, line), at(q, Q_SET_BEGIN, line + 1)):
-                of = at(q, Q_SETS, i)
-                for j in range(at(rules, R_TOUCH_BEGIN, of), at(rules, R_TOUCH_BEGIN, of + 1)):
-                    row = row_in(table, at(rules, R_TOUCH, j))
-                    if row < 0 or last[row] >= line:
-                        continue
-                    last[row] = line
-                    if turn == 0:
-                        begin[row + 1] += 1
-                    else:
-                        found[place[row]] = line
-                        place[row] += 1
-        if turn == 1:
-            break
-        for row in range(rows):
-            begin[row + 1] += begin[row]
-        found = np.empty(begin[rows], np.int64)
-        place = begin[:rows].copy()
-        last[:] = -1
-    return Touched(begin, found)
+@bare
+def note(hit: Ints, rules: Buffer, p: int) -> None:
+    """Note a promotion that is touched; those with codes are, where theirs are entered."""
+    if at(rules, R_CODES, p) < 0:
+        hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
 
 
 # ---------------------------------------------------------------------------------------------------- conditions
 
 
-@kernel
+@bare
 def negate(truth: int) -> int:
     """Kleene not."""
     return _UNKNOWN if truth == _UNKNOWN else 1 - truth
 
 
-@kernel
+@bare
 def either(truth: int, other: int) -> int:
     """Kleene or."""
     return _TRUE if _TRUE in (truth, other) else max(truth, other)
 
 
-@kernel
+@bare
 def compare(value: int, cmp: int, constant: int) -> int:
     """The truth of a comparison of known values."""
     if cmp == _EQ:
@@ -355,7 +326,7 @@ def compare(value: int, cmp: int, constant: int) -> int:
     return 1 if value >= constant else 0
 
 
-@kernel
+@bare
 def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
     """Whether a value stands in an ascending stretch of the pool."""
     low, high = begin, end
@@ -368,7 +339,7 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
     return low < end and at(rules, R_POOL, low) == value
 
 
-@gate
+@bare
 def counts(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
     """Whether the units of a line count toward a promotion's thresholds: those that guards keep out of what it gives
     do not."""
@@ -416,15 +387,52 @@ def by_article(q: Buffer, found: Ints) -> Ints:
     return sums
 
 
-@kernel
+@bare
 def quantity(rules: Buffer, q: Buffer, truths: Truths, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at. Of units last: 1 of the article with most of them, 2 how many different articles; of
     worth it may hold bits, see `worth_otherwise`."""
+    if (op == _COUNT and last > 0) or (op == _WORTH and last > 3):
+        return quantity_otherwise(rules, q, truths, left, p, op, of, last)
+    begin, end = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(truths.held, of)
+    total = 0
+    for i in range(begin, end):
+        line = i if of < 0 else truths.held[i]
+        if not counts(rules, q, p, line):
+            continue
+        if op == _WORTH:
+            total += truths.worth[line if last == 1 else size(q, Q_LINE_MARKS) + line]
+            continue
+        first, beyond = units_of(truths.held, line)
+        if op == _COUNT:
+            total += beyond - first
+            continue
+        for k in range(first, beyond):
+            u = truths.held[k]
+            if at(q, Q_UNIT_DIMENSION, u) == _DIMENSION_OF[last]:
+                total += at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
+    return total
+
+
+@gate
+def quantity_otherwise(
+    rules: Buffer, q: Buffer, truths: Truths, left: Ints, p: int, op: int, of: int, last: int
+) -> int:
+    """The same, where it is more than a sum over units."""
     found = quantities(rules, q, left, p, op, of, last & 3 if op == _WORTH else last)
-    if op == _COUNT and last > 0:
+    if op == _COUNT:
         articles = by_article(q, found)
         return articles.max() if last == 1 else (articles > 0).sum()
-    return worth_otherwise(q, truths, found, last) if op == _WORTH and last > 3 else found.sum()
+    return worth_otherwise(q, truths, found, last)
+
+
+@bare
+def weigh(q: Buffer, truths: Truths, left: Ints) -> None:
+    """Note what is left of each line, before a group."""
+    lines = size(q, Q_LINE_MARKS)
+    for line in range(lines):
+        truths.worth[lines + line] = 0
+    for u in range(left.shape[0]):
+        truths.worth[lines + at(q, Q_UNIT_LINE, u)] += left[u]
 
 
 @kernel
@@ -456,12 +464,12 @@ def worth_otherwise(q: Buffer, truths: Truths, found: Ints, how: int) -> int:
     return total
 
 
-@gate
+@bare
 def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
     """The truth of one line of conditions, from the segments and places judged so far.
 
     consents: take every consent as given. left, p and original matter to thresholds only."""
-    stack = np.empty(STACK_MAX, np.int64)
+    stack = truths.stack
     depth = 0
     for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
         op, a, b, c, d = (
@@ -520,7 +528,7 @@ def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, lef
     return stack[0]
 
 
-@gate
+@bare_gate
 def every(
     rules: Buffer, q: Buffer, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
 ) -> tuple[int, int]:
@@ -536,30 +544,30 @@ def every(
     return (_UNKNOWN, unknown) if unknown >= 0 else (_TRUE, -1)
 
 
-@gate
+@bare_gate
 def judge_places(rules: Buffer, q: Buffer, truths: Truths) -> None:
     """Every place, those first that others ask for."""
     for i in range(size(rules, R_PLACE_ORDER)):
         place = at(rules, R_PLACE_ORDER, i)
         begin, end = at(rules, R_PLACE_BEGIN, place), at(rules, R_PLACE_BEGIN, place + 1)
-        truths.place[place] = every(rules, q, begin, end, truths, False, np.empty(0, np.int64), 0, 0)[0]
+        truths.place[place] = every(rules, q, begin, end, truths, False, truths.stack, 0, 0)[0]
 
 
-@gate
+@bare_gate
 def judge_segment(rules: Buffer, q: Buffer, segment: int, truths: Truths, consents: bool) -> int:
     """A segment and those it asks for, kept in `truths`."""
     for i in range(at(rules, R_NEEDED_BEGIN, segment), at(rules, R_NEEDED_BEGIN, segment + 1)):
         s = at(rules, R_NEEDED, i)
         if truths.segment[s] == UNJUDGED:
             begin, end = at(rules, R_SEGMENT_BEGIN, s), at(rules, R_SEGMENT_BEGIN, s + 1)
-            truths.segment[s] = every(rules, q, begin, end, truths, consents, np.empty(0, np.int64), 0, 0)[0]
+            truths.segment[s] = every(rules, q, begin, end, truths, consents, truths.stack, 0, 0)[0]
     return truths.segment[segment]
 
 
 # ---------------------------------------------------------------------------------------------------- eligibility
 
 
-@gate
+@bare_gate
 def local_seconds(rules: Buffer, zone: int, second: int) -> int:
     """What a zone's clock shows at a UTC second, in seconds since 1970-01-01T00:00:00."""
     low, high = at(rules, R_ZONE_BEGIN, zone), at(rules, R_ZONE_BEGIN, zone + 1)
@@ -573,7 +581,7 @@ def local_seconds(rules: Buffer, zone: int, second: int) -> int:
     return second + cell(rules, R_TRANSITIONS, 2, max(first, low - 1), 1)
 
 
-@gate
+@bare_gate
 def first_holiday(rules: Buffer, day: int, region: int) -> int:
     """The first row of the holidays that is not before this one."""
     low, high = 0, size(rules, R_HOLIDAYS) // 2
@@ -587,7 +595,7 @@ def first_holiday(rules: Buffer, day: int, region: int) -> int:
     return low
 
 
-@gate
+@bare_gate
 def is_holiday(rules: Buffer, q: Buffer, day: int) -> int:
     """Whether a day is a holiday where the request comes from: one of everywhere, or of the store's region."""
     rows = size(rules, R_HOLIDAYS) // 2
@@ -604,7 +612,7 @@ def is_holiday(rules: Buffer, q: Buffer, day: int) -> int:
     return _TRUE if same else _FALSE
 
 
-@kernel
+@bare
 def on_day(days: int, on_holidays: int, weekday: int, holiday: int) -> int:
     """Whether a slot holds on a day of the week that is a holiday, is none, or may be one."""
     usual, off = (days >> weekday) & 1, (on_holidays >> weekday) & 1
@@ -613,7 +621,7 @@ def on_day(days: int, on_holidays: int, weekday: int, holiday: int) -> int:
     return off if holiday == _TRUE else _UNKNOWN
 
 
-@gate
+@bare_gate
 def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     """Whether one of the promotion's days and hours holds; no slots: always."""
     begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
@@ -639,7 +647,7 @@ def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     return truth
 
 
-@gate
+@bare
 def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """Any of these places and none of those."""
     begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
@@ -653,7 +661,7 @@ def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     return truth
 
 
-@gate
+@bare_gate
 def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     """0, or the reason why the customer is not meant."""
     for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
@@ -671,13 +679,15 @@ def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
     if unknown:
         return UNKNOWN_FACT
     for i in range(begin, end):
-        willing = Truths(np.full(truths.segment.shape[0], UNJUDGED, np.int64), truths.place, truths.fees)
+        willing = Truths(
+            truths.willing, truths.willing, truths.place, truths.fees, truths.worth, truths.held, truths.stack
+        )
         if judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), willing, True) == _TRUE:
             return CONSENT
     return AUDIENCE
 
 
-@gate
+@bare
 def used(q: Buffer, limit: int, code: int) -> int:
     """What the usage facts say of a counter (limit -1: of the code itself); none: nothing."""
     for i in range(size(q, Q_USAGE) // 3):
@@ -686,13 +696,13 @@ def used(q: Buffer, limit: int, code: int) -> int:
     return 0
 
 
-@kernel
+@bare
 def lower_bound(bound: int, value: int) -> int:
     """The smaller of a bound (-1: none) and a value."""
     return value if bound < 0 else min(bound, value)
 
 
-@gate
+@bare_gate
 def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     """The smallest code that fits; its limits are noted. 0, or the reason why there is none."""
     p = table[T_PROMOTION, row]
@@ -733,7 +743,7 @@ def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     return CODE_USED if entered else CODE_MISSING
 
 
-@gate
+@bare
 def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
     p = table[T_PROMOTION, row]
@@ -741,7 +751,7 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
     if not cell(rules, R_WINDOWS, 2, window, 0) <= scalar(q, Q_AT_US) < cell(rules, R_WINDOWS, 2, window, 1):
         table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_RUNS
         return
-    truth = in_slots(rules, q, p)
+    truth = in_slots(rules, q, p) if at(rules, R_SLOT_BEGIN, p) < at(rules, R_SLOT_BEGIN, p + 1) else _TRUE
     if truth != _TRUE:
         table[T_REASON, row] = SCHEDULE if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_ONLY_ON
@@ -757,11 +767,15 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
             table[T_REASON, row] = PLACE if truth == _FALSE else UNKNOWN_FACT
             table[T_CLAUSE, row] = CLAUSE_PLACES
             return
-    reason = audience(rules, q, p, truths)
+    reason = ELIGIBLE
+    if at(rules, R_AUDIENCE_ANY_BEGIN, p) < at(rules, R_AUDIENCE_ANY_BEGIN, p + 1) or at(
+        rules, R_AUDIENCE_NOT_BEGIN, p
+    ) < at(rules, R_AUDIENCE_NOT_BEGIN, p + 1):
+        reason = audience(rules, q, p, truths)
     if reason:
         table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_AUDIENCE
         return
-    reason = choose_code(rules, q, table, row)
+    reason = choose_code(rules, q, table, row) if at(rules, R_CODES, p) >= 0 else ELIGIBLE
     if reason:
         table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_CODE
         return
@@ -772,16 +786,43 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
 @gate
 def judged(rules: Buffer, q: Buffer, table: Table, fees: Ints) -> Truths:
     """All candidates, as far as no price bears on them; and what was found of segments and places."""
-    segments = size(rules, R_SEGMENT_BEGIN) - 1
-    places = size(rules, R_PLACE_BEGIN) - 1
-    truths = Truths(np.full(segments, UNJUDGED, np.int64), np.zeros(places, np.int64), fees)
+    segments, places = size(rules, R_SEGMENT_BEGIN) - 1, size(rules, R_PLACE_BEGIN) - 1
+    lines = size(q, Q_LINE_MARKS)
+    room = np.empty(2 * segments + places + 2 * lines + STACK_MAX, np.int64)
+    for i in range(2 * segments):
+        room[i] = UNJUDGED
+    worth = 2 * segments + places
+    for i in range(worth, worth + 2 * lines):
+        room[i] = 0
+    for u in range(size(q, Q_UNIT_LINE)):
+        room[worth + at(q, Q_UNIT_LINE, u)] += at(q, Q_UNIT_LIST, u)
+    truths = Truths(
+        room[:segments],
+        room[segments : 2 * segments],
+        room[2 * segments : worth],
+        fees,
+        room[worth : worth + 2 * lines],
+        turned_round(q),
+        room[worth + 2 * lines :],
+    )
     judge_places(rules, q, truths)
     for row in range(table.shape[1]):
         eligible(rules, q, table, row, truths)
     return truths
 
 
-@gate
+@bare
+def asks_nothing(rules: Buffer, p: int) -> bool:
+    """Whether a promotion that is eligible is admitted whatever the basket holds."""
+    return (
+        at(rules, R_LINE_BEGIN, p) == at(rules, R_LINE_BEGIN, p + 1)
+        and at(rules, R_LIMIT_BEGIN, p) == at(rules, R_LIMIT_BEGIN, p + 1)
+        and at(rules, R_TERMS_BY, p) == _ONE
+        and at(rules, R_KIND, p) != _CASHIER
+    )
+
+
+@bare_gate
 def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
     """Judge conditions, the variant, limits and tiers, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
@@ -845,7 +886,7 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
 # ---------------------------------------------------------------------------------------------------- tiers
 
 
-@kernel
+@bare
 def in_tiers(rules: Buffer, row: int) -> bool:
     """Whether a reward row is the first of a promotion with tiers."""
     if row >= size(rules, R_GROUP):
@@ -917,7 +958,7 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     table[T_MISSING_UNIT, row] = unit
 
 
-@gate
+@bare_gate
 def note_missing(
     rules: Buffer, q: Buffer, table: Table, row: int, line: int, truths: Truths, left: Ints, original: int
 ) -> None:

@@ -14,6 +14,12 @@ def ascending(keys: Ints) -> Ints:
 
 
 @gate
+def sort(keys: Ints) -> None:
+    """Put different keys in ascending order."""
+    keys.sort()
+
+
+@gate
 def picked(values: Ints, order: Ints) -> Ints:
     """Values in another order."""
     return values[order]

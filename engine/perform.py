@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from engine.alone import Application, alone, off_together
-from engine.discounts import by_measure, gain, roles_of
+from engine.discounts import by_measure, put_in, roles_of
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate
 from engine.layout import (
     Q_FINE,
     Q_LINE_MARKS,
     Q_UNIT_LINE,
-    Q_UNIT_LIST,
     R_BUY,
     R_EACH,
     R_KIND,
@@ -75,7 +74,7 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
     table[T_APPLICATIONS, row] = application.applications if limit < 0 else min(limit, application.applications)
 
 
-@kernel
+@bare
 def is_plain(rules: Buffer, q: Buffer, table: Table, row: int) -> bool:
     """Whether what a promotion saves on a unit hangs on nothing else: no buy, no tier of its own, no cap, no rounding
     over pieces."""
@@ -84,42 +83,67 @@ def is_plain(rules: Buffer, q: Buffer, table: Table, row: int) -> bool:
     return unit_by_unit and table[T_CAP, row] < 0 and scalar(q, Q_FINE) == 1
 
 
-@kernel
+@bare
 def takes_each(rules: Buffer, p: int) -> bool:
     """Whether a promotion takes every unit for itself: no buy, nothing off units together, no limit per article."""
     begin, end = roles_of(rules, p)
     return begin == end and not at(rules, R_PER_ARTICLE, p) and not off_together(rules, p)
 
 
-@gate
-def perform_plainly(rules: Buffer, q: Buffer, table: Table, state: State, row: int, units: Ints, original: int) -> bool:
-    """Let a plain promotion take some units (ascending). Whether it saves anything."""
-    p = table[T_TERM, row]
-    by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
-    savings = np.empty(units.shape[0], np.int64)
-    for i in range(units.shape[0]):
-        u = units[i]
-        savings[i] = gain(rules, q, p, u, 0, at(q, Q_UNIT_LIST, u) if original else state.left[u], state.left[u])
-    saving = savings.sum()
+@bare
+def perform_plainly(
+    q: Buffer, table: Table, state: State, offers: Offers, i: int, taken: Ints, by_line: Ints, lines: Ints
+) -> bool:
+    """Let the i-th offer, which is plain, take those of its units that serve it. Whether it saves anything.
+
+    `by_line`: nothing by line; `lines`: room for their numbers."""
+    row = offers.rows[i]
+    saving = rest = count = 0
+    for k in range(offers.begin[i], offers.begin[i + 1]):
+        u = offers.units[k]
+        if taken[u] != row or offers.gains[k] == 0:
+            continue
+        line = at(q, Q_UNIT_LINE, u)
+        if by_line[line] == 0:
+            count = put_in(lines, 0, count, line)
+        by_line[line] += offers.gains[k]
+        saving += offers.gains[k]
+        state.left[u] -= offers.gains[k]
+        less = min(offers.gains[k], state.refund[u])
+        state.refund[u] -= less
+        rest += offers.gains[k] - less
     if saving == 0:
         return False
-    for i in range(units.shape[0]):
-        state.left[units[i]] -= savings[i]
-        by_line[at(q, Q_UNIT_LINE, units[i])] += savings[i]
-    refund_less(q, state.refund, units, savings)
-    note_by_line(state, row, by_line)
+    for place in range(count):
+        note_saving(state, lines[place], row, by_line[lines[place]])
+        by_line[lines[place]] = 0
+    if rest:
+        refund_of_others(q, state.refund, offers, i, taken, rest)
     table[T_REASON, row], table[T_SAVING, row], table[T_APPLICATIONS, row] = APPLIED, saving, 1
     return True
 
 
-@kernel
+@gate
+def refund_of_others(q: Buffer, refund: Ints, offers: Offers, i: int, taken: Ints, rest: int) -> None:
+    """Take what does not fit a plain offer's units from all of them, then from all others."""
+    units = offers.units[offers.begin[i] : offers.begin[i + 1]]
+    refund_rest(q, refund, units[taken[units] == offers.rows[i]], rest)
+
+
+@bare
 def note_by_line(state: State, row: int, by_line: Ints) -> None:
     """Note what a promotion saves, line by line."""
     for line in range(by_line.shape[0]):
         if by_line[line] > 0:
-            record = state.records[state.tally[0]]
-            record[0], record[1], record[2] = line, row, by_line[line]
-            state.tally[0] += 1
+            note_saving(state, line, row, by_line[line])
+
+
+@bare
+def note_saving(state: State, line: int, row: int, saving: int) -> None:
+    """Note what a promotion saves on a line."""
+    place = state.tally[0]
+    state.records[place, 0], state.records[place, 1], state.records[place, 2] = line, row, saving
+    state.tally[0] = place + 1
 
 
 @gate
@@ -131,8 +155,13 @@ def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
         taken = min(shares[i], refund[units[i]])
         refund[units[i]] -= taken
         rest += shares[i] - taken
-    if rest == 0:
-        return
+    if rest:
+        refund_rest(q, refund, units, rest)
+
+
+@gate
+def refund_rest(q: Buffer, refund: Ints, units: Ints, rest: int) -> None:
+    """Take what does not fit the units of an application from all of them, then from all units of the basket."""
     for attempt in range(2):
         own = units[ascending(units)] if attempt == 0 else np.arange(size(q, Q_UNIT_LINE))
         weights = refund[own]
@@ -146,38 +175,31 @@ def refund_less(q: Buffer, refund: Ints, units: Ints, shares: Ints) -> None:
             return
 
 
-@gate
+@bare_gate
 def name_the_beaten(table: Table, offers: Offers, taken: Ints, per_item: bool) -> None:
     """Who took part and did not apply was beaten: by the largest saving, per item among those that took its units."""
+    top = -1
+    for i in range(offers.rows.shape[0]):
+        top = the_larger(table, top, offers.rows[i])
     for i in range(offers.rows.shape[0]):
         row = offers.rows[i]
         if table[T_REASON, row] == APPLIED:
             continue
-        table[T_REASON, row] = BEATEN
         by = -1
-        rival = np.zeros(table.shape[1], np.bool_)
-        if per_item:
-            for k in range(offers.begin[i], offers.begin[i + 1]):
-                if taken[offers.units[k]] >= 0:
-                    rival[taken[offers.units[k]]] = True
-        for attempt in range(2):
-            for j in range(offers.rows.shape[0]):
-                other = offers.rows[j]
-                if table[T_REASON, other] != APPLIED:
-                    continue
-                if per_item and attempt == 0 and not rival[other]:
-                    continue
-                if (
-                    by < 0
-                    or table[T_SAVING, other] > table[T_SAVING, by]
-                    or (table[T_SAVING, other] == table[T_SAVING, by] and other < by)
-                ):
-                    by = other
-            if by >= 0:
-                break
-        table[T_BEATEN_BY, row] = by
-        if by < 0:  # what each of them got rounds to nothing
-            table[T_REASON, row] = NO_SAVING
+        for k in range(offers.begin[i], offers.begin[i + 1] if per_item else 0):
+            by = the_larger(table, by, taken[offers.units[k]])
+        table[T_BEATEN_BY, row] = by if by >= 0 else top
+        table[T_REASON, row] = BEATEN if top >= 0 else NO_SAVING  # what each of them got rounds to nothing
+
+
+@bare
+def the_larger(table: Table, by: int, other: int) -> int:
+    """Which of two candidates that applied saves more, then comes first by name; -1: none."""
+    if other < 0 or table[T_REASON, other] != APPLIED:
+        return by
+    if by < 0 or table[T_SAVING, other] > table[T_SAVING, by]:
+        return other
+    return other if table[T_SAVING, other] == table[T_SAVING, by] and other < by else by
 
 
 @gate

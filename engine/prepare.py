@@ -15,15 +15,17 @@ from engine.discounts import (
     ROLE_REWARDED,
     ROLE_SET,
     available,
+    gain,
     measure_of,
     need_of,
+    open_to_each,
     order_of,
     over_the_basket,
     roles_of,
 )
 from engine.graph import grown
 from engine.instructions import UNITS, Kind
-from engine.kernel import Buffer, Flags, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, Table, bare, gate, kernel
 from engine.layout import (
     NO_ARTICLE,
     NO_PRICE,
@@ -33,6 +35,7 @@ from engine.layout import (
     Q_PROMISES,
     Q_UNIT_ARTICLE,
     Q_UNIT_LINE,
+    Q_UNIT_LIST,
     R_BUY,
     R_BY_MEASURE,
     R_GROUP,
@@ -59,7 +62,8 @@ from engine.layout import (
     scalar,
     size,
 )
-from engine.match import MISSING_MEASURE, MISSING_PIECES, Touched, Truths, admit
+from engine.match import MISSING_MEASURE, MISSING_PIECES, Truths, admit, asks_nothing
+from engine.perform import is_plain
 from engine.state import BUDGET, CLAUSE_BUDGET, EXCLUSIVE, GUARD, NO_SAVING, QUANTITY, Offers, State
 
 _FACTORS = tuple(factor for _, _, factor in UNITS)
@@ -73,7 +77,6 @@ def prepare(
     table: Table,
     state: State,
     truths: Truths,
-    touched: Touched,
     original: int,
     rows: Ints,
     enabled: Flags,
@@ -83,42 +86,91 @@ def prepare(
     unless this alternative is without them."""
     begin = np.zeros(rows.shape[0] + 1, np.int64)
     part = np.empty(rows.shape[0], np.int64)
-    pool = np.empty(max(64, size(q, Q_UNIT_LINE)), np.int64)
-    roles = np.empty(pool.shape[0], np.int64)
+    every = size(q, Q_UNIT_LINE)
+    pool = np.empty(max(64, 4 * every), np.int64)
+    roles, gains = np.empty(pool.shape[0], np.int64), np.empty(pool.shape[0], np.int64)
     count = used = 0
+    served = is_any_served(state)
     for row in rows:
-        admit(rules, q, table, row, truths, state.left, original)
-        if table[T_REASON, row]:
-            continue
+        if asks_nothing(rules, table[T_PROMOTION, row]):
+            table[T_TERM, row] = table[T_PROMOTION, row]
+        else:
+            admit(rules, q, table, row, truths, state.left, original)
+            if table[T_REASON, row]:
+                continue
         p = table[T_TERM, row]
-        begin_role, end_role = roles_of(rules, p)
-        if begin_role < end_role and at(rules, R_BUY, p) == 0:
-            table[T_APPLICATIONS, row] = 1  # only a buy repeats
-        lines = touched.lines[touched.begin[row] : touched.begin[row + 1]]
-        units, masks = available(rules, q, p, lines, state.left, original, False)
-        free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
-        if not free.all():
-            stand_aside(rules, q, table, state, original, row, units, masks, free)
-            if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
-                units, masks = units[free], masks[free]
-        if table[T_REASON, row] == 0:
-            judge_alone(rules, q, table, row, lines, units, masks, state.left, original)
-        if table[T_REASON, row] == 0 and not enabled[row]:
-            table[T_REASON, row] = EXCLUSIVE
+        if used + every > pool.shape[0]:
+            pool, roles = grown(pool, used, used + every), grown(roles, used, used + every)
+            gains = grown(gains, used, used + every)
+        if not served and enabled[row] and table[T_BUDGET, row] < 0 and is_plain(rules, q, table, row):
+            end = open_to_each(rules, q, p, truths.held, pool, used)
+            saving = 0
+            for k in range(used, end):
+                u = pool[k]
+                base = at(q, Q_UNIT_LIST, u) if original else state.left[u]
+                gains[k], roles[k] = gain(rules, q, p, u, 0, base, state.left[u]), 1
+                saving += gains[k]
+            if saving:
+                table[T_ALONE, row] = saving
+                used = end
+                part[count] = row
+                count += 1
+                begin[count] = used
+                continue
+        units, masks = take_part(rules, q, table, state, truths, original, row, enabled[row], per_item)
         if table[T_REASON, row]:
             continue
-        if per_item:  # no unit changes its price in the group: so these are the cheapest, whoever takes them
-            meant = over_the_basket(rules, q, p, units, state.left, original)
-            units, masks = units[meant], masks[meant]
-        pool = grown(pool, used, used + units.shape[0])
-        roles = grown(roles, used, used + units.shape[0])
         pool[used : used + units.shape[0]] = units
         roles[used : used + units.shape[0]] = masks
+        gains[used : used + units.shape[0]] = -1
         used += units.shape[0]
         part[count] = row
         count += 1
         begin[count] = used
-    return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used])
+    return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used], gains[:used])
+
+
+@bare
+def is_any_served(state: State) -> bool:
+    """Whether any unit serves an exclusive promotion."""
+    for u in range(state.served.shape[0]):
+        if state.served[u] >= 0:
+            return True
+    return False
+
+
+@gate
+def take_part(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    truths: Truths,
+    original: int,
+    row: int,
+    enabled: bool,
+    per_item: bool,
+) -> tuple[Ints, Ints]:
+    """The units that a promotion which is admitted brings, and their roles; a reason where it does not take part."""
+    p = table[T_TERM, row]
+    begin_role, end_role = roles_of(rules, p)
+    if begin_role < end_role and at(rules, R_BUY, p) == 0:
+        table[T_APPLICATIONS, row] = 1  # only a buy repeats
+    units, masks = available(rules, q, p, truths.held, state.left, original, False)
+    free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
+    if not free.all():
+        stand_aside(rules, q, table, state, original, row, units, masks, free)
+        if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
+            units, masks = units[free], masks[free]
+    if table[T_REASON, row] == 0:
+        judge_alone(rules, q, table, row, truths.held, units, masks, state.left, original)
+    if table[T_REASON, row] == 0 and not enabled:
+        table[T_REASON, row] = EXCLUSIVE
+    if per_item and table[T_REASON, row] == 0:
+        # no unit changes its price in the group: so these are the cheapest, whoever takes them
+        meant = over_the_basket(rules, q, p, units, state.left, original)
+        units, masks = units[meant], masks[meant]
+    return units, masks
 
 
 @kernel
@@ -165,7 +217,7 @@ def stand_aside(
 
 @kernel
 def judge_alone(
-    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, held: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_TERM, row]
@@ -173,7 +225,7 @@ def judge_alone(
     repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
     saving = saved_alone(rules, q, p, units, masks, left, original, cap, limit)
     if saving == 0:
-        explain_nothing(rules, q, table, row, lines, units, masks, left, original)
+        explain_nothing(rules, q, table, row, held, units, masks, left, original)
         return
     table[T_ALONE, row] = saving
     if budget < 0:
@@ -215,14 +267,14 @@ def guards_bind(q: Buffer) -> bool:
 
 @gate
 def explain_nothing(
-    rules: Buffer, q: Buffer, table: Table, row: int, lines: Ints, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, held: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
     p = table[T_TERM, row]
     begin, end = roles_of(rules, p)
     everything, all_masks = units, masks
     if guards_bind(q):
-        everything, all_masks = available(rules, q, p, lines, left, original, True)
+        everything, all_masks = available(rules, q, p, held, left, original, True)
     for r in range(max(1, end - begin)):
         need = 1
         of = at(rules, R_TARGET, p)

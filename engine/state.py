@@ -43,6 +43,7 @@ class Offers(NamedTuple):
     begin: Ints
     units: Ints
     masks: Ints  # by unit: the roles it may have, bit by bit
+    gains: Ints  # by unit: what a plain promotion saves on it; -1: what it saves hangs on other units too
 
 
 @kernel
