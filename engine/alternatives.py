@@ -104,7 +104,7 @@ def somebody_asks(rules: Buffer, table: Table) -> bool:
 
 
 @gate
-def taking_part(rules: Buffer, q: Buffer, table: Table, held: Ints) -> tuple[Flags, int]:
+def taking_part(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> tuple[Flags, int]:
     """The price promotions that are eligible and have a unit, and the list amounts of all their units."""
     total = table.shape[1]
     member = np.zeros(total, np.bool_)
@@ -112,7 +112,7 @@ def taking_part(rules: Buffer, q: Buffer, table: Table, held: Ints) -> tuple[Fla
     for row in range(total):
         p = table[T_PROMOTION, row]
         if table[T_REASON, row] == 0 and gives_price(rules, p):
-            for u in units_of_any(rules, q, p, held):
+            for u in units_of_any(rules, q, p, notes):
                 member[row] = True
                 seen[u] = True
     worth = 0
@@ -122,15 +122,15 @@ def taking_part(rules: Buffer, q: Buffer, table: Table, held: Ints) -> tuple[Fla
 
 
 @kernel
-def units_of_any(rules: Buffer, q: Buffer, p: int, held: Ints) -> Ints:
+def units_of_any(rules: Buffer, q: Buffer, p: int, notes: Ints) -> Ints:
     """The units that are available to a promotion, whichever of its tiers or variants holds; some twice."""
-    found, _ = open_units(rules, q, p, held, False)
+    found, _ = open_units(rules, q, p, notes, False)
     if at(rules, R_EACH, p):
         found = found[fitting(rules, q, p, found)]
     for term in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
         reward = cell(rules, R_TERMS, 3, term, 0)
         if reward >= 0 and reward != p:
-            units, _ = open_units(rules, q, reward, held, False)
+            units, _ = open_units(rules, q, reward, notes, False)
             if at(rules, R_EACH, reward):
                 units = units[fitting(rules, q, reward, units)]
             found = np.concatenate((found, units))
@@ -175,11 +175,11 @@ def pairs_among(rules: Buffer, table: Table, rows: Ints) -> Pairs:
 
 
 @gate
-def alternatives(rules: Buffer, q: Buffer, table: Table, held: Ints) -> Alternatives:
+def alternatives(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> Alternatives:
     """The first alternatives, in the order of the first name in which two of them differ: it goes before that has it.
 
     Each promotion that stands alone is one; the others are the largest sets of the rest in which no two are apart."""
-    member, worth = taking_part(rules, q, table, held)
+    member, worth = taking_part(rules, q, table, notes)
     total = table.shape[1]
     nothing = Alternatives(np.zeros((0, total), np.bool_), 0)
     lonely = np.zeros(total, np.bool_)

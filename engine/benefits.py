@@ -32,7 +32,8 @@ from engine.layout import (
     at,
     size,
 )
-from engine.match import Truths, admit, weigh
+from engine.match import admit
+from engine.notes import N_FEES, noted, weigh
 from engine.perform import note_by_line, refund_less
 from engine.points import judge_points
 from engine.prepare import lacks
@@ -44,7 +45,7 @@ _SERVICE, _MARK_SHIP, _MARK_CHOSEN = int(Target.SERVICE), int(Mark.SHIP_FREE), i
 
 
 @gate
-def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, g: int, rows: Ints) -> None:
+def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: Ints, g: int, rows: Ints) -> None:
     """One group of benefits: every eligible promotion, or the first so many in declared order, each in its turn."""
     mode, original = at(rules, R_APPLY, g), at(rules, R_ORIGINAL, g)
     most = rows.shape[0]
@@ -61,7 +62,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
     first = -1
     applied = 0
     for row in rows:
-        admit(rules, q, table, row, truths, state.left, original)
+        admit(rules, q, table, row, notes, state.left, original)
         if table[T_REASON, row]:
             continue
         p = table[T_TERM, row]
@@ -83,7 +84,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
                     table[T_ALONE, row] = alone
         else:
             saving = off_fee(rules, q, table, row, original, state.fees[service])
-            alone = off_fee(rules, q, table, row, original, truths.fees[service])
+            alone = off_fee(rules, q, table, row, original, noted(notes, N_FEES, service))
             if not shippable:
                 table[T_REASON, row] = GUARD
             elif saving == 0 and not grants(rules, q, table, state, row):
@@ -106,7 +107,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, truths:
                 charge(table, state, row, service, saving)
             elif at(rules, R_KIND, p) == _GIFT:
                 give(q, table, state, row, gifts, savings)
-                weigh(q, truths, state.left)
+                weigh(q, notes, state.left)
             else:
                 table[T_REASON, row] = APPLIED
                 table[T_APPLICATIONS, row] = 1

@@ -26,7 +26,8 @@ from engine.layout import (
     at,
     size,
 )
-from engine.match import Truths, judged, weigh
+from engine.match import judged
+from engine.notes import N_FEES, note, weigh
 from engine.order import sort
 from engine.per_basket import apply_at_most, apply_set
 from engine.per_item import apply_best_per_item, apply_first_per_item
@@ -44,22 +45,22 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
     """Settle all candidates: judge them, then run the groups in sequence; for each alternative anew, where some
     exclude others."""
     rules, q, table, state = borrowed(rules), borrowed(q), borrowed(table), borrowed(state)
-    truths = judged(rules, q, table, state.fees)
+    notes = judged(rules, q, table)
     total = table.shape[1]
     if not somebody_asks(rules, table):
-        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
+        run_groups(rules, q, table, state, notes, np.ones(total, np.bool_))
         return
-    choices = alternatives(rules, q, table, truths.held)
+    choices = alternatives(rules, q, table, notes)
     count = choices.enabled.shape[0]
     if count == 0:
-        run_groups(rules, q, table, state, truths, np.ones(total, np.bool_))
+        run_groups(rules, q, table, state, notes, np.ones(total, np.bool_))
         return
     best_table, best = table.copy(), afresh(state)
-    run_groups(rules, q, best_table, best, truths, choices.enabled[0])
+    run_groups(rules, q, best_table, best, notes, choices.enabled[0])
     hope = saved_by(rules, best_table) + best.tally[1]
     for number in range(1, count):
         tried, now = table.copy(), afresh(state)
-        run_groups(rules, q, tried, now, truths, choices.enabled[number])
+        run_groups(rules, q, tried, now, notes, choices.enabled[number])
         hope = max(hope, saved_by(rules, tried) + now.tally[1])
         if is_better(rules, tried, best_table):
             best_table, best = tried, now
@@ -76,26 +77,25 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
 
 
 @gate
-def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, truths: Truths, enabled: Flags) -> None:
+def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, notes: Ints, enabled: Flags) -> None:
     """Settle the exclusive promotions of per-item groups, then all groups in sequence."""
     groups = size(rules, R_GIVES)
     live = in_turn(rules, table)
     rows = live & (1 << ROW_BITS) - 1
-    fees = np.empty(state.fees.shape[0], np.int64)  # thresholds are read before the group
-    before = Truths(truths.segment, truths.willing, truths.place, fees, truths.worth, truths.held, truths.stack)
     begin = 0
     while begin < live.shape[0]:
         turn = live[begin] >> TURN_SHIFT
         end = begin + 1
         while end < live.shape[0] and live[end] >> TURN_SHIFT == turn:
             end += 1
-        fees[:] = state.fees
-        weigh(q, before, state.left)
+        weigh(q, notes, state.left)  # thresholds are read before the group
+        for service in range(state.fees.shape[0]):
+            note(notes, N_FEES, service, state.fees[service])
         g = turn - groups if turn >= groups else turn
         if at(rules, R_GIVES, g) == 1:
-            grant_benefits(rules, q, table, state, before, g, rows[begin:end])
+            grant_benefits(rules, q, table, state, notes, g, rows[begin:end])
         else:
-            taken = give_discounts(rules, q, table, state, before, g, rows[begin:end], enabled)
+            taken = give_discounts(rules, q, table, state, notes, g, rows[begin:end], enabled)
             for u in range(taken.shape[0] if turn < groups else 0):
                 if taken[u] >= 0:
                     state.served[u] = taken[u]
@@ -126,7 +126,7 @@ def give_discounts(
     q: Buffer,
     table: Table,
     state: State,
-    truths: Truths,
+    notes: Ints,
     g: int,
     rows: Ints,
     enabled: Flags,
@@ -135,7 +135,7 @@ def give_discounts(
     original = at(rules, R_ORIGINAL, g)
     mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
-    offers = prepare(rules, q, table, state, truths, original, rows, enabled, per_item)
+    offers = prepare(rules, q, table, state, notes, original, rows, enabled, per_item)
     taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
     if offers.rows.shape[0] == 0:
         return taken

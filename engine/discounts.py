@@ -12,7 +12,6 @@ from engine.arithmetic import divide, rounded, share
 from engine.basket import BASIS_POINTS
 from engine.cashier import ENTRY_KIND, ENTRY_VALUE, entered_for_all, takes_entry
 from engine.floors import room
-from engine.held import lines_of, mark_of, units_of
 from engine.instructions import Each, Entered, Kind, Mark, Role
 from engine.kernel import Buffer, Flags, Ints, bare, bare_gate, gate, kernel
 from engine.layout import (
@@ -58,6 +57,7 @@ from engine.layout import (
     view,
 )
 from engine.match import by_article, holds_set, in_tiers, tier_at, towards_tiers
+from engine.notes import lines_of, mark_of, units_of
 from engine.order import ascending
 
 _PERCENT, _PERCENT_TOGETHER, _AMOUNT_EACH, _AMOUNT_TOGETHER, _AMOUNT_MEASURE = range(5)
@@ -237,32 +237,32 @@ def left_out(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
 
 
 @bare
-def open_to_each(rules: Buffer, q: Buffer, p: int, held: Ints, units: Ints, used: int) -> int:
+def open_to_each(rules: Buffer, q: Buffer, p: int, notes: Ints, units: Ints, used: int) -> int:
     """The units that a promotion without roles may use, ascending, noted from place `used` on; where they end."""
     of, every = at(rules, R_TARGET, p), size(q, Q_LINE_MARKS)
-    first, beyond = (0, every) if of < 0 else lines_of(held, of)
+    first, beyond = (0, every) if of < 0 else lines_of(notes, of)
     marked = 0
     for i in range(first, beyond):
-        line = i if of < 0 else held[i]
+        line = i if of < 0 else notes[i]
         if at(q, Q_LINE_MARKS, line) & (_MARK_CHOSEN | _MARK_DISCOUNT) or left_out(rules, q, p, line):
             continue
-        begin, end = units_of(held, line)
-        held[mark_of(held, line)] = 1
+        begin, end = units_of(notes, line)
+        notes[mark_of(notes, line)] = 1
         marked += end - begin
     few = marked * FEW_OF < size(q, Q_UNIT_LINE)
     end = used
     for u in range(0 if few else size(q, Q_UNIT_LINE)):
-        if held[mark_of(held, at(q, Q_UNIT_LINE, u))] and fits(rules, q, p, u):
+        if notes[mark_of(notes, at(q, Q_UNIT_LINE, u))] and fits(rules, q, p, u):
             units[end] = u
             end += 1
     for i in range(first, beyond):
-        line = i if of < 0 else held[i]
-        if few and held[mark_of(held, line)]:
-            begin, last = units_of(held, line)
+        line = i if of < 0 else notes[i]
+        if few and notes[mark_of(notes, line)]:
+            begin, last = units_of(notes, line)
             for k in range(begin, last):
-                if fits(rules, q, p, held[k]):
-                    end = put_in(units, used, end, held[k])
-        held[mark_of(held, line)] = 0
+                if fits(rules, q, p, notes[k]):
+                    end = put_in(units, used, end, notes[k])
+        notes[mark_of(notes, line)] = 0
     return end
 
 
@@ -278,7 +278,7 @@ def put_in(units: Ints, begin: int, end: int, u: int) -> int:
 
 
 @gate
-def open_units(rules: Buffer, q: Buffer, p: int, held: Ints, guarded: bool) -> tuple[Ints, Ints]:
+def open_units(rules: Buffer, q: Buffer, p: int, notes: Ints, guarded: bool) -> tuple[Ints, Ints]:
     """The units that a promotion may use, ascending, and the roles that each may have in its `buy`, bit by bit; with
     `guarded` also those that guards keep from it."""
     begin, end = roles_of(rules, p)
@@ -292,13 +292,13 @@ def open_units(rules: Buffer, q: Buffer, p: int, held: Ints, guarded: bool) -> t
             if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
                 keeps = _MARK_DISCOUNT | _MARK_COUNT
         keeps = _MARK_CHOSEN if guarded else _MARK_CHOSEN | keeps
-        first, beyond = (0, masks.shape[0]) if of < 0 else lines_of(held, of)
+        first, beyond = (0, masks.shape[0]) if of < 0 else lines_of(notes, of)
         for i in range(first, beyond):
-            line = i if of < 0 else held[i]
+            line = i if of < 0 else notes[i]
             if at(q, Q_LINE_MARKS, line) & keeps or left_out(rules, q, p, line):
                 continue
             if masks[line] == 0:
-                own, after = units_of(held, line)
+                own, after = units_of(notes, line)
                 pieces += after - own
             masks[line] |= 1 << r
     units, own_masks = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
@@ -312,9 +312,9 @@ def open_units(rules: Buffer, q: Buffer, p: int, held: Ints, guarded: bool) -> t
             count += 1
     for line in range(masks.shape[0] if few else 0):
         if masks[line]:
-            own, after = units_of(held, line)
+            own, after = units_of(notes, line)
             for k in range(own, after):
-                count = put_in(units, 0, count, held[k])
+                count = put_in(units, 0, count, notes[k])
     count = 0
     last = roles - 1 if begin < end and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else -1
     for i in range(pieces):
@@ -341,11 +341,11 @@ def row_of(p: int, role: int) -> int:
 
 @gate
 def available(
-    rules: Buffer, q: Buffer, p: int, held: Ints, left: Ints, original: int, guarded: bool
+    rules: Buffer, q: Buffer, p: int, notes: Ints, left: Ints, original: int, guarded: bool
 ) -> tuple[Ints, Ints]:
     """The units that a promotion may use, and their roles; where tiers are read for each article, or go step by step,
     those that reach a tier, with its reward row."""
-    units, masks = open_units(rules, q, p, held, guarded)
+    units, masks = open_units(rules, q, p, notes, guarded)
     each = at(rules, R_EACH, p)
     begin, end = roles_of(rules, p)
     if not each or begin < end:

@@ -7,16 +7,12 @@ group. Results are noted in the candidates' table
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from engine.arithmetic import divide
 from engine.basket import BASIS_POINTS
 from engine.cashier import takes_any_entry
 from engine.decision import Reason
-from engine.held import lines_of, turned_round, units_of
-from engine.image import STACK_MAX
 from engine.instructions import (
     FALSE,
     TRUE,
@@ -138,6 +134,20 @@ from engine.layout import (
     scalar,
     size,
 )
+from engine.notes import (
+    N_FEES,
+    N_PLACE,
+    N_SEGMENT,
+    N_STACK,
+    N_WILLING,
+    N_WORTH,
+    UNJUDGED,
+    lines_of,
+    note,
+    noted,
+    notes_of,
+    units_of,
+)
 
 # Plain integers for kernels: an enum member is no constant to the compiler.
 _FALSE, _TRUE, _UNKNOWN = FALSE, TRUE, UNKNOWN
@@ -218,21 +228,6 @@ def candidates(promotions: Ints) -> Table:
     return table
 
 
-class Truths(NamedTuple):
-    """What has been judged of one request; UNJUDGED is not yet. What is left of it; what helps to judge."""
-
-    segment: Ints
-    willing: Ints  # the same, if every consent were given
-    place: Ints
-    fees: Ints
-    worth: Ints  # by line: list amounts, then what is left of them
-    held: Ints  # see engine/held.py
-    stack: Ints  # room for the conditions of a line
-
-
-UNJUDGED = -1
-
-
 @bare
 def holds_set(q: Buffer, line: int, wanted: int) -> bool:
     """Whether a line's article is in a product set: binary search in its ascending list."""
@@ -261,13 +256,13 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     promotions, coded = size(rules, R_GROUP), size(q, Q_CODE_SETS) > 0
     hit = np.zeros((promotions >> WORD) + 1, np.int64)  # a bit for each
     for i in range(size(rules, R_EVERYWHERE)):
-        note(hit, rules, at(rules, R_EVERYWHERE, i))
+        touch_it(hit, rules, at(rules, R_EVERYWHERE, i))
     for i in range(size(rules, R_BY_ENTRY) if size(q, Q_ENTRIES) else 0):
         if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
-            note(hit, rules, at(rules, R_ENTRY_OWNER, i))
+            touch_it(hit, rules, at(rules, R_ENTRY_OWNER, i))
     for i in range(size(q, Q_SETS)):  # chosen gifts have none
         for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
-            note(hit, rules, at(rules, R_TOUCH, j))
+            touch_it(hit, rules, at(rules, R_TOUCH, j))
     for p in range(promotions if coded else 0):
         if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):
             hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
@@ -289,7 +284,7 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
 
 
 @bare
-def note(hit: Ints, rules: Buffer, p: int) -> None:
+def touch_it(hit: Ints, rules: Buffer, p: int) -> None:
     """Note a promotion that is touched; those with codes are, where theirs are entered."""
     if at(rules, R_CODES, p) < 0:
         hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
@@ -388,55 +383,43 @@ def by_article(q: Buffer, found: Ints) -> Ints:
 
 
 @bare
-def quantity(rules: Buffer, q: Buffer, truths: Truths, left: Ints, p: int, op: int, of: int, last: int) -> int:
+def quantity(rules: Buffer, q: Buffer, notes: Ints, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """What a threshold looks at. Of units last: 1 of the article with most of them, 2 how many different articles; of
     worth it may hold bits, see `worth_otherwise`."""
     if (op == _COUNT and last > 0) or (op == _WORTH and last > 3):
-        return quantity_otherwise(rules, q, truths, left, p, op, of, last)
-    begin, end = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(truths.held, of)
+        return quantity_otherwise(rules, q, notes, left, p, op, of, last)
+    begin, end = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(notes, of)
     total = 0
     for i in range(begin, end):
-        line = i if of < 0 else truths.held[i]
+        line = i if of < 0 else notes[i]
         if not counts(rules, q, p, line):
             continue
         if op == _WORTH:
-            total += truths.worth[line if last == 1 else size(q, Q_LINE_MARKS) + line]
+            total += noted(notes, N_WORTH, line if last == 1 else size(q, Q_LINE_MARKS) + line)
             continue
-        first, beyond = units_of(truths.held, line)
+        first, beyond = units_of(notes, line)
         if op == _COUNT:
             total += beyond - first
             continue
         for k in range(first, beyond):
-            u = truths.held[k]
+            u = notes[k]
             if at(q, Q_UNIT_DIMENSION, u) == _DIMENSION_OF[last]:
                 total += at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)
     return total
 
 
 @gate
-def quantity_otherwise(
-    rules: Buffer, q: Buffer, truths: Truths, left: Ints, p: int, op: int, of: int, last: int
-) -> int:
+def quantity_otherwise(rules: Buffer, q: Buffer, notes: Ints, left: Ints, p: int, op: int, of: int, last: int) -> int:
     """The same, where it is more than a sum over units."""
     found = quantities(rules, q, left, p, op, of, last & 3 if op == _WORTH else last)
     if op == _COUNT:
         articles = by_article(q, found)
         return articles.max() if last == 1 else (articles > 0).sum()
-    return worth_otherwise(q, truths, found, last)
-
-
-@bare
-def weigh(q: Buffer, truths: Truths, left: Ints) -> None:
-    """Note what is left of each line, before a group."""
-    lines = size(q, Q_LINE_MARKS)
-    for line in range(lines):
-        truths.worth[lines + line] = 0
-    for u in range(left.shape[0]):
-        truths.worth[lines + at(q, Q_UNIT_LINE, u)] += left[u]
+    return worth_otherwise(q, notes, found, last)
 
 
 @kernel
-def worth_otherwise(q: Buffer, truths: Truths, found: Ints, how: int) -> int:
+def worth_otherwise(q: Buffer, notes: Ints, found: Ints, how: int) -> int:
     """What units are worth (unit by unit in `found`) with the fees (bit 4), without the tax in prices (bit 8: for each
     rate rounded once)."""
     lines, fees = size(q, Q_LINE_MARKS), size(q, Q_FEES)
@@ -447,7 +430,7 @@ def worth_otherwise(q: Buffer, truths: Truths, found: Ints, how: int) -> int:
     for line in range(lines):
         rates[line] = at(q, Q_LINE_RATE, line)
     for fee in range(fees if how & 4 else 0):
-        amounts[lines + fee] = max(0, at(q, Q_FEES, fee)) if how & 3 == 1 else truths.fees[fee]
+        amounts[lines + fee] = max(0, at(q, Q_FEES, fee)) if how & 3 == 1 else noted(notes, N_FEES, fee)
         rates[lines + fee] = at(q, Q_FEE_RATE, fee)
     if not (how & 8 and scalar(q, Q_TAX_INSIDE)):
         return amounts.sum()
@@ -465,11 +448,12 @@ def worth_otherwise(q: Buffer, truths: Truths, found: Ints, how: int) -> int:
 
 
 @bare
-def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, left: Ints, p: int, original: int) -> int:
+def run(rules: Buffer, q: Buffer, line: int, notes: Ints, consents: bool, left: Ints, p: int, original: int) -> int:
     """The truth of one line of conditions, from the segments and places judged so far.
 
     consents: take every consent as given. left, p and original matter to thresholds only."""
-    stack = truths.stack
+    stack = notes[N_STACK]
+    segments = N_WILLING if consents else N_SEGMENT
     depth = 0
     for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
         op, a, b, c, d = (
@@ -497,15 +481,15 @@ def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, lef
             elif at(q, Q_KNOWN, a):
                 truth = at(q, Q_VALUE, a)
         elif op == _SEGMENT:
-            truth = 1 if (truths.segment[a] == _TRUE) != (b == 1) else 0
+            truth = 1 if (noted(notes, segments, a) == _TRUE) != (b == 1) else 0
         elif op == _PLACE:
-            truth = negate(truths.place[a]) if b == 1 else truths.place[a]
+            truth = negate(noted(notes, N_PLACE, a)) if b == 1 else noted(notes, N_PLACE, a)
         elif op == _ALL or op == _ANY or op == _NONE:
             falses = unknowns = trues = 0
             for j in range(depth - a, depth):
-                falses += stack[j] == _FALSE
-                unknowns += stack[j] == _UNKNOWN
-                trues += stack[j] == _TRUE
+                falses += notes[stack + j] == _FALSE
+                unknowns += notes[stack + j] == _UNKNOWN
+                trues += notes[stack + j] == _TRUE
             depth -= a
             if op == _ALL:
                 truth = _FALSE if falses else (_UNKNOWN if unknowns else _TRUE)
@@ -517,26 +501,26 @@ def run(rules: Buffer, q: Buffer, line: int, truths: Truths, consents: bool, lef
             last = d
             if op == _WORTH and d & 3 == 0:
                 last += 1 if original else 2
-            total = quantity(rules, q, truths, left, p, op, a, last)
+            total = quantity(rules, q, notes, left, p, op, a, last)
             low, high = b, c
             if op == _WORTH:
                 low = amount_of(rules, q, b) if b >= 0 else -1
                 high = amount_of(rules, q, c) if c >= 0 else -1
             truth = 1 if (b < 0 or total >= low) and (c < 0 or total <= high) else 0
-        stack[depth] = truth
+        notes[stack + depth] = truth
         depth += 1
-    return stack[0]
+    return notes[stack]
 
 
 @bare_gate
 def every(
-    rules: Buffer, q: Buffer, begin: int, end: int, truths: Truths, consents: bool, left: Ints, p: int, original: int
+    rules: Buffer, q: Buffer, begin: int, end: int, notes: Ints, consents: bool, left: Ints, p: int, original: int
 ) -> tuple[int, int]:
     """The truth of a list of lines, all of which must hold, and its failing line: the first false one, else the first
     unknown one, else -1."""
     unknown = -1
     for line in range(begin, end):
-        truth = run(rules, q, line, truths, consents, left, p, original)
+        truth = run(rules, q, line, notes, consents, left, p, original)
         if truth == _FALSE:
             return _FALSE, line
         if truth == _UNKNOWN and unknown < 0:
@@ -545,23 +529,31 @@ def every(
 
 
 @bare_gate
-def judge_places(rules: Buffer, q: Buffer, truths: Truths) -> None:
+def judge_places(rules: Buffer, q: Buffer, notes: Ints) -> None:
     """Every place, those first that others ask for."""
     for i in range(size(rules, R_PLACE_ORDER)):
         place = at(rules, R_PLACE_ORDER, i)
         begin, end = at(rules, R_PLACE_BEGIN, place), at(rules, R_PLACE_BEGIN, place + 1)
-        truths.place[place] = every(rules, q, begin, end, truths, False, truths.stack, 0, 0)[0]
+        note(notes, N_PLACE, place, every(rules, q, begin, end, notes, False, notes, 0, 0)[0])
 
 
 @bare_gate
-def judge_segment(rules: Buffer, q: Buffer, segment: int, truths: Truths, consents: bool) -> int:
-    """A segment and those it asks for, kept in `truths`."""
+def judge_segment(rules: Buffer, q: Buffer, segment: int, notes: Ints, consents: bool) -> int:
+    """A segment and those it asks for, which is noted."""
+    field = N_WILLING if consents else N_SEGMENT
     for i in range(at(rules, R_NEEDED_BEGIN, segment), at(rules, R_NEEDED_BEGIN, segment + 1)):
         s = at(rules, R_NEEDED, i)
-        if truths.segment[s] == UNJUDGED:
+        if noted(notes, field, s) == UNJUDGED:
             begin, end = at(rules, R_SEGMENT_BEGIN, s), at(rules, R_SEGMENT_BEGIN, s + 1)
-            truths.segment[s] = every(rules, q, begin, end, truths, consents, truths.stack, 0, 0)[0]
-    return truths.segment[segment]
+            note(notes, field, s, every(rules, q, begin, end, notes, consents, notes, 0, 0)[0])
+    return noted(notes, field, segment)
+
+
+@bare
+def segment_holds(rules: Buffer, q: Buffer, segment: int, notes: Ints) -> int:
+    """The truth of a segment; it is judged at most once."""
+    truth = noted(notes, N_SEGMENT, segment)
+    return truth if truth != UNJUDGED else judge_segment(rules, q, segment, notes, False)
 
 
 # ---------------------------------------------------------------------------------------------------- eligibility
@@ -648,41 +640,38 @@ def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
 
 
 @bare
-def placed(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
+def placed(rules: Buffer, q: Buffer, p: int, notes: Ints) -> int:
     """Any of these places and none of those."""
     begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
     truth = _TRUE if begin == end else _FALSE
     for i in range(begin, end):
-        found = truths.place[at(rules, R_PLACE_ANY, i)]
+        found = noted(notes, N_PLACE, at(rules, R_PLACE_ANY, i))
         truth = either(truth, found)
     for i in range(at(rules, R_PLACE_NOT_BEGIN, p), at(rules, R_PLACE_NOT_BEGIN, p + 1)):
-        found = negate(truths.place[at(rules, R_PLACE_NOT, i)])
+        found = negate(noted(notes, N_PLACE, at(rules, R_PLACE_NOT, i)))
         truth = _FALSE if _FALSE in (truth, found) else max(truth, found)
     return truth
 
 
-@bare_gate
-def audience(rules: Buffer, q: Buffer, p: int, truths: Truths) -> int:
+@bare
+def audience(rules: Buffer, q: Buffer, p: int, notes: Ints) -> int:
     """0, or the reason why the customer is not meant."""
     for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
-        if judge_segment(rules, q, at(rules, R_AUDIENCE_NOT, i), truths, False) == _TRUE:
+        if segment_holds(rules, q, at(rules, R_AUDIENCE_NOT, i), notes) == _TRUE:
             return AUDIENCE
     begin, end = at(rules, R_AUDIENCE_ANY_BEGIN, p), at(rules, R_AUDIENCE_ANY_BEGIN, p + 1)
     if begin == end:
         return ELIGIBLE
     unknown = False
     for i in range(begin, end):
-        truth = judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), truths, False)
+        truth = segment_holds(rules, q, at(rules, R_AUDIENCE_ANY, i), notes)
         if truth == _TRUE:
             return ELIGIBLE
         unknown = unknown or truth == _UNKNOWN
     if unknown:
         return UNKNOWN_FACT
     for i in range(begin, end):
-        willing = Truths(
-            truths.willing, truths.willing, truths.place, truths.fees, truths.worth, truths.held, truths.stack
-        )
-        if judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), willing, True) == _TRUE:
+        if judge_segment(rules, q, at(rules, R_AUDIENCE_ANY, i), notes, True) == _TRUE:
             return CONSENT
     return AUDIENCE
 
@@ -744,7 +733,7 @@ def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
 
 
 @bare
-def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -> None:
+def eligible(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
     p = table[T_PROMOTION, row]
     window = at(rules, R_WINDOW, p) + (scalar(q, Q_ZONE) if at(rules, R_WINDOW_BY_ZONE, p) else 0)
@@ -762,7 +751,7 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
     if at(rules, R_PLACE_ANY_BEGIN, p) < at(rules, R_PLACE_ANY_BEGIN, p + 1) or at(rules, R_PLACE_NOT_BEGIN, p) < at(
         rules, R_PLACE_NOT_BEGIN, p + 1
     ):
-        truth = placed(rules, q, p, truths) if scalar(q, Q_STORE_NAMED) else _FALSE
+        truth = placed(rules, q, p, notes) if scalar(q, Q_STORE_NAMED) else _FALSE
         if truth != _TRUE:
             table[T_REASON, row] = PLACE if truth == _FALSE else UNKNOWN_FACT
             table[T_CLAUSE, row] = CLAUSE_PLACES
@@ -771,7 +760,7 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
     if at(rules, R_AUDIENCE_ANY_BEGIN, p) < at(rules, R_AUDIENCE_ANY_BEGIN, p + 1) or at(
         rules, R_AUDIENCE_NOT_BEGIN, p
     ) < at(rules, R_AUDIENCE_NOT_BEGIN, p + 1):
-        reason = audience(rules, q, p, truths)
+        reason = audience(rules, q, p, notes)
     if reason:
         table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_AUDIENCE
         return
@@ -784,31 +773,19 @@ def eligible(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths) -
 
 
 @gate
-def judged(rules: Buffer, q: Buffer, table: Table, fees: Ints) -> Truths:
-    """All candidates, as far as no price bears on them; and what was found of segments and places."""
-    segments, places = size(rules, R_SEGMENT_BEGIN) - 1, size(rules, R_PLACE_BEGIN) - 1
-    lines = size(q, Q_LINE_MARKS)
-    room = np.empty(2 * segments + places + 2 * lines + STACK_MAX, np.int64)
-    for i in range(2 * segments):
-        room[i] = UNJUDGED
-    worth = 2 * segments + places
-    for i in range(worth, worth + 2 * lines):
-        room[i] = 0
-    for u in range(size(q, Q_UNIT_LINE)):
-        room[worth + at(q, Q_UNIT_LINE, u)] += at(q, Q_UNIT_LIST, u)
-    truths = Truths(
-        room[:segments],
-        room[segments : 2 * segments],
-        room[2 * segments : worth],
-        fees,
-        room[worth : worth + 2 * lines],
-        turned_round(q),
-        room[worth + 2 * lines :],
-    )
-    judge_places(rules, q, truths)
+def judged(rules: Buffer, q: Buffer, table: Table) -> Ints:
+    """All candidates, as far as no price bears on them; and what is noted of the request."""
+    notes = notes_of(rules, q)
+    judge(rules, q, table, notes)
+    return notes
+
+
+@bare_gate
+def judge(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> None:
+    """Judge all candidates as far as no price bears on them."""
+    judge_places(rules, q, notes)
     for row in range(table.shape[1]):
-        eligible(rules, q, table, row, truths)
-    return truths
+        eligible(rules, q, table, row, notes)
 
 
 @bare
@@ -823,7 +800,7 @@ def asks_nothing(rules: Buffer, p: int) -> bool:
 
 
 @bare_gate
-def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left: Ints, original: int) -> None:
+def admit(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, left: Ints, original: int) -> None:
     """Judge conditions, the variant, limits and tiers, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
     arm = at(q, Q_ARMS, at(rules, R_ARM, p)) if at(rules, R_TERMS_BY, p) == _DRAWN else p
@@ -832,14 +809,14 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, truths: Truths, left
     for line in range(first, at(rules, R_LINE_BEGIN, p + 1)):  # segments that conditions ask for
         for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
             if cell(rules, R_CODE, 5, i, 0) == _SEGMENT:
-                judge_segment(rules, q, cell(rules, R_CODE, 5, i, 1), truths, False)
+                judge_segment(rules, q, cell(rules, R_CODE, 5, i, 1), notes, False)
     term = table[T_TERM, row]
-    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), truths, False, left, term, original)
+    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), notes, False, left, term, original)
     if truth != _TRUE:
         table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
         if truth == _FALSE:
-            note_missing(rules, q, table, row, line, truths, left, original)
+            note_missing(rules, q, table, row, line, notes, left, original)
         return
     if arm < 0:
         table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
@@ -960,7 +937,7 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
 
 @bare_gate
 def note_missing(
-    rules: Buffer, q: Buffer, table: Table, row: int, line: int, truths: Truths, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, line: int, notes: Ints, left: Ints, original: int
 ) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)
@@ -976,7 +953,7 @@ def note_missing(
     if op == _WORTH and d & 3 == 0:
         last += 1 if original else 2
     low = amount_of(rules, q, b) if op == _WORTH else b
-    gap = low - quantity(rules, q, truths, left, table[T_TERM, row], op, of, last)
+    gap = low - quantity(rules, q, notes, left, table[T_TERM, row], op, of, last)
     if gap > 0:
         table[T_MISSING_KIND, row] = MISSING_AMOUNT if op == _WORTH else MISSING_MEASURE
         if op == _COUNT:

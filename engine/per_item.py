@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.alone import settle
+from engine.chain import best_chain, is_chain, places
 from engine.components import settle_component
 from engine.discounts import ROW_SHIFT, gain, order_of, row_of
-from engine.kernel import Buffer, Ints, Table, bare, gate, kernel
-from engine.layout import Q_LINE_MARKS, Q_UNIT_LIST, T_CAP, T_TERM, at, size
+from engine.floors import may_bind
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate
+from engine.layout import Q_LINE_MARKS, Q_UNIT_LINE, Q_UNIT_LIST, T_APPLICATIONS, T_CAP, T_TERM, at, size
+from engine.order import picked
 from engine.perform import alone_of_free, is_plain, perform, perform_plainly, takes_each
 from engine.search import NAMES_MAX
 from engine.state import Offers, State
@@ -31,29 +36,79 @@ def apply_best_per_item(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """Every unit serves at most one promotion; together they save the most. Components are settled one by one."""
-    offers = left_to_the_better(rules, q, table, offers, state.left, original)
-    members, ends = components_of(offers, taken.shape[0], table.shape[1])
-    role_of = np.zeros(taken.shape[0], np.int64)
+    total = offers.units.shape[0]
+    room = np.empty(3 * total + offers.begin.shape[0], np.int64)
+    kept = Offers(offers.rows, room[3 * total :], room[:total], room[total : 2 * total], room[2 * total : 3 * total])
+    most = np.empty(taken.shape[0], np.int64)
+    left_to_the_better(rules, q, table, offers, kept, most, state.left, original)
+    components = components_of(kept, q, table.shape[1])
+    members, ends, order = components.members, components.ends, components.order
+    role_of = most  # which is not needed any more
+    role_of[:] = 0
     begin = 0
     for end in ends:
-        one = members[begin] if end - begin == 1 and is_simple(offers, members[begin]) else -1
-        if one < 0:
-            one = covers_all(rules, table, offers, members[begin:end])
-        if one >= 0:
-            takes_its_own(offers, one, taken, role_of)
-        else:
-            settle_component(rules, q, table, state, original, offers, members[begin:end], taken, role_of)
+        one = members[begin]
+        if end - begin == 1 and is_simple(kept, one):
+            takes_its_own(kept, one, taken, role_of)
+        elif end - begin > 1 or not takes_a_chain(rules, q, table, state.left, original, kept, one, taken):
+            own = members[begin:end]
+            one = covers_all(rules, table, kept, own)
+            if one >= 0:
+                takes_its_own(kept, one, taken, role_of)
+            else:
+                settle_component(rules, q, table, state, original, kept, own, taken, role_of)
         begin = end
-    by_line, lines = np.zeros(size(q, Q_LINE_MARKS), np.int64), np.empty(size(q, Q_LINE_MARKS), np.int64)
-    place = by_name(offers, table.shape[1])
-    for i in place:
-        if offers.begin[i] == offers.begin[i + 1]:
-            continue
-        if is_simple(offers, i) and is_plain(rules, q, table, offers.rows[i]):
-            if not perform_plainly(q, table, state, offers, i, taken, by_line, lines):
+    place = perform_all_plain(rules, q, table, state, kept, order, 0, taken, components.by_line)
+    while place < order.shape[0]:
+        perform_own(rules, q, table, state, original, kept, order[place], taken, role_of)
+        place = perform_all_plain(rules, q, table, state, kept, order, place + 1, taken, components.by_line)
+
+
+@bare_gate
+def perform_all_plain(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    offers: Offers,
+    order: Ints,
+    place: int,
+    taken: Ints,
+    by_line: Ints,
+) -> int:
+    """Let offers apply with the units that serve them, from a place of the order on, up to one that is not plain; its
+    place."""
+    while place < order.shape[0]:
+        i = order[place]
+        if offers.begin[i] < offers.begin[i + 1]:
+            if not is_simple(offers, i) or not is_plain(rules, q, table, offers.rows[i]):
+                break
+            if not perform_plainly(q, table, state, offers, i, taken, by_line):
                 give_back(offers, i, taken)
-        else:
-            perform_own(rules, q, table, state, original, offers, i, taken, role_of)
+        place += 1
+    return place
+
+
+@gate
+def takes_a_chain(
+    rules: Buffer, q: Buffer, table: Table, left: Ints, original: int, offers: Offers, i: int, taken: Ints
+) -> bool:
+    """Let an offer that shares no unit take those that save most, where it is a buy of one set, and say so."""
+    row = offers.rows[i]
+    p = table[T_TERM, row]
+    if table[T_CAP, row] >= 0 or not is_chain(rules, p):
+        return False
+    units = offers.units[offers.begin[i] : offers.begin[i + 1]]
+    states = places(rules, p, units.shape[0], table[T_APPLICATIONS, row])
+    if states == 0 or may_bind(rules, q, p, units, offers.masks[offers.begin[i] : offers.begin[i + 1]], left):
+        return False
+    ordered = picked(units, order_of(q, units, left, original))
+    roles = np.empty(units.shape[0], np.int64)
+    best_chain(rules, q, p, ordered, left, original, states, roles)
+    for k in range(roles.shape[0]):
+        if roles[k] >= 0:
+            taken[ordered[k]] = row
+    return True
 
 
 @bare
@@ -97,29 +152,47 @@ def is_simple(offers: Offers, i: int) -> bool:
     return offers.gains[offers.begin[i]] >= 0
 
 
-@gate
-def by_name(offers: Offers, rows: int) -> Ints:
-    """The offers, by name."""
-    place = np.full(rows, -1, np.int64)
-    order = np.empty(offers.rows.shape[0], np.int64)
-    for i in range(order.shape[0]):
-        place[offers.rows[i]] = i
-    count = 0
-    for row in range(rows):
-        if place[row] >= 0:
-            order[count] = place[row]
-            count += 1
-    return order
+class Components(NamedTuple):
+    """Offers that share units, directly or through others, one component after the other, each by name. Offers without
+    units are left out."""
+
+    members: Ints
+    ends: Ints  # of components
+    order: Ints  # all offers, by name
+    by_line: Ints  # room for lines and what they save, see `perform_plainly`
 
 
 @gate
-def components_of(offers: Offers, units: int, rows: int) -> tuple[Ints, Ints]:
-    """Offers that share units, directly or through others, one component after the other, each by name; and where
-    components end. Offers without units are left out."""
+def components_of(offers: Offers, q: Buffer, rows: int) -> Components:
+    """The components of offers; `rows`: of candidates."""
+    count, lines = offers.rows.shape[0], size(q, Q_LINE_MARKS)
+    room = np.empty(3 * count + 2 * lines, np.int64)
+    spare = np.empty(2 * count + max(size(q, Q_UNIT_LINE), rows), np.int64)
+    members, ends, order = room[:count], room[count : 2 * count], room[2 * count : 3 * count]
+    found = join(offers, members, ends, order, spare, rows, size(q, Q_UNIT_LINE))
+    by_line = room[3 * count :]
+    by_line[:lines] = 0
+    return Components(members, ends[:found], order, by_line)
+
+
+@bare_gate
+def join(offers: Offers, members: Ints, ends: Ints, order: Ints, spare: Ints, rows: int, units: int) -> int:
+    """Find components; how many there are."""
     count = offers.rows.shape[0]
-    parent = np.arange(count)
-    owner = np.full(units, -1, np.int64)
+    parent, place, owner = spare[:count], spare[count : 2 * count], spare[2 * count :]
+    for row in range(rows):
+        owner[row] = -1
     for i in range(count):
+        owner[offers.rows[i]] = i
+    listed = 0
+    for row in range(rows):
+        if owner[row] >= 0:
+            order[listed] = owner[row]
+            listed += 1
+    for u in range(units):
+        owner[u] = -1
+    for i in range(count):
+        parent[i], ends[i] = i, 0
         for k in range(offers.begin[i], offers.begin[i + 1]):
             u = offers.units[k]
             if owner[u] < 0:
@@ -127,26 +200,23 @@ def components_of(offers: Offers, units: int, rows: int) -> tuple[Ints, Ints]:
             else:
                 a, b = root(parent, owner[u]), root(parent, i)
                 parent[max(a, b)] = min(a, b)
-    ends = np.zeros(count + 1, np.int64)
     for i in range(count):
         if offers.begin[i] < offers.begin[i + 1]:
             ends[root(parent, i)] += 1
     found = used = 0
-    place = np.empty(count, np.int64)  # by root: where the next of its members goes
     for i in range(count):
         here = ends[i]
-        place[i] = used
+        place[i] = used  # of a root: where the next of its members goes
         used += here
         if here:
             ends[found] = used
             found += 1
-    members = np.empty(used, np.int64)
-    for i in by_name(offers, rows):
+    for i in order:
         if offers.begin[i] < offers.begin[i + 1]:
             top = root(parent, i)
             members[place[top]] = i
             place[top] += 1
-    return members, ends[:found]
+    return found
 
 
 @bare
@@ -158,48 +228,43 @@ def root(parent: Ints, i: int) -> int:
     return i
 
 
-@gate
-def left_to_the_better(rules: Buffer, q: Buffer, table: Table, offers: Offers, left: Ints, original: int) -> Offers:
-    """The offers without the units that another saves more on, if both take each unit for itself, without a cap, and
-    without those that they make no cheaper.
+@bare_gate
+def left_to_the_better(
+    rules: Buffer, q: Buffer, table: Table, offers: Offers, kept: Offers, most: Ints, left: Ints, original: int
+) -> None:
+    """Keep of the offers what no other saves more on, where both take each unit for itself, without a cap, and what
+    they make cheaper. `most`: room, by unit.
 
     Whoever took such a unit would save more with the other: so no best assignment is lost."""
-    count = offers.rows.shape[0]
-    gains = offers.gains
-    most = np.zeros(left.shape[0], np.int64)
-    plain = np.zeros(count, np.bool_)
-    for i in range(count):
-        row, begin = offers.rows[i], offers.begin[i]
-        if begin == offers.begin[i + 1]:
-            continue
-        plain[i] = is_simple(offers, i) or (takes_each(rules, table[T_TERM, row]) and table[T_CAP, row] < 0)
-        if plain[i] and gains[begin] < 0:
+    for u in range(most.shape[0]):
+        most[u] = 0
+    for i in range(offers.rows.shape[0]):
+        row, begin, end = offers.rows[i], offers.begin[i], offers.begin[i + 1]
+        if begin < end and offers.gains[begin] < 0 and takes_each(rules, table[T_TERM, row]) and table[T_CAP, row] < 0:
             note_gains(rules, q, table, offers, i, left, original)
-        for k in range(begin, offers.begin[i + 1] if plain[i] else begin):
-            most[offers.units[k]] = max(most[offers.units[k]], gains[k])
-    kept = np.zeros(count + 1, np.int64)
-    units, masks = np.empty(gains.shape[0], np.int64), np.empty(gains.shape[0], np.int64)
-    own = np.empty(gains.shape[0], np.int64)
-    used = 0
-    for i in range(count):
+        for k in range(begin, end):
+            most[offers.units[k]] = max(most[offers.units[k]], offers.gains[k])
+    used = kept.begin[0] = 0
+    for i in range(offers.rows.shape[0]):
         for k in range(offers.begin[i], offers.begin[i + 1]):
-            if not plain[i] or 0 < gains[k] == most[offers.units[k]]:
-                units[used], masks[used], own[used] = offers.units[k], offers.masks[k], gains[k]
+            if offers.gains[k] < 0 or 0 < offers.gains[k] == most[offers.units[k]]:
+                kept.units[used], kept.masks[used] = offers.units[k], offers.masks[k]
+                kept.gains[used] = offers.gains[k]
                 used += 1
-        kept[i + 1] = used
-    return Offers(offers.rows.copy(), kept, units[:used], masks[:used], own[:used])
+        kept.begin[i + 1] = used
 
 
-@gate
+@bare
 def note_gains(rules: Buffer, q: Buffer, table: Table, offers: Offers, i: int, left: Ints, original: int) -> None:
     """What the i-th offer, which takes each unit for itself, saves on each."""
     for k in range(offers.begin[i], offers.begin[i + 1]):
         u = offers.units[k]
         base = at(q, Q_UNIT_LIST, u) if original else left[u]
-        offers.gains[k] = gain(rules, q, row_of(table[T_TERM, offers.rows[i]], offers.masks[k]), u, 0, base, left[u])
+        p = row_of(table[T_TERM, offers.rows[i]], offers.masks[k])
+        offers.gains[k] = max(0, gain(rules, q, p, u, 0, base, left[u]))
 
 
-@gate
+@bare_gate
 def covers_all(rules: Buffer, table: Table, offers: Offers, members: Ints) -> int:
     """Where every promotion takes each unit for itself, all save as much on it: so one that has all units is the
     fewest, and the first of these (by name) the answer. -1: there is none, or more to choose."""
@@ -223,7 +288,7 @@ def covers_all(rules: Buffer, table: Table, offers: Offers, members: Ints) -> in
     return -1
 
 
-@kernel
+@bare
 def has_unit(offers: Offers, i: int, unit: int) -> bool:
     """Whether a unit is among those of an offer, which ascend."""
     low, high = offers.begin[i], offers.begin[i + 1]

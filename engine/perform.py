@@ -91,13 +91,11 @@ def takes_each(rules: Buffer, p: int) -> bool:
 
 
 @bare
-def perform_plainly(
-    q: Buffer, table: Table, state: State, offers: Offers, i: int, taken: Ints, by_line: Ints, lines: Ints
-) -> bool:
+def perform_plainly(q: Buffer, table: Table, state: State, offers: Offers, i: int, taken: Ints, by_line: Ints) -> bool:
     """Let the i-th offer, which is plain, take those of its units that serve it. Whether it saves anything.
 
-    `by_line`: nothing by line; `lines`: room for their numbers."""
-    row = offers.rows[i]
+    `by_line`: nothing by line, then room for their numbers."""
+    row, lines = offers.rows[i], by_line.shape[0] // 2
     saving = rest = count = 0
     for k in range(offers.begin[i], offers.begin[i + 1]):
         u = offers.units[k]
@@ -105,7 +103,7 @@ def perform_plainly(
             continue
         line = at(q, Q_UNIT_LINE, u)
         if by_line[line] == 0:
-            count = put_in(lines, 0, count, line)
+            count = put_in(by_line, lines, lines + count, line) - lines
         by_line[line] += offers.gains[k]
         saving += offers.gains[k]
         state.left[u] -= offers.gains[k]
@@ -114,9 +112,10 @@ def perform_plainly(
         rest += offers.gains[k] - less
     if saving == 0:
         return False
-    for place in range(count):
-        note_saving(state, lines[place], row, by_line[lines[place]])
-        by_line[lines[place]] = 0
+    for place in range(lines, lines + count):
+        line = by_line[place]
+        note_saving(state, line, row, by_line[line])
+        by_line[line] = 0
     if rest:
         refund_of_others(q, state.refund, offers, i, taken, rest)
     table[T_REASON, row], table[T_SAVING, row], table[T_APPLICATIONS, row] = APPLIED, saving, 1

@@ -25,7 +25,7 @@ from engine.discounts import (
 )
 from engine.graph import grown
 from engine.instructions import UNITS, Kind
-from engine.kernel import Buffer, Flags, Ints, Table, bare, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, Table, bare, bare_gate, gate, kernel
 from engine.layout import (
     NO_ARTICLE,
     NO_PRICE,
@@ -62,7 +62,7 @@ from engine.layout import (
     scalar,
     size,
 )
-from engine.match import MISSING_MEASURE, MISSING_PIECES, Truths, admit, asks_nothing
+from engine.match import MISSING_MEASURE, MISSING_PIECES, admit, asks_nothing
 from engine.perform import is_plain
 from engine.state import BUDGET, CLAUSE_BUDGET, EXCLUSIVE, GUARD, NO_SAVING, QUANTITY, Offers, State
 
@@ -76,7 +76,7 @@ def prepare(
     q: Buffer,
     table: Table,
     state: State,
-    truths: Truths,
+    notes: Ints,
     original: int,
     rows: Ints,
     enabled: Flags,
@@ -84,50 +84,84 @@ def prepare(
 ) -> Offers:
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part,
     unless this alternative is without them."""
-    begin = np.zeros(rows.shape[0] + 1, np.int64)
-    part = np.empty(rows.shape[0], np.int64)
     every = size(q, Q_UNIT_LINE)
-    pool = np.empty(max(64, 4 * every), np.int64)
-    roles, gains = np.empty(pool.shape[0], np.int64), np.empty(pool.shape[0], np.int64)
-    count = used = 0
+    begin = np.empty(rows.shape[0] + 1, np.int64)
+    part = np.empty(rows.shape[0], np.int64)
+    units = np.empty(max(64, 4 * every), np.int64)
+    masks, gains = np.empty(units.shape[0], np.int64), np.empty(units.shape[0], np.int64)
     served = is_any_served(state)
-    for row in rows:
+    place = count = begin[0] = 0
+    while True:
+        offers = Offers(part, begin, units, masks, gains)
+        place, count = take_part_plainly(
+            rules, q, table, state, notes, original, rows, enabled, served, offers, place, count
+        )
+        used = begin[count]
+        if place == rows.shape[0]:
+            return Offers(part[:count], begin[: count + 1], units[:used], masks[:used], gains[:used])
+        if used + every > units.shape[0]:
+            units, masks = grown(units, used, used + every), grown(masks, used, used + every)
+            gains = grown(gains, used, used + every)
+            continue
+        row = rows[place]
+        place += 1
+        own, own_masks = take_part(rules, q, table, state, notes, original, row, enabled[row], per_item)
+        if table[T_REASON, row]:
+            continue
+        units[used : used + own.shape[0]] = own
+        masks[used : used + own.shape[0]] = own_masks
+        gains[used : used + own.shape[0]] = -1
+        part[count] = row
+        count += 1
+        begin[count] = used + own.shape[0]
+
+
+@bare_gate
+def take_part_plainly(
+    rules: Buffer,
+    q: Buffer,
+    table: Table,
+    state: State,
+    notes: Ints,
+    original: int,
+    rows: Ints,
+    enabled: Flags,
+    served: bool,
+    offers: Offers,
+    place: int,
+    count: int,
+) -> tuple[int, int]:
+    """Admit promotions from a place on, and let plain ones take part. The place of the first that is admitted and is
+    not plain, or for which there is no room; and how many offers there are."""
+    while place < rows.shape[0]:
+        row, used = rows[place], offers.begin[count]
+        if used + size(q, Q_UNIT_LINE) > offers.units.shape[0]:
+            break
         if asks_nothing(rules, table[T_PROMOTION, row]):
             table[T_TERM, row] = table[T_PROMOTION, row]
         else:
-            admit(rules, q, table, row, truths, state.left, original)
+            admit(rules, q, table, row, notes, state.left, original)
             if table[T_REASON, row]:
+                place += 1
                 continue
         p = table[T_TERM, row]
-        if used + every > pool.shape[0]:
-            pool, roles = grown(pool, used, used + every), grown(roles, used, used + every)
-            gains = grown(gains, used, used + every)
-        if not served and enabled[row] and table[T_BUDGET, row] < 0 and is_plain(rules, q, table, row):
-            end = open_to_each(rules, q, p, truths.held, pool, used)
-            saving = 0
-            for k in range(used, end):
-                u = pool[k]
-                base = at(q, Q_UNIT_LIST, u) if original else state.left[u]
-                gains[k], roles[k] = gain(rules, q, p, u, 0, base, state.left[u]), 1
-                saving += gains[k]
-            if saving:
-                table[T_ALONE, row] = saving
-                used = end
-                part[count] = row
-                count += 1
-                begin[count] = used
-                continue
-        units, masks = take_part(rules, q, table, state, truths, original, row, enabled[row], per_item)
-        if table[T_REASON, row]:
-            continue
-        pool[used : used + units.shape[0]] = units
-        roles[used : used + units.shape[0]] = masks
-        gains[used : used + units.shape[0]] = -1
-        used += units.shape[0]
-        part[count] = row
+        if served or not enabled[row] or table[T_BUDGET, row] >= 0 or not is_plain(rules, q, table, row):
+            break
+        end = open_to_each(rules, q, p, notes, offers.units, used)
+        saving = 0
+        for k in range(used, end):
+            u = offers.units[k]
+            base = at(q, Q_UNIT_LIST, u) if original else state.left[u]
+            offers.gains[k], offers.masks[k] = gain(rules, q, p, u, 0, base, state.left[u]), 1
+            saving += offers.gains[k]
+        if saving == 0:  # why it is nothing is told elsewhere
+            break
+        table[T_ALONE, row] = saving
+        offers.rows[count] = row
         count += 1
-        begin[count] = used
-    return Offers(part[:count], begin[: count + 1], pool[:used], roles[:used], gains[:used])
+        offers.begin[count] = end
+        place += 1
+    return place, count
 
 
 @bare
@@ -145,7 +179,7 @@ def take_part(
     q: Buffer,
     table: Table,
     state: State,
-    truths: Truths,
+    notes: Ints,
     original: int,
     row: int,
     enabled: bool,
@@ -156,14 +190,14 @@ def take_part(
     begin_role, end_role = roles_of(rules, p)
     if begin_role < end_role and at(rules, R_BUY, p) == 0:
         table[T_APPLICATIONS, row] = 1  # only a buy repeats
-    units, masks = available(rules, q, p, truths.held, state.left, original, False)
+    units, masks = available(rules, q, p, notes, state.left, original, False)
     free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
     if not free.all():
         stand_aside(rules, q, table, state, original, row, units, masks, free)
         if table[T_ALONE, row]:  # else it would save nothing with all of them either, and is told why
             units, masks = units[free], masks[free]
     if table[T_REASON, row] == 0:
-        judge_alone(rules, q, table, row, truths.held, units, masks, state.left, original)
+        judge_alone(rules, q, table, row, notes, units, masks, state.left, original)
     if table[T_REASON, row] == 0 and not enabled:
         table[T_REASON, row] = EXCLUSIVE
     if per_item and table[T_REASON, row] == 0:
@@ -217,7 +251,7 @@ def stand_aside(
 
 @kernel
 def judge_alone(
-    rules: Buffer, q: Buffer, table: Table, row: int, held: Ints, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_TERM, row]
@@ -225,7 +259,7 @@ def judge_alone(
     repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
     saving = saved_alone(rules, q, p, units, masks, left, original, cap, limit)
     if saving == 0:
-        explain_nothing(rules, q, table, row, held, units, masks, left, original)
+        explain_nothing(rules, q, table, row, notes, units, masks, left, original)
         return
     table[T_ALONE, row] = saving
     if budget < 0:
@@ -267,14 +301,14 @@ def guards_bind(q: Buffer) -> bool:
 
 @gate
 def explain_nothing(
-    rules: Buffer, q: Buffer, table: Table, row: int, held: Ints, units: Ints, masks: Ints, left: Ints, original: int
+    rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, units: Ints, masks: Ints, left: Ints, original: int
 ) -> None:
     """Why a promotion saves nothing: guards, too few units for one of its roles, or prices that are low already."""
     p = table[T_TERM, row]
     begin, end = roles_of(rules, p)
     everything, all_masks = units, masks
     if guards_bind(q):
-        everything, all_masks = available(rules, q, p, held, left, original, True)
+        everything, all_masks = available(rules, q, p, notes, left, original, True)
     for r in range(max(1, end - begin)):
         need = 1
         of = at(rules, R_TARGET, p)

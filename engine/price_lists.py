@@ -72,7 +72,7 @@ class Listed:
         touched = np.flatnonzero(np.isin(ruleset.list_rewards[:, 2], list(mine)))
         table = candidates(np.unique(ruleset.list_rewards[touched, 1]))
         compile_kernels()
-        judged(ruleset.buffer, question, table, np.zeros(0, np.int64))
+        judged(ruleset.buffer, question, table)
         eligible = set(table[T_PROMOTION, table[T_REASON] == 0].tolist())
         begins: dict[tuple[int, frozenset[int]], tuple[int, Promise]] = {}
         found: list[Ints] = []
