@@ -40,6 +40,7 @@ from server.publish import Finding, Publisher, PublishFailed, PublishRefused, Pu
 from server.settings import BadSettings, Settings
 from server.store import Store, StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
+from server.workers import AddressTaken, Worker, Workers
 
 if TYPE_CHECKING:
     from server.rulesets import RulesetServicer
@@ -68,13 +69,8 @@ def serve(settings: Settings, project: Path | None = None) -> int:
     # The publishing process is started by fork and exec at once; gRPC's handlers for processes that go on after a fork
     # would only complain of the threads that they find.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    factory = None
-    if settings.uvloop:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        code = runner.run(_guarded(settings, project))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of numpy's linear algebra: nobody asks it anything
+    code = serve_one(settings, project) if settings.workers == 1 else _serve_several(settings, project)
     if busy():  # stopped while a ruleset was loading: everything else has ended in order
         sys.stdout.flush()
         sys.stderr.flush()
@@ -82,9 +78,30 @@ def serve(settings: Settings, project: Path | None = None) -> int:
     return code
 
 
-async def _guarded(settings: Settings, project: Path | None) -> int:
+def _serve_several(settings: Settings, project: Path | None) -> int:
+    try:
+        code = Workers(settings, project, _load_engine_first, serve_one).run()
+    except TOLD as error:
+        return _told(error)
+    if code == 0:
+        say(Event.STOPPED)
+    return code
+
+
+def serve_one(settings: Settings, project: Path | None, worker: Worker | None = None) -> int:
+    """One serving process. `worker`: which one of several, whose parent has loaded the engine."""
+    factory = None
+    if settings.uvloop:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_guarded(settings, project, worker))
+
+
+async def _guarded(settings: Settings, project: Path | None, worker: Worker | None) -> int:
     """Serve, with signals and errors turned into an exit code."""
-    node = Node(settings, project)
+    node = Node(settings, project, worker=worker)
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(node.run())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,27 +116,38 @@ async def _guarded(settings: Settings, project: Path | None) -> int:
         say(Event.PUBLISH_REFUSED, errors=sum(found.severity == "error" for found in refused.diagnostics))
         return 1
     except TOLD as error:
-        _write(sys.stderr, f"einklang: {error}")
-        return getattr(error, "code", 2)
-    except OSError as error:
-        _write(sys.stderr, f"einklang: {error}")
-        return 2
+        return _told(error)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-    say(Event.STOPPED)
+    if worker is None:
+        say(Event.STOPPED)
     return 0
+
+
+def _told(error: Exception) -> int:
+    """What prevents serving, said in a sentence; the exit code."""
+    _write(sys.stderr, f"einklang: {error}")
+    code: int = getattr(error, "code", 2)
+    return code
 
 
 class Node:
     """One serving process."""
 
-    def __init__(self, settings: Settings, project: Path | None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        project: Path | None,
+        clock: Clock | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        self.worker = worker
         self.settings = settings
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.counters = Counters()
-        self.publisher = Publisher()
+        self.publisher = Publisher(worker)
         self.ending = ""  # the signal that asked for the end
         self._stop = asyncio.Event()
         self._serving = False
@@ -140,7 +168,7 @@ class Node:
                 embedded = EmbeddedStore(self.settings, self.clock)
                 stack.callback(embedded.stop)
                 embedded.launch()
-            preparing = await stack.enter_async_context(_task(aside(kernels.prepare, self.settings.cache_dir)))
+            preparing = await stack.enter_async_context(_task(self._prepared()))
             loaded = threading.Event()
             loading = await stack.enter_async_context(_task(_load_engine(preparing, self.settings, loaded)))
             if embedded is not None:
@@ -148,7 +176,8 @@ class Node:
             settings = store_settings(self.settings)
             store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
             stack.push_async_callback(self.publisher.close)
-            say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+            if self.worker is None:
+                say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
             publishing = None
             if self.project is not None:
                 publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
@@ -158,10 +187,12 @@ class Node:
             checked = CheckedImages(settings.data_dir / "parts", prepared.directory.name)
             machine = await asyncio.to_thread(_machine, loaded, self.clock, checked)
             holder = RulesetHolder(store, files, machine, self.clock, self.counters)
-            doors = await stack.enter_async_context(self._doors(holder, store))
             await stack.enter_async_context(
                 _task(follow(holder, settings.follow_interval_ms, self._wake, lambda: self._tend(embedded)))
             )
+            if self.worker is not None and self.worker.late:
+                await holder.ready.wait()  # not bound before: the others serve already
+            doors = await stack.enter_async_context(self._doors(holder, store))
             waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
             tasks = {loading, waiting, stopping}
@@ -171,6 +202,12 @@ class Node:
                     task.result()  # raises what prevents serving
             say(Event.DRAINING, signal=self.ending)
             await doors.drain(self.settings)  # while the Timeline is still followed: publications wait for it
+
+    async def _prepared(self) -> kernels.Prepared:
+        """Where the kernels are. A worker's parent has loaded them."""
+        if self.worker is not None:
+            return self.worker.prepared
+        return await aside(kernels.prepare, self.settings.cache_dir)
 
     async def _publish_project(self, project: Path) -> PublishResult:
         files = await asyncio.to_thread(read_project, project, self.settings.source_bytes_max)
@@ -207,9 +244,14 @@ class Node:
         assert active is not None, "ready says that something is in force"
         gc.collect()
         gc.freeze()  # what is loaded by now stays: searching it for garbage would only make callers wait
+        if self.worker is not None:
+            await self.worker.may_serve(active.sequence, active.digest)
         await doors.open()
         self._serving = True
-        _write(sys.stdout, f"ready {doors.address} entry {active.sequence} ruleset {active.digest}")
+        if self.worker is not None:
+            self.worker.serving()
+        else:
+            _write(sys.stdout, f"ready {doors.address} entry {active.sequence} ruleset {active.digest}")
 
     async def _something_in_force(self, holder: RulesetHolder) -> bool:
         """Whether an earlier ruleset is, or will be after loading, in force here."""
@@ -237,8 +279,9 @@ class Node:
                 async with asyncio.timeout(CATCH_UP_S):
                     await holder.settled(result.sequence)
 
-        # One process a port for now: two servers on one port would each answer half of the calls unnoticed.
-        options = {**dict(services.server_options(self.settings.request_bytes_max)), "grpc.so_reuseport": 0}
+        # Workers share a port, servers do not: two would each answer half of the calls unnoticed.
+        shared = int(self.worker is not None)
+        options = {**dict(services.server_options(self.settings.request_bytes_max)), "grpc.so_reuseport": shared}
         server = grpc.aio.server(options=list(options.items()), maximum_concurrent_rpcs=services.CONCURRENT_RPCS_MAX)
         decisions = services.DecisionServicer(
             holder,
@@ -260,7 +303,7 @@ class Node:
         await doors.close()
         await server.start()
         say(Event.LISTENING, address=doors.address)
-        if not _is_loopback(self.settings.address):
+        if not _is_loopback(self.settings.address) and (self.worker is None or self.worker.number == 1):
             say(Event.UNPROTECTED, address=doors.address)
         if self.settings.address_file is not None:
             self.settings.address_file.write_text(f"{doors.address}\n", "utf-8")
@@ -275,6 +318,8 @@ class Node:
 # What prevents serving and is told in a sentence.
 TOLD: Final = (
     CannotServe,
+    AddressTaken,
+    OSError,
     BadSettings,
     EmbeddedStoreError,
     StoreError,
@@ -343,6 +388,19 @@ async def _load_engine(
         await kernels.compile_apart(settings, lambda how_far: say(Event.KERNELS_PROGRESS, how_far=how_far))
         await aside(kernels.load_here)
     loaded.set()
+
+
+def _load_engine_first(settings: Settings) -> kernels.Prepared:
+    """The same, before anything else; blocks."""
+
+    async def load() -> kernels.Prepared:
+        prepared = kernels.prepare(settings.cache_dir)
+        preparing = asyncio.get_running_loop().create_future()
+        preparing.set_result(prepared)
+        await _load_engine(preparing, settings, threading.Event())
+        return prepared
+
+    return asyncio.run(load())
 
 
 def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) -> Machine:

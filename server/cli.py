@@ -653,6 +653,9 @@ def serve(
     store_binary: Annotated[
         Path | None, typer.Option("--store-binary", metavar="FILE", help="valkey-server for the embedded store.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Serving processes that share the address; else one.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option("--log-format", metavar="human|json")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")] = None,
 ) -> None:
@@ -677,6 +680,7 @@ def serve(
                 "cache_dir": cache_dir,
                 "store": store,
                 "store_binary": store_binary,
+                "workers": workers,
                 "log_format": log_format,
                 "log_level": log_level,
             }

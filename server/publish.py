@@ -9,6 +9,7 @@ What can go wrong, and who is told:
 
 * PublishRefused    the author: the text has diagnostics; nothing was stored or scheduled
 * PublishFailed     the caller: something else; the message says what
+  x Busy            another publication is under way on this node
   x TooEarly        `effective_from_us` is not far enough ahead of the store's clock
   x StoreGone       the store cannot be reached; nothing was scheduled, publish again
   x InDoubt         the store went away while the Timeline was written: look the entry up, do not publish again
@@ -20,13 +21,14 @@ import asyncio
 import hashlib
 import json
 import os
+import socket
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from server.embedded import store_settings
 from server.settings import Settings, child_environment
@@ -89,6 +91,13 @@ class PublishRefused(Exception):
 
 class PublishFailed(Exception):
     """It did not come to a ruleset in the Timeline, for another reason than the text; the message says which."""
+
+
+class Busy(PublishFailed):
+    """Another publication is under way on this node; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("another publication is under way on this node; try again")
 
 
 class TooEarly(PublishFailed):
@@ -174,6 +183,19 @@ async def publish_files(
         await publisher.close()
 
 
+class Desk(Protocol):
+    """Where several processes have their orders taken to one publishing process (server/workers.py)."""
+
+    def hand_over(self, order: socket.socket) -> None:
+        """Have the order that comes by this socket published."""
+
+    def answered(self) -> None:
+        """The order was answered."""
+
+    def give_up(self) -> None:
+        """The order is of no use any more."""
+
+
 class Publisher:
     """Publishes one project again and again through a process that stays and remembers: what did not change since the
     last time is neither sent nor compiled again.
@@ -181,7 +203,9 @@ class Publisher:
     The process is started by the first publication, ends when it was asked nothing for a while, holds too much memory,
     or this process ends, and is started again by the next publication. One at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk | None = None) -> None:
+        """`desk`: the process is shared with others, and theirs to start."""
+        self._desk = desk
         self._one = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._settings: Settings | None = None
@@ -211,6 +235,7 @@ class Publisher:
                         await self._end()
                         return await self._ask(files, digests, head, settings, progress)
             except _NotTaken as ended:
+                await self._end()
                 raise PublishFailed(str(ended)) from None
             except TimeoutError:
                 await self._end()
@@ -233,6 +258,8 @@ class Publisher:
         settings: Settings,
         progress: Progress | None,
     ) -> PublishResult:
+        if self._desk is not None:
+            return await self._ask_desk(self._desk, files, digests, head, progress)
         if self._process is None or self._process.returncode is not None or self._settings != settings:
             await self._start(settings)
         process = self._process
@@ -240,9 +267,11 @@ class Publisher:
         new = {path: data for path, data in files.items() if self._sent.get(path) != digests[path]}
         self._sent = {}  # until it has answered
         listed = [[path, len(data) if path in new else KEPT] for path, data in files.items()]
-        feeding = asyncio.create_task(_feed(process, {"files": listed, **head}, new))
+        assert process.stdin is not None
+        assert process.stdout is not None
+        feeding = asyncio.create_task(_feed(process.stdin, {"files": listed, **head}, new))
         try:
-            return await _outcome(process, progress)
+            return await _outcome(process.stdout, process.wait, progress)
         except PublishFailed:
             digests = {}
             raise
@@ -251,24 +280,56 @@ class Publisher:
             if process.returncode is None:
                 self._sent = dict(digests)
 
+    async def _ask_desk(
+        self,
+        desk: Desk,
+        files: Mapping[str, bytes],
+        digests: Mapping[str, str],
+        head: Mapping[str, object],
+        progress: Progress | None,
+    ) -> PublishResult:
+        """By a connection of this order's own, on which the process first says which files it has."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            desk.hand_over(theirs)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_MAX)
+        try:
+            greeting = json.loads(await reader.readline() or b"{}")
+            if "busy" in greeting:
+                raise Busy
+            if "held" not in greeting:
+                raise _NotTaken("the publishing process ended without taking the order")
+            new = {path: data for path, data in files.items() if greeting["held"].get(path) != digests[path]}
+            listed = [[path, len(data) if path in new else KEPT] for path, data in files.items()]
+            feeding = asyncio.create_task(_feed(writer, {"files": listed, **head}, new))
+            try:
+                result = await _outcome(reader, None, progress)
+            except PublishRefused:
+                desk.answered()
+                raise
+            finally:
+                await feeding
+            desk.answered()
+            return result
+        finally:
+            writer.close()
+
     async def _start(self, settings: Settings) -> None:
         await self._end()
         self._settings = settings
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # no module of the directory that it happens to run in
-            "-m",
-            "server.publish_process",
-            str(os.getpid()),  # it ends with this process
+            *publishing_command(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=None,  # its log goes where ours goes
             limit=LINE_MAX,
-            env={**child_environment(store_settings(settings)), "PYTHONPATH": _import_path()},
+            env=publishing_environment(settings),
             start_new_session=True,  # a Ctrl-C at the terminal is this process's to judge
         )
 
     async def _end(self) -> None:
+        if self._desk is not None:
+            self._desk.give_up()
         process, self._process, self._sent = self._process, None, {}
         if process is None:
             return
@@ -302,24 +363,32 @@ def check_files(files: Mapping[str, bytes], bytes_max: int) -> None:
         raise PublishFailed(f"{total:,} bytes of files; at most {bytes_max:,} are allowed")
 
 
-def _import_path() -> str:
-    """The child finds the same modules as this process."""
-    return os.pathsep.join(path for path in sys.path if os.path.isabs(path))
+def publishing_command() -> list[str]:
+    """What starts the publishing process. It ends with this one."""
+    # -P: no module of the directory that it happens to run in
+    return [sys.executable, "-P", "-m", "server.publish_process", str(os.getpid())]
 
 
-async def _feed(process: asyncio.subprocess.Process, head: Mapping[str, object], files: Mapping[str, bytes]) -> None:
-    assert process.stdin is not None
+def publishing_environment(settings: Settings) -> dict[str, str]:
+    """Its environment: the settings, and where this process finds its modules."""
+    paths = os.pathsep.join(path for path in sys.path if os.path.isabs(path))
+    return {**child_environment(store_settings(settings)), "PYTHONPATH": paths}
+
+
+async def _feed(writer: asyncio.StreamWriter, head: Mapping[str, object], files: Mapping[str, bytes]) -> None:
     with suppress(ConnectionError):  # it refused before it had read everything: its answer says why
-        process.stdin.write(json.dumps(head).encode() + b"\n")
+        writer.write(json.dumps(head).encode() + b"\n")
         for data in files.values():
-            process.stdin.write(data)
-            await process.stdin.drain()
+            writer.write(data)
+            await writer.drain()
 
 
-async def _outcome(process: asyncio.subprocess.Process, progress: Progress | None) -> PublishResult:
-    assert process.stdout is not None
+async def _outcome(
+    reader: asyncio.StreamReader, ended: Callable[[], Awaitable[int]] | None, progress: Progress | None
+) -> PublishResult:
+    """What the process answers. `ended` gives its exit code."""
     taken = False
-    while line := await process.stdout.readline():
+    while line := await reader.readline():
         taken = True
         message = json.loads(line)
         if "progress" in message:
@@ -333,7 +402,8 @@ async def _outcome(process: asyncio.subprocess.Process, progress: Progress | Non
             fields = message["result"]
             fields["diagnostics"] = tuple(Finding.of(finding) for finding in fields["diagnostics"])
             return PublishResult(**fields)
-    text = f"the publishing process ended without an answer (exit code {await process.wait()})"
+    code = f" (exit code {await ended()})" if ended is not None else ""
+    text = f"the publishing process ended without an answer{code}"
     raise PublishFailed(text) if taken else _NotTaken(text)
 
 

@@ -1,6 +1,9 @@
 """Publishing, in a process of its own: files → Programs → image → store → Timeline, whole or not at all.
 
     python -m server.publish_process PARENT_PID      (started by server/publish.py, which describes the streams)
+    python -m server.publish_process PARENT_PID shared      (started by server/workers.py)
+
+Shared, each order comes by a socket of its own, which its standard input brings; what files are held is said first.
 
 Each step is announced on standard output before it begins. Parts are stored before the manifest that names them, and
 that before the Timeline entry; whatever ends this process in between leaves nothing in force, and what it stored is
@@ -24,12 +27,13 @@ import logging
 import os
 import select
 import signal
+import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TextIO
 
 from engine.timeline import Entry, Timeline, TimelineError
 from server import store as stores
@@ -66,23 +70,17 @@ def main() -> int:
     _end_with_parent(int(sys.argv[1]))
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not look like an answer
-
-    def say(step: str, **known: object) -> None:
-        answers.write(json.dumps({"progress": step, **known}) + "\n")
-
     gc.disable()  # what one publication leaves is looked at after its answer
     try:
         settings = load()
     except BadSettings as error:
-        answers.write(json.dumps({"failed": str(error), "kind": ""}) + "\n")
+        _say(answers, {"failed": str(error), "kind": ""})
         return 2
     configure(settings.log_format, settings.log_level)
-    desk = Desk(settings, say)
-    orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    while select.select([orders], [], [], settings.publish_idle_s)[0] and (line := orders.readline(HEAD_MAX)):
-        say("order")
-        answers.write(json.dumps(desk.answer(line, orders)) + "\n")
-        answers.flush()
+    desk = Desk(settings)
+    orders = os.dup(sys.stdin.fileno())
+    taken = _shared(desk, socket.socket(fileno=orders)) if "shared" in sys.argv else _piped(desk, orders, answers)
+    for _ in taken:
         gc.collect()
         gc.freeze()  # what is remembered stays: looking through it again would only take time
         if desk.lost or _resident_bytes() > settings.publish_memory_mb << 20:
@@ -90,25 +88,66 @@ def main() -> int:
     return 0
 
 
+def _piped(desk: Desk, descriptor: int, answers: TextIO) -> Iterator[None]:
+    """Orders that come one after another on one stream, each answered."""
+    orders = os.fdopen(descriptor, "rb")
+    while select.select([orders], [], [], desk.settings.publish_idle_s)[0] and (line := orders.readline(HEAD_MAX)):
+        desk.serve(line, orders, answers)
+        yield
+
+
+def _shared(desk: Desk, line: socket.socket) -> Iterator[None]:
+    """Orders that come by a socket each, which this line brings; each answered there, unless who gave it has gone."""
+    held: dict[str, str] = {}
+    while select.select([line], [], [], desk.settings.publish_idle_s)[0]:
+        message, descriptors, _, _ = socket.recv_fds(line, 16, 1)
+        if not message:
+            return
+        with (
+            socket.socket(fileno=descriptors[0]) as connection,
+            suppress(OSError),
+            connection.makefile("rb") as orders,
+            connection.makefile("w", buffering=1, encoding="utf-8") as answers,
+        ):
+            _say(answers, {"held": held})
+            if first := orders.readline(HEAD_MAX):
+                desk.serve(first, orders, answers)
+        held = {path: hashlib.sha256(data).hexdigest() for path, data in desk.files.items()}
+        yield
+
+
+def _say(answers: TextIO, message: Mapping[str, object]) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
+
+
 class Desk:
     """Takes one order after another, and remembers."""
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.say = say
         self.files: Mapping[str, bytes] = {}
         self.lost = False  # an order could not be read: where the next one begins is not known
         self.compiler = compiler_key()  # of what this process has loaded
         self.workshop = Workshop()
 
-    def answer(self, line: bytes, stream: BinaryIO) -> dict[str, object]:
+    def serve(self, line: bytes, stream: BinaryIO, answers: TextIO) -> None:
+        """Answer an order; each step is announced."""
+
+        def say(step: str, **known: object) -> None:
+            _say(answers, {"progress": step, **known})
+
+        say("order")
+        _say(answers, self.answer(line, stream, say))
+
+    def answer(self, line: bytes, stream: BinaryIO, say: Say) -> dict[str, object]:
         """What became of an order, ready to be written."""
         try:
             self.lost = True
             order = read_order(line, stream, self.settings.source_bytes_max, self.files)
             self.lost = False
             self.files = order.files
-            work = publish(order, self.settings, self.say, self.workshop, self.compiler)
+            work = publish(order, self.settings, say, self.workshop, self.compiler)
             return {"result": asdict(asyncio.run(work))}
         except _Refused as refused:
             return {"refused": [asdict(finding) for finding in refused.findings]}
@@ -120,6 +159,8 @@ class Desk:
             return {"failed": str(error), "kind": "store-gone"}
         except (stores.StoreError, TimelineError, PublishFailed, BadSettings) as error:
             return {"failed": str(error), "kind": ""}
+        except BrokenPipeError:  # who gave the order has gone
+            raise
         except Exception as error:  # a fault of ours: logged in full, and told in a sentence
             logging.getLogger(ROOT).exception("publish failed")
             self.workshop = Workshop()  # whatever it was, it is not remembered

@@ -109,14 +109,7 @@ class RulesetServicer:
         if self._stopping:
             raise _stops("this server stops; publish again, or at another node", common.ERROR_REASON_NOT_READY)
         if self._busy.locked():
-            text = "another publication is under way on this node; try again"
-            raise Failure(
-                grpc.StatusCode.ABORTED,
-                common.ERROR_REASON_PUBLISH_BUSY,
-                text,
-                retryable=True,
-                retry_after_ms=RETRY_AFTER_MS,
-            )
+            raise _failed(publish.Busy())
         async with self._busy:
             self._under_way = asyncio.current_task()
             try:
@@ -359,6 +352,14 @@ def _failed(failed: publish.PublishFailed) -> Failure:
                 common.ERROR_REASON_TOO_EARLY,
                 text,
                 field="finish.effective_from_us",
+            )
+        case publish.Busy():
+            return Failure(
+                grpc.StatusCode.ABORTED,
+                common.ERROR_REASON_PUBLISH_BUSY,
+                text,
+                retryable=True,
+                retry_after_ms=RETRY_AFTER_MS,
             )
         case publish.StoreGone():
             return Failure(

@@ -8,6 +8,7 @@ the environment or from a file that it names.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
     store_binary: Path | None = Field(None, description="valkey-server or redis-server for the embedded store")
     store_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = 5_000
 
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="serving processes that share the address, one for each core; more than one: on Linux"
+    )
     follow_interval_ms: Annotated[int, Field(ge=10, le=5_000)] = Field(
         250, description="how often the Timeline is read"
     )
@@ -117,6 +121,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must not hold the password: set EINKLANG_STORE_PASSWORD or EINKLANG_STORE_PASSWORD_FILE instead"
             )
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _can_share(cls, value: int) -> int:
+        if value > 1 and sys.platform != "linux":
+            raise ValueError("several processes share an address on Linux only; here it must be 1")
         return value
 
     @field_validator("data_dir", "cache_dir", "runtime_dir")

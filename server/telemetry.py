@@ -51,6 +51,9 @@ class Event(enum.Enum):
     IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")
     IMAGE_IN_FORCE = ("image.in-force", _INFO, "in force: entry {sequence}, ruleset {digest}")
     PART_REPAIRED = ("image.part-repaired", _WARNING, "part file {digest} was damaged; fetched again")
+    WORKER_RUNS = ("worker.runs", _INFO, "worker {worker} runs, process {pid}")
+    WORKER_ENDED = ("worker.ended", _ERROR, "worker {worker} ended ({how}); it is started again in {seconds:g} s")
+    WORKER_LOST = ("worker.lost", _WARNING, "worker {worker} did not end in order ({how})")
     LISTENING = ("server.listening", _INFO, "listening on {address}; not serving before a ruleset is warm")
     UNPROTECTED = ("server.unprotected", _WARNING, "{address} can be reached from other machines, without encryption")
     SERVING = ("server.serving", _INFO, "serving on {address}")
@@ -110,10 +113,12 @@ def say(event: Event, **fields: object) -> None:
     logging.getLogger(ROOT).log(event.level, event.label, extra={"event": event, "fields": fields})
 
 
-def configure(style: str, level: str, stream: TextIO | None = None) -> None:
-    """Send the log to standard error, `style` "human" or "json", from this level on ("debug" … "error")."""
+def configure(style: str, level: str, stream: TextIO | None = None, worker: int = 0) -> None:
+    """Send the log to standard error, `style` "human" or "json", from this level on ("debug" … "error").
+
+    `worker`: of several, which one each line comes from."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Json() if style == "json" else _Human())
+    handler.setFormatter(_Json(worker) if style == "json" else _Human(worker))
     logger = logging.getLogger(ROOT)
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
@@ -126,8 +131,9 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 class _Human(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+    def __init__(self, worker: int = 0) -> None:
+        whose = f"worker {worker}: " if worker else ""
+        super().__init__(f"%(asctime)s %(levelname)-7s {whose}%(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         event: Event | None = getattr(record, "event", None)
@@ -138,11 +144,16 @@ class _Human(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    def __init__(self, worker: int = 0) -> None:
+        super().__init__()
+        self._whose = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": round(record.created, 6),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            **self._whose,
             **_fields(record),
         }
         if record.exc_info:
