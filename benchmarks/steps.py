@@ -77,9 +77,7 @@ class Steps:
         marks.append(clock())
         self._combine(rules, question, table, state)
         marks.append(clock())
-        filled = self._fill(
-            known, words, rules, question, table, state, asked, request, room.notes, answered, room.wanted
-        )
+        filled = self._fill(known, words, rules, question, table, state, asked, room.notes, answered, room.wanted)
         marks.append(clock())
         room.out[self._write(answered, request, words.blob, words.filled, room.out) :].tobytes()
         marks.append(clock())

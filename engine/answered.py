@@ -4,13 +4,13 @@ One int64 array with a directory, as engine/asked.py has it. There is a table fo
 a row for each such message; the Decision itself is row 0 of its table. Which columns a field has, its form says:
 
 * NUMBER  one: the number, the enum's, or 1 for yes. 0 is not written.
-* OPTIONAL  one: the number, also 0; NOT_SAID is not written.
+* OPTIONAL  one: one more than the number, which may be 0; 0 is not written.
 * TEXT  three: which bytes it is in (IN_REQUEST, IN_RULESET, IN_CALL: what was made for this call), where it begins
   there, its length. An empty one is not written.
 * READY  three, as TEXT: fields as they are to be written, tags, lengths and all. For labels and hints, which a ruleset
   has ready where they hold no amounts.
-* ROWS  two: the first row of the other message's table, and the one behind the last. Also for a message that is there
-  once or not at all.
+* ROWS  two: the first row of the other message's table, and how many. Also for a message that is there once or not at
+  all.
 * TEXTS  two, likewise: rows of the table of texts, each as TEXT.
 
 Rows stand in the order in which the contract wants them. `column` is where a field's first column is.
@@ -26,10 +26,8 @@ from engine.kernel import Ints
 FORMAT_NUMBER = 1  # of the Decision message
 
 NUMBER, OPTIONAL, TEXT, READY, ROWS, TEXTS = range(6)
-COLUMNS = (1, 1, 3, 3, 2, 2)  # of each form
+COLUMNS = (1, 1, 3, 3, 2, 2)  # of each form; the last is 0 where there is nothing to write
 IN_REQUEST, IN_RULESET, IN_CALL = range(3)
-NOT_SAID = -1
-
 Field = tuple[str, int, int, str]  # name, number, form; of ROWS: which message
 
 # message, rows there is room for, fields in the order of their numbers

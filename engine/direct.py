@@ -47,6 +47,14 @@ class Scratch(NamedTuple):
     found: Ints  # where in `out` the answer begins, the instant that was judged, 1: limits were judged as given
 
 
+class Asks(NamedTuple):
+    """By what a request wants to be decided, as it says it: nothing, mostly."""
+
+    tenant: bytes
+    ruleset_digest: bytes
+    as_of_us: int
+
+
 class Answer(NamedTuple):
     """A Decision as the contract writes it, and what its envelope says of it."""
 
@@ -90,9 +98,7 @@ def answer(k: Known, words: Words, rules: Buffer, data: Bytes, at_us: int, room:
     table = candidates(touch(rules, room.question))
     state = begun(room.question, table.shape[1])
     combine(rules, room.question, table, state)
-    reason = fill(
-        k, words, rules, room.question, table, state, room.asked, data, room.notes, room.answered, room.wanted
-    )
+    reason = fill(k, words, rules, room.question, table, state, room.asked, room.notes, room.answered, room.wanted)
     if reason == WANTED:
         return TO_TELL
     if reason != FILLED:
@@ -112,27 +118,35 @@ class Direct:
     def __init__(self, ruleset: Ruleset, of: Known | None = None) -> None:
         """`of`: what is known of the ruleset, where it is at hand."""
         compile_kernels()
+        self.ruleset = ruleset
         self.rules = ruleset.buffer
         self.known = of or known(ruleset)
         self.told = Told(ruleset)
         self.room = scratch()
 
-    def decide(self, data: bytes, at_us: int, tenant: str = "") -> Answer | None:
-        """What a DecideRequest to the ruleset in force gets; None: it is not ordinary, names a ruleset or an instant
-        at which one was in force, or another tenant than this. `at_us`: the instant, where it names none."""
-        request = np.frombuffer(data, np.uint8)
-        if wire.read(request, self.room.asked):
+    def another(self) -> Direct:
+        """The same for another thread."""
+        return Direct(self.ruleset, self.known)
+
+    def read(self, data: bytes) -> Asks | None:
+        """Read a DecideRequest into the room, and say by what it wants to be decided. None: it is not ordinary."""
+        if wire.read(np.frombuffer(data, np.uint8), self.room.asked):
             return None
-        said = self.room.asked[_SCALARS : _SCALARS + SAID_COLUMNS]
-        if said[SAID_RULESET_DIGEST + 1] or said[SAID_AS_OF_US]:
-            return None
-        length = int(said[SAID_TENANT + 1])
-        if length and data[said[SAID_TENANT] : said[SAID_TENANT] + length] != tenant.encode():
-            return None
-        return self.answer(request, at_us)
+        said = self.room.asked[_SCALARS : _SCALARS + SAID_COLUMNS].tolist()
+        tenant, digest = said[SAID_TENANT], said[SAID_RULESET_DIGEST]
+        return Asks(
+            data[tenant : tenant + said[SAID_TENANT + 1]],
+            data[digest : digest + said[SAID_RULESET_DIGEST + 1]],
+            said[SAID_AS_OF_US],
+        )
+
+    def decide(self, data: bytes, at_us: int) -> Answer | None:
+        """What a DecideRequest gets by this ruleset, whoever it asks; None: it is not ordinary. `at_us`: the instant,
+        where it names none."""
+        return None if self.read(data) is None else self.answer(np.frombuffer(data, np.uint8), at_us)
 
     def answer(self, request: Bytes, at_us: int) -> Answer | None:
-        """The same for a request that was read into `room.asked`."""
+        """The same for a request that was read."""
         return None if self.reason(request, at_us) else self.answered()
 
     def reason(self, request: Bytes, at_us: int) -> int:

@@ -16,7 +16,7 @@ from engine.decision import SEMANTICS, Reason
 from engine.fill_amounts import fill_fees, fill_lines, fill_points, fill_totals
 from engine.fill_promotions import fill_promotions, fill_texts
 from engine.instructions import Kind
-from engine.kernel import Buffer, Bytes, Ints, Table, gate
+from engine.kernel import Buffer, Ints, Table, bare_gate
 from engine.known import Known
 from engine.layout import (
     Q_CURRENCY,
@@ -55,7 +55,7 @@ _GIFT, _NEXT_CODE = int(Kind.GIFT), int(Kind.NEXT_CODE)
 _OPTIMAL, _BOUNDED = 1, 2  # of the contract's Proof
 
 
-@gate
+@bare_gate
 def fill(
     k: Known,
     words: Words,
@@ -64,7 +64,6 @@ def fill(
     table: Table,
     state: State,
     asked: Buffer,
-    data: Bytes,
     notes: Ints,
     answered: Ints,
     wanted: Ints,
@@ -92,7 +91,7 @@ def fill(
         return ROWS
     if not fill_lines(words, q, table, state, asked, notes, answered):
         return ROWS
-    if not fill_fees(k, words, q, table, state, asked, data, answered):
+    if not fill_fees(words, q, table, state, answered):
         return ROWS
     if not fill_totals(k, q, answered):
         return ROWS

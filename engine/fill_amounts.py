@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.answered import (
     IN_REQUEST,
     IN_RULESET,
-    NOT_SAID,
 )
 from engine.arithmetic import INT64_MAX, divide
-from engine.asked import A_FEES, A_LINES, FEE_COLUMNS, FEE_SERVICE, LINE_COLUMNS, LINE_ID
+from engine.asked import A_LINES, LINE_COLUMNS, LINE_ID
 from engine.basket import BASIS_POINTS, POINTS_MAX
 from engine.decision import Reason
 from engine.instructions import Kind, Mark
-from engine.kernel import Buffer, Bytes, Ints, Table, gate, kernel
-from engine.known import BLOB_SERVICES, K_CASH_STEPS, K_SCALARS, K_SERVICES, KNOWN_GIVES_POINTS, Known
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate
+from engine.known import K_CASH_STEPS, K_SCALARS, KNOWN_GIVES_POINTS, Known
 from engine.layout import (
     Q_CURRENCIES,
     Q_CURRENCY,
@@ -45,7 +42,6 @@ from engine.layout import (
 from engine.match import (
     holds_set,
 )
-from engine.quick import named
 from engine.rows import (
     A_AMOUNT,
     A_PROMOTION,
@@ -128,35 +124,33 @@ _REWARD = int(Mark.REWARD)
 # ---------------------------------------------------------------------------------------------------- lines
 
 
-@gate
+@bare_gate
 def fill_lines(words: Words, q: Buffer, table: Table, state: State, asked: Buffer, notes: Ints, answered: Ints) -> bool:
     """A row for each line, by id, with its discounts and its runs of equal units; what promotions save on lines.
     Whether there was room."""
     lines, records = size(q, Q_LINE_MARKS), state.tally[0]
-    first = np.zeros(lines + 1, np.int64)  # discounts of a line
-    for i in range(records):
-        first[state.records[i, 0] + 1] += 1
-        if add(answered, DISCOUNTS) < 0:
-            return False
     for line in range(lines):
-        first[line + 1] += first[line]
         to = add(answered, LINES)
         if to < 0:
             return False
         sent = notes[line]
-        put(
-            answered,
-            to + L_ID,
-            IN_REQUEST,
-            cell(asked, A_LINES, LINE_COLUMNS, sent, LINE_ID),
-            cell(asked, A_LINES, LINE_COLUMNS, sent, LINE_ID + 1),
-        )
+        begin = cell(asked, A_LINES, LINE_COLUMNS, sent, LINE_ID)
+        put(answered, to + L_ID, IN_REQUEST, begin, cell(asked, A_LINES, LINE_COLUMNS, sent, LINE_ID + 1))
         answered[to + L_RATE] = at(q, Q_LINE_RATE, line)
-        answered[to + L_DISCOUNTS] = first[line]
+    for i in range(records):  # how many discounts each line has
+        if add(answered, DISCOUNTS) < 0:
+            return False
+        answered[row_at(LINES, state.records[i, 0]) + L_DISCOUNTS + 1] += 1
+    first = 0
+    for line in range(lines):
+        to = row_at(LINES, line) + L_DISCOUNTS
+        answered[to], first = first, first + answered[to + 1]
+        answered[to + 1] = 0  # that are there
     for i in range(records):
         line, row, amount = state.records[i, 0], state.records[i, 1], state.records[i, 2]
-        to = row_at(DISCOUNTS, first[line])
-        first[line] += 1
+        mine = row_at(LINES, line) + L_DISCOUNTS
+        to = row_at(DISCOUNTS, answered[mine] + answered[mine + 1])
+        answered[mine + 1] += 1
         put_name(answered, to + A_PROMOTION, words, words.promotions[table[T_PROMOTION, row]] + NAME)
         answered[to + A_AMOUNT] = amount
         answered[row_at(PROMOTIONS, row) + P_SAVING] += amount
@@ -169,12 +163,10 @@ def fill_lines(words: Words, q: Buffer, table: Table, state: State, asked: Buffe
         if not fill_line(q, state, line, begin, end, answered):
             return False
         begin = end
-    for line in range(lines):
-        answered[row_at(LINES, line) + L_DISCOUNTS + 1] = first[line]
     return True
 
 
-@kernel
+@bare
 def fill_line(q: Buffer, state: State, line: int, begin: int, end: int, answered: Ints) -> bool:
     """What a line costs, and its runs of equal units, the dearest first. Its units stand together. Whether there was
     room."""
@@ -202,100 +194,58 @@ def fill_line(q: Buffer, state: State, line: int, begin: int, end: int, answered
                     answered[row_at(SHARES, i) + column_] = answered[row_at(SHARES, i - 1) + column_]
             answered[there + S_COUNT], answered[there + S_NET], answered[there + S_REFUND] = 0, net, refund
         answered[there + S_COUNT] += 1
-    answered[to + L_UNITS], answered[to + L_UNITS + 1] = first, count(answered, SHARES)
+    answered[to + L_UNITS], answered[to + L_UNITS + 1] = first, count(answered, SHARES) - first
     return True
 
 
 # ---------------------------------------------------------------------------------------------------- fees, totals
 
 
-@gate
-def fill_fees(
-    k: Known,
-    words: Words,
-    q: Buffer,
-    table: Table,
-    state: State,
-    asked: Buffer,
-    data: Bytes,
-    answered: Ints,
-) -> bool:
-    """A row for each fee that was sent, by service, with what was taken off it; the services that are free. Whether
-    there was room."""
-    fees = size(asked, A_FEES) // FEE_COLUMNS
-    order = np.empty(fees, np.int64)  # services, by their bytes
-    for i in range(fees):
-        begin, length = (
-            cell(asked, A_FEES, FEE_COLUMNS, i, FEE_SERVICE),
-            cell(asked, A_FEES, FEE_COLUMNS, i, FEE_SERVICE + 1),
-        )
-        order[i] = named(k.flat, k.blob, K_SERVICES, BLOB_SERVICES, data, begin, length)
-    by_bytes(words, order)
+@bare_gate
+def fill_fees(words: Words, q: Buffer, table: Table, state: State, answered: Ints) -> bool:
+    """A row for each fee, by service, with what was taken off it; the services that are free. Whether there was
+    room."""
     whole = row_at(DECISION, 0)
-    answered[whole + D_FEES + 1] = fees
-    for i in range(fees):
-        service = int(order[i])
-        to = add(answered, FEES)
-        if to < 0:
-            return False
-        put_fixed(words, answered, to + E_SERVICE, q, service)
-        answered[to + E_LIST] = answered[to + E_NET] = at(q, Q_FEES, service)
-        answered[to + E_RATE] = at(q, Q_FEE_RATE, service)  # -1, where none is said, is NOT_SAID
-        answered[to + E_DISCOUNTS] = count(answered, FEE_DISCOUNTS)
-        for j in range(state.tally[2]):
-            amount = state.granted[j, 2]
-            if state.granted[j, 0] != service or amount == 0:
-                continue
-            row = state.granted[j, 1]
-            off = add(answered, FEE_DISCOUNTS)
-            if off < 0:
-                return False
-            put_name(answered, off + A_PROMOTION, words, words.promotions[table[T_PROMOTION, row]] + NAME)
-            answered[off + A_AMOUNT] = amount
-            answered[to + E_NET] -= amount
-            answered[row_at(PROMOTIONS, row) + P_FEE_SAVING] += amount
-        answered[to + E_DISCOUNTS + 1] = count(answered, FEE_DISCOUNTS)
-    free = np.empty(state.tally[2], np.int64)
-    some = 0
-    for i in range(state.tally[2]):
-        service = state.granted[i, 0]
-        seen = state.fees[service] != 0
-        for j in range(some):
-            seen = seen or free[j] == service
-        if not seen:
-            free[some] = service
-            some += 1
-    free = free[:some]
-    by_bytes(words, free)
     answered[whole + D_SERVICES] = count(answered, TEXTS)
-    for service in free:
-        to = add(answered, TEXTS)
-        if to < 0:
-            return False
-        put_fixed(words, answered, to, q, service)
-    answered[whole + D_SERVICES + 1] = count(answered, TEXTS)
+    for i in range(words.services.shape[0]):
+        service = words.services[i]
+        granted, off = False, 0
+        discounts = count(answered, FEE_DISCOUNTS)
+        for j in range(state.tally[2]):
+            if state.granted[j, 0] != service:
+                continue
+            granted, row, amount = True, state.granted[j, 1], state.granted[j, 2]
+            if amount == 0:
+                continue
+            to = add(answered, FEE_DISCOUNTS)
+            if to < 0:
+                return False
+            put_name(answered, to + A_PROMOTION, words, words.promotions[table[T_PROMOTION, row]] + NAME)
+            answered[to + A_AMOUNT] = amount
+            answered[row_at(PROMOTIONS, row) + P_FEE_SAVING] += amount
+            off += amount
+        place = 2 * (1 + scalar(q, Q_CURRENCIES) + service)
+        fee = at(q, Q_FEES, service)
+        if fee >= 0:
+            to = add(answered, FEES)
+            if to < 0:
+                return False
+            put(answered, to + E_SERVICE, IN_RULESET, words.fixed[place], words.fixed[place + 1])
+            answered[to + E_LIST], answered[to + E_NET] = fee, fee - off
+            answered[to + E_RATE] = at(q, Q_FEE_RATE, service) + 1  # -1: none is known
+            answered[to + E_DISCOUNTS] = discounts
+            answered[to + E_DISCOUNTS + 1] = count(answered, FEE_DISCOUNTS) - discounts
+        if granted and state.fees[service] == 0:
+            to = add(answered, TEXTS)
+            if to < 0:
+                return False
+            put(answered, to, IN_RULESET, words.fixed[place], words.fixed[place + 1])
+    answered[whole + D_FEES + 1] = count(answered, FEES)
+    answered[whole + D_SERVICES + 1] = count(answered, TEXTS) - answered[whole + D_SERVICES]
     return True
 
 
-@kernel
-def put_fixed(words: Words, answered: Ints, to: int, q: Buffer, service: int) -> None:
-    """The name of a service."""
-    place = 2 * (1 + scalar(q, Q_CURRENCIES) + service)
-    put(answered, to, IN_RULESET, words.fixed[place], words.fixed[place + 1])
-
-
-@kernel
-def by_bytes(words: Words, services: Ints) -> None:
-    """Sort a few services by the bytes of their names."""
-    for i in range(1, services.shape[0]):
-        service, j = services[i], i
-        while j > 0 and words.service_rank[services[j - 1]] > words.service_rank[service]:
-            services[j] = services[j - 1]
-            j -= 1
-        services[j] = service
-
-
-@gate
+@bare_gate
 def fill_totals(k: Known, q: Buffer, answered: Ints) -> bool:
     """Taxes by rate, and the totals. Whether there was room."""
     whole = row_at(DECISION, 0)
@@ -314,7 +264,7 @@ def fill_totals(k: Known, q: Buffer, answered: Ints) -> bool:
         fee = row_at(FEES, i)
         answered[totals + B_FEE_LIST] += answered[fee + E_LIST]
         answered[totals + B_FEE_NET] += answered[fee + E_NET]
-        if answered[fee + E_RATE] != NOT_SAID and not add_tax(answered, answered[fee + E_RATE], answered[fee + E_NET]):
+        if answered[fee + E_RATE] and not add_tax(answered, answered[fee + E_RATE] - 1, answered[fee + E_NET]):
             return False
     for i in range(count(answered, TAXES)):
         to = row_at(TAXES, i)
@@ -336,7 +286,7 @@ def fill_totals(k: Known, q: Buffer, answered: Ints) -> bool:
     return True
 
 
-@kernel
+@bare
 def add_tax(answered: Ints, rate: int, amount: int) -> bool:
     """Add an amount to what is paid at a rate; rates ascend. Whether there was room."""
     tax, last = 0, count(answered, TAXES)
@@ -357,7 +307,7 @@ def add_tax(answered: Ints, rate: int, amount: int) -> bool:
 # ---------------------------------------------------------------------------------------------------- points
 
 
-@gate
+@bare_gate
 def fill_points(k: Known, words: Words, rules: Buffer, q: Buffer, table: Table, answered: Ints) -> int:
     """What the purchase earns: FILLED, or why not. As engine/points.py has it, for baskets without gifts."""
     if not at(k.flat, K_SCALARS, KNOWN_GIVES_POINTS):
@@ -397,7 +347,7 @@ def fill_points(k: Known, words: Words, rules: Buffer, q: Buffer, table: Table, 
     return LARGE if total > POINTS_MAX else FILLED
 
 
-@kernel
+@bare
 def paid_for(rules: Buffer, q: Buffer, term: int, answered: Ints) -> int:
     """What is paid for the lines that earn points; for those of a reward's set, without its exceptions."""
     paid = 0

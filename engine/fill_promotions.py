@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from engine.answered import (
     IN_CALL,
-    NOT_SAID,
 )
 from engine.basket import BASIS_POINTS
 from engine.decision import Reason
 from engine.instructions import Counted, Scope, Terms
-from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate
 from engine.layout import (
     Q_CURRENCY,
     R_LIMIT_BEGIN,
@@ -120,7 +119,7 @@ _BY_WORTH, _BY_MEASURE = int(Terms.WORTH), int(Terms.MEASURE)
 _AMOUNT, _PIECES, _MEASURE, _ARTICLES = 1, 2, 3, 4  # of the contract's MissingKind
 
 
-@gate
+@bare_gate
 def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answered: Ints, wanted: Ints) -> bool:
     """A row for each candidate, without what it saves on lines and fees, and without labels and hints."""
     for row in range(table.shape[1]):
@@ -131,7 +130,6 @@ def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answer
         to = add(answered, PROMOTIONS)
         put_name(answered, to + P_NAME, words, place + NAME)
         answered[to + P_REASON] = reason
-        answered[to + P_WOULD_SAVE] = NOT_SAID
         answered[to + P_USAGE] = words.cells[place + USAGE_GIVEN]
         answered[to + P_TIER] = table[T_TIER, row]
         if reason == _APPLIED:
@@ -139,7 +137,7 @@ def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answer
             if not fill_funding(words, place, table[T_SAVING, row], to, answered):
                 return False
         elif (reason == _BEATEN or reason == _EXCLUSIVE) and table[T_ALONE, row]:
-            answered[to + P_WOULD_SAVE] = table[T_ALONE, row]
+            answered[to + P_WOULD_SAVE] = table[T_ALONE, row] + 1
         by = table[T_BEATEN_BY, row]
         if by >= 0:
             other = add(answered, TEXTS)
@@ -148,7 +146,7 @@ def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answer
             put_name(answered, other, words, words.promotions[table[T_PROMOTION, by]] + NAME)
             answered[to + P_BEATEN_BY], answered[to + P_BEATEN_BY + 1] = (
                 count(answered, TEXTS) - 1,
-                count(answered, TEXTS),
+                1,
             )
         if table[T_CLAUSE, row] and place:
             put_name(answered, to + P_CLAUSE, words, clause_of(words, rules, q, table, row, place))
@@ -171,7 +169,7 @@ def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answer
     return True
 
 
-@kernel
+@bare
 def fill_missing(
     words: Words, kind: int, much: int, unit: int, of: int, columns: int, answered: Ints, wanted: Ints
 ) -> bool:
@@ -179,7 +177,7 @@ def fill_missing(
     to = add(answered, MISSING)
     if to < 0:
         return False
-    answered[columns], answered[columns + 1] = count(answered, MISSING) - 1, count(answered, MISSING)
+    answered[columns], answered[columns + 1] = count(answered, MISSING) - 1, 1
     if kind == MISSING_AMOUNT:
         answered[to + M_KIND], answered[to + M_AMOUNT] = _AMOUNT, much
     elif kind == MISSING_MEASURE:
@@ -196,7 +194,7 @@ def fill_missing(
     return True
 
 
-@kernel
+@bare
 def clause_of(words: Words, rules: Buffer, q: Buffer, table: Table, row: int, place: int) -> int:
     """Where the line that failed stands in the cells."""
     clause = table[T_CLAUSE, row]
@@ -216,7 +214,7 @@ def clause_of(words: Words, rules: Buffer, q: Buffer, table: Table, row: int, pl
     return place + CLAUSES + 2 * clause
 
 
-@kernel
+@bare
 def fill_funding(words: Words, place: int, saving: int, to: int, answered: Ints) -> bool:
     """Who pays how much of a saving: each its share rounded down, the cents that remain to the largest remainders; of
     equal ones to the one declared first. Whether there was room."""
@@ -245,11 +243,11 @@ def fill_funding(words: Words, place: int, saving: int, to: int, answered: Ints)
             before += 1 if theirs > mine or (theirs == mine and j < i) else 0
         if before < rest:
             answered[row_at(FUNDING, first + words.cells[paid + FUNDED_PLACE]) + F_AMOUNT] += 1
-    answered[to + P_FUNDING], answered[to + P_FUNDING + 1] = first, first + parties
+    answered[to + P_FUNDING], answered[to + P_FUNDING + 1] = first, parties
     return True
 
 
-@gate
+@bare_gate
 def fill_texts(words: Words, q: Buffer, table: Table, answered: Ints, wanted: Ints) -> None:
     """Labels of what applied and hints where something is missing."""
     currency = scalar(q, Q_CURRENCY)
@@ -276,7 +274,7 @@ def fill_texts(words: Words, q: Buffer, table: Table, answered: Ints, wanted: In
             put_name(answered, to + P_HINTS, words, place + HINTS)
 
 
-@kernel
+@bare
 def fill_with_values(
     words: Words, what: int, p: int, value: int, other: int, columns: int, answered: Ints, wanted: Ints
 ) -> None:
@@ -288,7 +286,7 @@ def fill_with_values(
         want(wanted, what, p, value, other)
 
 
-@kernel
+@bare
 def points_of(words: Words, place: int, answered: Ints) -> int:
     """The points that a promotion adds."""
     for i in range(count(answered, EARNED)):
@@ -297,7 +295,7 @@ def points_of(words: Words, place: int, answered: Ints) -> int:
     return 0
 
 
-@kernel
+@bare
 def want(wanted: Ints, what: int, of: int, value: int, other: int) -> None:
     """Note a text that is to be told."""
     if wanted[0] < WANTED_MAX:

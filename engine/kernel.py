@@ -195,6 +195,28 @@ def _trailing_zeros(_context, bits):  # type: ignore[no-untyped-def]
     return types.int64(types.int64), build
 
 
+def copy_bytes(out: Out, to: int, data: Bytes, begin: int, length: int) -> None:
+    """Copy bytes, as many at once as the machine can. Who calls has seen to it that there is room and that much."""
+    out[to : to + length] = data[begin : begin + length]
+
+
+@overload(copy_bytes, inline="always")
+def _copy_bytes_in_kernels(out, to, data, begin, length):  # type: ignore[no-untyped-def]
+    return lambda out, to, data, begin, length: _copied(out, to, data, begin, length)  # type: ignore[call-arg]  # noqa: PLW0108
+
+
+@intrinsic
+def _copied(_context, out, to, data, begin, length):  # type: ignore[no-untyped-def]
+    def build(context: Any, builder: Any, of: Any, values: Any) -> Any:
+        one = context.make_array(of.args[0])(context, builder, values[0])
+        other = context.make_array(of.args[2])(context, builder, values[2])
+        target, source = builder.gep(one.data, [values[1]]), builder.gep(other.data, [values[3]])
+        cgutils.raw_memcpy(builder, target, source, values[4], 1)  # type: ignore[no-untyped-call]
+        return context.get_dummy_value()
+
+    return types.none(out, to, data, begin, length), build
+
+
 def _without_counter(context: Any, builder: Any, of: Any, value: Any) -> Any:
     """An array, or a tuple of arrays, whose references nobody counts."""
     if isinstance(of, types.Array):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.basket import Customer, Request
+from engine.calendar import UNITS
 from engine.image import Ruleset, Slot
 from engine.index import flat, indexed
 from engine.kernel import Buffer, Bytes, Ints
@@ -20,7 +21,7 @@ from engine.layout import NOWHERE, REGION_UNKNOWN, pack
 from engine.money import ROUNDINGS, micros_per_minor
 from engine.price_lists import no_promises
 from engine.program import Age, Anniversary, Consent, Type
-from engine.resolve import RequestFacts, base_points
+from engine.resolve import RequestFacts, base_points, transitions
 from engine.write import REGION
 
 Blob = npt.NDArray[np.uint8]
@@ -49,9 +50,10 @@ FOR_LINES = 2  # how many different articles there are
 FOR_PAYMENT, FOR_DELIVERY, FOR_STORE_ID, FOR_CUSTOMER_ID = 3, 4, 5, 6
 FOR_CONSENT = 7
 FOR_CUSTOMER = 8  # an attribute that is sent, else what is held of it
-FACT_FOR, FACT_NAME, FACT_TYPE = range(3)  # columns of facts
-FACT_COLUMNS = 3
-TYPE_OTHER, TYPE_TEXT, TYPE_NUMBER, TYPE_YES_NO = range(4)  # what is not one of the last three is not read quickly
+FACT_FOR, FACT_NAME, FACT_TYPE, FACT_COUNT, FACT_UNIT = range(5)  # columns of facts
+FACT_COLUMNS = 5
+TYPE_OTHER, TYPE_TEXT, TYPE_NUMBER, TYPE_YES_NO, TYPE_PERCENT, TYPE_DATE = range(6)  # the first is not read quickly
+TYPE_OLDER, TYPE_YOUNGER = 6, 7  # the truth: a date lies more (less) than so many units ago
 NOBODY, SOMEBODY = 0, 1  # of what is held: the request names no customer, or one
 
 KNOWN: tuple[tuple[str, int, str], ...] = (
@@ -68,12 +70,13 @@ KNOWN: tuple[tuple[str, int, str], ...] = (
     ("currencies", 3, "rows (micros in a minor unit, points, minor units that they are for)"),
     ("store_rows", 2, "rows (zone, region), by store; the last is no store"),
     ("store_facts", 0, "by store (the last: none), currency and fact: rows (value, known)"),
-    ("facts", 3, "rows (FOR_…, name, TYPE_…)"),
+    ("facts", 5, "rows (FOR_…, name, TYPE_…, how many, units as in calendar.UNITS)"),
     ("held", 0, "by NOBODY or SOMEBODY, currency and fact: rows (value, known)"),
     ("prices", 0, "by article and currency: micros; -1 = none"),
     ("rates", 1, "by article: of the tax, basis points"),
     ("subjects", 1, "by promotion with variants: whose draw it is, as instructions.Subject numbers it"),
     ("promises", 4, "as layout.QUESTION has them where there are no price lists"),
+    ("transitions", 2, "of the settings' zone, as layout.RULES has them"),
     ("cash_steps", 1, "by currency: what is paid in cash is a multiple of it, minor units"),
 )
 (
@@ -96,6 +99,7 @@ KNOWN: tuple[tuple[str, int, str], ...] = (
     K_RATES,
     K_SUBJECTS,
     K_PROMISES,
+    K_TRANSITIONS,
     K_CASH_STEPS,
 ) = range(len(KNOWN))
 (
@@ -155,6 +159,7 @@ def known(ruleset: Ruleset) -> Known:
         rates=_rates(ruleset),
         subjects=ruleset.rules.terms_of[np.flatnonzero(ruleset.rules.arm >= 0)],
         promises=no_promises(ruleset)["promises"],
+        transitions=transitions(ruleset, ruleset.settings_zone),
         cash_steps=np.array([steps.get(c, 1) for c in settings.currencies], np.int64),
     )
     shy = bool(ruleset.dynamic_sets or ruleset.floors or ruleset.price_lists)
@@ -188,7 +193,13 @@ def _index(texts: Sequence[str]) -> tuple[Ints, Blob]:
     return indexed(begin, blob), blob
 
 
-_TYPES = {Type.TEXT: TYPE_TEXT, Type.NUMBER: TYPE_NUMBER, Type.YES_NO: TYPE_YES_NO}
+_TYPES = {
+    Type.TEXT: TYPE_TEXT,
+    Type.NUMBER: TYPE_NUMBER,
+    Type.YES_NO: TYPE_YES_NO,
+    Type.PERCENT: TYPE_PERCENT,
+    Type.DATE: TYPE_DATE,
+}
 
 
 def _prices(ruleset: Ruleset) -> Ints:
@@ -222,11 +233,11 @@ class _Held:
         """Where each comes from."""
         return np.array([self._fact(slot) for slot in self.ruleset.slots], np.int64).reshape(-1, FACT_COLUMNS)
 
-    def _fact(self, slot: Slot) -> tuple[int, int, int]:
+    def _fact(self, slot: Slot) -> tuple[int, int, int, int, int]:
         if isinstance(slot.condition, Consent):
             declared = slot.condition.name in self.consents
             self.shy = self.shy or not declared
-            return FOR_CONSENT, self.consents.index(slot.condition.name) if declared else -1, TYPE_OTHER
+            return FOR_CONSENT, self.consents.index(slot.condition.name) if declared else -1, TYPE_OTHER, 0, 0
         plain = {
             "payment": FOR_PAYMENT,
             "delivery": FOR_DELIVERY,
@@ -237,14 +248,17 @@ class _Held:
         if plain is not None:
             if slot.condition is not None:  # it would have to be judged for each request
                 self.shy = True
-            return plain, -1, TYPE_OTHER
+            return plain, -1, TYPE_OTHER, 0, 0
         if slot.attribute.startswith("store."):
-            return FOR_STORE, -1, TYPE_OTHER
+            return FOR_STORE, -1, TYPE_OTHER, 0, 0
         if not slot.attribute.startswith("customer."):
-            return FOR_ALL, -1, TYPE_OTHER
+            return FOR_ALL, -1, TYPE_OTHER, 0, 0
         known_as = _TYPES.get(self.ruleset.attributes[slot.attribute].type, TYPE_OTHER)
         name = self.names.index(slot.attribute.removeprefix("customer."))
-        return FOR_CUSTOMER, name, TYPE_OTHER if slot.condition is not None else known_as
+        if isinstance(slot.condition, Age):
+            kind = TYPE_OLDER if slot.condition.op == "more" else TYPE_YOUNGER
+            return FOR_CUSTOMER, name, kind, slot.condition.count, UNITS.index(slot.condition.unit)
+        return FOR_CUSTOMER, name, TYPE_OTHER if slot.condition is not None else known_as, 0, 0
 
     def of_customers(self) -> Ints:
         """By customer (none, one), currency and fact."""

@@ -79,6 +79,8 @@ from engine.basket import (
     PRICE_MICROS_MAX,
     TOTAL_MINOR_MAX,
 )
+from engine.calendar import DAY_S
+from engine.dates import NO_DAY, days_before, read_day
 from engine.index import find
 from engine.instructions import UNITS
 from engine.kernel import Buffer, Bytes, Ints, gate, kernel
@@ -94,9 +96,11 @@ from engine.known import (
     CURRENCY_POINTS,
     CURRENCY_POINTS_PER,
     FACT_COLUMNS,
+    FACT_COUNT,
     FACT_FOR,
     FACT_NAME,
     FACT_TYPE,
+    FACT_UNIT,
     FOR_CONSENT,
     FOR_CUSTOMER,
     FOR_CUSTOMER_ID,
@@ -123,6 +127,7 @@ from engine.known import (
     K_STORE_ROWS,
     K_STORES,
     K_SUBJECTS,
+    K_TRANSITIONS,
     K_TYPES,
     KNOWN_FINE,
     KNOWN_ROUNDING,
@@ -131,9 +136,13 @@ from engine.known import (
     STORE_COLUMNS,
     STORE_REGION,
     STORE_ZONE,
+    TYPE_DATE,
     TYPE_NUMBER,
+    TYPE_OLDER,
+    TYPE_PERCENT,
     TYPE_TEXT,
     TYPE_YES_NO,
+    TYPE_YOUNGER,
     Known,
 )
 from engine.layout import (
@@ -197,8 +206,9 @@ REASONS = ("resolved", "out of scope", "bounds", "name", "article", "price", "fa
 ID_BYTES_MAX = 64
 TEXT_BYTES_MAX = 256
 NUMBER_MAX = 10**15
+PERCENT_MAX = 1_000_000
 PRICE_MAX = 10**12  # that a request may say, in minor units or micros
-KIND_TEXT, KIND_NUMBER, KIND_YES_NO = 1, 2, 3  # of the contract's ValueKind
+KIND_TEXT, KIND_NUMBER, KIND_YES_NO, KIND_DATE, KIND_PERCENT = 1, 2, 3, 4, 6  # of the contract's ValueKind
 UNITS_MAX = 4_096
 SETS_MAX = 65_536
 FACTS_MAX = 4_096
@@ -428,7 +438,7 @@ def begin_field(out: Ints, field: int, length: int) -> int:
 
 @gate
 def fact_of(
-    k: Known, asked: Ints, data: Bytes, fact: int, currency: int, store: int, articles: int
+    k: Known, asked: Ints, data: Bytes, fact: int, currency: int, store: int, articles: int, today: int
 ) -> tuple[int, int, int]:
     """A fact: value, whether it is known; RESOLVED, or why it is not read here."""
     facts = size(k.flat, K_FACTS) // FACT_COLUMNS
@@ -463,7 +473,13 @@ def fact_of(
     if comes == FOR_CUSTOMER:
         for i in range(size(asked, A_ATTRIBUTES) // ATTRIBUTE_COLUMNS):
             if -1 - cell(asked, A_ATTRIBUTES, ATTRIBUTE_COLUMNS, i, ATTRIBUTE_NAME + 1) == name:
-                return said_of(k, asked, data, i, cell(k.flat, K_FACTS, FACT_COLUMNS, fact, FACT_TYPE))
+                wanted = cell(k.flat, K_FACTS, FACT_COLUMNS, fact, FACT_TYPE)
+                if wanted == TYPE_OLDER or wanted == TYPE_YOUNGER:
+                    day, _, reason = said_of(k, asked, data, i, TYPE_DATE)
+                    count = cell(k.flat, K_FACTS, FACT_COLUMNS, fact, FACT_COUNT)
+                    bound = days_before(today, count, cell(k.flat, K_FACTS, FACT_COLUMNS, fact, FACT_UNIT))
+                    return int(day < bound if wanted == TYPE_OLDER else day > bound), 1, reason
+                return said_of(k, asked, data, i, wanted)
     row = 2 * ((somebody * (size(k.flat, K_CURRENCIES) // 3) + currency) * facts + fact)
     return at(k.flat, K_HELD, row), at(k.flat, K_HELD, row + 1), RESOLVED
 
@@ -481,9 +497,29 @@ def said_of(k: Known, asked: Ints, data: Bytes, i: int, wanted: int) -> tuple[in
         return find(k.symbols, k.symbol_blob, data, begin, length), 1, RESOLVED
     if wanted == TYPE_NUMBER and kind == KIND_NUMBER and -NUMBER_MAX <= number <= NUMBER_MAX:
         return number, 1, RESOLVED
+    if wanted == TYPE_PERCENT and kind == KIND_PERCENT and -PERCENT_MAX <= number <= PERCENT_MAX:
+        return number, 1, RESOLVED
+    if wanted == TYPE_DATE and kind == KIND_DATE:
+        begin = cell(asked, A_ATTRIBUTES, ATTRIBUTE_COLUMNS, i, ATTRIBUTE_TEXT)
+        day = read_day(data, begin, cell(asked, A_ATTRIBUTES, ATTRIBUTE_COLUMNS, i, ATTRIBUTE_TEXT_LENGTH))
+        return day, 1, RESOLVED if day != NO_DAY else FACT
     if wanted == TYPE_YES_NO and kind == KIND_YES_NO:
         return number, 1, RESOLVED
     return 0, 0, FACT
+
+
+@kernel
+def today_of(k: Known, at_us: int) -> int:
+    """The day of an instant in the settings' zone."""
+    second = at_us // 1_000_000
+    low, high = 0, size(k.flat, K_TRANSITIONS) // 2
+    while low < high:
+        middle = (low + high) // 2
+        if cell(k.flat, K_TRANSITIONS, 2, middle, 0) <= second:
+            low = middle + 1
+        else:
+            high = middle
+    return (second + cell(k.flat, K_TRANSITIONS, 2, max(0, low - 1), 1)) // DAY_S
 
 
 @gate
@@ -568,13 +604,14 @@ def columns(k: Known, asked: Ints, data: Bytes, at_us: int, out: Ints, notes: In
     out[place + Q_POINTS] = cell(k.flat, K_CURRENCIES, 3, currency, CURRENCY_POINTS)
     out[place + Q_POINTS_PER] = cell(k.flat, K_CURRENCIES, 3, currency, CURRENCY_POINTS_PER)
 
+    today = today_of(k, at_us)
     facts = size(k.flat, K_FACTS) // FACT_COLUMNS
     if facts > FACTS_MAX:
         return ROOM
     value = begin_field(out, Q_VALUE, facts)
     known = begin_field(out, Q_KNOWN, facts)
     for fact in range(facts):
-        out[value + fact], out[known + fact], reason = fact_of(k, asked, data, fact, currency, store, articles)
+        out[value + fact], out[known + fact], reason = fact_of(k, asked, data, fact, currency, store, articles, today)
         if reason:
             return reason
     if not write_lines(k, asked, out, notes, lines):

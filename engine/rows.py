@@ -12,7 +12,7 @@ from engine.answered import (
     WIDTHS,
     column,
 )
-from engine.kernel import Ints, kernel
+from engine.kernel import Ints, bare
 from engine.told import (
     Words,
 )
@@ -119,7 +119,7 @@ N_EARNED, N_BASE, N_PROMOTIONS = _columns("PointsResult", "earned", "base", "pro
 G_PROMOTION, G_POINTS = _columns("PromotionPoints", "promotion", "points")
 
 
-@kernel
+@bare
 def add(answered: Ints, table: int) -> int:
     """A new row of a table, all 0: where it begins; -1: there is no room."""
     used = answered[2 * table + 1]
@@ -132,25 +132,25 @@ def add(answered: Ints, table: int) -> int:
     return begin
 
 
-@kernel
+@bare
 def count(answered: Ints, table: int) -> int:
     """How many rows a table has."""
     return answered[2 * table + 1] // COLUMNS_OF[table]
 
 
-@kernel
+@bare
 def row_at(table: int, row: int) -> int:
     """Where a row of a table begins."""
     return BEGINS[table] + row * COLUMNS_OF[table]
 
 
-@kernel
+@bare
 def put(answered: Ints, to: int, where: int, begin: int, length: int) -> None:
     """A text into its three columns."""
     answered[to], answered[to + 1], answered[to + 2] = where, begin, length
 
 
-@kernel
+@bare
 def put_name(answered: Ints, to: int, words: Words, place: int) -> None:
     """A text of the ruleset that stands in its cells."""
     put(answered, to, IN_RULESET, words.cells[place], words.cells[place + 1])

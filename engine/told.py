@@ -20,7 +20,7 @@ from engine.blocks import Said
 from engine.decision import Missing
 from engine.image import Ruleset
 from engine.instructions import UNITS
-from engine.kernel import Buffer, Bytes, kernel
+from engine.kernel import Buffer, Bytes, bare
 from engine.program import Writing
 from engine.texts import PLAIN, cut, filled
 
@@ -71,11 +71,11 @@ class Words(NamedTuple):
     promotions: Buffer  # by promotion: its place in cells; 0 = to be asked for
     sets: Buffer  # by product set, likewise
     fixed: Buffer  # the ruleset's digest, its currencies, its services: where each begins, its length
-    service_rank: Buffer  # by service of the schema: its place among them, by the bytes of their names
+    services: Buffer  # of the schema, in the order of the bytes of their names
     slots: Buffer  # where texts with values are
 
 
-@kernel
+@bare
 def slot_of(slots: Buffer, what: int, value: int, other: int) -> int:
     """Where a text with values stands, or would stand."""
     mixed = (what & LOW) * 0x9E3779B + (value & LOW) * 0x85EBCA7 + (other & LOW) * 0xC2B2AE3  # far below 2**63
@@ -101,12 +101,12 @@ class Told:
         texts = (ruleset.digest, *ruleset.currencies, *ruleset.schema.services)
         self._fixed = np.array([self._text(text) for text in texts], np.int64).ravel()
         services = ruleset.schema.services
-        order = sorted(range(len(services)), key=lambda i: services[i].encode())
-        self._service_rank = np.argsort(np.array(order, np.int64))
+        by_bytes = sorted(range(len(services)), key=lambda i: services[i].encode())
+        self._services = np.array(by_bytes, np.int64)
         self.words = self._words()
 
     def _words(self) -> Words:
-        arrays = (self._blob, self._filled, self._cells, self._promotions, self._sets, self._fixed, self._service_rank)
+        arrays = (self._blob, self._filled, self._cells, self._promotions, self._sets, self._fixed, self._services)
         return Words(*(_read_only(array) for array in (*arrays, self._slots)))
 
     def tell(self, wanted: Iterable[Sequence[int]]) -> None:
@@ -211,7 +211,7 @@ class Told:
         self._slots_used += 1
 
 
-@kernel
+@bare
 def what_of(what: int, promotion: int) -> int:
     """What a text with values is of, as one number that is not 0."""
     return promotion * WANT_CELLS + what + 1

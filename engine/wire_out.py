@@ -20,7 +20,6 @@ from engine.answered import (
     IN_REQUEST,
     IN_RULESET,
     NAMES,
-    NOT_SAID,
     NUMBER,
     OPTIONAL,
     READY,
@@ -32,22 +31,27 @@ from engine.answered import (
     THE_TEXTS,
     WIDTHS,
 )
-from engine.kernel import Buffer, Bytes, Ints, Out, bare, bare_gate
+from engine.kernel import Buffer, Bytes, Ints, Out, bare, bare_gate, copy_bytes
 
 NO_ROOM = -1
 VARINT, LENGTH = 0, 2  # how the wire has numbers; texts and messages
 LAST = 0  # a tag that no field has
 
 
+TAG, FORM, FIRST, DECIDES, OF = range(5)  # columns of forms
+
+
 def _forms() -> Ints:
-    """By message, fields from the last to the first: (tag, form, column, table of its rows); then LAST."""
+    """By message, fields from the last to the first: (tag, form, first column, the one that is 0 where there is nothing
+    to write, table of its rows); then LAST."""
     most = 1 + max(len(fields) for _, _, fields in ANSWERED)
-    forms = np.full((len(ANSWERED), most, 4), LAST, np.int64)
+    forms = np.full((len(ANSWERED), most, 5), LAST, np.int64)
     for table, (_, _, fields) in enumerate(ANSWERED):
         first = 0
         for place, (_, number_, form, of) in enumerate(fields):
             tag = number_ << 3 | (VARINT if form in (NUMBER, OPTIONAL) else LENGTH)
-            forms[table, len(fields) - 1 - place] = (tag, form, first, NAMES.index(of) if form == ROWS else THE_TEXTS)
+            rows = NAMES.index(of) if form == ROWS else THE_TEXTS
+            forms[table, len(fields) - 1 - place] = (tag, form, first, first + COLUMNS[form] - 1, rows)
             first += COLUMNS[form]
     return forms
 
@@ -70,24 +74,29 @@ def write(answered: Buffer, request: Bytes, ruleset: Bytes, call: Bytes, out: Ou
     if answered.shape[0] < SIZE or rows_of(answered, DECISION) < 1:
         return NO_ROOM
     at = out.shape[0]
+    begin = BEGINS[DECISION]
     field = 0
-    while FORMS[DECISION, field, 0] != LAST and at >= 0:
-        tag, form, cell = FORMS[DECISION, field, 0], FORMS[DECISION, field, 1], BEGINS[DECISION]
-        cell += FORMS[DECISION, field, 2]
-        if form == ROWS:
-            of = FORMS[DECISION, field, 3]
-            first, row = answered[cell], answered[cell + 1]
-            if first < 0 or row > rows_of(answered, of):
-                return NO_ROOM
-            while row > first and at >= 0:
-                row -= 1
-                end = at
-                at = branch(answered, request, ruleset, call, out, of, row, at)
-                at = head(out, at, tag, end - at)
-        elif form == TEXTS:
-            at = several(answered, request, ruleset, call, out, tag, cell, at)
-        else:
-            at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
+    while FORMS[DECISION, field, TAG] != LAST and at >= 0:
+        if answered[begin + FORMS[DECISION, field, DECIDES]] != 0:
+            tag, form, cell = (
+                FORMS[DECISION, field, TAG],
+                FORMS[DECISION, field, FORM],
+                begin + FORMS[DECISION, field, FIRST],
+            )
+            if form == ROWS:
+                of = FORMS[DECISION, field, OF]
+                first, row = span(answered, cell, of)
+                if row < 0:
+                    return NO_ROOM
+                while row > first and at >= 0:
+                    row -= 1
+                    end = at
+                    at = branch(answered, request, ruleset, call, out, of, row, at)
+                    at = head(out, at, tag, end - at)
+            elif form == TEXTS:
+                at = several(answered, request, ruleset, call, out, tag, cell, at)
+            else:
+                at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
         field += 1
     return at
 
@@ -99,22 +108,23 @@ def branch(
     """A message that a Decision holds, before what is written."""
     begin = BEGINS[table] + row * COLUMNS_OF[table]
     field = 0
-    while FORMS[table, field, 0] != LAST and at >= 0:
-        tag, form, cell = FORMS[table, field, 0], FORMS[table, field, 1], begin + FORMS[table, field, 2]
-        if form == ROWS:
-            of = FORMS[table, field, 3]
-            first, inner = answered[cell], answered[cell + 1]
-            if first < 0 or inner > rows_of(answered, of):
-                return NO_ROOM
-            while inner > first and at >= 0:
-                inner -= 1
-                end = at
-                at = leaf(answered, request, ruleset, call, out, of, inner, at)
-                at = head(out, at, tag, end - at)
-        elif form == TEXTS:
-            at = several(answered, request, ruleset, call, out, tag, cell, at)
-        else:
-            at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
+    while FORMS[table, field, TAG] != LAST and at >= 0:
+        if answered[begin + FORMS[table, field, DECIDES]] != 0:
+            tag, form, cell = FORMS[table, field, TAG], FORMS[table, field, FORM], begin + FORMS[table, field, FIRST]
+            if form == ROWS:
+                of = FORMS[table, field, OF]
+                first, inner = span(answered, cell, of)
+                if inner < 0:
+                    return NO_ROOM
+                while inner > first and at >= 0:
+                    inner -= 1
+                    end = at
+                    at = leaf(answered, request, ruleset, call, out, of, inner, at)
+                    at = head(out, at, tag, end - at)
+            elif form == TEXTS:
+                at = several(answered, request, ruleset, call, out, tag, cell, at)
+            else:
+                at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
         field += 1
     return at
 
@@ -124,9 +134,10 @@ def leaf(answered: Buffer, request: Bytes, ruleset: Bytes, call: Bytes, out: Out
     """A message that holds none, before what is written."""
     begin = BEGINS[table] + row * COLUMNS_OF[table]
     field = 0
-    while FORMS[table, field, 0] != LAST and at >= 0:
-        tag, form, cell = FORMS[table, field, 0], FORMS[table, field, 1], begin + FORMS[table, field, 2]
-        at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
+    while FORMS[table, field, TAG] != LAST and at >= 0:
+        if answered[begin + FORMS[table, field, DECIDES]] != 0:
+            tag, form, cell = FORMS[table, field, TAG], FORMS[table, field, FORM], begin + FORMS[table, field, FIRST]
+            at = plain(answered, request, ruleset, call, out, tag, form, cell, at)
         field += 1
     return at
 
@@ -136,13 +147,10 @@ def plain(
     answered: Buffer, request: Bytes, ruleset: Bytes, call: Bytes, out: Out, tag: int, form: int, cell: int, at: int
 ) -> int:
     """A number or a text, before what is written."""
-    if form == NUMBER or form == OPTIONAL:
-        value = answered[cell]
-        if value == (0 if form == NUMBER else NOT_SAID):
-            return at
-        return number(out, number(out, at, value), tag)
-    if answered[cell + 2] == 0:
-        return at
+    if form == NUMBER:
+        return number(out, number(out, at, answered[cell]), tag)
+    if form == OPTIONAL:
+        return number(out, number(out, at, answered[cell] - 1), tag)
     return text(answered, request, ruleset, call, out, tag, form, cell, at)
 
 
@@ -151,8 +159,8 @@ def several(
     answered: Buffer, request: Bytes, ruleset: Bytes, call: Bytes, out: Out, tag: int, cell: int, at: int
 ) -> int:
     """A list of texts, before what is written."""
-    first, row = answered[cell], answered[cell + 1]
-    if first < 0 or row > rows_of(answered, THE_TEXTS):
+    first, row = span(answered, cell, THE_TEXTS)
+    if row < 0:
         return NO_ROOM
     while row > first and at >= 0:
         row -= 1
@@ -170,6 +178,15 @@ def rows_of(answered: Buffer, table: int) -> int:
     if answered[2 * table] != BEGINS[table] or rows > ROOMS[table]:
         return 0
     return rows
+
+
+@bare
+def span(answered: Buffer, cell: int, table: int) -> tuple[int, int]:
+    """The first of the rows that a field names, and the one behind the last; NO_ROOM for that: they are not there."""
+    first, many = answered[cell], answered[cell + 1]
+    if first < 0 or many < 0 or first > rows_of(answered, table) - many:
+        return 0, NO_ROOM
+    return first, first + many
 
 
 @bare
@@ -195,8 +212,7 @@ def copied(out: Out, at: int, data: Bytes, begin: int, length: int) -> int:
     if begin < 0 or length < 0 or length > at or begin > data.shape[0] - length:
         return NO_ROOM
     at -= length
-    for i in range(length):
-        out[at + i] = data[begin + i]
+    copy_bytes(out, at, data, begin, length)
     return at
 
 

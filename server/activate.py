@@ -199,6 +199,12 @@ class RulesetHolder:
                     self._direct.pop(self._previews.popitem(last=False)[0], None)
             return found
 
+    def direct_of(self, digest: str) -> Direct | None:
+        """What answers ordinary requests by the ruleset of this digest; None: it is not loaded."""
+        if digest in self._previews:
+            self._previews.move_to_end(digest)
+        return self._direct.get(digest)
+
     async def settled(self, sequence: int) -> None:
         """Wait until this entry is known here and its ruleset loaded or rejected; if it takes force within a second,
         until then. Whoever published can then ask this node."""

@@ -289,6 +289,7 @@ class Node:
             node=f"{socket.gethostname()}/{os.getpid()}",
             build=version(),
             counters=self.counters,
+            threads=os.cpu_count() or 1,
         )
         rulesets = RulesetServicer(
             holder, self.settings, publish_files=self.publisher, published=published, store=store

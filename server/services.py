@@ -13,30 +13,35 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
+import numpy as np
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import customer_pb2, decision_pb2, redemption_pb2, ruleset_pb2
 from engine import basket, decision, texts
 from engine.basket import BadRequest
-from server import answers, convert, explain
+from server import answers, batches, convert, explain, listing
 from server.activate import Active, RulesetHolder, Unusable
+from server.batches import varint
 from server.contract import Failure, Refused, as_failure, parse, refuse_foreign_tenant
 from server.rulesets import RulesetServicer
 from server.store import StoreError
 from server.telemetry import ROOT, Counters, Metric
 
 if TYPE_CHECKING:
+    from engine.direct import Answer, Asks, Direct
     from engine.image import Ruleset
 
 CALL_SECONDS_MAX: Final = 5.0  # a call that only reads; also without a deadline of the caller
 CONCURRENT_RPCS_MAX: Final = 256  # more are refused at once: RESOURCE_EXHAUSTED
 EXPLAINED_MAX: Final = 1_000
 METADATA_BYTES_MAX: Final = 8_192
+
+_NOTHING: Final = (b"", b"", 0)  # a request that names neither tenant nor ruleset nor instant
 
 _LOG = logging.getLogger(ROOT)
 
@@ -68,7 +73,7 @@ class Decide(Protocol):
 
 
 class DecisionServicer:
-    """Decide and Explain: methods take a request's bytes and give a response's."""
+    """Decides and explains: methods take a request's bytes and give a response's."""
 
     def __init__(
         self,
@@ -79,8 +84,10 @@ class DecisionServicer:
         build: str = "",
         counters: Counters,
         decide: Decide | None = None,
+        threads: int = 1,
     ) -> None:
-        """`decide` None: the engine's, which is imported now; so its kernel cache must be set before."""
+        """`decide` None: the engine's, which is imported now; so its kernel cache must be set before. `threads`: in
+        which many baskets are decided at once, beside the event loop."""
         self._directly = False  # ordinary requests are answered from bytes to bytes
         if decide is None:
             from engine import decide as door
@@ -92,12 +99,16 @@ class DecisionServicer:
         self._tenant = tenant
         self._node = node
         self._build = build
+        self._signed = decision_pb2.Envelope(node=node, build=build).SerializeToString(deterministic=True)
         self._counters = counters
+        self._threads = batches.Threads(threads)
+
+    def stop(self) -> None:
+        """Take no more work for threads."""
+        self._threads.stop()
 
     async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
-        """DecideRequest → DecideResponse. Raises Failure."""
-        if (response := self._ordinary(data)) is not None:
-            return response
+        """DecideRequest → DecideResponse, whatever it asks. Raises Failure."""
         message = parse(decision_pb2.DecideRequest, data)
         asked = await self._asked(message)
         answer = self._answer(asked)
@@ -124,27 +135,117 @@ class DecisionServicer:
         envelope = self._envelope(asked, decided, answer.promotions)
         return _field(1, decided) + _field(2, envelope) + response.SerializeToString(deterministic=True)
 
-    def _ordinary(self, data: bytes) -> bytes | None:
-        """The DecideResponse to an ordinary request by the ruleset in force (engine/direct.py). None: it is another
-        one, and is answered at length, or refused there."""
+    def ordinary(self, method: str) -> Quick | None:
+        """What is asked before a method: it answers ordinary requests at once, and None to others."""
+        return self._ordinary if method == "Decide" and self._directly else None
+
+    def DecideBatch(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:  # noqa: N802 - the contract's name
+        """DecideBatchRequests → DecideBatchResponses. Raises Failure."""
+        return batches.decided(requests, self._threads, self._chunk, self._one_of_many, self._counters)
+
+    def _chunk(self) -> batches.Quickly:
+        """What decides a chunk of a stream in a thread, by what is in force now."""
         now_us = self._holder.store_now_us()
         active = self._holder.at(now_us) if now_us and self._directly else None
-        if active is None or active.direct is None:
-            return None
-        answer = active.direct.decide(data, now_us, tenant=self._tenant)
-        if answer is None:
-            return None
-        self._counters.add(Metric.DECISIONS)
+        ours = {_NOTHING, (self._tenant.encode(), b"", 0)}
+
+        def quickly(requests: Sequence[bytes]) -> list[bytes | None]:
+            if active is None or active.direct is None:
+                return [None] * len(requests)
+            direct = self._threads.direct(active.direct)
+            found: list[bytes | None] = []
+            for data in requests:
+                answer = direct.answer(np.frombuffer(data, np.uint8), now_us) if direct.read(data) in ours else None
+                found.append(None if answer is None else self.response(answer, now_us, active.sequence))
+            return found
+
+        return quickly
+
+    async def _one_of_many(self, data: bytes) -> bytes:
+        at_once = self._ordinary(data) if self._directly else None  # a named ruleset, or an instant
+        return await self.Decide(data) if at_once is None else at_once
+
+    async def ProductPrices(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """ProductPricesRequest → ProductPricesResponse. Raises Failure."""
+        message = parse(decision_pb2.ProductPricesRequest, data)
+        if not message.HasField("request"):
+            text = "needed: the circumstances of the sale, and a line for each article"
+            raise Refused("request", text, common.ERROR_REASON_MISSING)
+        try:
+            asked = await self._asked(message.request)
+        except Failure as failure:
+            within = failure.detail.field or isinstance(failure, Refused)
+            raise failure.inside("request") if within else failure from None
+        direct = self._holder.direct_of(asked.ruleset.digest) if self._directly else None
+
+        def at_length(request: basket.Request) -> decision_pb2.Decision:
+            return asked.decision_message(self._decide(asked.ruleset, request))
+
+        def priced() -> list[tuple[decision_pb2.ProductPrice, bool]]:
+            own = None if direct is None else self._threads.direct(direct)
+            return list(listing.prices(message.request, asked.request, own, at_length))
+
+        found = await self._threads.run(priced)
+        self._counters.add(Metric.DECISIONS, len(found))
+        judged = any(judged for _, judged in found)
         envelope = decision_pb2.Envelope(
-            as_of_us=now_us,
-            sequence=active.sequence,
-            decision_digest=hashlib.sha256(answer.decision).hexdigest(),
-            limits_from=decision_pb2.LIMITS_FROM_REQUEST if answer.usage_judged else decision_pb2.LIMITS_FROM_NONE,
-            at_us=answer.at_us,
+            as_of_us=asked.as_of_us,
+            sequence=asked.sequence,
+            limits_from=decision_pb2.LIMITS_FROM_REQUEST if judged else decision_pb2.LIMITS_FROM_NONE,
+            at_us=asked.request.at_us,
             node=self._node,
             build=self._build,
         )
-        return _field(1, answer.decision) + _field(2, envelope.SerializeToString(deterministic=True))
+        response = decision_pb2.ProductPricesResponse(
+            prices=[price for price, _ in found], ruleset_digest=asked.ruleset.digest, envelope=envelope
+        )
+        return response.SerializeToString(deterministic=True)
+
+    def _ordinary(self, data: bytes) -> bytes | None:
+        """The DecideResponse to an ordinary request (engine/direct.py). None: it is another one, and is answered at
+        length, or refused there."""
+        now_us = self._holder.store_now_us()
+        active = self._holder.at(now_us) if now_us else None
+        if active is None or active.direct is None or (asks := active.direct.read(data)) is None:
+            return None
+        in_force = (active.direct, now_us, active.sequence)
+        found = in_force if asks == _NOTHING else self._elsewhere(asks, now_us, data)
+        if found is None:
+            return None
+        direct, as_of_us, sequence = found
+        answer = direct.answer(np.frombuffer(data, np.uint8), as_of_us or now_us)
+        if answer is None:
+            return None
+        self._counters.add(Metric.DECISIONS)
+        return self.response(answer, as_of_us, sequence)
+
+    def _elsewhere(self, asks: Asks, now_us: int, data: bytes) -> tuple[Direct, int, int] | None:
+        """What answers a request that names a tenant, a ruleset or an instant: it, as_of, the Timeline's sequence. It
+        has read the request. None: all this is judged at length."""
+        if asks.tenant not in (b"", self._tenant.encode()) or (asks.ruleset_digest and asks.as_of_us):
+            return None
+        if asks.ruleset_digest:
+            direct = self._holder.direct_of(asks.ruleset_digest.decode())
+            found = None if direct is None else (direct, 0, 0)
+        else:
+            as_of_us = asks.as_of_us or now_us
+            active = self._holder.at(as_of_us) if 0 < as_of_us <= now_us else None
+            found = (active.direct, as_of_us, active.sequence) if active is not None and active.direct else None
+        return None if found is None or found[0].read(data) is None else found
+
+    def response(self, answer: Answer, as_of_us: int, sequence: int) -> bytes:
+        """The DecideResponse that bears an answer."""
+        decided = answer.decision
+        envelope = (
+            _number(1, as_of_us)
+            + _number(2, sequence)
+            + b"\x22\x40"  # field 4, 64 characters
+            + hashlib.sha256(decided).hexdigest().encode()
+            + (_LIMITS_JUDGED if answer.usage_judged else _NO_LIMITS)
+            + _number(6, answer.at_us)
+            + self._signed
+        )
+        return b"".join((b"\x0a", varint(len(decided)), decided, b"\x12", varint(len(envelope)), envelope))
 
     def _answer(self, asked: _Asked, *, everything: bool = False) -> decision.Decision:
         try:
@@ -290,19 +391,25 @@ def _explanations(
         yield explanation
 
 
+_LIMITS_JUDGED, _NO_LIMITS = (
+    decision_pb2.Envelope(limits_from=judged).SerializeToString()
+    for judged in (decision_pb2.LIMITS_FROM_REQUEST, decision_pb2.LIMITS_FROM_NONE)
+)
+
+
 def _field(number: int, data: bytes) -> bytes:
     """A message's bytes as a field of another one."""
-    head = bytearray((number << 3 | 2,))
-    length = len(data)
-    while length > 127:
-        head.append(length & 127 | 128)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + data
+    return bytes((number << 3 | 2,)) + varint(len(data)) + data
+
+
+def _number(field: int, value: int) -> bytes:
+    """A number as a field; 0 is left out."""
+    return bytes((field << 3,)) + varint(value) if value else b""
 
 
 # ---------------------------------------------------------------------------------------------------- registering
 
+Quick = Callable[[bytes], bytes | None]
 Unary = Callable[[bytes], Awaitable[bytes]]
 Streamed = Callable[[AsyncIterator[bytes]], Awaitable[bytes]]
 
@@ -361,14 +468,18 @@ def _handler(method: MethodDescriptor, servicer: object, counters: Counters, gat
     """bytes in, bytes out. A method that answers with a stream is one that is not served yet."""
     function: Any = getattr(servicer, method.name, None)
     if method.server_streaming:
-        assert function is None, "serving streams of answers is later work"
+        if function is not None:
+            assert method.client_streaming, "a method that is asked once and answers with a stream is later work"
+            return grpc.stream_stream_rpc_method_handler(_stream(method, function, counters, gate))
         make = (
             grpc.stream_stream_rpc_method_handler if method.client_streaming else grpc.unary_stream_rpc_method_handler
         )
         return make(_not_served_stream(method))
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(_call(method, function, counters, gate, seconds=None))
-    return grpc.unary_unary_rpc_method_handler(_call(method, function, counters, gate, seconds=CALL_SECONDS_MAX))
+    asked_first = servicer.ordinary(method.name) if isinstance(servicer, DecisionServicer) else None
+    call = _call(method, function, counters, gate, seconds=CALL_SECONDS_MAX, ordinary=asked_first)
+    return grpc.unary_unary_rpc_method_handler(call)
 
 
 def _not_served(method: MethodDescriptor) -> Failure:
@@ -384,6 +495,38 @@ def _not_served_stream(method: MethodDescriptor) -> Callable[[Any, grpc.aio.Serv
     return behaviour
 
 
+def _stream(
+    method: MethodDescriptor,
+    function: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]],
+    counters: Counters,
+    gate: Gate,
+) -> Callable[[AsyncIterator[bytes], grpc.aio.ServicerContext], AsyncIterator[bytes]]:
+    """A method that takes a stream and answers with one, its errors told as the contract tells them."""
+
+    async def behaviour(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        try:
+            gate.enter()
+            async with aclosing(function(requests)) as responses:  # type: ignore[type-var]
+                async for response in responses:
+                    yield response
+            return
+        except (BadRequest, Failure) as error:
+            failure = as_failure(error) if isinstance(error, BadRequest) else error
+        except Exception:  # noqa: BLE001 - a fault of ours: logged in full, and told without its inside
+            failure = _our_fault(method)
+        counters.add(Metric.DECISIONS_REFUSED if isinstance(failure, Refused) else Metric.DECISIONS_FAILED)
+        await _abort(context, failure)
+
+    return behaviour
+
+
+def _our_fault(method: MethodDescriptor) -> Failure:
+    """What the caller is told of a fault of the server; the log has all of it."""
+    _LOG.exception("call failed: %s", method.full_name)
+    text = "a fault of the server; its log has more"
+    return Failure(grpc.StatusCode.INTERNAL, common.ERROR_REASON_INTERNAL, text)
+
+
 def _call(
     method: MethodDescriptor,
     function: Unary | Streamed | None,
@@ -391,15 +534,22 @@ def _call(
     gate: Gate,
     *,
     seconds: float | None,
+    ordinary: Quick | None = None,
 ) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[bytes]]:
-    """The method, its errors told as the contract tells them. `seconds`: how long it may take."""
+    """The method, its errors told as the contract tells them. `seconds`: how long it may take.
+
+    `ordinary` is asked first. What it answers it answers at once, so no timer is set: that alone would cost as much as
+    deciding a basket."""
     decides = method.containing_service.name == "DecisionService"
+    at_once = ordinary or (lambda _: None)
 
     async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> bytes:
         try:
             gate.enter()
             if function is None:
                 raise _not_served(method)
+            if (response := at_once(request)) is not None:
+                return response
             async with asyncio.timeout(seconds):
                 return await function(request)
         except BadRequest as error:
@@ -413,9 +563,7 @@ def _call(
             failure = Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_OVERLOADED, text, retryable=True)
             metric = Metric.DECISIONS_FAILED
         except Exception:  # noqa: BLE001 - a fault of ours: logged in full, and told without its inside
-            _LOG.exception("call failed: %s", method.full_name)
-            text = "a fault of the server; its log has more"
-            failure = Failure(grpc.StatusCode.INTERNAL, common.ERROR_REASON_INTERNAL, text)
+            failure = _our_fault(method)
             metric = Metric.DECISIONS_FAILED
         if decides:
             counters.add(metric)

@@ -53,7 +53,7 @@ def _of_type(random: Random, field: FieldDescriptor) -> object:
             return random.choice(list(field.enum_type.values_by_number))
         case FieldDescriptor.TYPE_INT32:
             return random.choice([number for number in EXTREMES if -(2**31) <= number < 2**31 and number != -1])
-    return random.choice([number for number in EXTREMES if number < 2**63 and number != -1])  # -1 is «not said»
+    return random.choice([number for number in EXTREMES if number < 2**63 - 1 and number != -1])  # one more is kept
 
 
 class Filled:
@@ -84,7 +84,7 @@ class Filled:
                 value = message if not name or isinstance(message, str) else getattr(message, name)
                 self.answered[to : to + COLUMNS[form]] = self._cells(message, name, form, of, value)
                 to += COLUMNS[form]
-        return first, self._used[table]
+        return first, len(messages)
 
     def _cells(self, message: Any, name: str, form: int, of: str, value: Any) -> tuple[int, ...]:
         if form == ROWS:
@@ -99,8 +99,8 @@ class Filled:
             alone = type(message)()
             getattr(alone, name).extend(value)
             return self._text(alone.SerializeToString())
-        if form == OPTIONAL and not message.HasField(name):
-            return (tables.NOT_SAID,)
+        if form == OPTIONAL:
+            return (int(value) + 1 if message.HasField(name) else 0,)
         return (int(value),)
 
     def _text(self, text: bytes) -> tuple[int, int, int]:

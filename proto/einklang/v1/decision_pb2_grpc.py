@@ -80,7 +80,6 @@ class DecisionServiceServicer:
         """Prices many baskets over one stream. Each request is answered by one response that
         bears its number, not necessarily in order. A basket that is refused does not end
         the stream.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +88,6 @@ class DecisionServiceServicer:
     def ProductPrices(self, request, context):
         """List price and promotion price of the articles of a listing page, each as if it were
         alone in the basket.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,12 +53,10 @@ class DecisionServiceStub:
     """Prices many baskets over one stream. Each request is answered by one response that
     bears its number, not necessarily in order. A basket that is refused does not end
     the stream.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
     ProductPrices: _grpc.UnaryUnaryMultiCallable[_decision_pb2.ProductPricesRequest, _decision_pb2.ProductPricesResponse]
     """List price and promotion price of the articles of a listing page, each as if it were
     alone in the basket.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
 
 @_typing.type_check_only
@@ -76,12 +74,10 @@ class DecisionServiceAsyncStub(DecisionServiceStub):
     """Prices many baskets over one stream. Each request is answered by one response that
     bears its number, not necessarily in order. A basket that is refused does not end
     the stream.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
     ProductPrices: _aio.UnaryUnaryMultiCallable[_decision_pb2.ProductPricesRequest, _decision_pb2.ProductPricesResponse]  # type: ignore[assignment]
     """List price and promotion price of the articles of a listing page, each as if it were
     alone in the basket.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
 
 class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -111,7 +107,6 @@ class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Prices many baskets over one stream. Each request is answered by one response that
         bears its number, not necessarily in order. A basket that is refused does not end
         the stream.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
 
     def ProductPrices(
@@ -121,7 +116,6 @@ class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_decision_pb2.ProductPricesResponse, _abc.Awaitable[_decision_pb2.ProductPricesResponse]]:
         """List price and promotion price of the articles of a listing page, each as if it were
         alone in the basket.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
 
 def add_DecisionServiceServicer_to_server(servicer: DecisionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -194,12 +194,14 @@ def test_many_units_of_one_line_are_told_in_runs(spoken: tuple[Ruleset, Direct])
     assert difference(*spoken, asked(lines=lines).SerializeToString()) == ("answered", "")
 
 
-def test_whom_it_is_not_for_it_leaves_to_others(spoken: tuple[Ruleset, Direct]) -> None:
+def test_what_it_is_to_be_decided_by(spoken: tuple[Ruleset, Direct]) -> None:
     direct = spoken[1]
-    assert direct.decide(asked(tenant="ours").SerializeToString(), AT_US, "ours") is not None
-    for message in (asked(tenant="theirs"), asked(as_of_us=5), asked(ruleset_digest="0" * 64), asked(codes=["A"])):
-        assert direct.decide(message.SerializeToString(), AT_US, "ours") is None
+    assert direct.read(asked().SerializeToString()) == (b"", b"", 0)
+    asks = asked(tenant="öurs", as_of_us=5, ruleset_digest="0" * 64)
+    assert direct.read(asks.SerializeToString()) == ("öurs".encode(), b"0" * 64, 5)
+    assert direct.read(b"\xff") is None
     assert direct.decide(b"\xff", AT_US) is None
+    assert direct.decide(asked(codes=["A"]).SerializeToString(), AT_US) is None
 
 
 def test_gifts_and_next_codes_are_left_to_others() -> None:

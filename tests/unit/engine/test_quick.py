@@ -11,6 +11,7 @@ from engine.image import Ruleset, load
 from engine.known import Known, known
 from engine.link import link
 from engine.program import (
+    Age,
     Attribute,
     Catalogue,
     Channels,
@@ -69,6 +70,8 @@ def programs() -> tuple[Program, ...]:
                 Attribute(entity="customer", name="tier", type=Type.TEXT),
                 Attribute(entity="customer", name="age", type=Type.NUMBER, default=30_000_000),
                 Attribute(entity="customer", name="staff", type=Type.YES_NO),
+                Attribute(entity="customer", name="since", type=Type.DATE),
+                Attribute(entity="customer", name="share", type=Type.PERCENT),
                 Attribute(entity="store", name="size", type=Type.NUMBER),
             ),
             consents=("mail",),
@@ -85,9 +88,12 @@ def programs() -> tuple[Program, ...]:
         Segment(name="gold", title="", lines=said(OneOf(attribute="customer.tier", values=("gold",), negated=False))),
         Segment(name="old", title="", lines=said(Compare(attribute="customer.age", op="ge", value=60_000_000))),
         Segment(name="reached", title="", lines=said(Consent(name="mail"))),
+        Segment(name="loyal", title="", lines=said(Age(attribute="customer.since", op="more", count=13, unit="month"))),
+        Segment(name="new", title="", lines=said(Age(attribute="customer.since", op="less", count=2, unit="week"))),
+        Segment(name="half", title="", lines=said(Compare(attribute="customer.share", op="ge", value=5_000))),
         Segment(name="big", title="", lines=said(Compare(attribute="store.size", op="ge", value=5_000_000))),
         Group(name="g", title="", gives="discounts", apply="best-per-item", prices="original", order=(), position=0),
-        *(promotion(f"p-{name}", name) for name in ("gold", "old", "reached", "big")),
+        *(promotion(f"p-{name}", name) for name in ("gold", "old", "reached", "big", "loyal", "new", "half")),
         promotion("p"),
     )
 
@@ -144,6 +150,9 @@ ORDINARY = {
     "a customer's facts": customer(
         attribute("tier", text="gold"), attribute("age", number_millionths=61_000_000), attribute("staff", yes_no=True)
     ),
+    "dates": customer(attribute("since", date="2022-10-15"), attribute("share", percent_basis_points=5_000)),
+    "a young date": customer(attribute("since", date="2026-09-20")),
+    "a day at the edge": customer(attribute("since", date="2026-09-07"), attribute("share", percent_basis_points=-1)),
     "a text that no rule asks for": customer(attribute("tier", text="lead")),
     "consents": customer(consents=[MAIL], consents_known=True),
     "a consent refused": customer(consents=[common.Consent(name="mail")], consents_known=True, household="h"),
@@ -198,6 +207,9 @@ SHY = {
         customer(attribute("tier", yes_no=True)),
         customer(attribute("age", number_millionths=10**15 + 1)),
         customer(attribute("tier", text="x" * 257)),
+        customer(attribute("since", date="2026-02-30")),
+        customer(attribute("since", text="2026-02-03")),
+        customer(attribute("share", percent_basis_points=1_000_001)),
         customer(consents=[MAIL, MAIL], consents_known=True),
         customer(consents=[common.Consent(name="phone")], consents_known=True),
     ),

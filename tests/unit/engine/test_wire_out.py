@@ -133,7 +133,7 @@ def test_a_text_that_is_not_there(cells: tuple[int, int, int]) -> None:
     assert wire_out.write(answered, np.frombuffer(b"123456789", np.uint8), nothing, nothing, OUT) == wire_out.NO_ROOM
 
 
-@pytest.mark.parametrize("rows", [(0, 1), (-1, 0), (0, 2**62)])
+@pytest.mark.parametrize("rows", [(0, 1), (-1, 1), (0, 2**62), (0, -1), (2**62, 2**62)])
 @pytest.mark.parametrize("field", ["lines", "free_services", "totals"])
 def test_rows_that_are_not_there(field: str, rows: tuple[int, int]) -> None:
     answered = tables.scratch()

@@ -259,7 +259,7 @@ def test_explain_speaks_the_language_asked_for(decisions, language, says):
 
 # ---------------------------------------------------------------------------------------------------- not yet
 
-SERVED = {"Decide", "Explain", "Publish", "GetTimeline", "GetPrograms"}
+SERVED = {"Decide", "DecideBatch", "Explain", "ProductPrices", "Publish", "GetTimeline", "GetPrograms"}
 LATER = [
     method
     for module in (decision_pb2, ruleset_pb2, redemption_pb2, customer_pb2)

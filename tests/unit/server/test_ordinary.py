@@ -1,0 +1,99 @@
+"""Ordinary requests are answered at once with the bytes of the long way, envelope and all; others are not answered."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from einklang.v1 import decision_pb2 as pb
+from engine.image import Ruleset
+from server.services import DecisionServicer
+from server.telemetry import Counters, Metric
+from tests.unit.engine.kernels import compiled
+from tests.unit.engine.test_direct import PROMOTIONS, shop
+from tests.unit.engine.test_quick import ORDINARY, asked
+
+compiled()
+DIGEST = shop(*PROMOTIONS)[0].digest
+NOW = 1_790_000_000_000_000
+BEGIN = NOW - 1_000_000
+
+
+def servicer(node: str = "till-7/1", threads: int = 1) -> tuple[DecisionServicer, Counters]:
+    """With a ruleset in force and what answers ordinary requests by it."""
+    rules, direct = shop(*PROMOTIONS)
+    active = SimpleNamespace(ruleset=rules, direct=direct, sequence=300)
+
+    async def by_digest(digest: str) -> Ruleset | None:
+        return rules if digest == rules.digest else None
+
+    holder: Any = SimpleNamespace(
+        store_now_us=lambda: NOW,
+        at=lambda as_of_us: active if as_of_us >= BEGIN else None,
+        direct_of=lambda digest: direct if digest == rules.digest else None,
+        by_digest=by_digest,
+    )
+    counters = Counters()
+    return DecisionServicer(holder, tenant="ours", node=node, build="1.2", counters=counters, threads=threads), counters
+
+
+@pytest.fixture(scope="module")
+def server() -> DecisionServicer:
+    return servicer()[0]
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_the_response_is_that_of_the_long_way(server: DecisionServicer, name: str) -> None:
+    at_once = server.ordinary("Decide")
+    assert at_once is not None
+    data = ORDINARY[name].SerializeToString()
+    answer = at_once(data)
+    assert answer is not None
+    assert answer == asyncio.run(server.Decide(data))
+    assert pb.DecideResponse.FromString(answer).SerializeToString(deterministic=True) == answer
+
+
+def test_other_requests_are_left_to_it(server: DecisionServicer) -> None:
+    at_once = server.ordinary("Decide")
+    assert at_once is not None
+    for message in (
+        asked(codes=["A"]),
+        asked(tenant="theirs"),
+        asked(as_of_us=NOW + 5),
+        asked(as_of_us=-5),
+        asked(as_of_us=BEGIN - 5),
+        asked(ruleset_digest="0" * 64),
+        asked(ruleset_digest="\u00e4"),
+        asked(ruleset_digest=DIGEST, as_of_us=NOW),
+        asked(channel="fax"),
+    ):
+        assert at_once(message.SerializeToString()) is None
+    assert at_once(asked(tenant="ours").SerializeToString()) is not None
+    assert at_once(b"\xff\xff") is None
+    assert server.ordinary("Explain") is None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tenant": "ours"}, {"as_of_us": NOW - 5}, {"as_of_us": BEGIN, "at_us": 7}, {"ruleset_digest": DIGEST}]
+)
+def test_a_ruleset_or_an_instant_that_is_named(server: DecisionServicer, fields: dict[str, Any]) -> None:
+    at_once = server.ordinary("Decide")
+    data = asked(**fields).SerializeToString()
+    assert at_once is not None and at_once(data) == asyncio.run(server.Decide(data)) is not None
+
+
+def test_a_node_without_a_name_and_one_without_a_ruleset() -> None:
+    nameless, counters = servicer(node="")
+    at_once = nameless.ordinary("Decide")
+    data = asked().SerializeToString()
+    assert at_once is not None and at_once(data) == asyncio.run(nameless.Decide(data))
+    assert counters.all()[Metric.DECISIONS.label] == 2
+    nothing: Any = SimpleNamespace(store_now_us=lambda: NOW, at=lambda _: None)
+    without = DecisionServicer(nothing, counters=counters).ordinary("Decide")
+    assert without is not None and without(data) is None
+    unread: Any = SimpleNamespace(store_now_us=lambda: 0, at=nameless)
+    without = DecisionServicer(unread, counters=counters).ordinary("Decide")
+    assert without is not None and without(data) is None
