@@ -317,15 +317,17 @@ def off_each_article(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, 
     return savings
 
 
-@kernel
+@bare
 def off_whole(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original: int) -> int:
     """An amount or a percentage off units together; all of them for a price."""
-    rest = left[units].sum()
+    rest = base = 0
+    for i in range(units.shape[0]):
+        rest += left[units[i]]
+        base += at(q, Q_UNIT_LIST, units[i]) if original else left[units[i]]
     if at(rules, R_KIND, p) == _PRICE_WHOLE:
         return max(0, rest - amount_of(rules, q, at(rules, R_AMOUNT, p)))
     if at(rules, R_KIND, p) == _AMOUNT_TOGETHER:
         return min(amount_of(rules, q, at(rules, R_AMOUNT, p)), rest)
-    base = view(q, Q_UNIT_LIST)[units].sum() if original else rest
     return min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
 
 
@@ -728,6 +730,12 @@ def saved_alone(
         return 0
     begin, end = roles_of(rules, p)
     kind = at(rules, R_KIND, p)
+    if off_together(rules, p) and begin == end and not at(rules, R_EACH, p) and not at(rules, R_PER_ARTICLE, p):
+        most = off_whole(rules, q, p, units, left, original)
+        rooms = 0
+        for i in range(units.shape[0]):
+            rooms += room(q, units[i], left[units[i]])
+        return max(0, min(most, rooms) if cap < 0 else min(most, rooms, cap))
     if scalar(q, Q_FINE) > 1 or off_together(rules, p) or at(rules, R_PER_ARTICLE, p) or kind == _CASHIER:
         return alone(rules, q, p, units, masks, left, original, cap, limit).saving
     if begin == end and at(rules, R_EACH, p) == 0:

@@ -78,7 +78,7 @@ def stands_alone(rules: Buffer, p: int) -> bool:
     return at(rules, R_EXCLUSIVE, p) == 1 and not is_contract(rules, p)
 
 
-@kernel
+@bare
 def said_apart(rules: Buffer, p: int, other: int) -> bool:
     """Whether one of two promotions is `not with` the other."""
     low, high = at(rules, R_CONFLICT_BEGIN, p), at(rules, R_CONFLICT_BEGIN, p + 1)
@@ -333,7 +333,7 @@ def name_the_excluded(rules: Buffer, table: Table) -> None:
         table[T_BEATEN_BY, row] = by
 
 
-@kernel
+@bare
 def said_with(rules: Buffer, table: Table, p: int) -> int:
     """The first candidate by name that applied and is `not with` this promotion; -1."""
     for row in range(table.shape[1]):

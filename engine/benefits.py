@@ -8,7 +8,7 @@ from engine.alternatives import said_with
 from engine.discounts import gain_of_fee
 from engine.gifts import chosen_gifts, gift_savings
 from engine.instructions import Apply, Kind, Mark, Target
-from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate
 from engine.layout import (
     Q_FEES,
     Q_LINE_MARKS,
@@ -44,7 +44,7 @@ _FREE_SERVICE, _NEXT_CODE, _GIFT = int(Kind.FREE_SERVICE), int(Kind.NEXT_CODE), 
 _SERVICE, _MARK_SHIP, _MARK_CHOSEN = int(Target.SERVICE), int(Mark.SHIP_FREE), int(Mark.CHOSEN)
 
 
-@gate
+@bare_gate
 def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: Ints, g: int, rows: Ints) -> None:
     """One group of benefits: every eligible promotion, or the first so many in declared order, each in its turn."""
     mode, original = at(rules, R_APPLY, g), at(rules, R_ORIGINAL, g)
@@ -68,7 +68,6 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
         p = table[T_TERM, row]
         service = at(rules, R_TARGET, p) if at(rules, R_TARGET_KIND, p) == _SERVICE else -1
         saving = alone = 0
-        gifts = savings = np.empty(0, np.int64)
         if at(rules, R_KIND, p) == _NEXT_CODE:
             pass  # whoever is eligible gets it
         elif service < 0:
@@ -76,9 +75,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
             if table[T_REASON, row] == QUANTITY:
                 lacks(table, row, 1, at(rules, R_TARGET, p))
             if at(rules, R_KIND, p) == _GIFT and table[T_REASON, row] == 0:
-                gifts = chosen_gifts(rules, q, p)
-                savings = gift_savings(rules, q, table, row, gifts, state.left)
-                alone = savings.sum()
+                alone = worth_of_gifts(rules, q, table, row, state.left)
                 if 0 <= table[T_BUDGET, row] < alone:
                     table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
                     table[T_ALONE, row] = alone
@@ -106,7 +103,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
             if service >= 0:
                 charge(table, state, row, service, saving)
             elif at(rules, R_KIND, p) == _GIFT:
-                give(q, table, state, row, gifts, savings)
+                give(rules, q, table, state, row)
                 weigh(q, notes, state.left)
             else:
                 table[T_REASON, row] = APPLIED
@@ -116,9 +113,17 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
                 first = row
 
 
-@kernel
-def give(q: Buffer, table: Table, state: State, row: int, units: Ints, savings: Ints) -> None:
+@gate
+def worth_of_gifts(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints) -> int:
+    """What the gifts that were chosen of a promotion save."""
+    return gift_savings(rules, q, table, row, chosen_gifts(rules, q, table[T_TERM, row]), left).sum()
+
+
+@gate
+def give(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> None:
     """Let a promotion give gifts; where none is chosen yet, it offers them, which is no application."""
+    units = chosen_gifts(rules, q, table[T_TERM, row])
+    savings = gift_savings(rules, q, table, row, units, state.left)
     by_line = np.zeros(size(q, Q_LINE_MARKS), np.int64)
     for i in range(units.shape[0]):
         state.left[units[i]] -= savings[i]
@@ -131,7 +136,7 @@ def give(q: Buffer, table: Table, state: State, row: int, units: Ints, savings: 
     table[T_APPLICATIONS, row] = 1 if units.shape[0] else 0
 
 
-@kernel
+@bare
 def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, left: int) -> int:
     """What a promotion takes off a fee of which so much is left."""
     p = table[T_TERM, row]
@@ -140,7 +145,7 @@ def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, lef
     return min(saving, table[T_CAP, row]) if table[T_CAP, row] >= 0 else saving
 
 
-@kernel
+@bare
 def grants(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> bool:
     """Whether a promotion makes a service free for which the request charges nothing, and which none granted yet."""
     p = table[T_TERM, row]
@@ -153,7 +158,7 @@ def grants(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> bo
     return True
 
 
-@kernel
+@bare
 def charge(table: Table, state: State, row: int, service: int, saving: int) -> None:
     """Let a promotion apply to a fee."""
     state.fees[service] -= saving

@@ -10,7 +10,7 @@ import numpy as np
 from engine.alternatives import alternatives, is_better, is_contract, name_the_excluded, saved_by, somebody_asks
 from engine.benefits import grant_benefits
 from engine.instructions import Apply
-from engine.kernel import Buffer, Flags, Ints, Table, borrowed, gate
+from engine.kernel import Buffer, Flags, Ints, Table, bare, bare_gate, borrowed, gate
 from engine.layout import (
     Q_UNIT_LINE,
     Q_UNIT_LIST,
@@ -79,24 +79,23 @@ def combine(rules: Buffer, q: Buffer, table: Table, state: State) -> None:
 @gate
 def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, notes: Ints, enabled: Flags) -> None:
     """Settle the exclusive promotions of per-item groups, then all groups in sequence."""
-    groups = size(rules, R_GIVES)
-    live = in_turn(rules, table)
-    rows = live & (1 << ROW_BITS) - 1
+    groups, total, every = size(rules, R_GIVES), table.shape[1], size(q, Q_UNIT_LINE)
+    room = np.empty(2 * total + every, np.int64)
+    live, rows, taken = room[:total], room[total : 2 * total], room[2 * total :]
+    count = in_turn(rules, table, live, rows)
     begin = 0
-    while begin < live.shape[0]:
+    while begin < count:
         turn = live[begin] >> TURN_SHIFT
         end = begin + 1
-        while end < live.shape[0] and live[end] >> TURN_SHIFT == turn:
+        while end < count and live[end] >> TURN_SHIFT == turn:
             end += 1
-        weigh(q, notes, state.left)  # thresholds are read before the group
-        for service in range(state.fees.shape[0]):
-            note(notes, N_FEES, service, state.fees[service])
+        before_the_group(q, notes, state)
         g = turn - groups if turn >= groups else turn
         if at(rules, R_GIVES, g) == 1:
             grant_benefits(rules, q, table, state, notes, g, rows[begin:end])
         else:
-            taken = give_discounts(rules, q, table, state, notes, g, rows[begin:end], enabled)
-            for u in range(taken.shape[0] if turn < groups else 0):
+            give_discounts(rules, q, table, state, notes, g, rows[begin:end], enabled, taken)
+            for u in range(every if turn < groups else 0):
                 if taken[u] >= 0:
                     state.served[u] = taken[u]
                     if state.left[u] < at(q, Q_UNIT_LIST, u):
@@ -104,11 +103,18 @@ def run_groups(rules: Buffer, q: Buffer, table: Table, state: State, notes: Ints
         begin = end
 
 
-@gate
-def in_turn(rules: Buffer, table: Table) -> Ints:
+@bare
+def before_the_group(q: Buffer, notes: Ints, state: State) -> None:
+    """Thresholds are read before the group."""
+    weigh(q, notes, state.left)
+    for service in range(state.fees.shape[0]):
+        note(notes, N_FEES, service, state.fees[service])
+
+
+@bare_gate
+def in_turn(rules: Buffer, table: Table, live: Ints, rows: Ints) -> int:
     """The candidates that are eligible, by turn: those that are settled first, by group; then all others, by group. In
-    declared order, each a number of turn, rank and row."""
-    live = np.empty(table.shape[1], np.int64)
+    declared order, each a number of turn, rank and row; and the rows alone. How many there are."""
     count = 0
     for row in range(table.shape[1]):
         if table[T_REASON, row] == 0:
@@ -117,7 +123,9 @@ def in_turn(rules: Buffer, table: Table) -> Ints:
             live[count] = turn << TURN_SHIFT | at(rules, R_RANK, p) << ROW_BITS | row
             count += 1
     sort(live[:count])
-    return live[:count]
+    for i in range(count):
+        rows[i] = live[i] & (1 << ROW_BITS) - 1
+    return count
 
 
 @gate
@@ -130,15 +138,16 @@ def give_discounts(
     g: int,
     rows: Ints,
     enabled: Flags,
-) -> Ints:
-    """One group of price rewards. In per-item groups: the candidate that each unit serves."""
+    taken: Ints,
+) -> None:
+    """One group of price rewards. `taken`: in per-item groups the candidate that each unit serves, or -1."""
     original = at(rules, R_ORIGINAL, g)
     mode = at(rules, R_APPLY, g)
     per_item = mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM
     offers = prepare(rules, q, table, state, notes, original, rows, enabled, per_item)
-    taken = np.full(size(q, Q_UNIT_LINE), -1, np.int64)
+    taken[:] = -1
     if offers.rows.shape[0] == 0:
-        return taken
+        return
     if mode == _BEST_PER_ITEM:
         apply_best_per_item(rules, q, table, state, original, offers, taken)
     elif mode == _FIRST_PER_ITEM:
@@ -158,4 +167,3 @@ def give_discounts(
         chosen[top] = True
         apply_set(rules, q, table, state, original, offers, chosen)
     name_the_beaten(table, offers, taken, per_item)
-    return taken

@@ -199,7 +199,7 @@ def in_whole(q: Buffer, units: Ints, left: Ints, exact: Ints) -> Ints:
     return savings
 
 
-@kernel
+@bare
 def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
     """What a promotion takes off a fee, before caps."""
     kind = at(rules, R_KIND, p)

@@ -16,7 +16,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel import Buffer, Bytes, kernel
+from engine.kernel import Buffer, Bytes, bare
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,7 +31,7 @@ TOGETHER = 256  # bytes; longer texts are hashed one by one
 HEAD = 2  # of an index: how many texts, bits
 
 
-@kernel
+@bare
 def hashed(data: Bytes, begin: int, length: int) -> int:
     """The hash of some bytes, 32 bits."""
     found = FIRST
@@ -41,7 +41,7 @@ def hashed(data: Bytes, begin: int, length: int) -> int:
     return found ^ (found >> 15)
 
 
-@kernel
+@bare
 def find(index: Buffer, blob: Bytes, data: Bytes, begin: int, length: int) -> int:
     """The place of a text, given as `length` bytes of `data` from `begin` on; -1: it is not there."""
     count, wanted = index[0], hashed(data, begin, length)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from engine.alone import settle
@@ -12,7 +10,7 @@ from engine.components import settle_component
 from engine.discounts import ROW_SHIFT, gain, order_of, row_of
 from engine.floors import may_bind
 from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate
-from engine.layout import Q_LINE_MARKS, Q_UNIT_LINE, Q_UNIT_LIST, T_APPLICATIONS, T_CAP, T_TERM, at, size
+from engine.layout import Q_LINE_MARKS, Q_UNIT_LIST, T_APPLICATIONS, T_CAP, T_TERM, at, size
 from engine.order import picked
 from engine.perform import alone_of_free, is_plain, perform, perform_plainly, takes_each
 from engine.search import NAMES_MAX
@@ -36,17 +34,21 @@ def apply_best_per_item(
     rules: Buffer, q: Buffer, table: Table, state: State, original: int, offers: Offers, taken: Ints
 ) -> None:
     """Every unit serves at most one promotion; together they save the most. Components are settled one by one."""
-    total = offers.units.shape[0]
-    room = np.empty(3 * total + offers.begin.shape[0], np.int64)
-    kept = Offers(offers.rows, room[3 * total :], room[:total], room[total : 2 * total], room[2 * total : 3 * total])
-    most = np.empty(taken.shape[0], np.int64)
-    left_to_the_better(rules, q, table, offers, kept, most, state.left, original)
-    components = components_of(kept, q, table.shape[1])
-    members, ends, order = components.members, components.ends, components.order
-    role_of = most  # which is not needed any more
-    role_of[:] = 0
+    total, count, every, lines = offers.units.shape[0], offers.rows.shape[0], taken.shape[0], size(q, Q_LINE_MARKS)
+    rest = 3 * total + count + 1  # of the room, behind what is kept of the offers
+    room = np.empty(rest + every + 2 * lines + 5 * count + max(every, table.shape[1]), np.int64)
+    kept = Offers(offers.rows, room[3 * total : rest], room[:total], room[total : 2 * total], room[2 * total :])
+    role_of = room[rest : rest + every]
+    left_to_the_better(rules, q, table, offers, kept, role_of, state.left, original)
+    rest += every
+    by_line = room[rest : rest + 2 * lines]
+    by_line[:], role_of[:] = 0, 0
+    rest += 2 * lines
+    members, ends, order = room[rest : rest + count], room[rest + count :], room[rest + 2 * count : rest + 3 * count]
+    components = join(kept, members, ends, order, room[rest + 3 * count :], table.shape[1], every)
     begin = 0
-    for end in ends:
+    for component in range(components):
+        end = ends[component]
         one = members[begin]
         if end - begin == 1 and is_simple(kept, one):
             takes_its_own(kept, one, taken, role_of)
@@ -58,10 +60,10 @@ def apply_best_per_item(
             else:
                 settle_component(rules, q, table, state, original, kept, own, taken, role_of)
         begin = end
-    place = perform_all_plain(rules, q, table, state, kept, order, 0, taken, components.by_line)
+    place = perform_all_plain(rules, q, table, state, kept, order, 0, taken, by_line)
     while place < order.shape[0]:
         perform_own(rules, q, table, state, original, kept, order[place], taken, role_of)
-        place = perform_all_plain(rules, q, table, state, kept, order, place + 1, taken, components.by_line)
+        place = perform_all_plain(rules, q, table, state, kept, order, place + 1, taken, by_line)
 
 
 @bare_gate
@@ -152,32 +154,10 @@ def is_simple(offers: Offers, i: int) -> bool:
     return offers.gains[offers.begin[i]] >= 0
 
 
-class Components(NamedTuple):
-    """Offers that share units, directly or through others, one component after the other, each by name. Offers without
-    units are left out."""
-
-    members: Ints
-    ends: Ints  # of components
-    order: Ints  # all offers, by name
-    by_line: Ints  # room for lines and what they save, see `perform_plainly`
-
-
-@gate
-def components_of(offers: Offers, q: Buffer, rows: int) -> Components:
-    """The components of offers; `rows`: of candidates."""
-    count, lines = offers.rows.shape[0], size(q, Q_LINE_MARKS)
-    room = np.empty(3 * count + 2 * lines, np.int64)
-    spare = np.empty(2 * count + max(size(q, Q_UNIT_LINE), rows), np.int64)
-    members, ends, order = room[:count], room[count : 2 * count], room[2 * count : 3 * count]
-    found = join(offers, members, ends, order, spare, rows, size(q, Q_UNIT_LINE))
-    by_line = room[3 * count :]
-    by_line[:lines] = 0
-    return Components(members, ends[:found], order, by_line)
-
-
 @bare_gate
 def join(offers: Offers, members: Ints, ends: Ints, order: Ints, spare: Ints, rows: int, units: int) -> int:
-    """Find components; how many there are."""
+    """Offers that share units, directly or through others, one component after the other, by name; where each ends;
+    and how many there are. Offers without units are left out. `order`: all offers by name. `spare`: room."""
     count = offers.rows.shape[0]
     parent, place, owner = spare[:count], spare[count : 2 * count], spare[2 * count :]
     for row in range(rows):

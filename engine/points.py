@@ -10,7 +10,7 @@ from engine.basket import POINTS_MAX, BadRequest, Fault
 from engine.decision import PointsResult, PromotionPoints, Reason
 from engine.image import Ruleset
 from engine.instructions import Kind, Mark
-from engine.kernel import Buffer, Ints, Table, kernel
+from engine.kernel import Buffer, Ints, Table, gate
 from engine.layout import (
     Q_LINE_MARKS,
     Q_POINTS,
@@ -35,7 +35,7 @@ _MARK_REWARD, _MARK_CHOSEN = int(Mark.REWARD), int(Mark.CHOSEN)
 ONCE = 100  # hundredths: what everybody gets
 
 
-@kernel
+@gate
 def judge_points(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints) -> int:
     """0, or why a promotion adds no points at these prices: guards, no unit of its set, or too little paid."""
     p = table[T_TERM, row]

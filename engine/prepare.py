@@ -23,7 +23,6 @@ from engine.discounts import (
     over_the_basket,
     roles_of,
 )
-from engine.graph import grown
 from engine.instructions import UNITS, Kind
 from engine.kernel import Buffer, Flags, Ints, Table, bare, bare_gate, gate, kernel
 from engine.layout import (
@@ -38,6 +37,8 @@ from engine.layout import (
     Q_UNIT_LIST,
     R_BUY,
     R_BY_MEASURE,
+    R_EACH,
+    R_EXCEPT_BEGIN,
     R_GROUP,
     R_KIND,
     R_NUMBER,
@@ -63,11 +64,13 @@ from engine.layout import (
     size,
 )
 from engine.match import MISSING_MEASURE, MISSING_PIECES, admit, asks_nothing
+from engine.notes import lines_of, units_of
 from engine.perform import is_plain
 from engine.state import BUDGET, CLAUSE_BUDGET, EXCLUSIVE, GUARD, NO_SAVING, QUANTITY, Offers, State
 
 _FACTORS = tuple(factor for _, _, factor in UNITS)
-_SINGLES = int(Kind.PRICE_SINGLES)
+_SINGLES, _PRICE_TOGETHER = int(Kind.PRICE_SINGLES), int(Kind.PRICE_TOGETHER)
+_PICK, _LADDER = int(Kind.PICK), int(Kind.LADDER)
 
 
 @gate
@@ -85,13 +88,14 @@ def prepare(
     """Judge conditions, limits and what each promotion would do alone; those that would save something take part,
     unless this alternative is without them."""
     every = size(q, Q_UNIT_LINE)
-    begin = np.empty(rows.shape[0] + 1, np.int64)
-    part = np.empty(rows.shape[0], np.int64)
-    units = np.empty(max(64, 4 * every), np.int64)
-    masks, gains = np.empty(units.shape[0], np.int64), np.empty(units.shape[0], np.int64)
+    room = np.empty(2 * rows.shape[0] + 1, np.int64)
+    part, begin = room[: rows.shape[0]], room[rows.shape[0] :]
+    most = max(64, 4 * every)
+    pool = np.empty(3 * most, np.int64)
     served = is_any_served(state)
     place = count = begin[0] = 0
     while True:
+        units, masks, gains = pool[:most], pool[most : 2 * most], pool[2 * most :]
         offers = Offers(part, begin, units, masks, gains)
         place, count = take_part_plainly(
             rules, q, table, state, notes, original, rows, enabled, served, offers, place, count
@@ -99,9 +103,11 @@ def prepare(
         used = begin[count]
         if place == rows.shape[0]:
             return Offers(part[:count], begin[: count + 1], units[:used], masks[:used], gains[:used])
-        if used + every > units.shape[0]:
-            units, masks = grown(units, used, used + every), grown(masks, used, used + every)
-            gains = grown(gains, used, used + every)
+        if used + every > most:
+            pool = np.empty(6 * most, np.int64)
+            pool[:used], pool[2 * most : 2 * most + used] = units[:used], masks[:used]
+            pool[4 * most : 4 * most + used] = gains[:used]
+            most *= 2
             continue
         row = rows[place]
         place += 1
@@ -145,6 +151,9 @@ def take_part_plainly(
                 place += 1
                 continue
         p = table[T_TERM, row]
+        if not served and has_too_few(rules, q, table, notes, row):
+            place += 1
+            continue
         if served or not enabled[row] or table[T_BUDGET, row] >= 0 or not is_plain(rules, q, table, row):
             break
         end = open_to_each(rules, q, p, notes, offers.units, used)
@@ -162,6 +171,32 @@ def take_part_plainly(
         offers.begin[count] = end
         place += 1
     return place, count
+
+
+@bare
+def has_too_few(rules: Buffer, q: Buffer, table: Table, notes: Ints, row: int) -> bool:
+    """Whether a buy of one plain set finds fewer units than one application takes, with no guard or exception to blame.
+    It is told what is missing."""
+    p = table[T_TERM, row]
+    role, end = roles_of(rules, p)
+    if end - role != 1 or cell(rules, R_ROLES, 4, role, ROLE_FLAGS) or need_of(rules, p, 0) or at(rules, R_EACH, p):
+        return False
+    kind = at(rules, R_KIND, p)
+    if kind != _PICK and kind != _LADDER and kind != _PRICE_TOGETHER:
+        return False
+    if at(rules, R_EXCEPT_BEGIN, p) < at(rules, R_EXCEPT_BEGIN, p + 1):
+        return False
+    of, need, have = cell(rules, R_ROLES, 4, role, ROLE_SET), cell(rules, R_ROLES, 4, role, ROLE_COUNT), 0
+    first, beyond = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(notes, of)
+    for i in range(first, beyond):
+        line = i if of < 0 else notes[i]
+        if at(q, Q_LINE_MARKS, line):
+            return False
+        begin, after = units_of(notes, line)
+        have += after - begin
+    if have < need:
+        lacks(table, row, need - have, of)
+    return have < need
 
 
 @bare
@@ -262,7 +297,7 @@ def judge_alone(
         explain_nothing(rules, q, table, row, notes, units, masks, left, original)
         return
     table[T_ALONE, row] = saving
-    if budget < 0:
+    if budget < 0 or (saving <= budget and scalar(q, Q_FINE) == 1):
         return
     result = alone(rules, q, p, units, masks, left, original, cap, limit)
     if budget < result.saving:
@@ -346,7 +381,7 @@ def explain_nothing(
     table[T_REASON, row] = NO_SAVING
 
 
-@kernel
+@bare
 def lacks(table: Table, row: int, pieces: int, of: int) -> None:
     """Too few units: note how many of which set are missing."""
     table[T_REASON, row] = QUANTITY

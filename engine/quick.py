@@ -83,7 +83,7 @@ from engine.calendar import DAY_S
 from engine.dates import NO_DAY, days_before, read_day
 from engine.index import find
 from engine.instructions import UNITS
-from engine.kernel import Buffer, Bytes, Ints, gate, kernel
+from engine.kernel import Buffer, Bytes, Ints, bare, bare_gate
 from engine.known import (
     BLOB_CHANNELS,
     BLOB_CONSENTS,
@@ -191,7 +191,7 @@ from engine.layout import (
     size,
     view,
 )
-from engine.order import ascending
+from engine.order import sort
 
 RESOLVED = 0
 SCOPE = 1  # something is asked that is not resolved here
@@ -218,6 +218,9 @@ _FACTOR_OF = tuple(factor for _, _, factor in UNITS)
 _FIELDS = len(QUESTION)
 _SCALARS = len(SCALARS)
 LINES_MAX = 1_000
+LINE_BITS = 10  # of the number of a line or an article
+assert LINES_MAX <= 1 << LINE_BITS
+assert TOTAL_MINOR_MAX < 1 << 63 - 2 * LINE_BITS
 REST_MAX = 65_536  # numbers of services, variants and promises
 SIZE = 2 * _FIELDS + _SCALARS + 2 * FACTS_MAX + 5 * LINES_MAX + SETS_MAX + 10 * UNITS_MAX + REST_MAX
 
@@ -231,20 +234,20 @@ def room() -> tuple[Ints, Ints]:
     return np.zeros(SIZE, np.int64), np.zeros(L_COLUMNS * LINES_MAX, np.int64)
 
 
-@kernel
+@bare
 def text_at(asked: Ints, column: int) -> tuple[int, int]:
     """A text among the scalars: where it begins, how long it is."""
     return cell(asked, A_SCALARS, 1, column, 0), cell(asked, A_SCALARS, 1, column + 1, 0)
 
 
-@gate
+@bare_gate
 def named(known: Buffer, blob: Bytes, field: int, number: int, data: Bytes, begin: int, length: int) -> int:
     """The place of a text in one of the small indexes; -1: it is not there."""
     first, end = at(known, K_BLOBS, number), at(known, K_BLOBS, number + 1)
     return find(view(known, field), blob[first:end], data, begin, length)
 
 
-@kernel
+@bare
 def smaller(data: Bytes, a: int, a_length: int, b: int, b_length: int) -> int:
     """-1, 0 or 1: whether the first text comes before the second one, by bytes."""
     for i in range(min(a_length, b_length)):
@@ -253,7 +256,7 @@ def smaller(data: Bytes, a: int, a_length: int, b: int, b_length: int) -> int:
     return -1 if a_length < b_length else (1 if a_length > b_length else 0)
 
 
-@gate
+@bare_gate
 def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints) -> None:
     """Lines in the order of one of their texts, by bytes; of equal ones the first stays first."""
     count = order.shape[0]
@@ -284,11 +287,12 @@ def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints) -> 
                 else:
                     spare[place] = order[j]
                     j += 1
-        order[:] = spare[:count]
+        for i in range(count):
+            order[i] = spare[i]
         width *= 2
 
 
-@gate
+@bare
 def out_of_scope(asked: Ints) -> bool:
     """Whether a request asks for something that is not resolved here."""
     others = size(asked, A_CODES) + size(asked, A_USAGE) + size(asked, A_VARIANTS) + size(asked, A_ENTRIES)
@@ -306,7 +310,7 @@ def out_of_scope(asked: Ints) -> bool:
     return not identified or not looked_up or dated > 0 or consents > 0
 
 
-@gate
+@bare
 def bounded(asked: Ints, at_us: int) -> bool:
     """Whether texts are as long, and the instant is, as the contract allows."""
     if not 0 <= at_us <= AT_MAX_US:
@@ -325,7 +329,7 @@ def bounded(asked: Ints, at_us: int) -> bool:
     return True
 
 
-@gate
+@bare
 def price_of(known: Buffer, asked: Ints, line: int, row: int, currency: int) -> int:
     """The list price of a line, in micros; -1: there is none, or it is out of bounds."""
     micros = cell(known, K_CURRENCIES, 3, currency, CURRENCY_MICROS)
@@ -341,7 +345,7 @@ def price_of(known: Buffer, asked: Ints, line: int, row: int, currency: int) -> 
     return price if price <= min(PRICE_MAX, most) else -1
 
 
-@gate
+@bare
 def resolve_lines(k: Known, asked: Ints, data: Bytes, currency: int, notes: Ints) -> tuple[int, int]:
     """Notes of each line, in the order of their ids: RESOLVED, or why not; and how many units there are."""
     count = size(asked, A_LINES) // LINE_COLUMNS
@@ -397,7 +401,7 @@ def resolve_lines(k: Known, asked: Ints, data: Bytes, currency: int, notes: Ints
     return RESOLVED, units
 
 
-@kernel
+@bare
 def same_text(asked: Ints, data: Bytes, column: int, a: int, b: int) -> bool:
     """Whether two lines have the same text in a column."""
     length = cell(asked, A_LINES, LINE_COLUMNS, a, column + 1)
@@ -410,25 +414,26 @@ def same_text(asked: Ints, data: Bytes, column: int, a: int, b: int) -> bool:
     return True
 
 
-@gate
+@bare
 def number_articles(asked: Ints, data: Bytes, notes: Ints) -> int:
     """Number the articles of the lines by their bytes; how many there are. Lines come by id."""
     count = size(asked, A_LINES) // LINE_COLUMNS
     order = notes[:count]
-    sort = notes[L_SORT * LINES_MAX : L_SORT * LINES_MAX + count]
+    by_article = notes[L_SORT * LINES_MAX : L_SORT * LINES_MAX + count]
     spare = notes[L_SPARE * LINES_MAX : L_SPARE * LINES_MAX + count]
-    by_text(asked, data, LINE_ARTICLE, sort, spare)
+    by_text(asked, data, LINE_ARTICLE, by_article, spare)
     for i in range(count):
         spare[order[i]] = i  # from a line of the request to its place by id
     number = -1
     for i in range(count):
-        if i == 0 or not same_text(asked, data, LINE_ARTICLE, sort[i - 1], sort[i]):
+        row = notes[L_ROW * LINES_MAX + spare[by_article[i]]]
+        if i == 0 or row != notes[L_ROW * LINES_MAX + spare[by_article[i - 1]]]:
             number += 1
-        notes[L_NUMBER * LINES_MAX + spare[sort[i]]] = number
+        notes[L_NUMBER * LINES_MAX + spare[by_article[i]]] = number
     return number + 1
 
 
-@kernel
+@bare
 def begin_field(out: Ints, field: int, length: int) -> int:
     """Enter a field of so many numbers behind the one before it: where it begins."""
     begin = 2 * _FIELDS if field == 0 else out[2 * field - 2] + out[2 * field - 1]
@@ -436,7 +441,7 @@ def begin_field(out: Ints, field: int, length: int) -> int:
     return int(begin)
 
 
-@gate
+@bare
 def fact_of(
     k: Known, asked: Ints, data: Bytes, fact: int, currency: int, store: int, articles: int, today: int
 ) -> tuple[int, int, int]:
@@ -484,7 +489,7 @@ def fact_of(
     return at(k.flat, K_HELD, row), at(k.flat, K_HELD, row + 1), RESOLVED
 
 
-@kernel
+@bare
 def said_of(k: Known, asked: Ints, data: Bytes, i: int, wanted: int) -> tuple[int, int, int]:
     """What an attribute says, if it is of the type that the fact has."""
     kind = cell(asked, A_ATTRIBUTES, ATTRIBUTE_COLUMNS, i, ATTRIBUTE_KIND)
@@ -508,7 +513,7 @@ def said_of(k: Known, asked: Ints, data: Bytes, i: int, wanted: int) -> tuple[in
     return 0, 0, FACT
 
 
-@kernel
+@bare
 def today_of(k: Known, at_us: int) -> int:
     """The day of an instant in the settings' zone."""
     second = at_us // 1_000_000
@@ -522,7 +527,7 @@ def today_of(k: Known, at_us: int) -> int:
     return (second + cell(k.flat, K_TRANSITIONS, 2, max(0, low - 1), 1)) // DAY_S
 
 
-@gate
+@bare
 def name_facts(k: Known, asked: Ints, data: Bytes) -> bool:
     """Replace the names of the customer's facts by their numbers: -1 minus it, where the length stood. Whether all of
     them are declared and read here, and each is said once."""
@@ -549,7 +554,7 @@ def name_facts(k: Known, asked: Ints, data: Bytes) -> bool:
     return True
 
 
-@gate
+@bare_gate
 def columns(k: Known, asked: Ints, data: Bytes, at_us: int, out: Ints, notes: Ints) -> int:
     """Writes the buffer of layout.QUESTION for a request that was read into `asked`: RESOLVED, or why not.
 
@@ -620,7 +625,7 @@ def columns(k: Known, asked: Ints, data: Bytes, at_us: int, out: Ints, notes: In
     return write_rest(k, asked, data, out)
 
 
-@gate
+@bare
 def write_lines(k: Known, asked: Ints, out: Ints, notes: Ints, lines: int) -> bool:
     """The columns of lines. Whether there is room for their sets."""
     begins = begin_field(out, Q_SET_BEGIN, lines + 1)
@@ -648,7 +653,7 @@ def write_lines(k: Known, asked: Ints, out: Ints, notes: Ints, lines: int) -> bo
     return True
 
 
-@gate
+@bare
 def write_units(asked: Ints, out: Ints, notes: Ints, lines: int, units: int) -> None:
     """The columns of units, in the static part of order U: units of one line stand together."""
     whose = begin_field(out, Q_UNIT_LINE, units)
@@ -664,31 +669,43 @@ def write_units(asked: Ints, out: Ints, notes: Ints, lines: int, units: int) -> 
         begin_field(out, field, units)
     amounts = notes[L_LIST * LINES_MAX : L_LIST * LINES_MAX + lines]
     numbers = notes[L_NUMBER * LINES_MAX : L_NUMBER * LINES_MAX + lines]
-    measured = np.empty(lines, np.int64)
-    some = 0
-    for i in range(lines):
-        measured[i] = -cell(asked, A_LINES, LINE_COLUMNS, notes[i], LINE_MEASURE)
-        some += measured[i]
-    order = ascending(measured) if some else np.arange(lines)
-    order = order[ascending(numbers[order])]
-    order = order[ascending(-amounts[order])]
+    keys = notes[L_SORT * LINES_MAX : L_SORT * LINES_MAX + lines]
+    for line in range(lines):
+        keys[line] = (TOTAL_MINOR_MAX - amounts[line] << 2 * LINE_BITS) + (numbers[line] << LINE_BITS) + line
+    sort(keys)
+    for i in range(1, lines):  # equal in amount and article: by measure
+        place = i
+        while (
+            place
+            and keys[place - 1] >> LINE_BITS == keys[place] >> LINE_BITS
+            and (measure_at(asked, notes, keys[place - 1]) < measure_at(asked, notes, keys[place]))
+        ):
+            keys[place - 1], keys[place] = keys[place], keys[place - 1]
+            place -= 1
     u = 0
-    for line in order:
+    for i in range(lines):
+        line = keys[i] & (1 << LINE_BITS) - 1
         row = notes[line]
         unit = cell(asked, A_LINES, LINE_COLUMNS, row, LINE_UNIT)
         for _ in range(1 if unit else cell(asked, A_LINES, LINE_COLUMNS, row, LINE_QUANTITY)):
             out[whose + u], out[article + u], out[amount + u] = line, numbers[line], amounts[line]
-            out[measures + u] = -measured[line]
+            out[measures + u] = measure_at(asked, notes, line)
             out[dimension + u] = _DIMENSION_OF[unit - 1] if unit else 0
             out[factor + u] = _FACTOR_OF[unit - 1] if unit else 1
             out[prices + u] = notes[L_PRICE * LINES_MAX + line]
             u += 1
     floors, entries = out[2 * Q_UNIT_FLOOR], out[2 * Q_UNIT_ENTRY]
-    out[floors : floors + units] = 0
-    out[entries : entries + units] = -1
+    for i in range(units):
+        out[floors + i], out[entries + i] = 0, -1
 
 
-@gate
+@bare
+def measure_at(asked: Ints, notes: Ints, key: int) -> int:
+    """The measure of a line, by its number or by a key that ends in it."""
+    return cell(asked, A_LINES, LINE_COLUMNS, notes[key & (1 << LINE_BITS) - 1], LINE_MEASURE)
+
+
+@bare
 def write_rest(k: Known, asked: Ints, data: Bytes, out: Ints) -> int:
     """Codes, usage and entries, of which there are none, fees and variants: RESOLVED, or why not."""
     if 2 * at(k.flat, K_SERVICES, 0) + size(k.flat, K_SUBJECTS) + size(k.flat, K_PROMISES) > REST_MAX:
