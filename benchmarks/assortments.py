@@ -19,9 +19,7 @@ from typing import Final
 
 from benchmarks import retailer, workload
 from benchmarks.grocer import sold
-from dsl.lower import lower
-from dsl.parse import parse
-from dsl.project import assemble
+from dsl.compiler import compile_project
 from einklang.v1 import decision_pb2 as pb
 from engine.program import Catalogue, ProductSet, Program, Promotion, decode, encode
 
@@ -78,7 +76,7 @@ class Assortments:
         return f"-{number:0{len(str(self.count - 1))}}"
 
     @cached_property
-    def _one(self) -> list[Program]:
+    def _one(self) -> tuple[Program, ...]:
         """The ruleset of one assortment."""
         files = retailer.project(
             self.promotions,
@@ -87,9 +85,7 @@ class Assortments:
             weeks=1,
             fame=lambda number: math.sqrt(sold(number + 1)),
         )
-        parsed = [parse(name, data) for name, data in files.items() if name.endswith(".promo")]
-        found, _ = assemble([node for file in parsed for node in file.declarations], files)
-        return list(lower(found))
+        return compile_project(files).programs
 
     @cached_property
     def _own(self) -> list[Promotion | ProductSet]:

@@ -1,11 +1,13 @@
 """`python -m benchmarks kernel`: a decision in process, from the request's bytes to the answer's; how it grows.
 
     python -m benchmarks kernel [--lines 5,20,100,160] [--baskets 200] [--tries 30] [--check] [--json FILE]
+    python -m benchmarks kernel --peers none|zen,json-logic,json-rules,oscar
 
 The ruleset is that of `python -m benchmarks service`, 10,000 promotions over 100,000 articles, all in force. Every
 basket is another one; they are answered in turn, many times, and of each the quickest counts. Then the heaviest
-component that the optimiser meets, of the grocer's baskets (`python -m benchmarks best`). Last the same baskets under
-1,000 to 100,000 promotions of which equally many touch them (benchmarks/assortments.py).
+component that the optimiser meets, of the grocer's baskets (`python -m benchmarks best`), and the same baskets under
+1,000 to 100,000 promotions of which equally many touch them (benchmarks/assortments.py). Last other rule engines, as
+far as they are installed (benchmarks/peers/): they are asked which promotions are about a basket, and nothing else.
 
 Exit codes: 0 done; 1 a bound of the issue is missed, with `--check`; 64 a wrong command line; 130 Ctrl-C.
 """
@@ -29,8 +31,10 @@ from rich.table import Table
 from benchmarks import workload
 from benchmarks.compile import ARTICLES, PROMOTIONS, directory, whole
 from benchmarks.machine import machine
+from benchmarks.peers.beside import PEERS, Beside, compare
 from benchmarks.serving import HOME
 from benchmarks.steps import COMBINE, STEPS, Sized, Spread, Steps, measured, undisturbed
+from einklang.v1 import decision_pb2 as pb
 from server.publish_process import compiler_key, digest_of_files
 
 if TYPE_CHECKING:
@@ -47,6 +51,8 @@ TILL_US_MAX: Final = 15
 GROWTH_MAX: Final = 1.5  # times, from the fewest promotions to the most
 LARGE_LINES, LARGE_US_MAX = 160, 1_000
 HEAVIEST_US_MAX: Final = 5_000
+PEER_BASKETS: Final = 20
+PEERS_TIMES_LEAST: Final = 100  # what the best of them takes, of what we take
 SMALL: Final = {  # for tests
     "promotions": 100,
     "articles": 600,
@@ -111,6 +117,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tries", type=whole(1, 100_000), default=TRIES, metavar="N", help="30")
     parser.add_argument("--growth", type=_numbers(1, 1_000_000), default=GROWTH, metavar="N,N", help="promotions")
     parser.add_argument("--searched", type=whole(1, 1_000_000), default=SEARCHED, metavar="N", help="2000")
+    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), metavar="NAME,NAME", help=",".join(PEERS))
     parser.add_argument("--small", action="store_true", help="all of it very small: to see that it runs")
     parser.add_argument("--check", action="store_true", help="exit code 1 where a bound is missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures, for programs")
@@ -132,14 +139,22 @@ def _numbers(least: int, most: int) -> Any:
     return lambda text: tuple(one(part) for part in text.split(","))
 
 
+def _peers(text: str) -> tuple[str, ...]:
+    """Reads names of peers, or «none»."""
+    names = () if text == "none" else tuple(text.split(","))
+    if not set(names) <= PEERS.keys():
+        raise argparse.ArgumentTypeError(f"none, or of {', '.join(PEERS)}")
+    return names
+
+
 def _benchmark(console: Console, options: argparse.Namespace) -> int:
     console.print(f"{options.promotions:,} promotions over {options.articles:,} articles, all in force; {machine()}")
     at_us = int(workload.AT.timestamp() * 1e6)
-    steps = Steps(_ruleset(options), at_us)
-    sizes = measured([(steps, lines, _requests(lines, options)) for lines in options.lines], options.tries)
+    ruleset = _ruleset(options)
+    steps = Steps(ruleset, at_us)
+    sizes = measured([(steps, lines, _bytes(_baskets(lines, options))) for lines in options.lines], options.tries)
     console.print(_sizes_table(sizes), soft_wrap=False)
     console.print(_steps_table(sizes), soft_wrap=False)
-    del steps
     heaviest = _heaviest(options)
     console.print(
         f"\nThe heaviest of {heaviest.searched:,} of the grocer's baskets under {heaviest.promotions:,} overlapping "
@@ -148,12 +163,16 @@ def _benchmark(console: Console, options: argparse.Namespace) -> int:
     )
     growth = _growth(options, at_us)
     console.print(_growth_table(growth), soft_wrap=False)
-    bounds = [*_bounds(options, sizes, heaviest, growth)]
+    beside = compare(options.peers, ruleset, _baskets(TILL_LINES, options)[:PEER_BASKETS], options.tries)
+    console.print(_peers_table(options, beside), soft_wrap=False)
+    for name, why in beside.missing.items():
+        console.print(f" {name} is not run: {why}")
+    bounds = [*_bounds(options, sizes, heaviest, growth, beside)]
     console.print()
     for bound in bounds:
         console.print(f"{'ok    ' if bound.met else 'MISSED'}  {bound.told}")
     if options.json is not None:
-        figures = _figures(options, sizes, heaviest, growth, bounds)
+        figures = _figures(options, sizes, heaviest, growth, beside, bounds)
         options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return 1 if options.check and not all(bound.met for bound in bounds) else 0
 
@@ -163,9 +182,7 @@ def _benchmark(console: Console, options: argparse.Namespace) -> int:
 
 def _ruleset(options: argparse.Namespace) -> Ruleset:
     """The workload's ruleset; its image is kept for the next run by this compiler."""
-    from dsl.lower import lower
-    from dsl.parse import parse
-    from dsl.project import assemble
+    from dsl.compiler import compile_project
     from engine.image import load
     from engine.link import link
 
@@ -174,9 +191,7 @@ def _ruleset(options: argparse.Namespace) -> Ruleset:
     kept = _room(options.data_dir, made_by)
     if not (kept / "manifest").exists():
         gc.disable()  # like the publishing process
-        parsed = [parse(name, data) for name, data in files.items() if name.endswith(".promo")]
-        found, _ = assemble([node for file in parsed for node in file.declarations], files)
-        image = link(lower(found))
+        image = link(compile_project(files).programs)
         gc.enable()
         kept.mkdir(exist_ok=True)
         for digest, data in image.parts.items():
@@ -198,8 +213,11 @@ def _room(home: Path, name: str) -> Path:
     return home / name
 
 
-def _requests(lines: int, options: argparse.Namespace) -> list[bytes]:
-    baskets = workload.baskets(lines, options.baskets, options.articles, known=False)
+def _baskets(lines: int, options: argparse.Namespace) -> list[pb.DecideRequest]:
+    return workload.baskets(lines, options.baskets, options.articles, known=False)
+
+
+def _bytes(baskets: Iterable[pb.DecideRequest]) -> list[bytes]:
     return [basket.SerializeToString() for basket in baskets]
 
 
@@ -246,7 +264,7 @@ def _growth(options: argparse.Namespace, at_us: int) -> list[tuple[int, Sized]]:
         image = link(shop.programs(promotions))
         baskets = shop.baskets(TILL_LINES, options.baskets, promotions)
         steps = Steps(load(image.manifest, image.parts), at_us)
-        asked.append((steps, TILL_LINES, [basket.SerializeToString() for basket in baskets]))
+        asked.append((steps, TILL_LINES, _bytes(baskets)))
     sizes = [len(steps.ruleset.promotions) for steps, _, _ in asked]
     return list(zip(sizes, measured(asked, options.tries), strict=True))
 
@@ -288,8 +306,24 @@ def _growth_table(growth: Sequence[tuple[int, Sized]]) -> Table:
     return table
 
 
+def _peers_table(options: argparse.Namespace, beside: Beside) -> Table:
+    title = (
+        f"\nBeside others: {TILL_LINES} lines, {options.promotions:,} promotions; ours decides, the others only match"
+    )
+    table = _table(title, "", "median µs", "times ours", "find the same promotions")
+    for one in (beside.ours, beside.matching, *beside.peers):
+        times = "" if one is beside.matching else f"{one.median_us / beside.ours.median_us:,.1f}"
+        alike = f"{one.alike} of {one.asked} times" if one in beside.peers else ""
+        table.add_row(one.title, f"{one.median_us:,.1f}", times, alike)
+    return table
+
+
 def _bounds(
-    options: argparse.Namespace, sizes: Sequence[Sized], heaviest: Heaviest, growth: Sequence[tuple[int, Sized]]
+    options: argparse.Namespace,
+    sizes: Sequence[Sized],
+    heaviest: Heaviest,
+    growth: Sequence[tuple[int, Sized]],
+    beside: Beside,
 ) -> Iterator[Bound]:
     """Which hold; they are those of the full size."""
     if options.promotions < PROMOTIONS or options.articles < ARTICLES:
@@ -309,6 +343,10 @@ def _bounds(
     )
     took = heaviest.combine_us
     yield Bound(took < HEAVIEST_US_MAX, f"the heaviest component in under 5 ms: {took / 1e3:.1f} ms")
+    if beside.peers:
+        times = min(one.median_us for one in beside.peers) / beside.ours.median_us
+        told = f"the best peer takes at least {PEERS_TIMES_LEAST} times as long: {times:.1f} times"
+        yield Bound(times >= PEERS_TIMES_LEAST, told)
 
 
 def _figures(
@@ -316,6 +354,7 @@ def _figures(
     sizes: Sequence[Sized],
     heaviest: Heaviest,
     growth: Sequence[tuple[int, Sized]],
+    beside: Beside,
     bounds: Sequence[Bound],
 ) -> dict[str, object]:
     """The same for programs."""
@@ -328,6 +367,8 @@ def _figures(
         "sizes": [_sized_figures(one) for one in sizes],
         "heaviest": heaviest._asdict(),
         "growth": [{"promotions": promotions, **_sized_figures(one)} for promotions, one in growth],
+        "ours": beside.ours._asdict(),
+        "peers": [one._asdict() for one in beside.peers],
         "bounds": [bound._asdict() for bound in bounds],
     }
 
