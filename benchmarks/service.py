@@ -2,6 +2,8 @@
 
     python -m benchmarks service [--lines 5,20,100] [--in-flight 1,16] [--seconds 0.5] [--rounds 4] [--check]
     python -m benchmarks service --stages        where the time of one call goes, inside the server
+    python -m benchmarks service --workers 2     what it costs that several workers share the calls
+    python -m benchmarks service --swap          what a change of rulesets does to those who ask meanwhile
     python -m benchmarks service --nulls         ways to write the null server, against each other
 
 The real `einklang serve` with the embedded store has 10,000 promotions over 100,000 articles in force
@@ -31,7 +33,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import load, null_server, workload
+from benchmarks import load, null_server, spread, swap, workload
 from benchmarks.load import Load, LoadFailed, Target
 from benchmarks.machine import machine
 from benchmarks.serving import HOME, ServerEnded, here, orderly_end, serving, started
@@ -47,7 +49,6 @@ THROUGHPUT_LEAST: Final = {20: 0.85, 100: 0.75}  # of the null server's, by line
 P99_MOST: Final = 1.25  # times the null server's
 KNOWN_LINES: Final = 20  # baskets that are measured with a known customer too
 NULLS_ASK, NULLS_ANSWER = 340, 5_000  # bytes: a basket of 20 lines
-FEW_CALLS: Final = 8  # at each number in flight: fewer say nothing
 KEPT: Final = 3  # data directories of earlier projects and engines
 MARK: Final = "benchmark.txt"  # in directories that may be emptied
 METHOD: Final = "/einklang.v1.DecisionService/Decide"
@@ -131,6 +132,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures, for programs")
     parser.add_argument("--data-dir", type=Path, default=HOME / "service", metavar="DIR", help=".einklang/service")
     parser.add_argument("--stages", action="store_true", help="where the time of one call goes, inside the server")
+    parser.add_argument("--workers", type=whole(2, 64), metavar="N", help="so many that share the calls, against one")
+    parser.add_argument("--connections", type=whole(2, 1_000), default=32, metavar="N", help="with --workers: 32")
+    parser.add_argument("--swap", action="store_true", help="other rulesets take force under load")
+    parser.add_argument("--swaps", type=whole(1, 90), default=5, metavar="N", help="with --swap, so often: 5")
+    parser.add_argument("--second", type=_seconds, default=1.0, metavar="S", help="with --swap, of one row: 1.0")
     parser.add_argument("--nulls", action="store_true", help="ways to write the null server, against each other")
     try:
         options = parser.parse_args(arguments)
@@ -178,6 +184,10 @@ def _benchmark(console: Console, options: argparse.Namespace, scratch: Path) -> 
             asked = {n: [b.SerializeToString() for b in _requests(n, False, options)] for n in sizes}
             console.print(stages.table(stages.measure(data_dir, asked)), soft_wrap=False)
             return 0
+        if options.swap:
+            return _swap(console, options, scratch, server.pid, address)
+        if options.workers:
+            return _spread(console, options, scratch, server, address)
         kinds = {(row.lines, row.known) for row in _rows(options)}
         baskets = {kind: _asked(address, *kind, options) for kind in sorted(kinds)}
         console.print(_baskets_table(baskets), soft_wrap=False)
@@ -211,8 +221,12 @@ def _served(console: Console, options: argparse.Namespace) -> Iterator[tuple[_Se
     console.print(f"Starting the server: einklang serve {here(project)}")
     if not data_dir.exists():
         console.print(f"  the first time it publishes: some {2 + options.promotions // 400} s; kept for the next run")
-    with serving(project, data_dir, "127.0.0.1:0", lambda line: console.print(f"  {line}", style="dim")) as running:
+    with serving(project, data_dir, "127.0.0.1:0", _dim(console)) as running:
         yield _Server(running.process.pid, data_dir), running.ready().address
+
+
+def _dim(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(f"  {line}", style="dim")
 
 
 def _home(options: argparse.Namespace) -> Path:
@@ -284,15 +298,21 @@ def _measure(
             body = scratch / f"body{number}"
             body.write_bytes(load.framed(basket.request))
             size = len(basket.answer)
-            ours[basket.request] = Target(pid, f"http://{address}{METHOD}", body, size)
-            nulls[basket.request] = Target(null_pid, f"http://{null_address}/null/Answer{number}", body, size)
+            ours[basket.request] = Target((pid,), f"http://{address}{METHOD}", body, size)
+            nulls[basket.request] = Target((null_pid,), f"http://{null_address}/null/Answer{number}", body, size)
         measured = []
         for row in _rows(options):
             console.print(f"  {row} ...", style="dim")
             asked = [basket.request for basket in baskets[row.lines, row.known]]
             targets = ([ours[request] for request in asked], [nulls[request] for request in asked])
-            measured.append(Measured(row, *_in_turns(targets, row.in_flight, options, scratch)))
+            measured.append(Measured(row, *_turns(targets, row.in_flight, options, scratch)))
     return measured
+
+
+def _turns(
+    servers: Sequence[Sequence[Target]], in_flight: int, options: argparse.Namespace, scratch: Path
+) -> list[Load]:
+    return load.in_turns(servers, in_flight, options.seconds, options.rounds, scratch)
 
 
 @contextmanager
@@ -305,33 +325,6 @@ def _null(kind: str, sizes: Sequence[int]) -> Iterator[tuple[int, str]]:
         if words[:1] != ["ready"]:
             raise LoadFailed("\n".join(["the null server ended before it was ready", *told]))
         yield process.pid, words[1]
-
-
-def _in_turns(
-    servers: Sequence[Sequence[Target]], in_flight: int, options: argparse.Namespace, scratch: Path
-) -> list[Load]:
-    """The calls to each server: warmed up, then basket by basket in turns, each basket as often as the others."""
-    calls = [_warmed_up(targets, in_flight, options.seconds, scratch) for targets in servers]
-    loads = [Load([[] for _ in targets]) for targets in servers]
-    for number in range(options.rounds):
-        for place in range(len(servers[0])):
-            order = range(len(servers)) if (number + place) % 2 else reversed(range(len(servers)))
-            for server in order:
-                turn = load.run(servers[server][place], calls[server], in_flight, scratch)
-                loads[server].turns[place].append(turn)
-    return loads
-
-
-def _warmed_up(targets: Sequence[Target], in_flight: int, seconds: float, scratch: Path) -> int:
-    """How many calls take so many seconds, on average over the baskets, once the server is warm."""
-    least = FEW_CALLS * in_flight
-    each = 0.0
-    for target in targets:
-        load.run(target, least, in_flight, scratch)
-        guess = load.run(target, least, in_flight, scratch)
-        again = load.run(target, max(least, round(guess.rate * seconds / 2)), in_flight, scratch)
-        each += 1 / again.rate / len(targets)
-    return max(least, round(seconds / each))
 
 
 # ---------- what is told
@@ -388,7 +381,10 @@ def bounds(one: Measured) -> Iterator[Bound]:
 
 def _verdict(console: Console, measured: Sequence[Measured], check: bool) -> int:
     """Which bounds hold."""
-    asked = [bound for one in measured for bound in bounds(one)]
+    return _judge(console, [bound for one in measured for bound in bounds(one)], check)
+
+
+def _judge(console: Console, asked: Sequence[Bound], check: bool) -> int:
     console.print()
     for bound in asked:
         console.print(f"{'MET   ' if bound.met else 'MISSED'}  {bound.told}")
@@ -439,6 +435,52 @@ def _load_figures(one: Load) -> dict[str, float]:
     }
 
 
+# ---------- several workers, and swaps
+
+
+def _targets(pids: Sequence[int], address: str, lines: int, options: argparse.Namespace, scratch: Path) -> list[Target]:
+    """The baskets of a size, asked once each."""
+    targets = []
+    for number, basket in enumerate(_asked(address, lines, False, options)):
+        body = scratch / f"body{lines}-{number}"
+        body.write_bytes(load.framed(basket.request))
+        targets.append(Target(tuple(pids), f"http://{address}{METHOD}", body, len(basket.answer)))
+    return targets
+
+
+def _spread(console: Console, options: argparse.Namespace, scratch: Path, server: _Server, address: str) -> int:
+    """Several workers against one."""
+    home = server.data_dir.parent
+    console.print(f"Beside it, on its store: einklang serve --workers {options.workers}")
+    measured = []
+    with spread.beside(home / "project", server.data_dir, home / "several", options.workers, _dim(console)) as (
+        pids,
+        other,
+    ):
+        for lines in options.lines:
+            console.print(f"  {lines} lines ...", style="dim")
+            one, several = (
+                _targets(*where, lines, options, scratch) for where in (([server.pid], address), (pids, other))
+            )
+            measured.append(
+                spread.measure(lines, one, several, options.connections, options.seconds, options.rounds, scratch)
+            )
+    console.print(spread.table(measured), soft_wrap=False)
+    return _judge(console, [Bound(*row.told) for row in measured], options.check)
+
+
+def _swap(console: Console, options: argparse.Namespace, scratch: Path, pid: int, address: str) -> int:
+    """Rulesets that take force under load."""
+    files = workload.project(options.promotions, options.articles)
+    lines = KNOWN_LINES if KNOWN_LINES in options.lines else options.lines[0]
+    met = swap.promotions([basket.answer for basket in _asked(address, lines, False, options)])
+    target = _targets([pid], address, lines, options, scratch)[0]
+    console.print(f"  {options.swaps} swaps under load, baskets of {lines} lines ...", style="dim")
+    found = swap.measure(target, address, files, met, options.swaps, scratch, options.second)
+    console.print(swap.table(found), soft_wrap=False)
+    return _judge(console, [Bound(*found.told)], options.check)
+
+
 # ---------- the null servers, against each other
 
 
@@ -452,9 +494,9 @@ def _compare_nulls(console: Console, options: argparse.Namespace, scratch: Path)
         table.add_column(heading, justify="right", no_wrap=True)
     with ExitStack() as stack:
         running = [stack.enter_context(_null(kind, [NULLS_ANSWER])) for kind in null_server.KINDS]
-        servers = [[Target(pid, f"http://{address}/null/Answer0", body, NULLS_ANSWER)] for pid, address in running]
+        servers = [[Target((pid,), f"http://{address}/null/Answer0", body, NULLS_ANSWER)] for pid, address in running]
         for in_flight in options.in_flight:
-            loads = _in_turns(servers, in_flight, options, scratch)
+            loads = _turns(servers, in_flight, options, scratch)
             for (kind, (about, _)), one in zip(null_server.KINDS.items(), loads, strict=True):
                 cells = [kind, about, str(in_flight), f"{one.rate:,.0f}", f"{one.rate / loads[0].rate:.2f}"]
                 cells += [f"{one.at(percent) / 1e3:.2f}" for percent in (50, 99)]

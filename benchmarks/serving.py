@@ -56,6 +56,12 @@ class Running:
             raise ServerEnded(self.process.wait())
         return Ready(address=words[1], ruleset=words[5])
 
+    def workers(self) -> list[int]:
+        """The processes that serve, once it is ready: this one, or those that it has forked."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        forked = [int(pid) for pid in children.read_text().split() if _command(int(pid)) == _command(self.process.pid)]
+        return forked or [self.process.pid]
+
     def wait(self) -> int:
         """Block until it ends; its exit code."""
         return self.process.wait()
@@ -70,12 +76,14 @@ class Ready:
 
 
 @contextmanager
-def serving(project: Path, data_dir: Path, listen: str, tell: Callable[[str], None]) -> Iterator[Running]:
-    """Start `einklang serve project` with the embedded store in `data_dir`.
+def serving(
+    project: Path, data_dir: Path, listen: str, tell: Callable[[str], None], options: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Start `einklang serve project` with the embedded store in `data_dir`; `options`: of the command, further ones.
 
     `listen`: host:port, port 0 for a free one. `tell`: called with each line of the server's log, from a thread. At the
     end of the block the server drains and ends, with its store."""
-    command = ["server.cli", "serve", str(project), "--listen", listen, "--data-dir", str(data_dir)]
+    command = ["server.cli", "serve", str(project), "--listen", listen, "--data-dir", str(data_dir), *options]
     with started(command, tell) as process:
         yield Running(process)
 
@@ -140,6 +148,12 @@ def here(path: Path) -> str:
 def python() -> str:
     """The interpreter of this environment, as one would type it in the project's directory."""
     return here(Path(sys.executable))
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

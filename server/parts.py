@@ -49,7 +49,10 @@ class PartFiles:
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is not None:
             return mapped
-        if path.exists():
+        if path.exists():  # or another process has just written it
+            mapped = await asyncio.to_thread(_mapped, path, digest, size)
+            if mapped is not None:
+                return mapped
             say(Event.PART_REPAIRED, digest=digest)
         data = await store.get_part(digest, size)
         self._counters.add(Metric.PART_FETCHES)

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,15 +24,18 @@ def main() -> int:
     for name in "tcmn":
         parser.add_argument(f"-{name}", type=int, required=True)
     given = parser.parse_args()
-    assert given.H == ["content-type: application/grpc", "te: trailers"] and given.t == given.c == 1
+    assert given.H == ["content-type: application/grpc", "te: trailers"] and given.t == 1
     url, body = urlsplit(given.url), given.d.read_bytes()
     assert body[:FRAME] == b"\0" + (len(body) - FRAME).to_bytes(4, "big")
-    with grpc.insecure_channel(url.netloc) as channel, ThreadPoolExecutor(given.m) as pool:
-        ask = channel.unary_unary(url.path)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(given.c * given.m))
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [stack.enter_context(grpc.insecure_channel(url.netloc, options=own)) for _ in range(given.c)]
+        asks = [channel.unary_unary(url.path) for channel in channels]
 
-        def call(_: int) -> tuple[str, int]:
+        def call(number: int) -> tuple[str, int]:
             began = time.time_ns()
-            answer = ask(body[FRAME:], timeout=60)
+            answer = asks[number % given.c](body[FRAME:], timeout=60)
             return f"{began // 1_000}\t200\t{(time.time_ns() - began) // 1_000}\n", FRAME + len(answer)
 
         rows = list(pool.map(call, range(given.n)))

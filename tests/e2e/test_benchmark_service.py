@@ -85,6 +85,25 @@ def test_it_tells_the_stages_of_a_call(data_dir, stand_in):
         assert f"\n {stage}" in said
 
 
+def test_it_measures_several_workers_against_one(data_dir, stand_in):
+    options = [*SMALL, "--lines", "5", "--workers", "2", "--connections", "4", "--data-dir", str(data_dir)]
+    code, said = run(quickest(stand_in), *options)
+    assert code == 0, said
+    assert "4 connections, one call in flight on each; one worker, and 2" in said
+    assert "  5 lines: 2 workers, " in said
+
+
+def test_it_measures_swaps_under_load(data_dir):
+    if not shutil.which("h2load"):
+        pytest.skip("not run: h2load is missing, and calls at an even rate with it")
+    options = [*SMALL, "--lines", "5", "--swap", "--swaps", "2", "--second", "0.1", "--data-dir", str(data_dir)]
+    code, said = run(os.environ["PATH"], *options)
+    assert code == 0, said
+    for row in ("1 s before", "while it is published", "second 0", "second 5"):
+        assert f"\n {row} " in said
+    assert "2 swaps: all " in said
+
+
 def test_every_null_server_answers(stand_in):
     code, said = run(quickest(stand_in), "--nulls", "--in-flight", "2", "--rounds", "1", "--seconds", "0.02")
     assert code == 0, said

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from array import array
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import load, service, workload
+from benchmarks import load, service, spread, swap, workload
 from benchmarks.load import Load, LoadFailed, Target, Turn
 from dsl.compiler import compile_project
+from engine.program import Promotion
 from server import convert
 
 
@@ -42,7 +44,7 @@ def h2load(tmp_path, monkeypatch):
         script = tmp_path / "h2load"
         script.write_text(f"#!/bin/sh\nprintf '{rows}' >{tmp_path}/h2load.log\nprintf '{words}'\n")
         script.chmod(0o755)
-        return Target(os.getpid(), "http://127.0.0.1:1/x", tmp_path / "body", 95)
+        return Target((os.getpid(),), "http://127.0.0.1:1/x", tmp_path / "body", 95)
 
     return say
 
@@ -71,7 +73,43 @@ def test_answers_that_are_none_are_no_figures(h2load, tmp_path, words, rows, sai
 
 def turn(seconds: float, cpu_seconds: float, micros: int) -> Turn:
     """A hundred calls."""
-    return Turn(seconds, cpu_seconds, array("q", [micros] * 100))
+    return Turn(seconds, (cpu_seconds,), array("q", [micros] * 100), array("q", range(100)))
+
+
+def test_the_workers_shares_and_what_they_cost_are_told():
+    several = Turn(1.0, (0.3, 0.2), array("q", [1] * 100), array("q", range(100)))
+    found = spread.Spread(20, 8, Load([[turn(1.0, 0.4, 1)]]), Load([[several]]))
+    assert found.shares == [0.6, 0.4]
+    assert found.cost == pytest.approx(1.25)
+    assert found.told == (False, "20 lines: 2 workers, 2 at work, take 1.25 times the CPU of one, at most 1.15")
+    idle = found._replace(several=Load([[replace(several, cpu_seconds=(0.4, 0.0))]]))
+    assert idle.told == (False, "20 lines: 2 workers, 1 at work, take 1.00 times the CPU of one, at most 1.15")
+
+
+def test_a_second_of_slow_calls_is_allowed_and_two_are_not():
+    def swaps(*p99: int) -> swap.Swaps:
+        moments = [swap.Moment(begins, [1] * 9 + [p99]) for begins, p99 in enumerate(p99, -2)]
+        return swap.Swaps(1, 10, 100, moments[0], moments)
+
+    met, told = swaps(10, 10, 50, 10).told
+    assert met and told.startswith("1 swaps: all 100 calls answered; p99 more than 1.5 times the usual one for 1 s, ")
+    assert told.endswith("; 5.00 times at worst")
+    assert not swaps(10, 10, 50, 16).told[0]
+
+
+def test_a_swap_changes_what_the_baskets_do_not_meet():
+    files = workload.project(60, 300)
+    compilation = compile_project(files)
+    names = [program.name for program in compilation.programs if isinstance(program, Promotion)]
+    changed = swap.changes(files, set(names[:30]))
+    versions = [compile_project(next(changed)) for _ in range(3)]
+    for version in versions:
+        assert version.ok
+        (other,) = set(version.programs) - set(compilation.programs)
+        assert isinstance(other, Promotion) and other.name in names[30:]
+    assert len({version.programs for version in versions}) == 3
+    with pytest.raises(LoadFailed, match="meet every promotion"):
+        next(swap.changes(files, set(names)))
 
 
 def test_the_best_turn_of_each_basket_counts_and_the_latency_of_all_calls():
