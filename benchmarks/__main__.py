@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 BENCHMARKS: Final = {
+    "backtest": "real till receipts decided in threads, for the sums alone",
     "best": "how often the best combination is proven, and what greedy choices would cost shoppers",
     "compile": "compile, check and link a large made-up retailer from nothing; publish one changed file of it",
     "demo": "real till receipts through four sales channels of a real server (make demo)",

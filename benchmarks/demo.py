@@ -103,7 +103,7 @@ def _demo(console: Console, options: argparse.Namespace) -> int:
     if options.address:
         outcome = _ask(console, options.address, _read(console, options.receipts), options.in_flight)
     else:
-        console.print(f"Writing {here(CATALOGUE)}: {_write_catalogue():,} articles")
+        console.print(f"Writing {here(CATALOGUE)}: {store_catalogue():,} articles")
         console.print(f"Starting the server: einklang serve {here(EXAMPLE)}")
         with serving(
             EXAMPLE, options.data_dir, "127.0.0.1:0", lambda line: console.print(f"  {line}", style="dim")
@@ -116,7 +116,7 @@ def _demo(console: Console, options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _write_catalogue() -> int:
+def store_catalogue() -> int:
     """Whole or not at all, for others may be reading it; the number of articles."""
     new = CATALOGUE.with_suffix(f".{os.getpid()}.new")
     try:
@@ -264,7 +264,7 @@ def _names(articles: Iterator[str]) -> Mapping[str, str]:
     """What the catalogue calls these articles: the last step of the category, without what it puts in brackets."""
     wanted = set(articles)
     if not CATALOGUE.exists():
-        _write_catalogue()
+        store_catalogue()
     with CATALOGUE.open(encoding="utf-8", newline="") as file:
         return {
             row["sku"]: row["category"].rpartition("/")[2].partition(" (")[0].capitalize()

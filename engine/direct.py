@@ -83,8 +83,8 @@ def begun(q: Buffer, rows: int) -> State:
         np.full(units, -1, np.int64),
         np.full(units, -1, np.int64),
         np.maximum(view(q, Q_FEES), 0),
-        np.zeros((rows, 3), np.int64),
-        np.zeros((size(q, Q_LINE_MARKS) * rows, 3), np.int64),
+        np.empty((rows, 3), np.int64),
+        np.empty((size(q, Q_LINE_MARKS) * rows, 3), np.int64),
         np.zeros(3, np.int64),
     )
 

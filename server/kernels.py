@@ -134,6 +134,7 @@ def cache_key(engine: Path = ENGINE) -> str:
 
 
 _HOLD_KERNELS: Final = (
+    "engine.backtest",
     "engine.decide",
     "engine.direct",
     "engine.fill",
@@ -182,7 +183,7 @@ def compile_here(tell: Tell) -> None:
 
 
 def _declare() -> None:
-    import_module("engine.direct")  # it declares every kernel
+    import_module("engine.backtest")  # it declares every kernel
 
 
 def load_here() -> None:
