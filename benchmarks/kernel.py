@@ -1,7 +1,8 @@
 """`python -m benchmarks kernel`: a decision in process, from the request's bytes to the answer's; how it grows.
 
     python -m benchmarks kernel [--lines 5,20,100,160] [--baskets 200] [--tries 30] [--check] [--json FILE]
-    python -m benchmarks kernel --peers none|zen,json-logic,json-rules,oscar
+    python -m benchmarks kernel --peers zen,json-logic,json-rules,oscar
+    python -m benchmarks kernel --searched 0 --growth none --peers none        the first part alone
 
 The ruleset is that of `python -m benchmarks service`, 10,000 promotions over 100,000 articles, all in force. Every
 basket is another one; they are answered in turn, many times, and of each the quickest counts. Then the heaviest
@@ -63,6 +64,7 @@ SMALL: Final = {  # for tests
     "searched": 20,
 }
 WIDTH: Final = 130  # of the tables
+_NAMES: Final = f"none, or of {', '.join(PEERS)}"
 MARK: Final = "benchmark.txt"  # in a directory that may be emptied
 
 
@@ -115,9 +117,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lines", type=_numbers(1, 1_000), default=LINES, metavar="N,N", help="5,20,100,160")
     parser.add_argument("--baskets", type=whole(1, 100_000), default=BASKETS, metavar="N", help="200 of each size")
     parser.add_argument("--tries", type=whole(1, 100_000), default=TRIES, metavar="N", help="30")
-    parser.add_argument("--growth", type=_numbers(1, 1_000_000), default=GROWTH, metavar="N,N", help="promotions")
-    parser.add_argument("--searched", type=whole(1, 1_000_000), default=SEARCHED, metavar="N", help="2000")
-    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), metavar="NAME,NAME", help=",".join(PEERS))
+    parser.add_argument("--growth", type=_growth_of, default=GROWTH, metavar="N,N", help="promotions, or none")
+    parser.add_argument("--searched", type=whole(0, 1_000_000), default=SEARCHED, metavar="N", help="2000; 0: not done")
+    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), metavar="NAME,NAME", help=_NAMES)
     parser.add_argument("--small", action="store_true", help="all of it very small: to see that it runs")
     parser.add_argument("--check", action="store_true", help="exit code 1 where a bound is missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures, for programs")
@@ -126,7 +128,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         options = parser.parse_args(arguments)
         if options.small:
             vars(options).update(SMALL)
-        if max(options.lines) > options.articles // 2:
+        if max(TILL_LINES, *options.lines) > options.articles // 2:
             parser.error("a basket has at most half of the articles")
         return options
     except SystemExit as ended:
@@ -139,34 +141,44 @@ def _numbers(least: int, most: int) -> Any:
     return lambda text: tuple(one(part) for part in text.split(","))
 
 
+def _growth_of(text: str) -> tuple[int, ...]:
+    """Reads numbers of promotions, or «none»."""
+    found: tuple[int, ...] = () if text == "none" else _numbers(1, 1_000_000)(text)
+    return found
+
+
 def _peers(text: str) -> tuple[str, ...]:
     """Reads names of peers, or «none»."""
     names = () if text == "none" else tuple(text.split(","))
     if not set(names) <= PEERS.keys():
-        raise argparse.ArgumentTypeError(f"none, or of {', '.join(PEERS)}")
+        raise argparse.ArgumentTypeError(_NAMES)
     return names
 
 
 def _benchmark(console: Console, options: argparse.Namespace) -> int:
     console.print(f"{options.promotions:,} promotions over {options.articles:,} articles, all in force; {machine()}")
     at_us = int(workload.AT.timestamp() * 1e6)
-    ruleset = _ruleset(options)
+    ruleset = _ruleset(console, options)
     steps = Steps(ruleset, at_us)
     sizes = measured([(steps, lines, _bytes(_baskets(lines, options))) for lines in options.lines], options.tries)
     console.print(_sizes_table(sizes), soft_wrap=False)
     console.print(_steps_table(sizes), soft_wrap=False)
-    heaviest = _heaviest(options)
-    console.print(
-        f"\nThe heaviest of {heaviest.searched:,} of the grocer's baskets under {heaviest.promotions:,} overlapping "
-        f"promotions: {heaviest.lines} lines, {heaviest.touch} promotions touch it; "
-        f"{heaviest.combine_us:,.0f} µs to combine, {heaviest.whole_us:,.0f} µs in all"
-    )
-    growth = _growth(options, at_us)
-    console.print(_growth_table(growth), soft_wrap=False)
-    beside = compare(options.peers, ruleset, _baskets(TILL_LINES, options)[:PEER_BASKETS], options.tries)
-    console.print(_peers_table(options, beside), soft_wrap=False)
-    for name, why in beside.missing.items():
-        console.print(f" {name} is not run: {why}")
+    heaviest = _heaviest(options) if options.searched else None
+    if heaviest is not None:
+        console.print(
+            f"\nThe heaviest of {heaviest.searched:,} of the grocer's baskets under {heaviest.promotions:,} "
+            f"overlapping promotions: {heaviest.lines} lines, {heaviest.touch} promotions touch it; "
+            f"{heaviest.combine_us:,.0f} µs to combine, {heaviest.whole_us:,.0f} µs in all"
+        )
+    growth = _growth(options, at_us) if options.growth else []
+    if growth:
+        console.print(_growth_table(growth), soft_wrap=False)
+    beside = None
+    if options.peers:
+        beside = compare(options.peers, ruleset, _baskets(TILL_LINES, options)[:PEER_BASKETS], options.tries)
+        console.print(_peers_table(options, beside), soft_wrap=False)
+        for name, why in beside.missing.items():
+            console.print(f" {name} is not run: {why}")
     bounds = [*_bounds(options, sizes, heaviest, growth, beside)]
     console.print()
     for bound in bounds:
@@ -180,7 +192,7 @@ def _benchmark(console: Console, options: argparse.Namespace) -> int:
 # ---------- what is asked
 
 
-def _ruleset(options: argparse.Namespace) -> Ruleset:
+def _ruleset(console: Console, options: argparse.Namespace) -> Ruleset:
     """The workload's ruleset; its image is kept for the next run by this compiler."""
     from dsl.compiler import compile_project
     from engine.image import load
@@ -190,6 +202,8 @@ def _ruleset(options: argparse.Namespace) -> Ruleset:
     made_by = hashlib.sha256(f"{digest_of_files(files)} {compiler_key()}".encode()).hexdigest()[:16]
     kept = _room(options.data_dir, made_by)
     if not (kept / "manifest").exists():
+        seconds = 2 + options.promotions // 250
+        console.print(f"  The ruleset is compiled: some {seconds} s; kept for the next run", style="dim")
         gc.disable()  # like the publishing process
         image = link(compile_project(files).programs)
         gc.enable()
@@ -321,9 +335,9 @@ def _peers_table(options: argparse.Namespace, beside: Beside) -> Table:
 def _bounds(
     options: argparse.Namespace,
     sizes: Sequence[Sized],
-    heaviest: Heaviest,
+    heaviest: Heaviest | None,
     growth: Sequence[tuple[int, Sized]],
-    beside: Beside,
+    beside: Beside | None,
 ) -> Iterator[Bound]:
     """Which hold; they are those of the full size."""
     if options.promotions < PROMOTIONS or options.articles < ARTICLES:
@@ -335,15 +349,15 @@ def _bounds(
         if one.lines == LARGE_LINES:
             told = f"{LARGE_LINES} lines, {median(one.touch):.0f} promotions touch, in under 1 ms: {took:,.0f} µs"
             yield Bound(took < LARGE_US_MAX, told)
-    (fewest, first), (most, last) = growth[0], growth[-1]
-    times = last.spread.median / first.spread.median
-    yield Bound(
-        times <= GROWTH_MAX,
-        f"from {fewest:,} to {most:,} promotions at most {GROWTH_MAX} times the time: {times:.2f} times",
-    )
-    took = heaviest.combine_us
-    yield Bound(took < HEAVIEST_US_MAX, f"the heaviest component in under 5 ms: {took / 1e3:.1f} ms")
-    if beside.peers:
+    if growth:
+        (fewest, first), (most, last) = growth[0], growth[-1]
+        times = last.spread.median / first.spread.median
+        told = f"from {fewest:,} to {most:,} promotions at most {GROWTH_MAX} times the time: {times:.2f} times"
+        yield Bound(times <= GROWTH_MAX, told)
+    if heaviest is not None:
+        took = heaviest.combine_us
+        yield Bound(took < HEAVIEST_US_MAX, f"the heaviest component in under 5 ms: {took / 1e3:.1f} ms")
+    if beside is not None and beside.peers:
         times = min(one.median_us for one in beside.peers) / beside.ours.median_us
         told = f"the best peer takes at least {PEERS_TIMES_LEAST} times as long: {times:.1f} times"
         yield Bound(times >= PEERS_TIMES_LEAST, told)
@@ -352,9 +366,9 @@ def _bounds(
 def _figures(
     options: argparse.Namespace,
     sizes: Sequence[Sized],
-    heaviest: Heaviest,
+    heaviest: Heaviest | None,
     growth: Sequence[tuple[int, Sized]],
-    beside: Beside,
+    beside: Beside | None,
     bounds: Sequence[Bound],
 ) -> dict[str, object]:
     """The same for programs."""
@@ -365,10 +379,9 @@ def _figures(
         "baskets": options.baskets,
         "tries": options.tries,
         "sizes": [_sized_figures(one) for one in sizes],
-        "heaviest": heaviest._asdict(),
+        "heaviest": heaviest._asdict() if heaviest else None,
         "growth": [{"promotions": promotions, **_sized_figures(one)} for promotions, one in growth],
-        "ours": beside.ours._asdict(),
-        "peers": [one._asdict() for one in beside.peers],
+        "beside": [one._asdict() for one in (beside.ours, beside.matching, *beside.peers)] if beside else [],
         "bounds": [bound._asdict() for bound in bounds],
     }
 

@@ -26,10 +26,22 @@ def test_it_tells_of_sizes_steps_and_growth(tmp_path, capsys):
     assert said.startswith("100 promotions over 600 articles")
     for row in ("Decisions", "Where the time goes", *STEPS, "The heaviest of 20", "20 lines, ever more promotions"):
         assert row in said
+    assert "Einklang, the whole decision" in said and "find the same promotions" in said
     found = json.loads(figures.read_text())
     assert [size["lines"] for size in found["sizes"]] == [5, 20]
     assert [size["promotions"] for size in found["growth"]] == [50, 150]
     assert not found["bounds"]  # they are those of the full size
+
+
+def test_parts_are_left_out(tmp_path, capsys):
+    arguments = ["--promotions", "60", "--articles", "300", "--lines", "5", "--baskets", "3", "--tries", "1"]
+    without = ["--searched", "0", "--growth", "none", "--peers", "none", "--data-dir", str(tmp_path)]
+    assert kernel.main([*arguments, *without]) == 0
+    said = capsys.readouterr().out
+    assert "Decisions" in said and "The ruleset is compiled" in said
+    assert not any(part in said for part in ("heaviest", "ever more", "Beside others", "MISSED"))
+    assert kernel.main([*arguments, *without]) == 0
+    assert "The ruleset is compiled" not in capsys.readouterr().out  # it was kept
 
 
 def test_more_promotions_and_no_basket_meets_more_of_them():
@@ -74,7 +86,9 @@ def test_the_median_and_what_one_of_a_hundred_exceeds():
     assert Spread.of(range(1, 201)) == (100.5, 198)
 
 
-@pytest.mark.parametrize("wrong", [["--promotions", "0"], ["--lines", "5;20"], ["--growth", ""], ["--lines", "60000"]])
+@pytest.mark.parametrize(
+    "wrong", [["--promotions", "0"], ["--lines", "5;20"], ["--growth", ""], ["--lines", "60000"], ["--peers", "excel"]]
+)
 def test_a_wrong_command_line(wrong):
     with pytest.raises(SystemExit) as ended:
         kernel.main(wrong)
