@@ -41,12 +41,13 @@ class Steps:
         from engine.fill import fill
         from engine.match import candidates, touch
         from engine.quick import columns
+        from engine.state import begun
 
         self.ruleset = ruleset
         self.at_us = at_us
         self._direct = direct.Direct(ruleset)
         self._read, self._columns, self._touch, self._candidates = wire.read, columns, touch, candidates
-        self._begun, self._combine, self._fill, self._write = direct.begun, combine, fill, wire_out.write
+        self._begun, self._combine, self._fill, self._write = begun, combine, fill, wire_out.write
 
     def whole(self, data: bytes) -> int:
         """Decide a request in one compiled call, as the server does; nanoseconds. Raises NotOrdinary."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine.kernel import kernel
+from engine.kernel import bare
 
 HALF_UP, HALF_EVEN, DOWN, UP = 0, 1, 2, 3  # positions in engine.money.ROUNDINGS
 INT64_MAX = 2**63 - 1
 
 
-@kernel
+@bare
 def rounded(quotient: int, rest: int, denominator: int, rounding: int) -> int:
     """quotient + rest / denominator as an integer; 0 <= rest < denominator < 2**62."""
     other = denominator - rest
@@ -21,14 +21,14 @@ def rounded(quotient: int, rest: int, denominator: int, rounding: int) -> int:
     return quotient + (1 if rest > 0 else 0)
 
 
-@kernel
+@bare
 def divide(numerator: int, denominator: int, rounding: int) -> int:
     """numerator / denominator, rounded; numerator >= 0, denominator > 0, both below 2**62."""
     quotient = numerator // denominator
     return rounded(quotient, numerator - quotient * denominator, denominator, rounding)
 
 
-@kernel
+@bare
 def share(amount: int, weight: int, whole: int) -> tuple[int, int]:
     """floor(amount x weight / whole) and the remainder, for 0 <= weight <= whole and whole < 2**61, exactly.
 

@@ -76,7 +76,7 @@ from engine.next_codes import valid_until
 from engine.next_steps import next_steps
 from engine.points import earned
 from engine.resolve import Resolved, check, resolve
-from engine.state import CLAUSE_BUDGET, State
+from engine.state import CLAUSE_BUDGET, State, begun
 
 CLAUSES = {
     CLAUSE_RUNS: "runs",
@@ -109,20 +109,10 @@ def _decided(ruleset: Ruleset, request: Request, *, everything: bool) -> tuple[R
     compile_kernels()
     check(request)
     resolved = resolve(ruleset, request)
-    question, amounts = resolved.question, resolved.columns["unit_list"]
+    question = resolved.question
     touching = touch(ruleset.buffer, question)
     table = candidates(np.arange(len(ruleset.promotions)) if everything else touching)
-    state = State(
-        amounts.copy(),
-        amounts.copy(),
-        np.full(amounts.shape[0], -1, np.int64),
-        np.full(amounts.shape[0], -1, np.int64),
-        np.full(amounts.shape[0], -1, np.int64),
-        np.maximum(resolved.columns["fees"], 0),
-        np.zeros((touching.shape[0], 3), np.int64),
-        np.zeros((len(resolved.lines) * touching.shape[0], 3), np.int64),
-        np.zeros(3, np.int64),
-    )
+    state = begun(question, touching.shape[0])
     combine(ruleset.buffer, question, table, state)
     return resolved, table, state
 

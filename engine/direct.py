@@ -20,11 +20,11 @@ from engine.fill import fill
 from engine.image import Ruleset
 from engine.kernel import Buffer, Bytes, Ints, Out, compile_kernels, gate
 from engine.known import Known, known
-from engine.layout import Q_AT_US, Q_FEES, Q_LINE_MARKS, Q_UNIT_LINE, Q_UNIT_LIST, scalar, size, view
+from engine.layout import Q_AT_US, scalar
 from engine.match import candidates, touch
 from engine.quick import columns
 from engine.rows import FILLED, P_USAGE, PROMOTIONS, WANTED, row_at
-from engine.state import State
+from engine.state import begun
 from engine.told import WANT_CELLS, WANTED_MAX, Told, Words
 from engine.wire_out import write
 
@@ -69,24 +69,6 @@ def scratch() -> Scratch:
     wanted = np.zeros(1 + WANT_CELLS * WANTED_MAX, np.int64)
     out = np.zeros(OUT_BYTES, np.uint8)
     return Scratch(asked.scratch(), question, notes, answered.scratch(), wanted, out, np.zeros(3, np.int64))
-
-
-@gate
-def begun(q: Buffer, rows: int) -> State:
-    """Nothing has been taken off yet. `rows`: of candidates."""
-    amounts = view(q, Q_UNIT_LIST)
-    units = size(q, Q_UNIT_LINE)
-    return State(
-        amounts.copy(),
-        amounts.copy(),
-        np.full(units, -1, np.int64),
-        np.full(units, -1, np.int64),
-        np.full(units, -1, np.int64),
-        np.maximum(view(q, Q_FEES), 0),
-        np.empty((rows, 3), np.int64),
-        np.empty((size(q, Q_LINE_MARKS) * rows, 3), np.int64),
-        np.zeros(3, np.int64),
-    )
 
 
 @gate

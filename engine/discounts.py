@@ -36,8 +36,6 @@ from engine.layout import (
     R_BY_MEASURE,
     R_DIMENSION,
     R_EACH,
-    R_EXCEPT_BEGIN,
-    R_EXCEPTED,
     R_KIND,
     R_LADDER,
     R_LADDER_BEGIN,
@@ -56,7 +54,7 @@ from engine.layout import (
     size,
     view,
 )
-from engine.match import by_article, holds_set, in_tiers, tier_at, towards_tiers
+from engine.match import by_article, in_tiers, left_out, tier_at, towards_tiers
 from engine.notes import lines_of, mark_of, units_of
 from engine.order import ascending
 
@@ -225,15 +223,6 @@ def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     if kind == PRICE_LIST:
         return promised(rules, q, p, u) >= 0
     return True
-
-
-@bare
-def left_out(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
-    """Whether a line's article is in a set that a promotion leaves out."""
-    for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
-        if holds_set(q, line, at(rules, R_EXCEPTED, i)):
-            return True
-    return False
 
 
 @bare

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel import Buffer, Ints, kernel
+from engine.kernel import Buffer, Ints, bare, kernel
 
 # ---------------------------------------------------------------------------------------------------- a ruleset
 # Promotions are numbered by name. name, columns (0: one for each currency), meaning
@@ -339,31 +339,31 @@ TABLE: tuple[tuple[str, str], ...] = (
 # ---------------------------------------------------------------------------------------------------- reading
 
 
-@kernel
+@bare
 def at(buffer: Buffer, field: int, i: int) -> int:
     """Entry i of a field."""
     return buffer[buffer[2 * field] + i]
 
 
-@kernel
+@bare
 def cell(buffer: Buffer, field: int, columns: int, row: int, column: int) -> int:
     """An entry of a field with several columns."""
     return buffer[buffer[2 * field] + row * columns + column]
 
 
-@kernel
+@bare
 def scalar(question: Buffer, i: int) -> int:
     """One of SCALARS of a request."""
     return question[question[2 * Q_SCALARS] + i]
 
 
-@kernel
+@bare
 def amount_of(rules: Buffer, question: Buffer, row: int) -> int:
     """An amount in the request's currency; -1 where it is not said."""
     return at(rules, R_AMOUNTS, row * scalar(question, Q_CURRENCIES) + scalar(question, Q_CURRENCY))
 
 
-@kernel
+@bare
 def size(buffer: Buffer, field: int) -> int:
     """How many entries a field has, over all columns."""
     return buffer[2 * field + 1]

@@ -139,6 +139,7 @@ from engine.notes import (
     N_PLACE,
     N_SEGMENT,
     N_STACK,
+    N_TOTAL,
     N_WILLING,
     N_WORTH,
     UNJUDGED,
@@ -253,26 +254,9 @@ def enters_code(q: Buffer, codes: int) -> bool:
 @gate
 def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
-    promotions, coded = size(rules, R_GROUP), size(q, Q_CODE_SETS) > 0
+    promotions = size(rules, R_GROUP)
     hit = np.zeros((promotions >> WORD) + 1, np.int64)  # a bit for each
-    for i in range(size(rules, R_EVERYWHERE)):
-        touch_it(hit, rules, at(rules, R_EVERYWHERE, i))
-    for i in range(size(rules, R_BY_ENTRY) if size(q, Q_ENTRIES) else 0):
-        if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
-            touch_it(hit, rules, at(rules, R_ENTRY_OWNER, i))
-    for i in range(size(q, Q_SETS)):  # chosen gifts have none
-        for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
-            touch_it(hit, rules, at(rules, R_TOUCH, j))
-    for p in range(promotions if coded else 0):
-        if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):
-            hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
-    count = 0
-    for i in range(hit.shape[0]):
-        rest = hit[i]
-        while rest:
-            rest &= rest - 1
-            count += 1
-    found = np.empty(count, np.int64)
+    found = np.empty(touch_all(rules, q, hit), np.int64)
     count = 0
     for i in range(hit.shape[0]):
         rest = hit[i]
@@ -283,11 +267,33 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     return found
 
 
+@bare_gate
+def touch_all(rules: Buffer, q: Buffer, hit: Ints) -> int:
+    """Note each promotion that touches the basket; how many there are."""
+    count = 0
+    for i in range(size(rules, R_EVERYWHERE)):
+        count += touch_one(rules, hit, at(rules, R_EVERYWHERE, i))
+    for i in range(size(rules, R_BY_ENTRY) if size(q, Q_ENTRIES) else 0):
+        if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
+            count += touch_one(rules, hit, at(rules, R_ENTRY_OWNER, i))
+    for i in range(size(q, Q_SETS)):  # chosen gifts have none
+        for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
+            count += touch_one(rules, hit, at(rules, R_TOUCH, j))
+    for p in range(size(rules, R_GROUP) if size(q, Q_CODE_SETS) else 0):
+        if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):
+            hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
+            count += 1
+    return count
+
+
 @bare
-def touch_it(hit: Ints, rules: Buffer, p: int) -> None:
-    """Note a promotion that is touched; those with codes are, where theirs are entered."""
-    if at(rules, R_CODES, p) < 0:
-        hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
+def touch_one(rules: Buffer, hit: Ints, p: int) -> int:
+    """Note a promotion: 1, or 0 if it is noted already. Those with codes are touched where theirs are entered."""
+    bit = 1 << (p & (1 << WORD) - 1)
+    if hit[p >> WORD] & bit or at(rules, R_CODES, p) >= 0:
+        return 0
+    hit[p >> WORD] |= bit
+    return 1
 
 
 # ---------------------------------------------------------------------------------------------------- conditions
@@ -335,31 +341,35 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
 
 
 @bare
-def counts(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
-    """Whether the units of a line count toward a promotion's thresholds: those that guards keep out of what it gives
-    do not."""
-    never = _MARK_COUNT | _MARK_CHOSEN
+def never_counting(rules: Buffer, p: int) -> int:
+    """The marks of lines whose units do not count toward a promotion's thresholds: what guards keep out of what it
+    gives, and what is chosen as a gift."""
     kind = at(rules, R_KIND, p)
     if at(rules, R_TARGET_KIND, p) == _SERVICE:
-        never |= _MARK_SHIP
-    elif kind == _TIMES_POINTS or kind == _FIXED_POINTS or kind == _GIFT:
-        never |= _MARK_REWARD
-    if at(q, Q_LINE_MARKS, line) & never:
-        return False
+        return _MARK_COUNT | _MARK_CHOSEN | _MARK_SHIP
+    if kind == _TIMES_POINTS or kind == _FIXED_POINTS or kind == _GIFT:
+        return _MARK_COUNT | _MARK_CHOSEN | _MARK_REWARD
+    return _MARK_COUNT | _MARK_CHOSEN
+
+
+@bare
+def left_out(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
+    """Whether a line's article is in a set that a promotion leaves out."""
     for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
         if holds_set(q, line, at(rules, R_EXCEPTED, i)):
-            return False
-    return True
+            return True
+    return False
 
 
 @gate
 def quantities(rules: Buffer, q: Buffer, left: Ints, p: int, op: int, of: int, last: int) -> Ints:
     """What the counting units of a set (-1: of the basket) come to, unit by unit: worth (last: 1 list prices, 2 left),
     1 for each, or measure (last: the unit, whose dimension counts)."""
-    lines = size(q, Q_LINE_MARKS)
+    lines, never = size(q, Q_LINE_MARKS), never_counting(rules, p)
     inside = np.zeros(lines, np.uint8)
     for line in range(lines):
-        inside[line] = (of < 0 or holds_set(q, line, of)) and counts(rules, q, p, line)
+        counts = not at(q, Q_LINE_MARKS, line) & never and not left_out(rules, q, p, line)
+        inside[line] = counts and (of < 0 or holds_set(q, line, of))
     found = np.zeros(size(q, Q_UNIT_LINE), np.int64)
     for u in range(found.shape[0]):
         if not inside[at(q, Q_UNIT_LINE, u)]:
@@ -389,13 +399,15 @@ def quantity(rules: Buffer, q: Buffer, notes: Ints, left: Ints, p: int, op: int,
     if (op == _COUNT and last > 0) or (op == _WORTH and last > 3):
         return quantity_otherwise(rules, q, notes, left, p, op, of, last)
     begin, end = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(notes, of)
-    total = 0
+    total, never = 0, never_counting(rules, p)
+    leaves_out = at(rules, R_EXCEPT_BEGIN, p) < at(rules, R_EXCEPT_BEGIN, p + 1)
+    worth = notes[N_WORTH] + (0 if last == 1 else size(q, Q_LINE_MARKS))
     for i in range(begin, end):
         line = i if of < 0 else notes[i]
-        if not counts(rules, q, p, line):
+        if at(q, Q_LINE_MARKS, line) & never or (leaves_out and left_out(rules, q, p, line)):
             continue
         if op == _WORTH:
-            total += noted(notes, N_WORTH, line if last == 1 else size(q, Q_LINE_MARKS) + line)
+            total += notes[worth + line]
             continue
         first, beyond = units_of(notes, line)
         if op == _COUNT:
@@ -502,6 +514,7 @@ def run(rules: Buffer, q: Buffer, line: int, notes: Ints, consents: bool, left: 
             if op == _WORTH and d & 3 == 0:
                 last += 1 if original else 2
             total = quantity(rules, q, notes, left, p, op, a, last)
+            notes[N_TOTAL] = total
             low, high = b, c
             if op == _WORTH:
                 low = amount_of(rules, q, b) if b >= 0 else -1
@@ -816,7 +829,7 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, left: I
         table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
         if truth == _FALSE:
-            note_missing(rules, q, table, row, line, notes, left, original)
+            note_missing(rules, q, table, row, line, notes)
         return
     if arm < 0:
         table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
@@ -935,10 +948,8 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     table[T_MISSING_UNIT, row] = unit
 
 
-@bare_gate
-def note_missing(
-    rules: Buffer, q: Buffer, table: Table, row: int, line: int, notes: Ints, left: Ints, original: int
-) -> None:
+@bare
+def note_missing(rules: Buffer, q: Buffer, table: Table, row: int, line: int, notes: Ints) -> None:
     """Where the failing line is itself a lower bound on worth, units or measure: what is missing to it."""
     first = at(rules, R_LINES, line)
     op, of, b, d = (
@@ -949,11 +960,8 @@ def note_missing(
     )
     if at(rules, R_LINES, line + 1) - first != 1 or op < _WORTH or b < 0:
         return
-    last = d
-    if op == _WORTH and d & 3 == 0:
-        last += 1 if original else 2
     low = amount_of(rules, q, b) if op == _WORTH else b
-    gap = low - quantity(rules, q, notes, left, table[T_TERM, row], op, of, last)
+    gap = low - notes[N_TOTAL]  # the line failed just now
     if gap > 0:
         table[T_MISSING_KIND, row] = MISSING_AMOUNT if op == _WORTH else MISSING_MEASURE
         if op == _COUNT:

@@ -24,7 +24,7 @@ from engine.layout import (
     size,
 )
 
-HEAD = 11
+HEAD = 12
 (
     _MASK,  # slots of the hash table, less one; the table begins behind these numbers. Then where begin:
     _SPANS,  # by slot: where the lines of a set begin and end
@@ -37,6 +37,7 @@ HEAD = 11
     N_FEES,  # by service: what is left before the group
     N_WORTH,  # by line: list amounts; then what is left before the group
     N_STACK,  # room for the truths of one line of conditions
+    N_TOTAL,  # not a place: what the last threshold looked at came to
 ) = range(HEAD)
 UNJUDGED = -1
 _SLOTS_MIN = 64

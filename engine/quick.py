@@ -225,8 +225,8 @@ REST_MAX = 65_536  # numbers of services, variants and promises
 SIZE = 2 * _FIELDS + _SCALARS + 2 * FACTS_MAX + 5 * LINES_MAX + SETS_MAX + 10 * UNITS_MAX + REST_MAX
 
 # Columns of the lines while they are resolved.
-L_ORDER, L_ROW, L_NUMBER, L_PRICE, L_LIST, L_SORT, L_SPARE = range(7)
-L_COLUMNS = 7
+L_ORDER, L_ROW, L_NUMBER, L_PRICE, L_LIST, L_SORT, L_SPARE, L_KEY = range(8)
+L_COLUMNS = 8
 
 
 def room() -> tuple[Ints, Ints]:
@@ -256,12 +256,35 @@ def smaller(data: Bytes, a: int, a_length: int, b: int, b_length: int) -> int:
     return -1 if a_length < b_length else (1 if a_length > b_length else 0)
 
 
+@bare
+def first_bytes(asked: Ints, data: Bytes, column: int, line: int) -> int:
+    """The first seven bytes of a text as a number, so that most texts compare as numbers do."""
+    begin = cell(asked, A_LINES, LINE_COLUMNS, line, column)
+    length = min(7, cell(asked, A_LINES, LINE_COLUMNS, line, column + 1))
+    key = 0
+    for i in range(begin, begin + length):
+        key = int(key << 8 | np.int64(data[i]))
+    return key << 8 * (7 - length)
+
+
+@bare
+def goes_before(asked: Ints, data: Bytes, column: int, a: int, b: int) -> bool:
+    """Whether a line's text is no larger than another's."""
+    first, second = cell(asked, A_LINES, LINE_COLUMNS, a, column), cell(asked, A_LINES, LINE_COLUMNS, b, column)
+    length = cell(asked, A_LINES, LINE_COLUMNS, a, column + 1)
+    return smaller(data, first, length, second, cell(asked, A_LINES, LINE_COLUMNS, b, column + 1)) <= 0
+
+
 @bare_gate
-def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints) -> None:
-    """Lines in the order of one of their texts, by bytes; of equal ones the first stays first."""
+def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints, keys: Ints) -> None:
+    """Lines in the order of one of their texts, by bytes; of equal ones the first stays first. The rest is room."""
     count = order.shape[0]
+    ordered = True
     for i in range(count):
-        order[i] = i
+        order[i], keys[i] = i, first_bytes(asked, data, column, i)
+        ordered = ordered and (i == 0 or keys[i - 1] < keys[i])
+    if ordered:
+        return
     width = 1
     while width < count:
         for low in range(0, count, 2 * width):
@@ -271,16 +294,9 @@ def by_text(asked: Ints, data: Bytes, column: int, order: Ints, spare: Ints) -> 
                 left = i < middle
                 if left and j < high:
                     a, b = order[i], order[j]
-                    left = (
-                        smaller(
-                            data,
-                            cell(asked, A_LINES, LINE_COLUMNS, a, column),
-                            cell(asked, A_LINES, LINE_COLUMNS, a, column + 1),
-                            cell(asked, A_LINES, LINE_COLUMNS, b, column),
-                            cell(asked, A_LINES, LINE_COLUMNS, b, column + 1),
-                        )
-                        <= 0
-                    )
+                    left = keys[a] < keys[b]
+                    if keys[a] == keys[b]:
+                        left = goes_before(asked, data, column, a, b)
                 if left:
                     spare[place] = order[i]
                     i += 1
@@ -350,7 +366,7 @@ def resolve_lines(k: Known, asked: Ints, data: Bytes, currency: int, notes: Ints
     """Notes of each line, in the order of their ids: RESOLVED, or why not; and how many units there are."""
     count = size(asked, A_LINES) // LINE_COLUMNS
     order, spare = notes[:count], notes[L_SPARE * LINES_MAX : L_SPARE * LINES_MAX + count]
-    by_text(asked, data, LINE_ID, order, spare)
+    by_text(asked, data, LINE_ID, order, spare, notes[L_KEY * LINES_MAX : L_KEY * LINES_MAX + count])
     units = total = 0
     micros = cell(k.flat, K_CURRENCIES, 3, currency, CURRENCY_MICROS)
     for i in range(count):
@@ -421,7 +437,7 @@ def number_articles(asked: Ints, data: Bytes, notes: Ints) -> int:
     order = notes[:count]
     by_article = notes[L_SORT * LINES_MAX : L_SORT * LINES_MAX + count]
     spare = notes[L_SPARE * LINES_MAX : L_SPARE * LINES_MAX + count]
-    by_text(asked, data, LINE_ARTICLE, by_article, spare)
+    by_text(asked, data, LINE_ARTICLE, by_article, spare, notes[L_KEY * LINES_MAX : L_KEY * LINES_MAX + count])
     for i in range(count):
         spare[order[i]] = i  # from a line of the request to its place by id
     number = -1

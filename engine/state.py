@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from engine.decision import Reason
-from engine.kernel import Ints, Table, kernel
+from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.layout import Q_FEES, Q_LINE_MARKS, Q_UNIT_LINE, Q_UNIT_LIST, at, size
 
 APPLIED, BEATEN, EXCLUSIVE, QUANTITY, GUARD, NO_SAVING, BUDGET = (
     int(r)
@@ -44,6 +47,31 @@ class Offers(NamedTuple):
     units: Ints
     masks: Ints  # by unit: the roles it may have, bit by bit
     gains: Ints  # by unit: what a plain promotion saves on it; -1: what it saves hangs on other units too
+
+
+@gate
+def begun(q: Buffer, rows: int) -> State:
+    """Nothing has been taken off yet. `rows`: of candidates that may apply."""
+    units, services, lines = size(q, Q_UNIT_LINE), size(q, Q_FEES), size(q, Q_LINE_MARKS)
+    room = np.empty(5 * units + services + 3, np.int64)
+    for u in range(units):
+        room[u] = room[units + u] = at(q, Q_UNIT_LIST, u)
+    room[2 * units : 5 * units] = -1
+    end = 5 * units + services
+    for service in range(services):
+        room[5 * units + service] = max(0, at(q, Q_FEES, service))
+    room[end:] = 0
+    return State(
+        room[:units],
+        room[units : 2 * units],
+        room[2 * units : 3 * units],
+        room[3 * units : 4 * units],
+        room[4 * units : 5 * units],
+        room[5 * units : end],
+        np.empty((rows, 3), np.int64),
+        np.empty((lines * rows, 3), np.int64),
+        room[end:],
+    )
 
 
 @kernel
