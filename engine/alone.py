@@ -33,7 +33,7 @@ from engine.discounts import (
 from engine.floors import may_bind, room, share
 from engine.graph import Drawing, draw, of_one_article
 from engine.instructions import Entered, Kind
-from engine.kernel import Buffer, Flags, Ints, bare, gate, kernel
+from engine.kernel import Buffer, Flags, Ints, bare, bare_gate, gate, kernel
 from engine.layout import (
     Q_ENTRIES,
     Q_FINE,
@@ -110,7 +110,7 @@ def nothing() -> Application:
     return Application(none, none, none, none, 0, 0, 0)
 
 
-@kernel
+@bare
 def rewards_others(rules: Buffer, p: int) -> bool:
     """Whether a promotion rewards something else than what is bought."""
     begin, end = roles_of(rules, p)
@@ -444,7 +444,7 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
     return Chosen(units[taken], roles[taken], saving, 0)
 
 
-@gate
+@bare_gate
 def applications_most(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
     """How often a buy could be filled, were no unit wanted by two of its roles."""
     begin, end = roles_of(rules, p)
@@ -472,7 +472,7 @@ def contested(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit:
     return own.shape[0] < most * at(rules, R_BUY, p)
 
 
-@gate
+@bare_gate
 def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     """The most that a unit saves at any place of an application; few places differ."""
     kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)

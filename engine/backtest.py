@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.combine import combine
 from engine.decision import Reason
-from engine.direct import Scratch, begun, scratch
+from engine.direct import Scratch, scratch
 from engine.image import Ruleset
 from engine.kernel import Buffer, Bytes, Ints, Table, compile_kernels, gate
 from engine.known import Known, known
@@ -34,6 +34,7 @@ from engine.layout import (
 )
 from engine.match import candidates, touch
 from engine.quick import columns
+from engine.state import begun
 from engine.wire import read
 
 CHUNK = 1_000  # baskets that a thread takes at once

@@ -10,7 +10,7 @@ import numpy as np
 from engine.basket import FINE_TOTAL_MAX, PIECES_MAX, TOTAL_MINOR_MAX
 from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, need_of, roles_of, singles_cost
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, gate
+from engine.kernel import Buffer, Ints, bare_gate, gate
 from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_PER_ARTICLE, R_ROLES, amount_of, at, cell, scalar
 from engine.search import NEVER
 
@@ -24,7 +24,7 @@ _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
 )
 
 
-@gate
+@bare_gate
 def is_chain(rules: Buffer, p: int) -> bool:
     """Whether a promotion is a buy of one plain set that saves unit by unit, or at a price together."""
     begin, end = roles_of(rules, p)
@@ -39,7 +39,7 @@ def is_chain(rules: Buffer, p: int) -> bool:
     )
 
 
-@gate
+@bare_gate
 def places(rules: Buffer, p: int, count: int, limit: int) -> int:
     """How many numbers of units a state of the buy tells apart, in at most `limit` applications (-1: any); 0: they are
     too many. Where nothing limits it, those of one application."""

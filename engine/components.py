@@ -9,7 +9,7 @@ from engine.basket import BASIS_POINTS
 from engine.discounts import PRICE_LIST, ROW_SHIFT, order_of, promised
 from engine.graph import draw, grown
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, Table, gate
+from engine.kernel import Buffer, Ints, Table, bare_gate, gate
 from engine.layout import (
     Q_FINE,
     Q_UNIT_ARTICLE,
@@ -211,7 +211,7 @@ def settle_greedily(
     state.tally[1] += hope - saved
 
 
-@gate
+@bare_gate
 def most_together(rules: Buffer, q: Buffer, p: int, offers: Offers, i: int, left: Ints, original: int) -> int:
     """An amount or a percentage off the i-th offer's units as a whole, application by application, never saves more:
     rounding adds less than one to each application, and of no unit there are more."""

@@ -396,7 +396,7 @@ def over_the_basket(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, o
     return chosen
 
 
-@kernel
+@bare
 def singles_cost(price: int, n: int, units: int) -> int:
     """ceil(price x units / n), for units up to n."""
     return -(-price * units // n)
@@ -409,7 +409,7 @@ def need_of(rules: Buffer, p: int, role: int) -> int:
     return cell(rules, R_BY_MEASURE, 3, begin + role, 0) if begin + role < end else 0
 
 
-@kernel
+@bare
 def by_measure(rules: Buffer, p: int) -> bool:
     """Whether a promotion asks for anything by measure: all that it takes then is one."""
     begin, end = roles_of(rules, p)
@@ -419,7 +419,7 @@ def by_measure(rules: Buffer, p: int) -> bool:
     return False
 
 
-@kernel
+@bare
 def measure_of(q: Buffer, u: int) -> int:
     """Of a measured unit, in thousandths of its dimension's smallest unit."""
     return at(q, Q_UNIT_MEASURE, u) * at(q, Q_UNIT_FACTOR, u)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, bare, gate
+from engine.kernel import Buffer, Ints, bare, bare_gate, gate
 from engine.layout import (
     Q_UNIT_FLOOR,
     R_AMOUNT,
@@ -54,7 +54,7 @@ def share(q: Buffer, amount: int, units: Ints, left: Ints, shares: Ints) -> None
     shares[full] = rooms[full]
 
 
-@gate
+@bare_gate
 def may_bind(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints) -> bool:
     """Whether floors may keep an application from its price together: then what it saves is no sum over its units."""
     kind = at(rules, R_KIND, p)

@@ -29,7 +29,7 @@ from engine.discounts import (
 )
 from engine.floors import may_bind, room
 from engine.instructions import Kind
-from engine.kernel import Buffer, Ints, Table, gate, kernel
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate, kernel
 from engine.layout import (
     Q_FINE,
     Q_LINE_ARTICLE,
@@ -275,7 +275,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
     return Shape(digits[:count], sums, grain, 1 if wraps else 0, most, stride + 1)
 
 
-@kernel
+@bare
 def grain_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
     """The largest measure of which all needs by measure, and all units for them, are whole multiples."""
     begin, end = roles_of(rules, p)
@@ -290,7 +290,7 @@ def grain_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
     return max(1, grain)
 
 
-@kernel
+@bare
 def interlocks(rules: Buffer, p: int) -> bool:
     """Whether an application of several sets saves together: then several may be open at once, each with its sum."""
     begin, end = roles_of(rules, p)
@@ -298,7 +298,7 @@ def interlocks(rules: Buffer, p: int) -> bool:
     return together and end - begin > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 0
 
 
-@kernel
+@bare
 def of_one_article(rules: Buffer, p: int) -> bool:
     """Whether a promotion asks for units of one article anywhere."""
     begin, end = roles_of(rules, p)
@@ -308,7 +308,7 @@ def of_one_article(rules: Buffer, p: int) -> bool:
     return False
 
 
-@gate
+@bare_gate
 def sums_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints) -> tuple[int, int]:
     """How many partial sums such an application may have, and of which all amounts that matter are whole multiples.
 
@@ -329,7 +329,7 @@ def sums_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: In
     return (0, 1) if least >= amount else (-(-amount // coin) + 1, coin)
 
 
-@gate
+@bare_gate
 def off_several(
     rules: Buffer, q: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken: int, most: int, base: int
 ) -> tuple[int, int]:
@@ -361,7 +361,7 @@ def off_several(
     return 0, price * scalar(q, Q_FINE) if role == 0 and taken % n == n - 1 else 0
 
 
-@kernel
+@bare
 def gcd(a: int, b: int) -> int:
     """The greatest common divisor."""
     while b:
@@ -369,7 +369,7 @@ def gcd(a: int, b: int) -> int:
     return a
 
 
-@kernel
+@bare
 def largest_of(q: Buffer, units: Ints, masks: Ints, role: int) -> int:
     """The largest measure of the units of a role."""
     most = 0
@@ -379,7 +379,7 @@ def largest_of(q: Buffer, units: Ints, masks: Ints, role: int) -> int:
     return most
 
 
-@kernel
+@bare
 def remainders_of(basis_points: int) -> int:
     """How many remainders a sum of whole amounts times a percentage has, to twice the whole: half-even rounding asks
     whether what is rounded to is even."""
@@ -389,7 +389,7 @@ def remainders_of(basis_points: int) -> int:
     return 2 * BASIS_POINTS // a
 
 
-@kernel
+@bare
 def counts_of(shape: Shape, key: int, counts: Ints) -> None:
     """The digits of a state."""
     rest = max(0, key - 1) if shape.wraps else key
@@ -398,7 +398,7 @@ def counts_of(shape: Shape, key: int, counts: Ints) -> None:
         rest //= shape.digits[d, 2]
 
 
-@kernel
+@bare
 def without_article(shape: Shape, key: int, article: int) -> int:
     """The state once no unit of an article comes any more: how many were taken does not matter then."""
     for d in range(shape.sums):
@@ -407,7 +407,7 @@ def without_article(shape: Shape, key: int, article: int) -> int:
     return key
 
 
-@kernel
+@bare
 def without_rewarded(shape: Shape, key: int, article: int) -> int:
     """Likewise, of a buy: how many of it were rewarded does not matter then."""
     for d in range(shape.sums, shape.digits.shape[0]):
@@ -416,7 +416,7 @@ def without_rewarded(shape: Shape, key: int, article: int) -> int:
     return key
 
 
-@kernel
+@bare
 def is_rewarded(rules: Buffer, p: int, place: int) -> bool:
     """Whether the unit at a place of its application gets cheaper: of a pick or of every n-th only some do."""
     kind = at(rules, R_KIND, p)
@@ -431,7 +431,7 @@ def is_rewarded(rules: Buffer, p: int, place: int) -> bool:
     return True
 
 
-@kernel
+@bare
 def role_total(shape: Shape, counts: Ints, role: int) -> int:
     """How many units a role has."""
     total = 0
@@ -441,7 +441,7 @@ def role_total(shape: Shape, counts: Ints, role: int) -> int:
     return total
 
 
-@kernel
+@bare
 def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken: int) -> int:
     """The place that the next unit of a bought role has in its application, when the role has so many: how many units
     that application has by now. Only the bought count."""
@@ -457,7 +457,7 @@ def place_of(rules: Buffer, p: int, shape: Shape, counts: Ints, role: int, taken
     return place
 
 
-@gate
+@bare_gate
 def off_article(
     q: Buffer, shape: Shape, counts: Ints, unit: int, most: int, price: int, whole: bool, one_article: bool
 ) -> tuple[int, int]:
@@ -479,7 +479,7 @@ def off_article(
     return step, value * scalar(q, Q_FINE)
 
 
-@gate
+@bare_gate
 def take(
     rules: Buffer,
     q: Buffer,
@@ -582,7 +582,7 @@ def take(
     return then, value
 
 
-@gate
+@bare_gate
 def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
     """Whether a state is one of whole applications."""
     begin, end = roles_of(rules, p)
@@ -607,7 +607,7 @@ def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
     return not by_measure(rules, p) or enough(rules, p, shape, counts, applications)
 
 
-@gate
+@bare_gate
 def enough(rules: Buffer, p: int, shape: Shape, counts: Ints, applications: int) -> bool:
     """Whether needs by measure are met for so many applications (-1: as many as they are), by units of which none could
     be missed."""
@@ -627,7 +627,7 @@ def enough(rules: Buffer, p: int, shape: Shape, counts: Ints, applications: int)
     return True
 
 
-@gate
+@bare_gate
 def unpaid(rules: Buffer, p: int, shape: Shape, counts: Ints) -> bool:
     """Whether so far more applications reward units that could be bought as well than are bought by now: a rewarded
     unit is never dearer than one that is bought for it. Of one article, each article begins and fills its own."""
@@ -660,7 +660,7 @@ def grown(array: Ints, used: int, needed: int) -> Ints:
     return larger
 
 
-@kernel
+@bare
 def cell_of(table: Ints, following: Ints, key: int) -> int:
     """Where a state stands in the hash table of the next layer, or would."""
     last = table.shape[0] - 1

@@ -896,7 +896,7 @@ def towards_tiers(rules: Buffer, q: Buffer, p: int, left: Ints, original: int) -
     return quantities(rules, q, left, p, _COUNT if by == _BY_COUNT else _MEASURE, of, last)
 
 
-@kernel
+@bare
 def tier_at(rules: Buffer, q: Buffer, p: int, reached: int) -> int:
     """The reward row of the last tier that so much reaches; -1: it reaches none."""
     found = -1
@@ -906,7 +906,7 @@ def tier_at(rules: Buffer, q: Buffer, p: int, reached: int) -> int:
     return found
 
 
-@kernel
+@bare
 def tier_begins(rules: Buffer, q: Buffer, p: int, i: int) -> int:
     """Where a tier begins, in minor units, units, or the smallest thousandths of its dimension."""
     if at(rules, R_TERMS_BY, p) == _BY_WORTH:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.kernel import Flags, Ints, Table, gate, kernel
+from engine.kernel import Flags, Ints, Table, bare, bare_gate, gate
 from engine.order import ascending, pick, pick_rows
 
 NEVER = -(2**61)  # no path
@@ -71,7 +71,7 @@ class Prices(NamedTuple):
     reach: Ints  # by node: the most that a path from here adds, less prices
 
 
-@kernel
+@bare
 def tie_bits(promotions: int, units: int, most: int, named: bool) -> tuple[int, int]:
     """The shift of savings, and the bits of it that count units. `most`: no saving is larger."""
     unit_bits = 1
@@ -93,7 +93,7 @@ def tie_bits(promotions: int, units: int, most: int, named: bool) -> tuple[int, 
     return shift, unit_bits
 
 
-@kernel
+@bare
 def charge(promotion: int, promotions: int, shift: int, unit_bits: int) -> int:
     """The cost of a promotion that takes any unit: fewer promotions first, then smaller names."""
     if shift == unit_bits:
@@ -116,7 +116,7 @@ def costs_of(g: Graphs, shift: int, unit_bits: int) -> Ints:
     return cost
 
 
-@gate
+@bare
 def reach_of(g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price: Ints, scale: int, reach: Ints) -> int:
     """Fill `reach` of a promotion's nodes, from the end; that of its first node."""
     last = g.layer_begin[p + 1] - 1
@@ -141,7 +141,7 @@ def reach_of(g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price
     return reach[g.node_begin[g.layer_begin[p]]]
 
 
-@kernel
+@bare
 def scaled(gain: int, scale: int, shift: int) -> int:
     """A gain as it counts in bounds; rounded up where a scale is fine."""
     if scale == 1 << SCALE:
@@ -149,13 +149,13 @@ def scaled(gain: int, scale: int, shift: int) -> int:
     return -((-gain * scale << shift) >> SCALE)
 
 
-@kernel
+@bare
 def rest_of_cap(cap: int, scale: int, shift: int) -> int:
     """What a scaled promotion's bound gets of its cap, rounded up."""
     return -((-cap * ((1 << SCALE) - scale) << shift) >> SCALE)
 
 
-@gate
+@bare
 def best_path(
     g: Graphs, cost: Ints, shift: int, p: int, open_units: Flags, price: Ints, scale: int, reach: Ints, used: Ints
 ) -> tuple[int, int]:
@@ -181,7 +181,7 @@ def best_path(
     return gain + g.final[node], ties
 
 
-@kernel
+@bare
 def capped(gain: int, cap: int) -> int:
     """A saving under a cap (-1: none)."""
     return gain if cap < 0 or gain < cap else cap
@@ -195,29 +195,77 @@ def build(g: Graphs, cost: Ints, shift: int, order: Ints, price: Ints, reach: In
     units = g.unit_class.shape[0]
     open_units = np.ones(units, np.bool_)
     nothing = np.zeros(price.shape[0], np.int64)
-    used = np.zeros(units, np.int64)
+    used = np.empty(units, np.int64)
     done = np.zeros(promotions, np.bool_)
     choice[:] = -1
+    value = built(g, cost, shift, order, price, reach, choice, open_units, used, done)
+    return value + built(g, cost, shift, order, nothing, reach, choice, open_units, used, done)
+
+
+@bare_gate
+def built(
+    g: Graphs,
+    cost: Ints,
+    shift: int,
+    order: Ints,
+    price: Ints,
+    reach: Ints,
+    choice: Ints,
+    open_units: Flags,
+    used: Ints,
+    done: Flags,
+) -> int:
+    """Let promotions that took nothing yet take their best paths; what that is worth. `used`: room."""
     value = 0
-    for attempt in range(2):
-        due = price if attempt == 0 else nothing
-        for p in order:
-            if done[p]:
-                continue
-            used[:] = 0
-            if reach_of(g, cost, shift, p, open_units, due, 1 << SCALE, reach) <= 0:
-                continue
-            gain, ties = best_path(g, cost, shift, p, open_units, due, 1 << SCALE, reach, used)
-            worth = (capped(gain, g.caps[p]) << shift) - ties
-            if worth <= 0:
-                continue
-            value += worth
-            done[p] = True
-            for u in range(units):
-                if used[u]:
-                    open_units[u] = False
-                    choice[u] = p * 16 + used[u]
+    for p in order:
+        if done[p] or reach_of(g, cost, shift, p, open_units, price, 1 << SCALE, reach) <= 0:
+            continue
+        for u in range(used.shape[0]):
+            used[u] = 0
+        gain, ties = best_path(g, cost, shift, p, open_units, price, 1 << SCALE, reach, used)
+        worth = (capped(gain, g.caps[p]) << shift) - ties
+        if worth <= 0:
+            continue
+        value += worth
+        done[p] = True
+        for u in range(used.shape[0]):
+            if used[u]:
+                open_units[u] = False
+                choice[u] = p * 16 + used[u]
     return value
+
+
+class Wishes(NamedTuple):
+    """What promotions would do at some prices, each for itself."""
+
+    open_units: Flags  # all of them
+    used: Ints  # by unit: room
+    worth: Ints  # by promotion: of its best path, prices taken off
+    gains: Ints  # by promotion: of that path
+    demand: Ints  # by class: how many promotions want a unit
+
+
+@bare_gate
+def wished(g: Graphs, cost: Ints, shift: int, prices: Prices, wishes: Wishes) -> int:
+    """Note what every promotion would do; what all of that is worth."""
+    bound = 0
+    for c in range(wishes.demand.shape[0]):
+        wishes.demand[c] = 0
+    for u in range(wishes.used.shape[0]):
+        wishes.used[u] = 0
+    for p in range(g.caps.shape[0]):
+        scale = prices.scale[p]
+        wishes.worth[p] = reach_of(g, cost, shift, p, wishes.open_units, prices.unit, scale, prices.reach)
+        bound += wishes.worth[p] + (rest_of_cap(g.caps[p], scale, shift) if g.caps[p] >= 0 else 0)
+        wishes.gains[p], _ = best_path(
+            g, cost, shift, p, wishes.open_units, prices.unit, scale, prices.reach, wishes.used
+        )
+        for layer in range(g.layer_begin[p], g.layer_begin[p + 1] - 1):
+            u = g.layer_unit[layer]
+            if wishes.used[u]:
+                wishes.demand[g.unit_class[u]] += 1
+                wishes.used[u] = 0
+    return bound
 
 
 @gate
@@ -242,8 +290,9 @@ def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
     size_of = np.zeros(classes, np.int64)
     for u in range(units):
         size_of[g.unit_class[u]] += 1
-    everything = np.ones(units, np.bool_)
-    used = np.zeros(units, np.int64)
+    demand = np.empty(classes, np.int64)
+    worth, gains = np.empty(promotions, np.int64), np.empty(promotions, np.int64)
+    wishes = Wishes(np.ones(units, np.bool_), np.empty(units, np.int64), worth, gains, demand)
 
     best_choice = np.full(units, -1, np.int64)
     lower = build_in_turn(g, cost, shift, price, reach, best_choice)
@@ -253,26 +302,10 @@ def solve(g: Graphs, most: int, named: bool, choice: Ints) -> Answer:
     best_scale = scale.copy()
     pace = 16
     stale = 0
-    demand = np.zeros(classes, np.int64)
-    worth = np.zeros(promotions, np.int64)
     for _ in range(ROUNDS_MAX):
-        bound = 0
-        demand[:] = 0
-        gains = np.zeros(promotions, np.int64)
+        bound = wished(g, cost, shift, Prices(price, scale, reach), wishes)
         for c in range(classes):
             bound += price[c] * size_of[c]
-        for p in range(promotions):
-            worth[p] = reach_of(g, cost, shift, p, everything, price, scale[p], reach)
-            rest = 0
-            if g.caps[p] >= 0:
-                rest = rest_of_cap(g.caps[p], scale[p], shift)
-            bound += worth[p] + rest
-            used[:] = 0
-            gains[p], _ = best_path(g, cost, shift, p, everything, price, scale[p], reach, used)
-            for layer in range(g.layer_begin[p], g.layer_begin[p + 1] - 1):
-                u = g.layer_unit[layer]
-                if used[u]:
-                    demand[g.unit_class[u]] += 1
         if bound < upper:
             upper = bound
             best_price[:] = price
@@ -412,7 +445,7 @@ def ways_of(g: Graphs, cost: Ints, shift: int, prices: Prices) -> Ways:
     return Ways(begin, whose, last, slot, rest, falls, prices.scale, prices.reach)
 
 
-@kernel
+@bare
 def hope(g: Graphs, w: Ways, shift: int, p: int, node: int, gained: int, last: bool) -> int:
     """The most that a promotion is worth from a node on; with a cap, what it gained before included."""
     if w.slot[p] < 0:
@@ -422,7 +455,7 @@ def hope(g: Graphs, w: Ways, shift: int, p: int, node: int, gained: int, last: b
     return min(scaled(gained, w.scale[p], shift) + w.reach[node] + w.rest[p], g.caps[p] << shift)
 
 
-@kernel
+@bare
 def mixed(x: int) -> int:
     """Bits of a number, well spread."""
     x = ((x >> 31) ^ x) & 0x7FFFFFFF
@@ -432,7 +465,7 @@ def mixed(x: int) -> int:
     return (x >> 27) ^ x
 
 
-@kernel
+@bare
 def bits_of(g: Graphs, w: Ways, p: int, node: int, gained: int) -> int:
     """A promotion's part of a state's hash; 0 once it has passed its last unit."""
     if node < 0:
@@ -504,7 +537,7 @@ def search(
     return complete, now.value[0], total
 
 
-@gate
+@bare_gate
 def advance(
     g: Graphs,
     w: Ways,
@@ -593,7 +626,7 @@ def advance(
     return -1 if dropped else made
 
 
-@gate
+@bare_gate
 def settle_state(
     g: Graphs,
     w: Ways,
@@ -698,7 +731,7 @@ def in_sequence(states: Front, trail: Trail, u: int, count: int) -> None:
     rearrange(states, trail, u, ascending(rank))
 
 
-@gate
+@bare_gate
 def rearrange(states: Front, trail: Trail, u: int, order: Ints) -> None:
     """Keep these states, in this order."""
     pick_rows(states.nodes, order)
