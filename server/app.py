@@ -306,6 +306,8 @@ class Node:
         say(Event.LISTENING, address=doors.address)
         if not _is_loopback(self.settings.address) and (self.worker is None or self.worker.number == 1):
             say(Event.UNPROTECTED, address=doors.address)
+        if self.worker is not None:
+            self.worker.listening()
         if self.settings.address_file is not None:
             self.settings.address_file.write_text(f"{doors.address}\n", "utf-8")
         try:

@@ -123,7 +123,9 @@ def cache_key(engine: Path = ENGINE) -> str:
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         llvm.get_host_cpu_features().flatten(),
-        *(f"{name} {getattr(numba.config, name)}" for name in ("BOUNDSCHECK", "OPT")),  # numba does not look at these
+        *(
+            f"{name} {getattr(numba.config, name)}" for name in ("BOUNDSCHECK", "DISABLE_JIT", "OPT")
+        ),  # numba does not look at these
         str(engine),  # numba files what it compiled under the path of its source
     ):
         said.update(part.encode() + b"\x00")

@@ -9,7 +9,8 @@ to one of them, which keeps it. Why so: docs/decisions/workers.md.
 
 Parent and worker talk by a pair of sockets, one message at a time:
 
-    worker → parent    warm ENTRY DIGEST      a ruleset is in force and warm here
+    worker → parent    listening              at the address; not serving yet
+                       warm ENTRY DIGEST      a ruleset is in force and warm here
                        serving                as it was told to
                        order, and a socket    by which an order to publish comes; one at a time for all workers
                        answered               the order was
@@ -74,6 +75,10 @@ class Worker:
         self.late = late
         self._line = line
 
+    def listening(self) -> None:
+        """Say that it can be reached."""
+        self._line.send(b"listening")
+
     async def may_serve(self, sequence: int, digest: str) -> None:
         """Say that this one is warm; wait until all are."""
         told = asyncio.Event()
@@ -111,6 +116,7 @@ class _Running:
     pid: int
     line: socket.socket
     since_ns: int
+    listening: bool = False
     warm: tuple[int, str] | None = None  # entry, digest
     serving: bool = False
 
@@ -180,7 +186,6 @@ class Workers:
         self._settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._settings.address_file is not None:
             stack.callback(self._settings.address_file.unlink, missing_ok=True)
-            self._settings.address_file.write_text(f"{self._address}\n", "utf-8")
         for thread in threading.enumerate():  # they have done their work, and may still be leaving
             if thread is not threading.main_thread():
                 thread.join()
@@ -299,6 +304,11 @@ class Workers:
             return  # it has ended
         words = message.decode("ascii", "replace").split()
         match words:
+            case ["listening"]:
+                one.listening = True
+                file = self._settings.address_file
+                if file is not None and not self._served and all(w.listening for w in self._running.values()):
+                    file.write_text(f"{self._address}\n", "utf-8")
             case ["warm", entry, digest]:
                 one.warm = (int(entry), digest)
                 if self._served:

@@ -124,10 +124,12 @@ def test_kernels_are_loaded_as_machine_code_or_found_missing(tmp_path):
     assert say("load") == "made_up.sums"
 
 
-def test_kernels_with_checked_bounds_are_kept_apart(tmp_path, monkeypatch):
-    """Or a run that is to check every index would load kernels that check none."""
+@pytest.mark.parametrize("setting", ["BOUNDSCHECK", "DISABLE_JIT"])
+def test_kernels_with_checked_bounds_are_kept_apart_and_so_is_where_none_are_compiled(tmp_path, monkeypatch, setting):
+    """Or a run that is to check every index would load kernels that check none, and a server find none at all."""
+    monkeypatch.setattr(f"numba.config.{setting}", 0)
     plain = cache_key(tmp_path)
-    monkeypatch.setattr("numba.config.BOUNDSCHECK", 1)
+    monkeypatch.setattr(f"numba.config.{setting}", 1)
     assert cache_key(tmp_path) != plain
 
 
