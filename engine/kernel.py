@@ -10,6 +10,7 @@ because to a type checker all arrays of one kind of number are the same.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -17,6 +18,7 @@ from typing import Any, TypeVar, cast
 import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.compiler import compile_result
@@ -215,6 +217,53 @@ def _copied(_context, out, to, data, begin, length):  # type: ignore[no-untyped-
         return context.get_dummy_value()
 
     return types.none(out, to, data, begin, length), build
+
+
+def address_of(array: npt.NDArray[Any]) -> tuple[int, int]:
+    """Where an array lies and how many entries it has: an array argument costs its unpacking at every call, so what a
+    call always takes is handed over in one array of these. Whoever hands it over keeps the arrays alive."""
+    assert array.ndim == 1 and array.flags.c_contiguous
+    return array.ctypes.data, array.shape[0]
+
+
+def _at_address(name: str) -> Any:
+    """A function of (frame, place): the one-dimensional array whose address and length stand there. `name`: its type,
+    as annotations have it."""
+    of: Any = _ARRAYS[name]
+    kind = np.dtype(str(of.dtype))
+
+    def array_at(frame, place):  # type: ignore[no-untyped-def]
+        address, count = int(frame[2 * place]), int(frame[2 * place + 1])
+        memory = (ctypes.c_char * (count * kind.itemsize)).from_address(address)
+        array = np.frombuffer(memoryview(memory), kind)
+        array.flags.writeable = of.mutable
+        return array
+
+    @intrinsic
+    def at_address(_context, address, count):  # type: ignore[no-untyped-def]
+        def build(context: Any, builder: Any, _of: Any, values: Any) -> Any:
+            made = context.make_array(of)(context, builder)
+            size = ir.Constant(values[1].type, kind.itemsize)
+            context.populate_array(
+                made,
+                data=builder.inttoptr(values[0], made.data.type),
+                shape=[values[1]],
+                strides=[size],
+                itemsize=size,
+                meminfo=None,  # nobody counts it
+            )
+            return made._getvalue()
+
+        return of(types.int64, types.int64), build
+
+    @overload(array_at, inline="always")
+    def _(frame, place):  # type: ignore[no-untyped-def]
+        return lambda frame, place: at_address(frame[2 * place], frame[2 * place + 1])  # type: ignore[call-arg]
+
+    return array_at
+
+
+ints_at, buffer_at, bytes_at, out_at = (_at_address(name) for name in ("Ints", "Buffer", "Bytes", "Out"))
 
 
 def _without_counter(context: Any, builder: Any, of: Any, value: Any) -> Any:

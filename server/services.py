@@ -17,7 +17,6 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
-import numpy as np
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from einklang.v1 import common_pb2 as common
@@ -41,7 +40,8 @@ CONCURRENT_RPCS_MAX: Final = 256  # more are refused at once: RESOURCE_EXHAUSTED
 EXPLAINED_MAX: Final = 1_000
 METADATA_BYTES_MAX: Final = 8_192
 
-_NOTHING: Final = (b"", b"", 0)  # a request that names neither tenant nor ruleset nor instant
+_ANSWERED: Final = 0  # direct.ANSWERED, ELSEWHERE, which must not be imported before the kernels' cache is set
+_ELSEWHERE: Final = 2
 
 _LOG = logging.getLogger(ROOT)
 
@@ -99,7 +99,6 @@ class DecisionServicer:
         self._tenant = tenant
         self._node = node
         self._build = build
-        self._signed = decision_pb2.Envelope(node=node, build=build).SerializeToString(deterministic=True)
         self._counters = counters
         self._threads = batches.Threads(threads)
 
@@ -147,7 +146,6 @@ class DecisionServicer:
         """What decides a chunk of a stream in a thread, by what is in force now."""
         now_us = self._holder.store_now_us()
         active = self._holder.at(now_us) if now_us and self._directly else None
-        ours = {_NOTHING, (self._tenant.encode(), b"", 0)}
 
         def quickly(requests: Sequence[bytes]) -> list[bytes | None]:
             if active is None or active.direct is None:
@@ -155,8 +153,8 @@ class DecisionServicer:
             direct = self._threads.direct(active.direct)
             found: list[bytes | None] = []
             for data in requests:
-                answer = direct.answer(np.frombuffer(data, np.uint8), now_us) if direct.read(data) in ours else None
-                found.append(None if answer is None else self.response(answer, now_us, active.sequence))
+                answered = direct.ask(data, now_us) == _ANSWERED
+                found.append(self.response(direct.answered(), now_us, active.sequence) if answered else None)
             return found
 
         return quickly
@@ -206,46 +204,47 @@ class DecisionServicer:
         length, or refused there."""
         now_us = self._holder.store_now_us()
         active = self._holder.at(now_us) if now_us else None
-        if active is None or active.direct is None or (asks := active.direct.read(data)) is None:
+        if active is None or active.direct is None:
             return None
-        in_force = (active.direct, now_us, active.sequence)
-        found = in_force if asks == _NOTHING else self._elsewhere(asks, now_us, data)
-        if found is None:
-            return None
-        direct, as_of_us, sequence = found
-        answer = direct.answer(np.frombuffer(data, np.uint8), as_of_us or now_us)
-        if answer is None:
+        direct, as_of_us, sequence = active.direct, now_us, active.sequence
+        reason = direct.ask(data, now_us)
+        if reason == _ELSEWHERE:
+            found = self._elsewhere(direct.asks(data), now_us)
+            if found is None:
+                return None
+            direct, as_of_us, sequence = found
+            reason = direct.ask(data, as_of_us or now_us, anyhow=True)
+        if reason != _ANSWERED:
             return None
         self._counters.add(Metric.DECISIONS)
-        return self.response(answer, as_of_us, sequence)
+        return self.response(direct.answered(), as_of_us, sequence)
 
-    def _elsewhere(self, asks: Asks, now_us: int, data: bytes) -> tuple[Direct, int, int] | None:
-        """What answers a request that names a tenant, a ruleset or an instant: it, as_of, the Timeline's sequence. It
-        has read the request. None: all this is judged at length."""
+    def _elsewhere(self, asks: Asks, now_us: int) -> tuple[Direct, int, int] | None:
+        """What answers a request that names a tenant, a ruleset or an instant: it, as_of, the Timeline's sequence.
+        None: all this is judged at length."""
         if asks.tenant not in (b"", self._tenant.encode()) or (asks.ruleset_digest and asks.as_of_us):
             return None
         if asks.ruleset_digest:
             direct = self._holder.direct_of(asks.ruleset_digest.decode())
-            found = None if direct is None else (direct, 0, 0)
-        else:
-            as_of_us = asks.as_of_us or now_us
-            active = self._holder.at(as_of_us) if 0 < as_of_us <= now_us else None
-            found = (active.direct, as_of_us, active.sequence) if active is not None and active.direct else None
-        return None if found is None or found[0].read(data) is None else found
+            return None if direct is None else (direct, 0, 0)
+        as_of_us = asks.as_of_us or now_us
+        active = self._holder.at(as_of_us) if 0 < as_of_us <= now_us else None
+        return None if active is None or active.direct is None else (active.direct, as_of_us, active.sequence)
 
     def response(self, answer: Answer, as_of_us: int, sequence: int) -> bytes:
         """The DecideResponse that bears an answer."""
         decided = answer.decision
-        envelope = (
-            _number(1, as_of_us)
-            + _number(2, sequence)
-            + b"\x22\x40"  # field 4, 64 characters
-            + hashlib.sha256(decided).hexdigest().encode()
-            + (_LIMITS_JUDGED if answer.usage_judged else _NO_LIMITS)
-            + _number(6, answer.at_us)
-            + self._signed
+        envelope = decision_pb2.Envelope(
+            as_of_us=as_of_us,
+            sequence=sequence,
+            decision_digest=hashlib.sha256(decided).hexdigest(),
+            limits_from=decision_pb2.LIMITS_FROM_REQUEST if answer.usage_judged else decision_pb2.LIMITS_FROM_NONE,
+            at_us=answer.at_us,
+            node=self._node,
+            build=self._build,
         )
-        return b"".join((b"\x0a", varint(len(decided)), decided, b"\x12", varint(len(envelope)), envelope))
+        told = envelope.SerializeToString(deterministic=True)
+        return b"".join((b"\x0a", varint(len(decided)), decided, b"\x12", varint(len(told)), told))
 
     def _answer(self, asked: _Asked, *, everything: bool = False) -> decision.Decision:
         try:
@@ -391,20 +390,9 @@ def _explanations(
         yield explanation
 
 
-_LIMITS_JUDGED, _NO_LIMITS = (
-    decision_pb2.Envelope(limits_from=judged).SerializeToString()
-    for judged in (decision_pb2.LIMITS_FROM_REQUEST, decision_pb2.LIMITS_FROM_NONE)
-)
-
-
 def _field(number: int, data: bytes) -> bytes:
     """A message's bytes as a field of another one."""
     return bytes((number << 3 | 2,)) + varint(len(data)) + data
-
-
-def _number(field: int, value: int) -> bytes:
-    """A number as a field; 0 is left out."""
-    return bytes((field << 3,)) + varint(value) if value else b""
 
 
 # ---------------------------------------------------------------------------------------------------- registering

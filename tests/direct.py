@@ -48,21 +48,18 @@ def at_length(rules: Ruleset, data: bytes) -> tuple[bytes, bool] | str:
 
 def difference(rules: Ruleset, direct: Any, data: bytes) -> tuple[str, str]:
     """What became of a request, and what is wrong with that ("": nothing)."""
-    import numpy as np
-
     from engine import direct as door
     from engine import quick, rows, wire
 
-    request = np.frombuffer(data, np.uint8)
-    if reason := wire.read(request, direct.room.asked):
-        return f"not read: {wire.REASONS[reason]}", ""
-    reason = direct.reason(request, AT_US)
+    reason = direct.ask(data, AT_US, anyhow=True)
     if reason >= door.NOT_WRITTEN:
         return "not written", ""
     if reason >= door.NOT_FILLED:
         return f"not filled: {rows.REASONS[reason - door.NOT_FILLED]}", ""
     if reason >= door.NOT_RESOLVED:
         return f"not resolved: {quick.REASONS[reason - door.NOT_RESOLVED]}", ""
+    if reason >= door.NOT_READ:
+        return f"not read: {wire.REASONS[reason - door.NOT_READ]}", ""
     if reason == door.TO_TELL:
         return "told", "it is told, and asks again"
     answer, expected = direct.answered(), at_length(rules, data)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from einklang.v1 import decision_pb2 as pb
-from engine.direct import Direct
+from engine.direct import ANSWERED, ELSEWHERE, Direct
 from engine.image import Ruleset, load
 from engine.link import link
 from engine.program import (
@@ -196,10 +196,17 @@ def test_many_units_of_one_line_are_told_in_runs(spoken: tuple[Ruleset, Direct])
 
 def test_what_it_is_to_be_decided_by(spoken: tuple[Ruleset, Direct]) -> None:
     direct = spoken[1]
-    assert direct.read(asked().SerializeToString()) == (b"", b"", 0)
-    asks = asked(tenant="öurs", as_of_us=5, ruleset_digest="0" * 64)
-    assert direct.read(asks.SerializeToString()) == ("öurs".encode(), b"0" * 64, 5)
-    assert direct.read(b"\xff") is None
+    assert direct.ask(asked().SerializeToString(), AT_US) == ANSWERED
+    ways: list[tuple[dict[str, Any], tuple[bytes, bytes, int]]] = [
+        ({"tenant": "öurs"}, ("öurs".encode(), b"", 0)),
+        ({"as_of_us": 5}, (b"", b"", 5)),
+        ({"ruleset_digest": "0" * 64}, (b"", b"0" * 64, 0)),
+    ]
+    for named, asks in ways:
+        data = asked(**named).SerializeToString()
+        assert direct.ask(data, AT_US) == ELSEWHERE
+        assert direct.asks(data) == asks
+        assert direct.decide(data, AT_US) == direct.decide(asked().SerializeToString(), AT_US)
     assert direct.decide(b"\xff", AT_US) is None
     assert direct.decide(asked(codes=["A"]).SerializeToString(), AT_US) is None
 
