@@ -255,10 +255,11 @@ def enters_code(q: Buffer, codes: int) -> bool:
 def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
     promotions = size(rules, R_GROUP)
-    hit = np.zeros((promotions >> WORD) + 1, np.int64)  # a bit for each
-    found = np.empty(touch_all(rules, q, hit), np.int64)
+    words = (promotions >> WORD) + 1
+    hit = np.zeros(words + (size(rules, R_TOUCH_BEGIN) >> WORD) + 1, np.int64)  # a bit for each, then for each set
+    found = np.empty(touch_all(rules, q, hit, words), np.int64)
     count = 0
-    for i in range(hit.shape[0]):
+    for i in range(words):
         rest = hit[i]
         while rest:
             found[count] = (i << WORD) + lowest(rest)
@@ -268,8 +269,8 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
 
 
 @bare_gate
-def touch_all(rules: Buffer, q: Buffer, hit: Ints) -> int:
-    """Note each promotion that touches the basket; how many there are."""
+def touch_all(rules: Buffer, q: Buffer, hit: Ints, words: int) -> int:
+    """Note each promotion that touches the basket; how many there are. Sets are noted behind so many words."""
     count = 0
     for i in range(size(rules, R_EVERYWHERE)):
         count += touch_one(rules, hit, at(rules, R_EVERYWHERE, i))
@@ -277,7 +278,12 @@ def touch_all(rules: Buffer, q: Buffer, hit: Ints) -> int:
         if takes_any_entry(rules, q, at(rules, R_BY_ENTRY, i)):
             count += touch_one(rules, hit, at(rules, R_ENTRY_OWNER, i))
     for i in range(size(q, Q_SETS)):  # chosen gifts have none
-        for j in range(at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)), at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i) + 1)):
+        of = at(q, Q_SETS, i)
+        word, bit = words + (of >> WORD), 1 << (of & (1 << WORD) - 1)
+        if hit[word] & bit:
+            continue
+        hit[word] |= bit
+        for j in range(at(rules, R_TOUCH_BEGIN, of), at(rules, R_TOUCH_BEGIN, of + 1)):
             count += touch_one(rules, hit, at(rules, R_TOUCH, j))
     for p in range(size(rules, R_GROUP) if size(q, Q_CODE_SETS) else 0):
         if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):

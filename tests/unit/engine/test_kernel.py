@@ -178,3 +178,9 @@ def test_what_is_bare_makes_no_arrays():
     if os.environ.get("NUMBA_DISABLE_JIT") != "1":
         with pytest.raises(NumbaError):
             kernel._compile(kernel._KERNELS.pop())
+
+
+@pytest.mark.parametrize("place", [0, 1, 31, 61])
+def test_the_lowest_bit_that_is_set(place):
+    assert kernel.lowest(1 << place) == place
+    assert kernel.lowest((1 << 62) - (1 << place)) == place
