@@ -68,7 +68,7 @@ assert [int(k) for k in Kind][:16] == list(range(16))
 _BY_ARTICLE, _STEPWISE = int(Each.ARTICLE), int(Each.STEP)
 ROW_SHIFT = 16  # of a unit that has a reward row of its own: that row + 1, above the bits of its roles
 ROLE_SET, ROLE_COUNT, ROLE_FLAGS, ROLE_REWARDED = range(4)  # columns of roles
-FEW_OF = 4  # units are sorted where they are less than one of so many, else all are looked at
+FEW, FEW_OF = 64, 4  # units are sorted where they are few, and less than one of so many; else all are looked at
 ONE_ARTICLE, FEWER_TOO = int(Role.ONE_ARTICLE), int(Role.FEWER_TOO)
 _CHEAPEST, _DEAREST = int(Role.CHEAPEST), int(Role.DEAREST)
 _MARK_DISCOUNT, _MARK_COUNT, _MARK_CHOSEN = int(Mark.DISCOUNT), int(Mark.COUNT), int(Mark.CHOSEN)
@@ -238,7 +238,7 @@ def open_to_each(rules: Buffer, q: Buffer, p: int, notes: Ints, units: Ints, use
         begin, end = units_of(notes, line)
         notes[mark_of(notes, line)] = 1
         marked += end - begin
-    few = marked * FEW_OF < size(q, Q_UNIT_LINE)
+    few = marked <= FEW and marked * FEW_OF < size(q, Q_UNIT_LINE)
     end = used
     for u in range(0 if few else size(q, Q_UNIT_LINE)):
         if notes[mark_of(notes, at(q, Q_UNIT_LINE, u))] and fits(rules, q, p, u):
@@ -293,7 +293,7 @@ def open_units(rules: Buffer, q: Buffer, p: int, notes: Ints, guarded: bool) -> 
     units, own_masks = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
     if pieces == 0:
         return units, own_masks
-    few = pieces * FEW_OF < size(q, Q_UNIT_LINE)
+    few = pieces <= FEW and pieces * FEW_OF < size(q, Q_UNIT_LINE)
     count = 0
     for u in range(0 if few else size(q, Q_UNIT_LINE)):
         if masks[at(q, Q_UNIT_LINE, u)]:
