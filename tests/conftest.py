@@ -19,6 +19,8 @@ ROOMS = (
     "fault",
     "property",
     "unit/engine",
+    "unit/server/test_batches",
+    "unit/server/test_ordinary",
     "unit/test_best",
     "unit/test_image_benchmark",
     "unit/test_kernel_benchmark",
