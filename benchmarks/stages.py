@@ -1,6 +1,8 @@
 """Where the time of one call goes inside the server: the steps of `DecisionService.Decide`, one by one.
 
-The ruleset is the one that a running server has in force; its steps are run here, in this process, on its store.
+First those of a call that is answered at once, then those of the long way, on which the same basket gets the same
+answer. The ruleset is the one that a running server has in force; its steps are run here, in this process, on its
+store.
 """
 
 from __future__ import annotations
@@ -23,20 +25,29 @@ if TYPE_CHECKING:
 
 PASSES: Final = 100  # over one basket; the quickest of each stage counts: what else the machine does only adds
 SECONDS: Final = 5.0
-GATE, TIMEOUT, PARSE, FORCE, CONVERT, RESOLVE, KERNELS, MESSAGE, SERIALISE, DIGEST, ENVELOPE = STAGES = (
+AT_ONCE: Final = (
     "the gate",
-    "asyncio.timeout",
-    "parse, unknown fields",
     "which ruleset is in force",
-    "convert: message to Request",
-    "engine: check, resolve",
-    "engine: kernels, Decision",
-    "answers: Decision to message",
-    "serialise the Decision",
+    "read, resolve, decide, write: one compiled call",
+    "the answer's bytes",
     "its digest",
     "envelope, joined",
+    "all of it, as the server runs it",
 )
-WHOLE: Final = "Decide as the server runs it"
+RESOLVE, KERNELS = "engine: check, resolve", "engine: kernels, Decision"
+AT_LENGTH: Final = (
+    "asyncio.timeout",
+    "parse, unknown fields",
+    "which ruleset it names, or is in force",
+    "convert: message to Request",
+    RESOLVE,
+    KERNELS,
+    "answers: Decision to message",
+    "serialise the Decision",
+    "its digest, once more",
+    "envelope, joined at length",
+    "Decide at length, as the server runs it",
+)
 
 Micros = dict[str, float]  # by stage
 
@@ -59,16 +70,17 @@ def table(found: Mapping[int, Micros]) -> Table:
     made.add_column("", no_wrap=True)
     for lines in found:
         made.add_column(f"{lines} lines", justify="right", no_wrap=True)
-    for stage in STAGES:
-        made.add_row(stage, *(f"{micros[stage]:,.1f}" for micros in found.values()))
-    made.add_section()
-    made.add_row("all of these", *(f"{sum(micros[stage] for stage in STAGES):,.1f}" for micros in found.values()))
-    made.add_row(WHOLE, *(f"{micros[WHOLE]:,.1f}" for micros in found.values()))
+    for heading, stages in (("Answered at once", AT_ONCE), ("The long way", AT_LENGTH)):
+        made.add_row(heading)
+        for stage in stages:
+            made.add_row(f"  {stage}", *(f"{micros[stage]:,.1f}" for micros in found.values()))
+        made.add_section()
     return made
 
 
 async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> dict[int, Micros]:
     from engine.decide import warm
+    from engine.direct import Direct
     from engine.image import load
     from engine.parts import ImageRejected, parts_of
     from server.activate import Machine, RulesetHolder
@@ -83,7 +95,7 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     settings = store_settings(load_settings({"data_dir": data_dir}))
     counters = Counters()
     async with opened(settings) as store:
-        machine = Machine(parts_of, load, warm, ImageRejected)
+        machine = Machine(parts_of, load, warm, ImageRejected, Direct)
         holder = RulesetHolder(store, PartFiles(data_dir / "parts", counters), machine, SystemClock(), counters)
         while holder.current is None:
             await holder.step()
@@ -95,32 +107,69 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
 
 async def _stages(servicer: DecisionServicer, holder: RulesetHolder, requests: Sequence[bytes]) -> Micros:
     """The mean over these baskets."""
-    rows = []
-    for data in requests:
-        passes = [await _one(servicer, holder, data) for _ in range(PASSES)]
-        quickest = [min(column) for column in zip(*passes, strict=True)]
-        quickest[STAGES.index(KERNELS)] -= quickest[STAGES.index(RESOLVE)]  # deciding checks and resolves too
-        rows.append(quickest)
-    return {name: fmean(row[place] for row in rows) / 1e3 for place, name in enumerate((*STAGES, WHOLE))}
+    found: Micros = {}
+    for names, one in ((AT_ONCE, _at_once), (AT_LENGTH, _at_length)):
+        rows = []
+        for data in requests:
+            passes = [await one(servicer, holder, data) for _ in range(PASSES)]
+            rows.append([min(column) for column in zip(*passes, strict=True)])
+        found |= {name: fmean(row[place] for row in rows) / 1e3 for place, name in enumerate(names)}
+    found[KERNELS] -= found[RESOLVE]  # deciding checks and resolves too
+    return found
 
 
-async def _one(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -> list[int]:
-    """One pass: nanoseconds of each stage, then of all of it as the server runs it."""
+async def _at_once(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -> list[int]:
+    """One pass of a call that is answered at once: nanoseconds of each stage, then of all of it."""
+    from einklang.v1 import decision_pb2 as pb
+    from engine.direct import ANSWERED
+    from server.batches import varint
+    from server.services import Gate
+
+    gate, at_once = Gate(), servicer.ordinary("Decide")
+    assert at_once is not None
+    marks = [time.perf_counter_ns()]
+    gate.enter()
+    marks.append(time.perf_counter_ns())
+    now_us = holder.store_now_us()
+    active = holder.at(now_us)
+    assert active is not None and active.direct is not None
+    marks.append(time.perf_counter_ns())
+    reason = active.direct.ask(data, now_us)
+    marks.append(time.perf_counter_ns())
+    answer = active.direct.answered()
+    marks.append(time.perf_counter_ns())
+    assert reason == ANSWERED
+    digest = hashlib.sha256(answer.decision).hexdigest()
+    marks.append(time.perf_counter_ns())
+    envelope = pb.Envelope(
+        as_of_us=now_us,
+        sequence=active.sequence,
+        decision_digest=digest,
+        limits_from=pb.LIMITS_FROM_NONE,
+        at_us=answer.at_us,
+        node="host/1",
+        build="source",
+    ).SerializeToString(deterministic=True)
+    b"".join((b"\x0a", varint(len(answer.decision)), answer.decision, b"\x12", varint(len(envelope)), envelope))
+    marks.append(time.perf_counter_ns())
+    at_once(data)
+    marks.append(time.perf_counter_ns())
+    return [after - before for before, after in pairwise(marks)]
+
+
+async def _at_length(servicer: DecisionServicer, holder: RulesetHolder, data: bytes) -> list[int]:
+    """One pass of the long way: nanoseconds of each stage, then of all of it."""
     from einklang.v1 import decision_pb2 as pb
     from engine.decide import decide
     from engine.resolve import check, resolve
     from server import answers, convert
     from server.contract import parse, refuse_foreign_tenant
-    from server.services import Gate
 
-    gate = Gate()
     marks = [time.perf_counter_ns()]
 
     def mark() -> None:
         marks.append(time.perf_counter_ns())
 
-    gate.enter()
-    mark()
     async with asyncio.timeout(SECONDS):
         pass
     mark()

@@ -81,7 +81,14 @@ def test_it_measures_both_servers(data_dir, stand_in, tmp_path):
 def test_it_tells_the_stages_of_a_call(data_dir, stand_in):
     code, said = run(stand_in, *SMALL, "--lines", "5,20", "--stages", "--data-dir", str(data_dir))
     assert code == 0, said
-    for stage in ("the gate", "asyncio.timeout", "engine: check, resolve", "all of these", "Decide as the server"):
+    for stage in (
+        "Answered at once",
+        "  the gate",
+        "  read, resolve,",
+        "The long way",
+        "  asyncio.timeout",
+        "  Decide at length",
+    ):
         assert f"\n {stage}" in said
 
 
