@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
@@ -77,7 +77,7 @@ def measure(
     address: str,
     files: Mapping[str, bytes],
     met: Set[str],
-    count: int,
+    swaps: int,
     scratch: Path,
     second_s: float = 1.0,
 ) -> Swaps:
@@ -87,15 +87,16 @@ def measure(
     quick = load.run(target, least, 1, scratch, connections=CONNECTIONS)
     quick = load.run(target, max(least, round(quick.rate)), 1, scratch, connections=CONNECTIONS)
     each = max(1, round(PART * quick.rate / CONNECTIONS))
-    versions = changes(files, met)
     with grpc.insecure_channel(address) as channel:
         rulesets = ruleset_pb2_grpc.RulesetServiceStub(channel)
+        timeline = rulesets.GetTimeline(pb.GetTimelineRequest(page_size=1), timeout=PUBLISH_S)
+        versions = changes(files, met, timeline.in_force.sequence)  # those of earlier runs are known to the server
         began_us, written_us = _publish(rulesets, next(versions))  # the first one compiles all: not measured
         began_us, written_us = _publish(rulesets, next(versions))
         seconds = (BEFORE + AFTER) * second_s + 1.5 * (written_us - began_us) / MICROS
         calls = max(least, round(each * CONNECTIONS * seconds))
         found: dict[int | None, list[int]] = {}
-        for version in islice(versions, count):
+        for version in islice(versions, swaps):
             publication = _Publication(rulesets, version, BEFORE * second_s)
             publication.start()
             turn = load.run(target, calls, 1, scratch, connections=CONNECTIONS, rate=each)
@@ -106,17 +107,19 @@ def measure(
     moments = [Moment(begins, seconds_of[begins]) for begins in sorted(seconds_of)]
     if not any(moment.begins < 0 for moment in moments) or not any(moment.begins >= 0 for moment in moments):
         raise LoadFailed("too few calls to tell what a swap does to them")
-    return Swaps(count, each * CONNECTIONS, calls * count, publishing, moments)
+    return Swaps(swaps, each * CONNECTIONS, calls * swaps, publishing, moments)
 
 
-def changes(files: Mapping[str, bytes], met: Set[str]) -> Iterator[dict[str, bytes]]:
-    """The project with other percentages, of a promotion that is not one of these. Raises LoadFailed."""
+def changes(files: Mapping[str, bytes], met: Set[str], first: int = 0) -> Iterator[dict[str, bytes]]:
+    """The project with other percentages, from the so-manieth on, of a promotion that is not one of these. Raises
+    LoadFailed."""
     for path, data in files.items():
         for match in _PERCENT.finditer(data) if path.endswith(".promo") else ():
             if match[1].decode() not in met:
                 begin, end = match.span(2)
-                for percent in range(1, 100):
-                    yield {**files, path: data[:begin] + b"%d" % percent + data[end:]}
+                for number in count(first):
+                    percent = b"%d.%02d" % (1 + number // 99 % 98, 1 + number % 99)
+                    yield {**files, path: data[:begin] + percent + data[end:]}
     raise LoadFailed("the baskets meet every promotion")
 
 

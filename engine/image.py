@@ -457,6 +457,9 @@ def reopen(manifest_bytes: bytes, parts: Mapping[str, Any], kept: Kept | None = 
     Whoever calls it knows that they are the same bytes: each part has its digest, and so has the manifest."""
     kept = {} if kept is None else kept
     read = {ref.name: _read(ref, parts, kept) for ref in parts_of(manifest_bytes)}
+    for block in read.values():
+        if isinstance(block, Block):
+            block.checked = True  # it was: so a ruleset that shares it is checked in its other parts alone
     return _made(manifest_bytes, read, parts, lambda _: None)
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
+SWITCH_S: Final = 0.0005  # a thread that checks a ruleset lets calls go first after so long; usually it is 5 ms
 QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
@@ -433,9 +434,12 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
                 return reopen(manifest, parts, kept)  # the parts have their digests: PartFiles saw to that
         say(Event.IMAGE_CHECKED, digest=digest)
         gc.disable()  # what is read of a large ruleset is a million objects, and none of them garbage
+        usual_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
         try:
             ruleset = load(manifest, parts, kept)
         finally:
+            sys.setswitchinterval(usual_s)
             gc.enable()
         checked.add(digest)
         kernels.trim()  # of what was read in order to check it

@@ -436,6 +436,28 @@ def test_parts_that_were_read_before_are_judged_with_the_others_again():
             assert outcomes[0] == outcomes[1], path
 
 
+def test_what_was_opened_again_is_not_checked_for_the_next_ruleset(monkeypatch):
+    kept: dict[tuple[str, str], Any] = {}
+    reopen(IMAGE.manifest, IMAGE.parts, kept)
+    known = {id(block) for block in kept.values()}
+    seen: list[int] = []
+
+    def noting(check):
+        def noted(block: Any) -> None:
+            seen.append(id(block))
+            check(block)
+
+        return noted
+
+    for kind in {type(block) for block in kept.values()}:
+        monkeypatch.setattr(kind, "check", noting(kind.check))
+    rest = dict(list(FULL["promotions"].items())[1:])
+    image = link(programs(**(FULL | {"promotions": rest})))
+    assert told(load(image.manifest, image.parts, kept)) == told(load(image.manifest, image.parts))
+    assert known & {id(block) for block in kept.values()}
+    assert seen and not known & set(seen)
+
+
 def test_a_kept_part_is_none_of_another_kind():
     kept: dict[tuple[str, str], Any] = {}
     load(IMAGE.manifest, IMAGE.parts, kept)
