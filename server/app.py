@@ -290,7 +290,7 @@ class Node:
             node=f"{socket.gethostname()}/{os.getpid()}",
             build=version(),
             counters=self.counters,
-            threads=os.cpu_count() or 1,
+            threads=max(1, (os.cpu_count() or 1) // self.settings.workers),
         )
         rulesets = RulesetServicer(
             holder, self.settings, publish_files=self.publisher, published=published, store=store

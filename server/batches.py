@@ -56,10 +56,6 @@ class Threads:
         """Run a function in one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
-    def stop(self) -> None:
-        """Take no more work, and do not wait for what is under way."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
 
 Quickly = Callable[[Sequence[bytes]], Sequence[bytes | None]]  # in a thread: DecideResponses; None: ask at length
 Begin = Callable[[], Quickly]  # as a chunk begins: what is in force then decides it

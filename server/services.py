@@ -102,10 +102,6 @@ class DecisionServicer:
         self._counters = counters
         self._threads = batches.Threads(threads)
 
-    def stop(self) -> None:
-        """Take no more work for threads."""
-        self._threads.stop()
-
     async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """DecideRequest → DecideResponse, whatever it asks. Raises Failure."""
         message = parse(decision_pb2.DecideRequest, data)
