@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -122,6 +123,21 @@ class PromotionBlock(Block):
         )
         return Said(info, p["clauses"], tuple(p["limits"]))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each of them."""
+        return self._held_against[0]
+
+    @property
+    def lengths(self) -> Ints:
+        """Of each: how many conditions, limits, variants."""
+        return self._held_against[1]
+
+    @cached_property
+    def _held_against(self) -> tuple[tuple[str, ...], Ints]:
+        """What others are held against; found by `check`, or once it is asked for where that was left out."""
+        return _names_and_lengths([self.read(place) for place in range(len(self))])
+
     def check(self) -> None:
         """All that the others are held against is there."""
         _check_texts(self.texts)
@@ -131,10 +147,13 @@ class PromotionBlock(Block):
             require(all(isinstance(name, str) for name in limits), "a name is no text")
             require(set(clauses) == CLAUSES, "a promotion's clauses are not there")
             require(len(limits) == len(clauses["limits"]), "the limits and their names differ")
-        self.names = tuple(info.name for info, _, _ in all_said)
-        lengths = [(len(clauses["when"]), len(limits), len(info.arms)) for info, clauses, limits in all_said]
-        self.lengths = np.array(lengths, np.int64).reshape(-1, 3)
+        self._held_against = _names_and_lengths(all_said)
         self.checked = True
+
+
+def _names_and_lengths(all_said: Sequence[Said]) -> tuple[tuple[str, ...], Ints]:
+    lengths = [(len(clauses["when"]), len(limits), len(info.arms)) for info, clauses, limits in all_said]
+    return tuple(info.name for info, _, _ in all_said), np.array(lengths, np.int64).reshape(-1, 3)
 
 
 class SetBlock(Block):

@@ -19,6 +19,7 @@ from engine.index import Index, Texts, flat, indexed
 from engine.layout import RULES, pack, unpack
 from engine.link import link
 from engine.parts import Image, ImageRejected, decode_part, encode_part, manifest, parts_of
+from engine.program import Zone
 from tests.unit.engine.shops import FULL, ask, piece, programs
 
 IMAGE = link(programs(**FULL))
@@ -456,6 +457,15 @@ def test_what_was_opened_again_is_not_checked_for_the_next_ruleset(monkeypatch):
     assert told(load(image.manifest, image.parts, kept)) == told(load(image.manifest, image.parts))
     assert known & {id(block) for block in kept.values()}
     assert seen and not known & set(seen)
+
+
+def test_promotions_that_were_opened_again_are_held_against_other_parts():
+    kept: dict[tuple[str, str], Any] = {}
+    reopen(IMAGE.manifest, IMAGE.parts, kept)
+    others = link((*programs(**FULL), Zone(name="Asia/Tokyo", instants=(-86_400,), offsets=(32_400,), until=2**32)))
+    promotions = {ref.digest for ref in parts_of(IMAGE.manifest) if ref.kind == "promotions"}
+    assert promotions <= {ref.digest for ref in parts_of(others.manifest)} and others.digest != IMAGE.digest
+    assert told(load(others.manifest, others.parts, kept)) == told(load(others.manifest, others.parts))
 
 
 def test_a_kept_part_is_none_of_another_kind():
