@@ -21,7 +21,7 @@ from server.contract import Refused
 from server.convert import to_request
 from tests import bulk
 from tests.generators import ruleset
-from tests.quick import AT_US, BLOCK, REQUESTS, numbered
+from tests.quick import AT_US, BLOCK, REQUESTS, judged
 
 
 def at_length(rules: Ruleset, data: bytes) -> tuple[bytes, bool] | str:
@@ -92,15 +92,8 @@ def opened(seed: int) -> tuple[Ruleset, Any]:
 
 
 def block(first: int, end: int) -> tuple[Counter[str], list[str]]:
-    """Some requests: what became of how many, and those that differ."""
-    counts: Counter[str] = Counter()
-    wrong = []
-    for number in range(first, end):
-        kind, apart = difference(*opened(number // REQUESTS), numbered(number))
-        counts[kind] += 1
-        if apart:
-            wrong.append(f"request {number}: {apart}")
-    return counts, wrong
+    """Some requests, answered twice."""
+    return judged(first, end, opened, difference)
 
 
 if __name__ == "__main__":

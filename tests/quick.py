@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, lru_cache
 from random import Random
@@ -127,7 +128,12 @@ def opened(seed: int) -> tuple[Any, Any]:
     return rules, engine().known(rules)
 
 
-def block(first: int, end: int) -> tuple[Counter[str], list[str]]:
+def judged(
+    first: int,
+    end: int,
+    opened: Callable[[int], tuple[Any, Any]],
+    difference: Callable[[Any, Any, bytes], tuple[str, str]],
+) -> tuple[Counter[str], list[str]]:
     """Some requests: what was made of how many, and those that differ."""
     counts: Counter[str] = Counter()
     wrong = []
@@ -137,6 +143,11 @@ def block(first: int, end: int) -> tuple[Counter[str], list[str]]:
         if apart:
             wrong.append(f"request {number}: {apart}")
     return counts, wrong
+
+
+def block(first: int, end: int) -> tuple[Counter[str], list[str]]:
+    """Some requests, resolved twice."""
+    return judged(first, end, opened, difference)
 
 
 if __name__ == "__main__":
