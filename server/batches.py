@@ -92,8 +92,10 @@ async def decided(
             async with asyncio.TaskGroup() as group:
                 for each in (read(), *(work() for _ in range(threads.count))):
                     group.create_task(each)
-        finally:
+        except BaseExceptionGroup:
             await ready.put(None)
+            raise
+        await ready.put(None)  # not where it was given up: there may be no room, and nobody takes it
 
     running = asyncio.create_task(all_of_it())
     try:

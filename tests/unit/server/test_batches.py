@@ -112,6 +112,25 @@ def test_a_stream_that_is_given_up_leaves_nothing_behind() -> None:
     assert asyncio.run(first_only()) == 0
 
 
+def test_one_that_is_given_up_when_nobody_took_answers_for_long_neither() -> None:
+    server, counters = servicer()
+    room = batches.CHUNK * batches.AHEAD
+
+    async def first_of_many() -> None:
+        endless = stream(numbered(n, asked().SerializeToString()) for n in range(10**9))
+        responses = server.DecideBatch(endless)
+        await anext(responses)
+        while counters.all()[Metric.DECISIONS.label] <= room:  # more than there is room for: whoever decides waits
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await responses.aclose()  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0)
+
+    asyncio.run(first_of_many())
+
+
 # ---------------------------------------------------------------------------------------------------- listing pages
 
 
