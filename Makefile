@@ -46,10 +46,11 @@ define check
 	 else echo "NOT RUN: $(1), for $(BIN)/$(2) is missing. Try: make clean test" >&2; exit 1; fi
 endef
 
-PYTEST = -n 2 --dist loadfile
+PYTEST = -n 2 --dist loadfile --no-loadscope-reorder
+unexport PYTHONDONTWRITEBYTECODE # tests start some hundred processes: none should compile the sources again
 
-# The engine compiles in the background, about a minute once per version, while format, lint and types are checked. Tests
-# that need it wait for it, and say why where it failed.
+# The engine compiles in the background, about a minute once per version, while format, lint and types are checked and
+# while tests run that need none of it. Those that do wait for it, and say why where it failed.
 checks: .venv/installed
 	@$(BIN)/python -m server.kernels >/dev/null 2>&1 &
 	$(call check,format,ruff,format --check .)

@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -183,11 +184,14 @@ class Case:
     expect: Data = field(repr=False)
 
 
-def load(directory: Path = Path(__file__).parent) -> Iterator[Case]:
+@cache
+def load() -> tuple[Case, ...]:
     """All cases of all files."""
-    for path in sorted(directory.glob("*.yaml")):
-        for data in yaml.safe_load(path.read_text(encoding="utf-8")):
-            yield build(data, path.stem)
+    return tuple(
+        build(data, path.stem)
+        for path in sorted(Path(__file__).parent.glob("*.yaml"))
+        for data in yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    )
 
 
 def build(data: Data, file: str = "") -> Case:

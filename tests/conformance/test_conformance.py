@@ -11,7 +11,7 @@ from engine.decision import Decision, Missing, PromotionResult, Reason
 from tests.conformance.cases import Case, load
 from tests.reproduce import Decide, engine_of, oracle_of
 
-CASES = list(load())
+CASES = load()
 
 
 def oracle(case: Case) -> Decide:

@@ -12,9 +12,6 @@ from engine.link import link
 from server.requests import message_of
 from tests.conformance.cases import Case, load
 from tests.direct import difference
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 
 def check(cases: Sequence[Case]) -> None:
@@ -34,9 +31,9 @@ def check(cases: Sequence[Case]) -> None:
 
 
 def test_the_bytes_are_those_given_at_length() -> None:
-    check(list(load())[::3])
+    check(load()[::3])
 
 
 @pytest.mark.long
 def test_the_bytes_are_those_given_at_length_of_every_case() -> None:
-    check(list(load()))
+    check(load())

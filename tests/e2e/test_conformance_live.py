@@ -27,7 +27,7 @@ from tests.e2e.conftest import Server
 from tests.e2e.requests import SECONDS
 from tests.oracle.decide import decide as oracle
 
-CASES = list(load())
+CASES = load()
 
 
 # ---------------------------------------------------------------------------------------------------- the law

@@ -227,6 +227,7 @@ def best(
     for place, unit in enumerate(units):
         cheaper = place > 0 and offers[0].base(unit, left) < offers[0].base(units[place - 1], left)
         then: dict[tuple[tuple[State, ...], tuple[Exact, ...]], tuple[Worth, tuple[Choice, ...]]] = {}
+        moved: dict[tuple[int, State], list[tuple[int, Exact, State]]] = {}  # many share a promotion's state
         for (states, gains), (value, assignment) in now.items():
             if len(then) > STATES_MAX or seen + len(then) > ALL_STATES_MAX:
                 raise TooLarge
@@ -236,7 +237,10 @@ def best(
             for number, offer in enumerate(offers):
                 if unit.index not in offer.open_to:
                     continue
-                for role, gain, state in moves(offer, states[number], unit, left):
+                own = number, states[number]
+                if own not in moved:
+                    moved[own] = list(moves(offer, states[number], unit, left))
+                for role, gain, state in moved[own]:
                     saving, promotions, names, used = value
                     if states[number] is None and few:
                         promotions, names = promotions - 1, names + (1 << (nobody - 1 - number))

@@ -7,12 +7,9 @@ import pytest
 from engine.arithmetic import INT64_MAX, divide, rounded, share
 from engine.money import ROUNDINGS
 from engine.money import divide as exact
-from tests.unit.engine.kernels import compiled
 
 NUMERATORS = (0, 1, 2, 4_999, 5_000, 5_001, 10**12, 10**16, 2**53 + 1, 2**61, 2**62 - 2, 2**62 - 1)
 DENOMINATORS = (1, 2, 3, 7, 10_000, 10**9 + 7, 2**32, 2**61 + 1, 2**62 - 1)
-
-compiled()
 
 
 @pytest.mark.parametrize("rounding", range(len(ROUNDINGS)))

@@ -12,11 +12,8 @@ from engine.decide import decide
 from engine.decision import Reason
 from server.convert import to_request
 from tests.quick import AT_US
-from tests.unit.engine.kernels import compiled
 from tests.unit.engine.test_direct import PROMOTIONS, shop
 from tests.unit.engine.test_quick import ORDINARY, asked
-
-compiled()
 
 
 @pytest.mark.parametrize("threads", [1, 3])

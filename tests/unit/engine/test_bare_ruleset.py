@@ -6,9 +6,7 @@ from engine.image import load
 from engine.link import link
 from engine.program import Schema, Settings, Zone
 from tests.oracle.decide import decide as oracle
-from tests.unit.engine.kernels import compiled
 
-compiled()
 PROGRAMS = (
     Settings(currencies=("EUR",), timezone="UTC"),
     Zone(name="UTC", instants=(0,), offsets=(0,), until=4_102_444_800),

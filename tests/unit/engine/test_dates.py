@@ -10,9 +10,6 @@ import pytest
 
 from engine import dates
 from engine.calendar import EPOCH, UNITS, shifted
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 
 def days() -> list[datetime.date]:

@@ -35,10 +35,7 @@ from engine.program import (
 )
 from tests.direct import block, difference
 from tests.quick import AT_US
-from tests.unit.engine.kernels import compiled
 from tests.unit.engine.test_quick import ORDINARY, asked, programs, promotion
-
-compiled()
 
 FUNDED = (
     Share(party="supplier", name="Zoo", basis_points=3_333),
@@ -62,13 +59,18 @@ def changed(name: str, **fields: Any) -> Promotion:
     return promotion(name).model_copy(update=fields)
 
 
-def shop(*promotions: Promotion, **settings: Any) -> tuple[Ruleset, Direct]:
+def ruled(*promotions: Promotion, **settings: Any) -> Ruleset:
     """test_quick's shop, with other promotions."""
     kept: list[Program] = [p for p in programs() if not isinstance(p, Promotion | Settings)]
     said = {"currencies": ("EUR", "CHF"), "timezone": "UTC", "writings": (GERMAN,)} | settings
     benefits = Group(name="b", title="", gives="benefits", apply="all", prices="reduced", order=(), position=1)
     image = link((Settings(**said), *kept, benefits, *promotions))
-    rules = load(image.manifest, image.parts)
+    return load(image.manifest, image.parts)
+
+
+def shop(*promotions: Promotion, **settings: Any) -> tuple[Ruleset, Direct]:
+    """Its ruleset, and what answers by it."""
+    rules = ruled(*promotions, **settings)
     return rules, Direct(rules)
 
 

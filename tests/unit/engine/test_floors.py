@@ -10,9 +10,7 @@ from engine.image import load
 from engine.link import link
 from tests.conformance.cases import build
 from tests.oracle.decide import decide as oracle
-from tests.unit.engine.kernels import compiled
 
-compiled()
 BUYS: list[tuple[Any, dict[str, Any]]] = [
     ([2, "all"], {}),
     ([3, "all"], {}),

@@ -5,7 +5,6 @@ import pytest
 
 from engine import layout
 from engine.layout import QUESTION, RULES, SCALARS, TABLE, at, cell, pack, size, unpack, view
-from tests.unit.engine.kernels import compiled
 
 FIELDS = (("one", 1, ""), ("pairs", 2, ""), ("none", 1, ""), ("by_currency", 0, ""))
 ARRAYS = {
@@ -14,8 +13,6 @@ ARRAYS = {
     "none": np.array([], np.int64),
     "by_currency": np.array([[5, 6, 7]]),
 }
-
-compiled()
 
 
 def test_it_is_read_back():

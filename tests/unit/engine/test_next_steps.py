@@ -9,10 +9,8 @@ import pytest
 from engine.basket import BadRequest, BasketLine
 from engine.decide import decide
 from engine.next_steps import TRIES_MAX
-from tests.unit.engine.kernels import compiled
 from tests.unit.engine.shops import ask, piece, ruleset
 
-compiled()
 PAIRS = {"caps": {"buy": [2, "cap"], "reward": {"cheapest": 1}}, "tees": {"buy": [2, "tee"], "reward": {"cheapest": 1}}}
 
 

@@ -8,9 +8,6 @@ import pytest
 from engine.kernel import Ints
 from engine.layout import QUESTION, RULES, pack
 from engine.notes import HEAD, N_SEGMENT, N_WORTH, UNJUDGED, lines_of, mark_of, noted, notes_of, units_of, weigh
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 SEGMENTS, PLACES = 3, 2
 RULESET = pack(

@@ -8,9 +8,6 @@ import pytest
 
 from engine.layout import QUESTION, pack
 from engine.prorate import largest_remainder, prorate
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 
 def by_fraction(amount: int, weights: list[int]) -> list[int]:

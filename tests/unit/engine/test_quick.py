@@ -36,9 +36,6 @@ from engine.program import (
     Zone,
 )
 from tests.quick import block, difference, resolved
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 
 def said(*conditions: object) -> tuple[Line, ...]:

@@ -50,10 +50,8 @@ from engine.resolve import check
 from tests.conformance.cases import Shop
 from tests.oracle.decide import decide as oracle
 from tests.reproduce import difference
-from tests.unit.engine.kernels import compiled
 from tests.unit.engine.shops import ask, piece, programs, ruleset
 
-compiled()
 LONG = "x" * (TEXT_MAX + 1)
 GOOD = ask(piece(), customer=Customer("c", "h", {"tier": Fact(Type.TEXT, "gold")}, frozenset()))
 

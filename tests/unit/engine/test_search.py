@@ -11,9 +11,6 @@ import pytest
 
 from engine.kernel import Ints
 from engine.search import NAMES_MAX, NEVER, Graphs, solve
-from tests.unit.engine.kernels import compiled
-
-compiled()
 
 Move = tuple[int, tuple[int, ...], int]  # role, the state afterwards, gain
 

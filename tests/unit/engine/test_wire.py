@@ -25,11 +25,9 @@ from engine.asked import ASKED, SIZE, scratch
 from engine.layout import at, cell, size, view
 from tests import messages
 from tests.messages import VARINT, Node, encoded
-from tests.unit.engine.kernels import compiled
 from tests.wire import compared, read, room, told
 
 ROOT = Path(__file__).resolve().parents[3]
-compiled()
 
 # ---------------------------------------------------------------------------------------------------- the contract
 

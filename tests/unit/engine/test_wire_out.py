@@ -20,9 +20,7 @@ from tests.answers import Filled, canonical
 from tests.generated_requests import request
 from tests.generators import ruleset
 from tests.reproduce import engine_of
-from tests.unit.engine.kernels import compiled
 
-compiled()
 OUT = np.zeros(1 << 20, np.uint8)
 
 

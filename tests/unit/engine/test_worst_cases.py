@@ -13,10 +13,8 @@ import pytest
 from engine.decide import decide
 from tests.oracle.decide import decide as oracle
 from tests.reproduce import difference
-from tests.unit.engine.kernels import compiled
 from tests.unit.engine.shops import ask, piece, programs, ruleset
 
-compiled()
 ROOT = Path(__file__).resolve().parents[3]
 ARTICLES = {f"a{i}": 1000 for i in range(20)}
 

@@ -12,12 +12,10 @@ from einklang.v1 import decision_pb2 as pb
 from engine.image import Ruleset
 from server.services import DecisionServicer
 from server.telemetry import Counters, Metric
-from tests.unit.engine.kernels import compiled
-from tests.unit.engine.test_direct import PROMOTIONS, shop
+from tests.unit.engine.test_direct import PROMOTIONS, ruled, shop
 from tests.unit.engine.test_quick import ORDINARY, asked
 
-compiled()
-DIGEST = shop(*PROMOTIONS)[0].digest
+DIGEST = ruled(*PROMOTIONS).digest
 NOW = 1_790_000_000_000_000
 BEGIN = NOW - 1_000_000
 
