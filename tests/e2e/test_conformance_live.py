@@ -5,6 +5,8 @@ Cases are made of Programs, not of text: their images are stored as a publisher 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import grpc
 import pytest
@@ -13,6 +15,7 @@ from einklang.v1 import decision_pb2 as pb
 from einklang.v1 import decision_pb2_grpc
 from engine.basket import BadRequest
 from engine.link import link
+from engine.parts import Image
 from engine.program import Promotion
 from engine.program import Settings as RulesetSettings
 from server import answers
@@ -28,6 +31,7 @@ from tests.e2e.requests import SECONDS
 from tests.oracle.decide import decide as oracle
 
 CASES = load()
+THIRDS = 3  # one of them in `make test`: tests/conformance has all of them in process
 
 
 # ---------------------------------------------------------------------------------------------------- the law
@@ -59,19 +63,26 @@ class Names:
 # ---------------------------------------------------------------------------------------------------- the server
 
 
-@pytest.fixture(scope="module")
-def images(server: Server) -> list[str]:
-    """Every case's image in the server's store; their digests."""
-    found = [link(case.programs) for case in CASES]
+Digest = Callable[[int], str]
 
-    async def put() -> None:
+
+@pytest.fixture(scope="module")
+def digest(server: Server) -> Digest:
+    """A case's image in the server's store: those of its third are put there when the first of them is asked for."""
+
+    async def put(images: Sequence[Image]) -> None:
         async with opened(store_settings(load_settings({"data_dir": server.data_dir})), patient_s=SECONDS) as store:
-            for image in found:
+            for image in images:
                 await store.put_parts(image.parts)
                 assert await store.put_manifest(image.manifest) == image.digest
 
-    asyncio.run(put())
-    return [image.digest for image in found]
+    @cache
+    def third(first: int) -> list[str]:
+        images = [link(case.programs) for case in CASES[first::THIRDS]]
+        asyncio.run(put(images))
+        return [image.digest for image in images]
+
+    return lambda number: third(number % THIRDS)[number // THIRDS]
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +98,18 @@ def served(case: Case, message: pb.DecideRequest) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{case.file}: {case.name}" for case in CASES])
-def test_case(number, images, decisions):
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=f"{case.file}: {case.name}", marks=[pytest.mark.long] if number % THIRDS else [])
+        for number, case in enumerate(CASES)
+    ],
+)
+def test_case(number, digest, decisions):
     case = CASES[number]
-    message = message_of(case.request, images[number])
+    message = message_of(case.request, digest(number))
     try:
-        wanted = expected(case, images[number])
+        wanted = expected(case, digest(number))
     except BadRequest:
         with pytest.raises(grpc.RpcError) as caught:
             decisions.Decide(message, timeout=SECONDS)

@@ -114,8 +114,12 @@ def tampered(programs: Sequence[Program], how: str) -> Decide:
     ["sums", "prices", "order of lines, facts and codes", "lines split", "order of declarations", "another currency"],
 )
 def test_a_broken_law_is_seen(law: str) -> None:
-    _, wrong = laws.block(0, 150, lambda programs: tampered(programs, law))
-    assert any(f": {law}" in said for said in wrong), wrong[:3]
+    wrong: list[str] = []
+    for first in range(0, 150, laws.BASKETS):  # until it is
+        wrong += laws.block(first, first + laws.BASKETS, lambda programs: tampered(programs, law))[1]
+        if any(f": {law}" in said for said in wrong):
+            return
+    raise AssertionError(wrong[:3])
 
 
 def test_the_same_question_has_the_same_answer() -> None:

@@ -184,7 +184,7 @@ ALL = (
 # ---------------------------------------------------------------------------------------------------- tests
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 8))])
 def test_with_a_memory_a_project_compiles_to_the_same(seed):
     walk(seed, shop if seed == 0 else made_up, CHANGES)
 
