@@ -66,8 +66,14 @@ def family(data_dir: Path) -> list[int]:
     return found
 
 
-def test_the_channels_agree_and_the_tills_too(tmp_path):
-    code, said = run("--receipts", str(RECEIPTS), "--data-dir", str(tmp_path / "data"))
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kept from one start to the next, as for whoever repeats the demo."""
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+def test_the_channels_agree_and_the_tills_too(data):
+    code, said = run("--receipts", str(RECEIPTS), "--data-dir", str(data))
     assert code == 0, said
     assert f"\nidentical in 4 channels: {RECEIPTS} of {RECEIPTS}\n" in said
     assert "Starting the server: einklang serve examples/journey" in said
@@ -128,11 +134,11 @@ def test_a_wrong_command_line(options):
     [(signal.SIGINT, "calls in flight"), (signal.SIGTERM, "listening on"), (signal.SIGKILL, "listening on")],
     ids=["Ctrl-C amid the calls", "SIGTERM while the server starts", "SIGKILL while the server starts"],
 )
-def test_however_the_demo_ends_no_process_is_left(tmp_path, number, moment):
-    process = start("benchmarks.demo", "--receipts", "20000", "--data-dir", str(tmp_path / "data"))
+def test_however_the_demo_ends_no_process_is_left(data, number, moment):
+    process = start("benchmarks.demo", "--receipts", "20000", "--data-dir", str(data))
     try:
         read_until(process, moment)
-        with watching(family(tmp_path / "data")) as watched:
+        with watching(family(data)) as watched:
             process.send_signal(number)
             code = process.wait(SECONDS)
             assert all_ended(watched, 60)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-from pathlib import Path
 
 import grpc
 import pytest
@@ -34,6 +33,30 @@ def home():
 @pytest.fixture
 def shop(tmp_path):
     return project(tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    """A server that no test ends or changes."""
+    with short_directory() as directory, server(directory, project(tmp_path_factory.mktemp("shop"))) as running:
+        yield running.ready()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server that has published the shop as entry 1, and ended; its data are copied, never used."""
+    with short_directory() as directory:
+        with server(directory, project(tmp_path_factory.mktemp("shop"))) as ended:
+            ended.ready()
+            assert ended.stop() == 0
+        yield ended
+
+
+@pytest.fixture
+def first(home, served):
+    """That server, as if it had run here."""
+    shutil.copytree(served.home / "data", home / "data")
+    return served
 
 
 def health(address, service="einklang.v1.DecisionService"):
@@ -79,30 +102,26 @@ def test_it_publishes_serves_and_ends_with_nothing_left(home, shop):
         assert second.stop(signal.SIGINT) == 0
 
 
-def test_the_store_has_no_port_and_its_files_are_closed_to_others(home, shop):
-    with server(home, shop) as running:
-        running.ready()
-        with store_of(home) as client:
-            settings = client.config_get("*")
-        assert settings["port"] == "0"
-        assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "always")
-        assert settings["maxmemory-policy"] == "noeviction"
-        for path in (home / "run", home / "data", home / "data" / "store"):
-            assert path.stat().st_mode & 0o077 == 0, path
-        (path,) = (home / "run").glob("*.sock")
-        assert path.stat().st_mode & 0o077 == 0
+def test_the_store_has_no_port_and_its_files_are_closed_to_others(serving):
+    home = serving.home
+    with store_of(home) as client:
+        settings = client.config_get("*")
+    assert settings["port"] == "0"
+    assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "always")
+    assert settings["maxmemory-policy"] == "noeviction"
+    for path in (home / "run", home / "data", home / "data" / "store"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    (path,) = (home / "run").glob("*.sock")
+    assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(home, shop):
-    with server(home, shop) as first:
-        first.ready()
-        (home / "second").mkdir()
-        there = {"EINKLANG_DATA_DIR": str(home / "data"), "EINKLANG_RUNTIME_DIR": str(home / "run")}
-        with server(home / "second", shop, **there) as second:
-            assert second.process.wait(SECONDS) == 2
-            assert "is used by another server" in second.said()
-            assert str(first.process.pid) in second.said()
-        assert health(first.address) == "SERVING"
+def test_a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(serving, home, shop):
+    there = {"EINKLANG_DATA_DIR": str(serving.home / "data"), "EINKLANG_RUNTIME_DIR": str(serving.home / "run")}
+    with server(home, shop, **there) as second:
+        assert second.process.wait(SECONDS) == 2
+        assert "is used by another server" in second.said()
+        assert str(serving.process.pid) in second.said()
+    assert health(serving.address) == "SERVING"
 
 
 def test_an_address_in_use_is_told(home, shop):
@@ -218,9 +237,7 @@ def test_a_killed_store_is_started_again_while_the_server_serves_on(home, shop):
 # ------------------------------------------------------------------------------------------------ what is published
 
 
-def test_a_changed_project_is_a_new_entry_and_what_did_not_change_is_reused(home, shop):
-    with server(home, shop) as first:
-        first.ready()
+def test_a_changed_project_is_a_new_entry_and_what_did_not_change_is_reused(home, shop, first):
     project(shop, percent=30)
     with server(home, shop) as second:
         second.ready()
@@ -233,9 +250,7 @@ def test_a_changed_project_is_a_new_entry_and_what_did_not_change_is_reused(home
         assert third.digest == first.digest
 
 
-def test_a_project_that_does_not_compile_is_refused_and_the_last_good_one_serves(home, shop):
-    with server(home, shop) as first:
-        first.ready()
+def test_a_project_that_does_not_compile_is_refused_and_the_last_good_one_serves(home, shop, first):
     (shop / "summer.promo").write_text("promotion bad bad bad {\n")
     with server(home, shop) as second:
         second.ready()
@@ -254,10 +269,7 @@ def test_a_project_that_does_not_compile_and_nothing_else_ends_with_1(home, shop
         assert not alive(store)
 
 
-def test_without_a_project_it_listens_and_waits(home, shop):
-    with server(home, shop) as first:
-        first.ready()
-        assert first.stop() == 0
+def test_without_a_project_it_listens_and_waits(home, first):
     with server(home) as again:
         again.ready()
         assert again.digest == first.digest
@@ -268,9 +280,7 @@ def test_without_a_project_it_listens_and_waits(home, shop):
         assert empty.stop() == 0
 
 
-def test_a_ruleset_damaged_in_the_store_is_rejected_and_the_one_before_serves(home, shop):
-    with server(home, shop) as first:
-        first.ready()
+def test_a_ruleset_damaged_in_the_store_is_rejected_and_the_one_before_serves(home, shop, first):
     project(shop, percent=30)
     with server(home, shop) as second:
         second.ready()
@@ -286,10 +296,7 @@ def test_a_ruleset_damaged_in_the_store_is_rejected_and_the_one_before_serves(ho
 # ------------------------------------------------------------------------------------------------ data directories
 
 
-def test_a_lost_log_is_not_taken_for_a_new_beginning(home, shop):
-    with server(home, shop) as first:
-        first.ready()
-        assert first.stop() == 0
+def test_a_lost_log_is_not_taken_for_a_new_beginning(home, shop, first):
     shutil.rmtree(home / "data" / "store" / "appendonlydir")
     with server(home, shop) as second:
         assert second.process.wait(SECONDS) == 2
@@ -308,12 +315,10 @@ def test_a_log_that_was_cut_off_is_read_up_to_there(home, shop):
         assert "publish.done" in second.said()
 
 
-def test_a_data_directory_of_another_format_is_refused(home, shop):
-    with server(home, shop) as first:
-        first.ready()
-        with store_of(home) as client:
-            (key,) = (k for k in client.keys("*") if client.type(k) == b"hash" and b"format" in client.hkeys(k))
-            client.hset(key, "format", "999")
+def test_a_data_directory_of_another_format_is_refused(home, shop, first):
+    with stored(home), store_of(home) as client:
+        (key,) = (k for k in client.keys("*") if client.type(k) == b"hash" and b"format" in client.hkeys(k))
+        client.hset(key, "format", "999")
     with server(home, shop) as second:
         assert second.process.wait(SECONDS) == 2
         assert "another version of this program: start that version, or name another --data-dir" in second.said()
@@ -379,9 +384,7 @@ def published(channel, directory):
     return 0
 
 
-def test_the_part_files_survive_and_are_not_fetched_again(home, shop):
-    with server(home, shop) as first:
-        first.ready()
+def test_the_part_files_survive_and_are_not_fetched_again(home, shop, first):
     before = {path: path.stat().st_mtime_ns for path in (home / "data" / "parts").iterdir()}
     with server(home, shop) as second:
         second.ready()
@@ -403,36 +406,36 @@ def test_what_prevents_the_store_is_told_in_a_sentence(home, shop, what):
 # ------------------------------------------------------------------------------------------------ a store elsewhere
 
 
+@contextlib.contextmanager
+def stored(place, **settings):
+    """A store without a server."""
+    store = EmbeddedStore(load({"data_dir": place / "data", "runtime_dir": place / "run", **settings}))
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
+
+
 def test_a_store_elsewhere_changes_the_address_and_nothing_else(home, shop):
-    with short_directory() as place:
-        settings = load({"data_dir": place / "data", "runtime_dir": place / "run"})
-        elsewhere = EmbeddedStore(settings)
-        elsewhere.start()
-        try:
-            address = f"unix://{elsewhere.socket}"
-            with server(home, shop, EINKLANG_STORE=address) as first:
-                first.ready()
-                assert children(first.process.pid) == [first.child("server.publish_process")]  # and no store
-                (home / "two").mkdir()
-                with server(home / "two", EINKLANG_STORE=address) as second:
-                    second.ready()
-                    assert second.digest == first.digest
-                    assert second.stop() == 0
-                assert first.stop() == 0
-            assert elsewhere.pid is not None
-        finally:
-            elsewhere.stop()
+    with short_directory() as place, stored(place) as elsewhere:
+        address = f"unix://{elsewhere.socket}"
+        with server(home, shop, EINKLANG_STORE=address) as first:
+            first.ready()
+            assert children(first.process.pid) == [first.child("server.publish_process")]  # and no store
+            (home / "two").mkdir()
+            with server(home / "two", EINKLANG_STORE=address) as second:
+                second.ready()
+                assert second.digest == first.digest
+                assert second.stop() == 0
+            assert first.stop() == 0
+        assert elsewhere.pid is not None
 
 
 def test_a_store_with_a_password_takes_it_from_a_file(home, shop):
     with short_directory() as place:
         (place / "password").write_text('se"cret \\ with blanks\n')
-        settings = load(
-            {"data_dir": place / "d", "runtime_dir": place / "r", "store_password_file": place / "password"}
-        )
-        elsewhere = EmbeddedStore(settings)
-        elsewhere.start()
-        try:
+        with stored(place, store_password_file=place / "password") as elsewhere:
             address = f"unix://{elsewhere.socket}"
             with server(home, shop, EINKLANG_STORE=address) as without:
                 assert without.process.wait(SECONDS) == 2
@@ -441,8 +444,6 @@ def test_a_store_with_a_password_takes_it_from_a_file(home, shop):
             with server(home, shop, **given) as running:
                 running.ready()
                 assert 'se"cret' not in running.said()
-        finally:
-            elsewhere.stop()
 
 
 def test_a_store_that_keeps_no_log_is_refused(home, shop):
@@ -462,8 +463,6 @@ def test_a_store_that_keeps_no_log_is_refused(home, shop):
             process.wait(SECONDS)
 
 
-def test_nothing_in_the_data_directory_can_be_run_as_code(home, shop):
-    with server(home, shop) as running:
-        running.ready()
-        names = {path.suffix for path in Path(home / "data").rglob("*") if path.is_file()}
+def test_nothing_in_the_data_directory_can_be_run_as_code(serving):
+    names = {path.suffix for path in (serving.home / "data").rglob("*") if path.is_file()}
     assert not names & {".py", ".pyc", ".so", ".pkl", ".nbi", ".nbc"}
