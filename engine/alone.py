@@ -54,6 +54,7 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    its,
     scalar,
     size,
     view,
@@ -120,7 +121,7 @@ def rewards_others(rules: Buffer, p: int) -> bool:
 @bare
 def off_together(rules: Buffer, p: int) -> bool:
     """Whether a promotion takes an amount or a percentage off its units as a whole, or gives all for a price."""
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     return kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER or kind == _PRICE_WHOLE
 
 
@@ -157,7 +158,7 @@ def runs_of(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints) -> Ints:
     begin, end = roles_of(rules, p)
     count = units.shape[0]
     runs = np.zeros(count, np.int64)
-    if begin == end or at(rules, R_KIND, p) == _PRICE_SINGLES:
+    if begin == end or its(rules, R_KIND, p) == _PRICE_SINGLES:
         return runs
     for r in range(end - begin):
         n = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
@@ -210,10 +211,10 @@ def settle(
         return nothing()
     if roles[0] >> ROW_SHIFT:
         return settle_each(rules, q, p, units, roles, left, original, cap)
-    if at(rules, R_KIND, p) == _CASHIER:
+    if its(rules, R_KIND, p) == _CASHIER:
         return settle_entered(rules, q, p, units, roles, left, original, cap)
-    kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
-    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    kind, n = its(rules, R_KIND, p), its(rules, R_BUY, p)
+    price = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     runs = runs_of(rules, q, p, units, roles)
     order = ascending(runs)
     units, roles, runs = units[order], roles[order], runs[order]
@@ -239,7 +240,7 @@ def settle(
                 amount = rest - price * (count // n) - singles_cost(price, n, count % n)
             else:
                 amount = off_whole(rules, q, p, own, left, original)
-            if at(rules, R_EACH, p):
+            if its(rules, R_EACH, p):
                 savings[mine] = off_each_article(rules, q, p, own, left, original)
                 start = end
                 continue
@@ -294,10 +295,10 @@ def off_all(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, original:
         saving = percent(base, value, rounding)
     else:
         saving = value if kind == _ENTERED_AMOUNT else max(0, rest - value)
-    if at(rules, R_AMOUNT, p) >= 0:
-        most = amount_of(rules, q, at(rules, R_AMOUNT, p))
+    if its(rules, R_AMOUNT, p) >= 0:
+        most = amount_of(rules, q, its(rules, R_AMOUNT, p))
     else:
-        most = percent(base, at(rules, R_PERCENT, p), rounding)
+        most = percent(base, its(rules, R_PERCENT, p), rounding)
     return min(rest, saving, most)
 
 
@@ -324,11 +325,11 @@ def off_whole(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints, origina
     for i in range(units.shape[0]):
         rest += left[units[i]]
         base += at(q, Q_UNIT_LIST, units[i]) if original else left[units[i]]
-    if at(rules, R_KIND, p) == _PRICE_WHOLE:
-        return max(0, rest - amount_of(rules, q, at(rules, R_AMOUNT, p)))
-    if at(rules, R_KIND, p) == _AMOUNT_TOGETHER:
-        return min(amount_of(rules, q, at(rules, R_AMOUNT, p)), rest)
-    return min(rest, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+    if its(rules, R_KIND, p) == _PRICE_WHOLE:
+        return max(0, rest - amount_of(rules, q, its(rules, R_AMOUNT, p)))
+    if its(rules, R_KIND, p) == _AMOUNT_TOGETHER:
+        return min(amount_of(rules, q, its(rules, R_AMOUNT, p)), rest)
+    return min(rest, percent(base, its(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
 
 
 @gate
@@ -367,7 +368,7 @@ def alike_most(rules: Buffer, q: Buffer, p: int, units: Ints, roles: Ints, left:
     """Of each article as many units as are rewarded at most: those that save most, of equal ones the first; where an
     amount or a percentage is taken off units together, the first."""
     count = units.shape[0]
-    most = at(rules, R_PER_ARTICLE, p)
+    most = its(rules, R_PER_ARTICLE, p)
     worth = np.zeros(count, np.int64)
     for i in range(count):
         u, own = units[i], row_of(p, roles[i])
@@ -421,7 +422,7 @@ def longest_path(d: Drawing, roles: Ints) -> int:
 def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints, original: int, limit: int) -> Chosen:
     """The units of a buy that save most, in at most `limit` applications (-1: any). Units come and go in order U."""
     others = rewards_others(rules, p)
-    if off_together(rules, p) and not others and not at(rules, R_EACH, p):
+    if off_together(rules, p) and not others and not its(rules, R_EACH, p):
         if not contested(rules, q, p, units, masks, limit):
             return dearest(rules, q, p, units, masks, left, original, limit, True)
     if may_bind(rules, q, p, units, masks, left):
@@ -433,7 +434,7 @@ def choose(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Int
         saving = best_chain(rules, q, p, units, left, original, states, roles)
         taken = roles >= 0
         return Chosen(units[taken], roles[taken], saving, 0)
-    if chain or units.shape[0] * at(rules, R_BUY, p) > DRAWN_MAX:
+    if chain or units.shape[0] * its(rules, R_BUY, p) > DRAWN_MAX:
         return dearest(rules, q, p, units, masks, left, original, limit, False)
     drawing = draw(rules, q, p, units, masks, left, original, limit)
     if drawing.final.shape[0] == 0:
@@ -469,18 +470,18 @@ def contested(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, limit:
     most = applications_most(rules, q, p, units, masks)
     most = min(most, limit) if limit >= 0 else most
     own, _ = dearest_in(rules, q, p, units, masks, most)
-    return own.shape[0] < most * at(rules, R_BUY, p)
+    return own.shape[0] < most * its(rules, R_BUY, p)
 
 
 @bare_gate
 def peak(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) -> int:
     """The most that a unit saves at any place of an application; few places differ."""
-    kind, n = at(rules, R_KIND, p), at(rules, R_BUY, p)
+    kind, n = its(rules, R_KIND, p), its(rules, R_BUY, p)
     most = min(max(0, gain(rules, q, p, u, 0, base, left)), room(q, u, left) * scalar(q, Q_FINE))
     if kind == _PICK:
         return max(most, gain(rules, q, p, u, n - 1, base, left))
     if kind == _LADDER:
-        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+        for i in range(its(rules, R_LADDER_BEGIN, p), its(rules, R_LADDER_BEGIN, p + 1)):
             position = cell(rules, R_LADDER, 3, i, 0)
             if position < n:
                 most = max(most, gain(rules, q, p, u, position, base, left))
@@ -575,7 +576,7 @@ def fillable(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, most: i
     while least < most:
         middle = (least + most + 1) // 2
         own, _ = dearest_in(rules, q, p, units, masks, middle)
-        if own.shape[0] == middle * at(rules, R_BUY, p):
+        if own.shape[0] == middle * its(rules, R_BUY, p):
             least = middle
         else:
             most = middle - 1
@@ -595,16 +596,16 @@ def dearest(
     together: bool,
 ) -> Chosen:
     """The dearest units in applications: for off them together, and for baskets too large for the exact choice."""
-    if at(rules, R_PER_ARTICLE, p):
+    if its(rules, R_PER_ARTICLE, p):
         masks = first_alike(rules, q, p, units, masks)
     most = applications_most(rules, q, p, units, masks)
-    if at(rules, R_KIND, p) == _PRICE_SINGLES:
+    if its(rules, R_KIND, p) == _PRICE_SINGLES:
         return dearest_singles(rules, q, p, units, left)
     if limit >= 0:
         most = min(most, limit)
     if together:  # every application for itself; those that save nothing go
         own, roles = dearest_in(rules, q, p, units, masks, most)
-        if own.shape[0] < most * at(rules, R_BUY, p):
+        if own.shape[0] < most * its(rules, R_BUY, p):
             most = fillable(rules, q, p, units, masks, most)
             own, roles = dearest_in(rules, q, p, units, masks, most)
         whole = settle(rules, q, p, own, roles, left, original, -1)
@@ -642,7 +643,7 @@ def first_alike(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> I
         if masks[i] & ~kept:
             a = at(q, Q_UNIT_ARTICLE, units[i])
             number[a] += 1
-            if number[a] > at(rules, R_PER_ARTICLE, p):
+            if number[a] > its(rules, R_PER_ARTICLE, p):
                 few[i] &= kept
     return few
 
@@ -650,7 +651,7 @@ def first_alike(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> I
 @gate
 def dearest_singles(rules: Buffer, q: Buffer, p: int, units: Ints, left: Ints) -> Chosen:
     """Of very many units, those dearest ones that save most at a price together, singles too."""
-    n, price = at(rules, R_BUY, p), amount_of(rules, q, at(rules, R_AMOUNT, p))
+    n, price = its(rules, R_BUY, p), amount_of(rules, q, its(rules, R_AMOUNT, p))
     top = saving = there = rooms = 0
     for i in range(units.shape[0]):
         there += left[units[i]]
@@ -704,7 +705,7 @@ def alone(
             cheaper[i] = together or gain(rules, q, own, u, 0, base, left[u]) > 0
         ordered = ordered[cheaper]
         roles = open_to[cheaper] >> ROW_SHIFT << ROW_SHIFT
-        if at(rules, R_PER_ARTICLE, p):
+        if its(rules, R_PER_ARTICLE, p):
             few = alike_most(rules, q, p, ordered, roles, left, original)
             ordered, roles = ordered[few], roles[few]
         return settle(rules, q, p, ordered, roles, left, original, cap)
@@ -712,7 +713,7 @@ def alone(
     fine = scalar(q, Q_FINE)
     missed = -(-chosen.missed // fine)
     most = limit
-    if cap >= 0 and chosen.saving > cap * fine and at(rules, R_KIND, p) != _PRICE_SINGLES:
+    if cap >= 0 and chosen.saving > cap * fine and its(rules, R_KIND, p) != _PRICE_SINGLES:
         runs = fewest_runs(rules, q, p, ordered, open_to, left, original, limit, cap * fine)
         chosen = choose(rules, q, p, ordered, open_to, left, original, runs)
         missed, most = 0, runs
@@ -729,16 +730,16 @@ def saved_alone(
     if units.shape[0] == 0 or limit == 0:
         return 0
     begin, end = roles_of(rules, p)
-    kind = at(rules, R_KIND, p)
-    if off_together(rules, p) and begin == end and not at(rules, R_EACH, p) and not at(rules, R_PER_ARTICLE, p):
+    kind = its(rules, R_KIND, p)
+    if off_together(rules, p) and begin == end and not its(rules, R_EACH, p) and not its(rules, R_PER_ARTICLE, p):
         most = off_whole(rules, q, p, units, left, original)
         rooms = 0
         for i in range(units.shape[0]):
             rooms += room(q, units[i], left[units[i]])
         return max(0, min(most, rooms) if cap < 0 else min(most, rooms, cap))
-    if scalar(q, Q_FINE) > 1 or off_together(rules, p) or at(rules, R_PER_ARTICLE, p) or kind == _CASHIER:
+    if scalar(q, Q_FINE) > 1 or off_together(rules, p) or its(rules, R_PER_ARTICLE, p) or kind == _CASHIER:
         return alone(rules, q, p, units, masks, left, original, cap, limit).saving
-    if begin == end and at(rules, R_EACH, p) == 0:
+    if begin == end and its(rules, R_EACH, p) == 0:
         saving = 0
         for i in range(units.shape[0]):
             u = units[i]

@@ -32,6 +32,8 @@ from engine.layout import (
     T_SAVING,
     at,
     cell,
+    has,
+    its,
     size,
 )
 
@@ -62,33 +64,33 @@ class Pairs(NamedTuple):
 @bare
 def gives_price(rules: Buffer, p: int) -> bool:
     """Whether a promotion stands in a group of price rewards."""
-    return at(rules, R_GIVES, at(rules, R_GROUP, p)) == 0
+    return at(rules, R_GIVES, its(rules, R_GROUP, p)) == 0
 
 
 @bare
 def is_contract(rules: Buffer, p: int) -> bool:
     """Whether a promotion is settled before all groups: exclusive in a group that applies per item."""
-    mode = at(rules, R_APPLY, at(rules, R_GROUP, p))
-    return at(rules, R_EXCLUSIVE, p) == 1 and (mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM)
+    mode = at(rules, R_APPLY, its(rules, R_GROUP, p))
+    return its(rules, R_EXCLUSIVE, p) == 1 and (mode == _BEST_PER_ITEM or mode == _FIRST_PER_ITEM)
 
 
 @bare
 def stands_alone(rules: Buffer, p: int) -> bool:
     """Whether a promotion is exclusive among all price promotions of the basket."""
-    return at(rules, R_EXCLUSIVE, p) == 1 and not is_contract(rules, p)
+    return its(rules, R_EXCLUSIVE, p) == 1 and not is_contract(rules, p)
 
 
 @bare
 def said_apart(rules: Buffer, p: int, other: int) -> bool:
     """Whether one of two promotions is `not with` the other."""
-    low, high = at(rules, R_CONFLICT_BEGIN, p), at(rules, R_CONFLICT_BEGIN, p + 1)
+    low, high = its(rules, R_CONFLICT_BEGIN, p), its(rules, R_CONFLICT_BEGIN, p + 1)
     while low < high:
         middle = (low + high) // 2
         if at(rules, R_CONFLICTS, middle) < other:
             low = middle + 1
         else:
             high = middle
-    return low < at(rules, R_CONFLICT_BEGIN, p + 1) and at(rules, R_CONFLICTS, low) == other
+    return low < its(rules, R_CONFLICT_BEGIN, p + 1) and at(rules, R_CONFLICTS, low) == other
 
 
 @bare_gate
@@ -97,8 +99,8 @@ def somebody_asks(rules: Buffer, table: Table) -> bool:
     for row in range(table.shape[1]):
         if table[T_REASON, row] == 0:
             p = table[T_PROMOTION, row]
-            apart = at(rules, R_CONFLICT_BEGIN, p) < at(rules, R_CONFLICT_BEGIN, p + 1)
-            if (apart or at(rules, R_EXCLUSIVE, p)) and gives_price(rules, p) and (apart or stands_alone(rules, p)):
+            apart = has(rules, R_CONFLICT_BEGIN, p)
+            if (apart or its(rules, R_EXCLUSIVE, p)) and gives_price(rules, p) and (apart or stands_alone(rules, p)):
                 return True
     return False
 
@@ -125,13 +127,13 @@ def taking_part(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> tuple[Fl
 def units_of_any(rules: Buffer, q: Buffer, p: int, notes: Ints) -> Ints:
     """The units that are available to a promotion, whichever of its tiers or variants holds; some twice."""
     found, _ = open_units(rules, q, p, notes, False)
-    if at(rules, R_EACH, p):
+    if its(rules, R_EACH, p):
         found = found[fitting(rules, q, p, found)]
-    for term in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
+    for term in range(its(rules, R_TERM_BEGIN, p), its(rules, R_TERM_BEGIN, p + 1)):
         reward = cell(rules, R_TERMS, 3, term, 0)
         if reward >= 0 and reward != p:
             units, _ = open_units(rules, q, reward, notes, False)
-            if at(rules, R_EACH, reward):
+            if its(rules, R_EACH, reward):
                 units = units[fitting(rules, q, reward, units)]
             found = np.concatenate((found, units))
     return found
@@ -158,7 +160,7 @@ def pairs_among(rules: Buffer, table: Table, rows: Ints) -> Pairs:
         used = 0
         for i in range(count):
             p = table[T_PROMOTION, rows[i]]
-            for k in range(at(rules, R_CONFLICT_BEGIN, p), at(rules, R_CONFLICT_BEGIN, p + 1)):
+            for k in range(its(rules, R_CONFLICT_BEGIN, p), its(rules, R_CONFLICT_BEGIN, p + 1)):
                 other = at(rules, R_CONFLICTS, k)
                 row = np.searchsorted(table[T_PROMOTION], other)
                 if row < table.shape[1] and table[T_PROMOTION, row] == other and place[row] >= 0:

@@ -30,6 +30,7 @@ from engine.layout import (
     T_SAVING,
     T_TERM,
     at,
+    its,
     size,
 )
 from engine.match import admit
@@ -66,15 +67,15 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
         if table[T_REASON, row]:
             continue
         p = table[T_TERM, row]
-        service = at(rules, R_TARGET, p) if at(rules, R_TARGET_KIND, p) == _SERVICE else -1
+        service = its(rules, R_TARGET, p) if its(rules, R_TARGET_KIND, p) == _SERVICE else -1
         saving = alone = 0
-        if at(rules, R_KIND, p) == _NEXT_CODE:
+        if its(rules, R_KIND, p) == _NEXT_CODE:
             pass  # whoever is eligible gets it
         elif service < 0:
             table[T_REASON, row] = judge_points(rules, q, table, row, state.left)
             if table[T_REASON, row] == QUANTITY:
-                lacks(table, row, 1, at(rules, R_TARGET, p))
-            if at(rules, R_KIND, p) == _GIFT and table[T_REASON, row] == 0:
+                lacks(table, row, 1, its(rules, R_TARGET, p))
+            if its(rules, R_KIND, p) == _GIFT and table[T_REASON, row] == 0:
                 alone = worth_of_gifts(rules, q, table, row, state.left)
                 if 0 <= table[T_BUDGET, row] < alone:
                     table[T_REASON, row], table[T_CLAUSE, row] = BUDGET, CLAUSE_BUDGET
@@ -102,7 +103,7 @@ def grant_benefits(rules: Buffer, q: Buffer, table: Table, state: State, notes: 
         else:
             if service >= 0:
                 charge(table, state, row, service, saving)
-            elif at(rules, R_KIND, p) == _GIFT:
+            elif its(rules, R_KIND, p) == _GIFT:
                 give(rules, q, table, state, row)
                 weigh(q, notes, state.left)
             else:
@@ -140,7 +141,7 @@ def give(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> None
 def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, left: int) -> int:
     """What a promotion takes off a fee of which so much is left."""
     p = table[T_TERM, row]
-    base = max(0, at(q, Q_FEES, at(rules, R_TARGET, p))) if original else left
+    base = max(0, at(q, Q_FEES, its(rules, R_TARGET, p))) if original else left
     saving = gain_of_fee(rules, q, p, base, left)
     return min(saving, table[T_CAP, row]) if table[T_CAP, row] >= 0 else saving
 
@@ -149,8 +150,8 @@ def off_fee(rules: Buffer, q: Buffer, table: Table, row: int, original: int, lef
 def grants(rules: Buffer, q: Buffer, table: Table, state: State, row: int) -> bool:
     """Whether a promotion makes a service free for which the request charges nothing, and which none granted yet."""
     p = table[T_TERM, row]
-    service = at(rules, R_TARGET, p)
-    if at(rules, R_KIND, p) != _FREE_SERVICE or at(q, Q_FEES, service) > 0:
+    service = its(rules, R_TARGET, p)
+    if its(rules, R_KIND, p) != _FREE_SERVICE or at(q, Q_FEES, service) > 0:
         return False
     for i in range(state.tally[2]):
         if state.granted[i, 0] == service:

@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from engine.instructions import Kind
 from engine.kernel import Buffer, bare
-from engine.layout import (
-    Q_ENTRIES,
-    Q_UNIT_ENTRY,
-    R_KIND,
-    R_REASON_BEGIN,
-    R_REASONS,
-    at,
-    cell,
-    size,
-)
+from engine.layout import Q_ENTRIES, Q_UNIT_ENTRY, R_KIND, R_REASON_BEGIN, R_REASONS, at, cell, its, size
 
 _CASHIER = int(Kind.CASHIER)
 ENTRY_KIND, ENTRY_VALUE, ENTRY_REASON, ENTRY_BASKET = range(4)  # columns of entries
@@ -25,9 +16,9 @@ ENTRY_KIND, ENTRY_VALUE, ENTRY_REASON, ENTRY_BASKET = range(4)  # columns of ent
 @bare
 def takes_entry(rules: Buffer, q: Buffer, p: int, entry: int) -> bool:
     """Whether a reward is what the cashier enters for the reason of an entry."""
-    if entry < 0 or at(rules, R_KIND, p) != _CASHIER:
+    if entry < 0 or its(rules, R_KIND, p) != _CASHIER:
         return False
-    for i in range(at(rules, R_REASON_BEGIN, p), at(rules, R_REASON_BEGIN, p + 1)):
+    for i in range(its(rules, R_REASON_BEGIN, p), its(rules, R_REASON_BEGIN, p + 1)):
         if at(rules, R_REASONS, i) == cell(q, Q_ENTRIES, 4, entry, ENTRY_REASON):
             return True
     return False
@@ -45,6 +36,6 @@ def takes_any_entry(rules: Buffer, q: Buffer, p: int) -> bool:
 @bare
 def entered_for_all(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     """Whether what is taken off a unit was entered for the whole basket."""
-    if at(rules, R_KIND, p) != _CASHIER:
+    if its(rules, R_KIND, p) != _CASHIER:
         return False
     return cell(q, Q_ENTRIES, 4, at(q, Q_UNIT_ENTRY, u), ENTRY_BASKET) == 1

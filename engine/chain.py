@@ -11,7 +11,19 @@ from engine.basket import FINE_TOTAL_MAX, PIECES_MAX, TOTAL_MINOR_MAX
 from engine.discounts import FEWER_TOO, ONE_ARTICLE, ROLE_COUNT, ROLE_FLAGS, gain, need_of, roles_of, singles_cost
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, bare_gate, gate
-from engine.layout import Q_FINE, Q_UNIT_LIST, R_AMOUNT, R_KIND, R_PER_ARTICLE, R_ROLES, amount_of, at, cell, scalar
+from engine.layout import (
+    Q_FINE,
+    Q_UNIT_LIST,
+    R_AMOUNT,
+    R_KIND,
+    R_PER_ARTICLE,
+    R_ROLES,
+    amount_of,
+    at,
+    cell,
+    its,
+    scalar,
+)
 from engine.search import NEVER
 
 UNIT_BITS = 17  # a value is saving << 17, less the units used: fewer units win among equal savings
@@ -28,14 +40,14 @@ _PERCENT_TOGETHER, _AMOUNT_TOGETHER, _PRICE_TOGETHER, _PRICE_SINGLES = (
 def is_chain(rules: Buffer, p: int) -> bool:
     """Whether a promotion is a buy of one plain set that saves unit by unit, or at a price together."""
     begin, end = roles_of(rules, p)
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if end - begin != 1 or cell(rules, R_ROLES, 4, begin, ROLE_FLAGS) & (ONE_ARTICLE | FEWER_TOO):
         return False
     return (
         kind != _PERCENT_TOGETHER
         and kind != _AMOUNT_TOGETHER
         and not need_of(rules, p, 0)
-        and not at(rules, R_PER_ARTICLE, p)
+        and not its(rules, R_PER_ARTICLE, p)
     )
 
 
@@ -44,7 +56,7 @@ def places(rules: Buffer, p: int, count: int, limit: int) -> int:
     """How many numbers of units a state of the buy tells apart, in at most `limit` applications (-1: any); 0: they are
     too many. Where nothing limits it, those of one application."""
     begin, _ = roles_of(rules, p)
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     n = cell(rules, R_ROLES, 4, begin, ROLE_COUNT)
     limited = 0 <= limit < count // n and kind != _PRICE_SINGLES
     states = n * limit + 1 if limited else n
@@ -60,8 +72,8 @@ def best_chain(
     begin, _ = roles_of(rules, p)
     n = cell(rules, R_ROLES, 4, begin, ROLE_COUNT)
     count = units.shape[0]
-    kind = at(rules, R_KIND, p)
-    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    kind = its(rules, R_KIND, p)
+    price = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     fine = scalar(q, Q_FINE)
     repeats = states == n  # whole applications leave no trace
     reach = np.full(states + 1, NEVER, np.int64)  # by units taken: the most that those behind can add

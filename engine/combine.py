@@ -24,6 +24,7 @@ from engine.layout import (
     T_PROMOTION,
     T_REASON,
     at,
+    its,
     size,
 )
 from engine.match import judged
@@ -119,8 +120,8 @@ def in_turn(rules: Buffer, table: Table, live: Ints, rows: Ints) -> int:
     for row in range(table.shape[1]):
         if table[T_REASON, row] == 0:
             p = table[T_PROMOTION, row]
-            turn = at(rules, R_GROUP, p) + (0 if is_contract(rules, p) else size(rules, R_GIVES))
-            live[count] = turn << TURN_SHIFT | at(rules, R_RANK, p) << ROW_BITS | row
+            turn = its(rules, R_GROUP, p) + (0 if is_contract(rules, p) else size(rules, R_GIVES))
+            live[count] = turn << TURN_SHIFT | its(rules, R_RANK, p) << ROW_BITS | row
             count += 1
     sort(live[:count])
     for i in range(count):

@@ -28,6 +28,7 @@ from engine.layout import (
     T_TERM,
     amount_of,
     at,
+    its,
     scalar,
 )
 from engine.order import ascending
@@ -175,7 +176,7 @@ def classes_of(rules: Buffer, q: Buffer, units: Ints, open_to: Table, rewards: I
         p = 0
         while same and p < open_to.shape[0]:
             same = open_to[p, i - 1] == open_to[p, i]
-            if same and open_to[p, i] and at(rules, R_KIND, rewards[p]) == PRICE_LIST:
+            if same and open_to[p, i] and its(rules, R_KIND, rewards[p]) == PRICE_LIST:
                 same = promised(rules, q, rewards[p], a) == promised(rules, q, rewards[p], b)
             p += 1
         class_of[i] = class_of[i - 1] + (0 if same else 1)
@@ -215,8 +216,8 @@ def settle_greedily(
 def most_together(rules: Buffer, q: Buffer, p: int, offers: Offers, i: int, left: Ints, original: int) -> int:
     """An amount or a percentage off the i-th offer's units as a whole, application by application, never saves more:
     rounding adds less than one to each application, and of no unit there are more."""
-    kind, percent_off = at(rules, R_KIND, p), at(rules, R_PERCENT, p)
-    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    kind, percent_off = its(rules, R_KIND, p), its(rules, R_PERCENT, p)
+    amount = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     most = there = 0
     for k in range(offers.begin[i], offers.begin[i + 1]):
         u = offers.units[k]

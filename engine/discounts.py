@@ -50,6 +50,7 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    its,
     scalar,
     size,
     view,
@@ -100,7 +101,7 @@ def measured_less(q: Buffer, off: int, per: int, u: int) -> int:
 @bare
 def promised(rules: Buffer, q: Buffer, p: int, u: int) -> int:
     """What a unit costs by the price list that a promotion gives; -1: the list has no price for it."""
-    begin = cell(q, Q_PROMISES, 4, at(rules, R_NUMBER, p), 0)
+    begin = cell(q, Q_PROMISES, 4, its(rules, R_NUMBER, p), 0)
     return at(q, Q_PROMISE, begin + u) if begin >= 0 else -1
 
 
@@ -126,27 +127,27 @@ def gain(rules: Buffer, q: Buffer, p: int, u: int, position: int, base: int, lef
 
     For prices together it is all that is left of the unit: the price is taken off once, by the run."""
     fine, most = scalar(q, Q_FINE), room(q, u, left)
-    kind = at(rules, R_KIND, p)
-    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    kind = its(rules, R_KIND, p)
+    amount = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     if kind == _PERCENT:
-        return min(most * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
+        return min(most * fine, percent_of(q, u, base, its(rules, R_PERCENT, p)))
     if kind == _AMOUNT_EACH:
         return min(most, amount) * fine
     if kind == _PRICE_EACH:
         return max(0, min(most, left - amount)) * fine
     if kind == _PRICE_MEASURE:
-        return max(0, min(most, left - measured(q, amount, at(rules, R_PER, p), u))) * fine
+        return max(0, min(most, left - measured(q, amount, its(rules, R_PER, p), u))) * fine
     if kind == PRICE_LIST:
         return max(0, min(most, left - promised(rules, q, p, u))) * fine
     if kind == _AMOUNT_MEASURE:
-        return min(most, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, at(rules, R_PER, p), u))) * fine
+        return min(most, max(0, at(q, Q_UNIT_LIST, u) - measured_less(q, amount, its(rules, R_PER, p), u))) * fine
     if kind == _PICK:
-        n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
-        if (position < k) if at(rules, R_PICK_DEAREST, p) else (position >= n - k):
-            return min(most * fine, percent_of(q, u, base, at(rules, R_PERCENT, p)))
+        n, k = its(rules, R_BUY, p), its(rules, R_PICK_COUNT, p)
+        if (position < k) if its(rules, R_PICK_DEAREST, p) else (position >= n - k):
+            return min(most * fine, percent_of(q, u, base, its(rules, R_PERCENT, p)))
         return 0
     if kind == _LADDER:
-        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+        for i in range(its(rules, R_LADDER_BEGIN, p), its(rules, R_LADDER_BEGIN, p + 1)):
             if cell(rules, R_LADDER, 3, i, 0) == position:
                 if cell(rules, R_LADDER, 3, i, 2) >= 0:
                     return min(most, amount_of(rules, q, cell(rules, R_LADDER, 3, i, 2))) * fine
@@ -168,10 +169,10 @@ def off_entered(rules: Buffer, q: Buffer, p: int, u: int, base: int, left: int) 
         saving = value * fine
     else:
         saving = max(0, left - value) * fine
-    if at(rules, R_AMOUNT, p) >= 0:
-        most = amount_of(rules, q, at(rules, R_AMOUNT, p)) * fine
+    if its(rules, R_AMOUNT, p) >= 0:
+        most = amount_of(rules, q, its(rules, R_AMOUNT, p)) * fine
     else:
-        most = percent_of(q, u, base, at(rules, R_PERCENT, p))
+        most = percent_of(q, u, base, its(rules, R_PERCENT, p))
     return min(room(q, u, left) * fine, saving, most)
 
 
@@ -200,10 +201,10 @@ def in_whole(q: Buffer, units: Ints, left: Ints, exact: Ints) -> Ints:
 @bare
 def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
     """What a promotion takes off a fee, before caps."""
-    kind = at(rules, R_KIND, p)
-    amount = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    kind = its(rules, R_KIND, p)
+    amount = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     if kind == _FEE_PERCENT:
-        return min(left, percent(base, at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
+        return min(left, percent(base, its(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)))
     if kind == _FEE_AMOUNT:
         return min(left, amount)
     if kind == _FEE_PRICE:
@@ -215,11 +216,11 @@ def gain_of_fee(rules: Buffer, q: Buffer, p: int, base: int, left: int) -> int:
 def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
     """Whether a unit is of the form that the reward prices: a piece for a price each, a measure for one per measure;
     what has a price, of a list."""
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if kind == _PRICE_EACH:
         return at(q, Q_UNIT_DIMENSION, u) == 0
     if kind == _PRICE_MEASURE or kind == _AMOUNT_MEASURE:
-        return at(q, Q_UNIT_DIMENSION, u) == at(rules, R_DIMENSION, p)
+        return at(q, Q_UNIT_DIMENSION, u) == its(rules, R_DIMENSION, p)
     if kind == PRICE_LIST:
         return promised(rules, q, p, u) >= 0
     return True
@@ -228,7 +229,7 @@ def fits(rules: Buffer, q: Buffer, p: int, u: int) -> bool:
 @bare
 def open_to_each(rules: Buffer, q: Buffer, p: int, notes: Ints, units: Ints, used: int) -> int:
     """The units that a promotion without roles may use, ascending, noted from place `used` on; where they end."""
-    of, every = at(rules, R_TARGET, p), size(q, Q_LINE_MARKS)
+    of, every = its(rules, R_TARGET, p), size(q, Q_LINE_MARKS)
     first, beyond = (0, every) if of < 0 else lines_of(notes, of)
     marked = 0
     for i in range(first, beyond):
@@ -275,7 +276,7 @@ def open_units(rules: Buffer, q: Buffer, p: int, notes: Ints, guarded: bool) -> 
     masks = np.zeros(size(q, Q_LINE_MARKS), np.int64)
     pieces = 0
     for r in range(roles):
-        of, keeps = at(rules, R_TARGET, p), _MARK_DISCOUNT
+        of, keeps = its(rules, R_TARGET, p), _MARK_DISCOUNT
         if begin < end:
             of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
             if not cell(rules, R_ROLES, 4, begin + r, ROLE_REWARDED):
@@ -309,9 +310,9 @@ def open_units(rules: Buffer, q: Buffer, p: int, notes: Ints, guarded: bool) -> 
     for i in range(pieces):
         u = units[i]
         mask = masks[at(q, Q_UNIT_LINE, u)]
-        if at(rules, R_KIND, p) == _CASHIER and not takes_entry(rules, q, p, at(q, Q_UNIT_ENTRY, u)):
+        if its(rules, R_KIND, p) == _CASHIER and not takes_entry(rules, q, p, at(q, Q_UNIT_ENTRY, u)):
             mask = 0
-        if mask and not at(rules, R_EACH, p) and not fits(rules, q, p, u):
+        if mask and not its(rules, R_EACH, p) and not fits(rules, q, p, u):
             mask = mask & ~(1 << last) if last >= 0 else 0
         for r in range(end - begin):
             if need_of(rules, p, r) and at(q, Q_UNIT_DIMENSION, u) != cell(rules, R_BY_MEASURE, 3, begin + r, 1):
@@ -335,7 +336,7 @@ def available(
     """The units that a promotion may use, and their roles; where tiers are read for each article, or go step by step,
     those that reach a tier, with its reward row."""
     units, masks = open_units(rules, q, p, notes, guarded)
-    each = at(rules, R_EACH, p)
+    each = its(rules, R_EACH, p)
     begin, end = roles_of(rules, p)
     if not each or begin < end:
         return units, masks
@@ -428,4 +429,4 @@ def measure_of(q: Buffer, u: int) -> int:
 @bare
 def roles_of(rules: Buffer, p: int) -> tuple[int, int]:
     """The rows of a promotion's roles: what it buys, then what it rewards if that is something else."""
-    return at(rules, R_ROLE_BEGIN, p), at(rules, R_ROLE_BEGIN, p + 1)
+    return its(rules, R_ROLE_BEGIN, p), its(rules, R_ROLE_BEGIN, p + 1)

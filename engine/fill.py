@@ -18,14 +18,7 @@ from engine.fill_promotions import fill_promotions, fill_texts
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, Table, bare_gate
 from engine.known import Known
-from engine.layout import (
-    Q_CURRENCY,
-    R_KIND,
-    T_REASON,
-    T_TERM,
-    at,
-    scalar,
-)
+from engine.layout import Q_CURRENCY, R_KIND, T_REASON, T_TERM, its, scalar
 from engine.rows import (
     BEGINS,
     D_BOUND,
@@ -78,7 +71,7 @@ def fill(
         answered[2 * of], answered[2 * of + 1] = BEGINS[of], 0
     for row in range(table.shape[1]):
         if table[T_REASON, row] == _APPLIED:
-            kind = at(rules, R_KIND, table[T_TERM, row])
+            kind = its(rules, R_KIND, table[T_TERM, row])
             if kind == _GIFT or kind == _NEXT_CODE:
                 return KINDS
     whole = add(answered, DECISION)

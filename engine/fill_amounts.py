@@ -36,6 +36,7 @@ from engine.layout import (
     T_TERM,
     at,
     cell,
+    its,
     scalar,
     size,
 )
@@ -326,7 +327,7 @@ def fill_points(k: Known, words: Words, rules: Buffer, q: Buffer, table: Table, 
         if table[T_REASON, row] != _APPLIED:
             continue
         term = table[T_TERM, row]
-        kind, points = at(rules, R_KIND, term), at(rules, R_NUMBER, term)
+        kind, points = its(rules, R_KIND, term), its(rules, R_NUMBER, term)
         if kind == _TIMES_POINTS:
             paid, more = paid_for(rules, q, term, answered), points - _ONCE
             if per == 0 or (paid and number and more > INT64_MAX // paid // number):
@@ -354,8 +355,8 @@ def paid_for(rules: Buffer, q: Buffer, term: int, answered: Ints) -> int:
     for line in range(size(q, Q_LINE_MARKS)):
         counts = not at(q, Q_LINE_MARKS, line) & _REWARD
         if term >= 0:
-            counts = counts and (at(rules, R_TARGET, term) < 0 or holds_set(q, line, at(rules, R_TARGET, term)))
-            for i in range(at(rules, R_EXCEPT_BEGIN, term), at(rules, R_EXCEPT_BEGIN, term + 1)):
+            counts = counts and (its(rules, R_TARGET, term) < 0 or holds_set(q, line, its(rules, R_TARGET, term)))
+            for i in range(its(rules, R_EXCEPT_BEGIN, term), its(rules, R_EXCEPT_BEGIN, term + 1)):
                 counts = counts and not holds_set(q, line, at(rules, R_EXCEPTED, i))
         if counts:
             paid += answered[row_at(LINES, line) + L_NET]

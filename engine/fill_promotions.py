@@ -30,8 +30,8 @@ from engine.layout import (
     T_SAVING,
     T_TIER,
     amount_of,
-    at,
     cell,
+    its,
     scalar,
 )
 from engine.match import (
@@ -157,13 +157,13 @@ def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answer
                 return False
         further = table[T_FURTHER, row]
         if further:
-            by_terms, unit = at(rules, R_TERMS_BY, p), at(rules, R_TERMS_OF, p)
+            by_terms, unit = its(rules, R_TERMS_BY, p), its(rules, R_TERMS_OF, p)
             kind = MISSING_PIECES
             if by_terms == _BY_WORTH:
                 kind = MISSING_AMOUNT
             elif by_terms == _BY_MEASURE:
                 kind = MISSING_MEASURE
-            of = at(rules, R_TARGET, p)
+            of = its(rules, R_TARGET, p)
             if not fill_missing(words, kind, further, unit, of, to + P_NEXT_TIER, answered, wanted):
                 return False
     return True
@@ -200,8 +200,8 @@ def clause_of(words: Words, rules: Buffer, q: Buffer, table: Table, row: int, pl
     clause = table[T_CLAUSE, row]
     if clause == CLAUSE_BUDGET:
         p = table[T_PROMOTION, row]
-        first = at(rules, R_LIMIT_BEGIN, p)
-        for limit in range(first, at(rules, R_LIMIT_BEGIN, p + 1)):
+        first = its(rules, R_LIMIT_BEGIN, p)
+        for limit in range(first, its(rules, R_LIMIT_BEGIN, p + 1)):
             counted, scope = cell(rules, R_LIMITS, 4, limit, 0), cell(rules, R_LIMITS, 4, limit, 3)
             if counted == _OF_SAVING and (scope == _TOTAL or scope == _STORE):
                 if amount_of(rules, q, cell(rules, R_LIMITS, 4, limit, 2)) < table[T_ALONE, row]:

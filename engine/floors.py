@@ -6,16 +6,7 @@ import numpy as np
 
 from engine.instructions import Kind
 from engine.kernel import Buffer, Ints, bare, bare_gate, gate
-from engine.layout import (
-    Q_UNIT_FLOOR,
-    R_AMOUNT,
-    R_KIND,
-    R_ROLE_BEGIN,
-    R_ROLES,
-    amount_of,
-    at,
-    cell,
-)
+from engine.layout import Q_UNIT_FLOOR, R_AMOUNT, R_KIND, R_ROLE_BEGIN, R_ROLES, amount_of, at, cell, its
 from engine.prorate import prorate
 
 _PRICE_TOGETHER, _PRICE_SINGLES = int(Kind.PRICE_TOGETHER), int(Kind.PRICE_SINGLES)
@@ -57,10 +48,10 @@ def share(q: Buffer, amount: int, units: Ints, left: Ints, shares: Ints) -> None
 @bare_gate
 def may_bind(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints) -> bool:
     """Whether floors may keep an application from its price together: then what it saves is no sum over its units."""
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if kind != _PRICE_TOGETHER and kind != _PRICE_SINGLES:
         return False
-    begin, end = at(rules, R_ROLE_BEGIN, p), at(rules, R_ROLE_BEGIN, p + 1)
+    begin, end = its(rules, R_ROLE_BEGIN, p), its(rules, R_ROLE_BEGIN, p + 1)
     together = 0
     for r in range(end - begin):
         most = of_all = 0
@@ -70,4 +61,4 @@ def may_bind(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
                 most = max(most, floor)
                 of_all += floor
         together += min(of_all, most * min(units.shape[0], cell(rules, R_ROLES, 4, begin + r, _ROLE_COUNT)))
-    return together > amount_of(rules, q, at(rules, R_AMOUNT, p))
+    return together > amount_of(rules, q, its(rules, R_AMOUNT, p))

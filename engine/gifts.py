@@ -13,18 +13,7 @@ from engine.floors import room
 from engine.image import Ruleset
 from engine.instructions import FALSE, FLOOR_SHIFT, TRUE, Kind, Mark
 from engine.kernel import Buffer, Ints, Table, kernel
-from engine.layout import (
-    Q_CHOSEN,
-    Q_UNIT_LINE,
-    R_AMOUNT,
-    R_NUMBER,
-    T_CAP,
-    T_TERM,
-    amount_of,
-    at,
-    cell,
-    size,
-)
+from engine.layout import Q_CHOSEN, Q_UNIT_LINE, R_AMOUNT, R_NUMBER, T_CAP, T_TERM, amount_of, at, cell, its, size
 from engine.money import micros_per_minor
 from engine.prorate import prorate
 from engine.sets import PRICE, Evaluator, Values, int_values
@@ -42,7 +31,7 @@ def chosen_gifts(rules: Buffer, q: Buffer, term: int) -> Ints:
     found = np.empty(size(q, Q_UNIT_LINE), np.int64)
     count = 0
     for u in range(found.shape[0]):
-        if chosen[at(q, Q_UNIT_LINE, u)] and count < at(rules, R_NUMBER, term):
+        if chosen[at(q, Q_UNIT_LINE, u)] and count < its(rules, R_NUMBER, term):
             found[count] = u
             count += 1
     return found[:count]
@@ -52,7 +41,7 @@ def chosen_gifts(rules: Buffer, q: Buffer, term: int) -> Ints:
 def gift_savings(rules: Buffer, q: Buffer, table: Table, row: int, units: Ints, left: Ints) -> Ints:
     """What each gift saves: down to the price of a gift, capped together."""
     term, cap = table[T_TERM, row], table[T_CAP, row]
-    price = amount_of(rules, q, at(rules, R_AMOUNT, term)) if at(rules, R_AMOUNT, term) >= 0 else 0
+    price = amount_of(rules, q, its(rules, R_AMOUNT, term)) if its(rules, R_AMOUNT, term) >= 0 else 0
     savings = np.empty(units.shape[0], np.int64)
     for i in range(units.shape[0]):
         savings[i] = max(0, min(room(q, units[i], left[units[i]]), left[units[i]] - price))

@@ -50,6 +50,7 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    its,
     scalar,
     size,
 )
@@ -99,7 +100,7 @@ class Shape(NamedTuple):
 def shape_alike(rules: Buffer, q: Buffer, p: int, units: Ints) -> Shape:
     """Without a buy: a digit for each article with more units than are rewarded at most."""
     digits = np.zeros((DIGITS_MAX, 5), np.int64)
-    most = at(rules, R_PER_ARTICLE, p)
+    most = its(rules, R_PER_ARTICLE, p)
     if most == 0:
         return Shape(digits[:0], 0, 1, 0, 1, 2)
     number = np.zeros(size(q, Q_LINE_ARTICLE) + 1, np.int64)
@@ -123,7 +124,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
     """The digits of a promotion's states over these units; `limit`: applications at most, -1: any."""
     begin, end = roles_of(rules, p)
     roles = end - begin
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     digits = np.zeros((DIGITS_MAX, 5), np.int64)
     none = Shape(digits[:0], 0, 1, 0, 0, 0)
     if roles == 0:
@@ -155,7 +156,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             whole = -(-open_to // count) if flags & FEWER_TOO else open_to // count
         most = min(most, whole)
     if interlocks(rules, p):
-        most = min(most, units.shape[0] // at(rules, R_BUY, p))
+        most = min(most, units.shape[0] // its(rules, R_BUY, p))
     wraps = roles == 1 and (limit < 0 or limit >= most or kind == _PRICE_SINGLES)
     if limit >= 0:
         most = min(most, limit)
@@ -195,7 +196,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             digits[count, 2] = n if wraps else min(whole, n * most) + 1
             count += 1
     sums = count
-    if at(rules, R_EACH, p):
+    if its(rules, R_EACH, p):
         for i in range(units.shape[0]):
             article = at(q, Q_UNIT_ARTICLE, units[i])
             seen = False
@@ -209,7 +210,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
                     return none
                 coin = max(1, coin)
                 digits[count, 0], digits[count, 1], digits[count, 4] = -5, article, coin
-                digits[count, 2] = -(-amount_of(rules, q, at(rules, R_AMOUNT, p)) // coin) + 1
+                digits[count, 2] = -(-amount_of(rules, q, its(rules, R_AMOUNT, p)) // coin) + 1
                 count += 1
     elif interlocks(rules, p):
         sizes, coin = sums_of(rules, q, p, units, masks, left)
@@ -220,9 +221,9 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             count += 1
     elif kind == _PERCENT_TOGETHER or kind == _AMOUNT_TOGETHER:
         if kind == _PERCENT_TOGETHER:
-            remainders = remainders_of(at(rules, R_PERCENT, p))
+            remainders = remainders_of(its(rules, R_PERCENT, p))
         else:
-            remainders = amount_of(rules, q, at(rules, R_AMOUNT, p)) + 1
+            remainders = amount_of(rules, q, its(rules, R_AMOUNT, p)) + 1
         for d in range(sums):
             if digits[d, 0] == roles - 1:
                 if count == DIGITS_MAX:
@@ -237,7 +238,7 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             digits[count, 0], digits[count, 1] = -3, d
             digits[count, 2] = largest_of(q, units, masks, digits[d, 0]) // grain + 1
             count += 1
-    for i in range(units.shape[0] if at(rules, R_PER_ARTICLE, p) else 0):
+    for i in range(units.shape[0] if its(rules, R_PER_ARTICLE, p) else 0):
         article = at(q, Q_UNIT_ARTICLE, units[i])
         mine = 0
         seen = False
@@ -245,10 +246,10 @@ def shape_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: I
             if at(q, Q_UNIT_ARTICLE, units[j]) == article:
                 seen = seen or j < i
                 mine += 1
-        if not seen and mine > at(rules, R_PER_ARTICLE, p):
+        if not seen and mine > its(rules, R_PER_ARTICLE, p):
             if count == DIGITS_MAX:
                 return none
-            digits[count, 0], digits[count, 1], digits[count, 2] = -4, article, at(rules, R_PER_ARTICLE, p) + 1
+            digits[count, 0], digits[count, 1], digits[count, 2] = -4, article, its(rules, R_PER_ARTICLE, p) + 1
             count += 1
     last = roles - 1
     for d in range(sums if roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) else 0):
@@ -294,7 +295,7 @@ def grain_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints) -> int:
 def interlocks(rules: Buffer, p: int) -> bool:
     """Whether an application of several sets saves together: then several may be open at once, each with its sum."""
     begin, end = roles_of(rules, p)
-    together = at(rules, R_KIND, p) == _PERCENT_TOGETHER or at(rules, R_KIND, p) == _AMOUNT_TOGETHER
+    together = its(rules, R_KIND, p) == _PERCENT_TOGETHER or its(rules, R_KIND, p) == _AMOUNT_TOGETHER
     return together and end - begin > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 0
 
 
@@ -313,10 +314,10 @@ def sums_of(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: In
     """How many partial sums such an application may have, and of which all amounts that matter are whole multiples.
 
     No partial sums: the cheapest units of each set are enough for the amount, so each application saves all of it."""
-    if at(rules, R_KIND, p) == _PERCENT_TOGETHER:
-        return remainders_of(at(rules, R_PERCENT, p)), 1
+    if its(rules, R_KIND, p) == _PERCENT_TOGETHER:
+        return remainders_of(its(rules, R_PERCENT, p)), 1
     begin, end = roles_of(rules, p)
-    amount = amount_of(rules, q, at(rules, R_AMOUNT, p))
+    amount = amount_of(rules, q, its(rules, R_AMOUNT, p))
     least = coin = 0
     for r in range(end - begin):
         cheapest = amount
@@ -338,12 +339,12 @@ def off_several(
     begin, end = roles_of(rules, p)
     n = cell(rules, R_ROLES, 4, begin + role, ROLE_COUNT)
     number = taken // n
-    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    price = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     for d in range(shape.sums, shape.digits.shape[0]):
         if shape.digits[d, 0] != -6 or shape.digits[d, 1] != number:
             continue
-        if at(rules, R_KIND, p) == _PERCENT_TOGETHER:
-            points, rounding = at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
+        if its(rules, R_KIND, p) == _PERCENT_TOGETHER:
+            points, rounding = its(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
             step = 2 * BASIS_POINTS // shape.digits[d, 2]
             sums = counts[d] * step + base * points
             value = divide(sums, BASIS_POINTS, rounding) - divide(counts[d] * step, BASIS_POINTS, rounding)
@@ -419,12 +420,12 @@ def without_rewarded(shape: Shape, key: int, article: int) -> int:
 @bare
 def is_rewarded(rules: Buffer, p: int, place: int) -> bool:
     """Whether the unit at a place of its application gets cheaper: of a pick or of every n-th only some do."""
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if kind == _PICK:
-        n, k = at(rules, R_BUY, p), at(rules, R_PICK_COUNT, p)
-        return place < k if at(rules, R_PICK_DEAREST, p) else place >= n - k
+        n, k = its(rules, R_BUY, p), its(rules, R_PICK_COUNT, p)
+        return place < k if its(rules, R_PICK_DEAREST, p) else place >= n - k
     if kind == _LADDER:
-        for i in range(at(rules, R_LADDER_BEGIN, p), at(rules, R_LADDER_BEGIN, p + 1)):
+        for i in range(its(rules, R_LADDER_BEGIN, p), its(rules, R_LADDER_BEGIN, p + 1)):
             if cell(rules, R_LADDER, 3, i, 0) == place:
                 return True
         return False
@@ -495,7 +496,7 @@ def take(
 ) -> tuple[int, int]:
     """The state after a unit is taken in a role, and what it gains; state -1: it cannot be taken."""
     begin, end = roles_of(rules, p)
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if end == begin:
         value = gain(rules, q, row_of(p, mask), unit, 0, base, left)
         step = 0
@@ -537,7 +538,7 @@ def take(
                     begun += -(-counts[d] // n)
             if begun > shape.most:
                 return -1, 0
-    price = amount_of(rules, q, at(rules, R_AMOUNT, p)) if at(rules, R_AMOUNT, p) >= 0 else 0
+    price = amount_of(rules, q, its(rules, R_AMOUNT, p)) if its(rules, R_AMOUNT, p) >= 0 else 0
     rewarded = cell(rules, R_ROLES, 4, begin + role, ROLE_REWARDED)
     if rewarded and shape.digits[digit, 4] == SOME and mask & ((1 << role) - 1):
         for d in range(shape.sums, shape.digits.shape[0]):
@@ -552,7 +553,7 @@ def take(
                 if counts[d] + 1 == shape.digits[d, 2]:
                     return -1, 0
                 then += shape.digits[d, 3]
-    if at(rules, R_EACH, p):
+    if its(rules, R_EACH, p):
         whole = (taken + 1) % n == 0
         after, saved = off_article(q, shape, counts, unit, room(q, unit, left), price, whole, one_article > 0)
         return then + after, saved
@@ -566,7 +567,7 @@ def take(
                 after = min(price, now + room(q, unit, left))
                 value = after - now
                 if kind == _PERCENT_TOGETHER:
-                    points, rounding = at(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
+                    points, rounding = its(rules, R_PERCENT, p), scalar(q, Q_ROUNDING)
                     step = 2 * BASIS_POINTS // shape.digits[d, 2]
                     whole = now * step + base * points
                     value = divide(whole, BASIS_POINTS, rounding) - divide(now * step, BASIS_POINTS, rounding)
@@ -586,7 +587,7 @@ def take(
 def ends(rules: Buffer, p: int, shape: Shape, key: int, counts: Ints) -> bool:
     """Whether a state is one of whole applications."""
     begin, end = roles_of(rules, p)
-    if end == begin or at(rules, R_KIND, p) == _PRICE_SINGLES or key == 0:
+    if end == begin or its(rules, R_KIND, p) == _PRICE_SINGLES or key == 0:
         return True
     applications = -1
     for r in range(end - begin):
@@ -678,7 +679,7 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
     too_large = Drawing(none, none, none, none, none, none)
     shape = shape_of(rules, q, p, units, masks, left, limit)
     begin, end = roles_of(rules, p)
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if shape.key_end == 0 or (interlocks(rules, p) and of_one_article(rules, p)):
         return too_large
     if may_bind(rules, q, p, units, masks, left):
@@ -687,13 +688,13 @@ def draw(rules: Buffer, q: Buffer, p: int, units: Ints, masks: Ints, left: Ints,
         for i in range(count):
             u = units[i]
             base = at(q, Q_UNIT_LIST, u) if original else left[u]
-            if room(q, u, left[u]) * BASIS_POINTS < base * at(rules, R_PERCENT, p):
+            if room(q, u, left[u]) * BASIS_POINTS < base * its(rules, R_PERCENT, p):
                 return too_large
     roles = max(1, end - begin)
     rewards = roles > 1 and cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED) == 1
     counts = np.zeros(DIGITS_MAX, np.int64)
     last = np.full(size(q, Q_LINE_ARTICLE) + 1, -1, np.int64)  # without a buy: the last unit of each article
-    for i in range(count if begin == end or at(rules, R_PER_ARTICLE, p) else 0):
+    for i in range(count if begin == end or its(rules, R_PER_ARTICLE, p) else 0):
         last[at(q, Q_UNIT_ARTICLE, units[i])] = i
     node_begin = np.empty(count + 2, np.int64)
     arc_begin = np.empty(2 * count + 3, np.int64)

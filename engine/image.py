@@ -59,7 +59,7 @@ from engine.instructions import (
     Target,
     Terms,
 )
-from engine.layout import RULES, unpack
+from engine.layout import RULES, TOGETHER, unpack
 from engine.money import EXPONENTS
 from engine.parts import (
     NUMBER_MAX,
@@ -228,7 +228,7 @@ class Ruleset:
         self.writings = {writing.language: writing for writing in self.settings.writings}
         self.buffer: Ints = arrays["rules"]
         require(self.buffer.dtype == np.int64, "the rules are no integers")
-        self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies)))
+        self.rules = Rules(**unpack(RULES, self.buffer, len(self.currencies), TOGETHER))
         names: AllNames = parts["names"]
         self.promotion_index = names.promotions.index
         self.promotion_names = self.promotion_index.texts

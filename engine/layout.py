@@ -5,6 +5,10 @@ arrays stand one after the other in one buffer, and a request's in another. A bu
 entries a field, where it begins and how long it is; fields with several columns are stored row by row. `at`, `cell`,
 `size` and `view` read them.
 
+What each promotion and each reward has of its own is the exception: a basket looks at eighty promotions of ten
+thousand, and at many fields of each. So these fields stand together, a row for each promotion or reward: `its` reads
+them, and nothing else does (docs/decisions/flat-buffers.md).
+
 Fields named `x_begin` have one entry more than their owners: owner i's rows of x are x_begin[i] to x_begin[i + 1].
 """
 
@@ -190,6 +194,10 @@ RULES: tuple[tuple[str, int, str], ...] = (
     R_CODE_EXACT,
 ) = range(len(RULES))
 
+# The fields that stand together in rows: one table of numbers, and one of begins, of which each row needs the next.
+TOGETHER: tuple[range, ...] = (range(R_SLOT_BEGIN), range(R_SLOT_BEGIN, R_SLOTS))
+_NUMBERS, _BEGINS = (len(fields) for fields in TOGETHER)
+
 # ---------------------------------------------------------------------------------------------------- a request
 # Lines are numbered by id, articles by id, codes by their bytes; units in the static part of order U: list amount
 # descending, article, measure descending, line, position.
@@ -346,6 +354,20 @@ def at(buffer: Buffer, field: int, i: int) -> int:
 
 
 @bare
+def its(rules: Buffer, field: int, i: int) -> int:
+    """What promotion or reward i has in a field of a ruleset that stands together with others. `field`: a constant."""
+    if field < R_SLOT_BEGIN:
+        return rules[rules[2 * R_GROUP] + i * _NUMBERS + field]
+    return rules[rules[2 * R_SLOT_BEGIN] + i * _BEGINS + field - R_SLOT_BEGIN]
+
+
+@bare
+def has(rules: Buffer, field: int, i: int) -> bool:
+    """Whether promotion or reward i has any rows of x. `field`: x_begin, a constant."""
+    return its(rules, field, i) < its(rules, field, i + 1)
+
+
+@bare
 def cell(buffer: Buffer, field: int, columns: int, row: int, column: int) -> int:
     """An entry of a field with several columns."""
     return buffer[buffer[2 * field] + row * columns + column]
@@ -375,28 +397,59 @@ def view(buffer: Buffer, field: int) -> Buffer:
     return buffer[buffer[2 * field] : buffer[2 * field] + buffer[2 * field + 1]]
 
 
-def pack(fields: tuple[tuple[str, int, str], ...], arrays: Mapping[str, npt.NDArray[Any]]) -> Ints:
-    """The buffer of these arrays."""
+def pack(
+    fields: tuple[tuple[str, int, str], ...],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    together: tuple[range, ...] = (),
+) -> Ints:
+    """The buffer of these arrays. `together`: fields that stand in rows, before all others; behind those that are
+    shorter are zeros."""
     flat = [np.ascontiguousarray(arrays[name], dtype=np.int64).ravel() for name, _, _ in fields]
-    lengths = np.array([a.shape[0] for a in flat], np.int64)
     directory = np.empty((len(fields), 2), np.int64)
-    directory[:, 0] = 2 * len(fields) + np.cumsum(lengths) - lengths
-    directory[:, 1] = lengths
-    return np.concatenate([directory.ravel(), *flat])
+    directory[:, 1] = [a.shape[0] for a in flat]
+    position = 2 * len(fields)
+    pieces = [directory.ravel()]
+    for some in together:
+        rows = np.zeros((max(flat[i].shape[0] for i in some), len(some)), np.int64)
+        for column, i in enumerate(some):
+            rows[: flat[i].shape[0], column] = flat[i]
+            directory[i, 0] = position + column
+        pieces.append(rows.ravel())
+        position += rows.size
+    for i in range(sum(map(len, together)), len(fields)):
+        directory[i, 0] = position
+        pieces.append(flat[i])
+        position += flat[i].shape[0]
+    return np.concatenate(pieces)
 
 
-def unpack(fields: tuple[tuple[str, int, str], ...], buffer: Ints, currencies: int) -> dict[str, Ints]:
+def unpack(
+    fields: tuple[tuple[str, int, str], ...], buffer: Ints, currencies: int, together: tuple[range, ...] = ()
+) -> dict[str, Ints]:
     """The arrays of a buffer, as views. Raises ValueError where its directory does not describe it."""
-    arrays: dict[str, Ints] = {}
     position = 2 * len(fields)
     if buffer.ndim != 1 or buffer.shape[0] < position:
         raise ValueError("the buffer is shorter than its directory")
-    for i, (name, columns, _) in enumerate(fields):
-        begin, length = int(buffer[2 * i]), int(buffer[2 * i + 1])
-        if begin != position or not 0 <= length <= buffer.shape[0] - begin:
+    names = [name for name, _, _ in fields]
+    begins, lengths = buffer[:position].reshape(-1, 2).T.tolist()
+    arrays: dict[str, Ints] = {}
+    for some in together:
+        count = max(lengths[i] for i in some)
+        end = position + count * len(some)
+        if min(lengths[i] for i in some) < 0 or end > buffer.shape[0]:
+            raise ValueError(f"{names[some[0]]} lies outside the buffer")
+        rows = buffer[position:end].reshape(count, len(some))
+        for column, i in enumerate(some):
+            if begins[i] != position + column or rows[lengths[i] :, column].any():
+                raise ValueError(f"{names[i]} does not stand where it should")
+            arrays[names[i]] = rows[: lengths[i], column]
+        position = end
+    for i in range(len(arrays), len(fields)):
+        name, columns, _ = fields[i]
+        if begins[i] != position or not 0 <= lengths[i] <= buffer.shape[0] - position:
             raise ValueError(f"{name} lies outside the buffer")
-        position = begin + length
-        array = buffer[begin:position]
+        array = buffer[position : position + lengths[i]]
+        position += lengths[i]
         arrays[name] = array if columns == 1 else array.reshape(-1, columns or currencies)
     if position != buffer.shape[0]:
         raise ValueError("the buffer is longer than its fields")

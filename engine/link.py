@@ -30,7 +30,7 @@ from engine.instructions import (
     Target,
     Terms,
 )
-from engine.layout import R_KIND, RULES, pack
+from engine.layout import R_KIND, RULES, TOGETHER, pack
 from engine.money import micros_per_minor
 from engine.parts import NUMBER_MAX, Image, Json, digest_of, encode_part, json_of, manifest
 from engine.pieces import Ref, all_refs, join
@@ -330,7 +330,7 @@ class _Linker:
             "code_uses": ints([-1 if s.uses is None else s.uses for s in self.code_sets.values()]),
             "code_exact": ints([int(s.exact) for s in self.code_sets.values()]),
         }
-        return encode_part({"rules": pack(RULES, arrays)}, self.texts(names))
+        return encode_part({"rules": pack(RULES, arrays, TOGETHER)}, self.texts(names))
 
     def numbers_of(self, promotions: Sequence[Promotion]) -> npt.NDArray[np.int64]:
         """The numbers of some promotions."""

@@ -131,6 +131,8 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    has,
+    its,
     scalar,
     size,
 )
@@ -286,7 +288,7 @@ def touch_all(rules: Buffer, q: Buffer, hit: Ints, words: int) -> int:
         for j in range(at(rules, R_TOUCH_BEGIN, of), at(rules, R_TOUCH_BEGIN, of + 1)):
             count += touch_one(rules, hit, at(rules, R_TOUCH, j))
     for p in range(size(rules, R_GROUP) if size(q, Q_CODE_SETS) else 0):
-        if at(rules, R_CODES, p) >= 0 and enters_code(q, at(rules, R_CODES, p)):
+        if its(rules, R_CODES, p) >= 0 and enters_code(q, its(rules, R_CODES, p)):
             hit[p >> WORD] |= 1 << (p & (1 << WORD) - 1)
             count += 1
     return count
@@ -296,7 +298,7 @@ def touch_all(rules: Buffer, q: Buffer, hit: Ints, words: int) -> int:
 def touch_one(rules: Buffer, hit: Ints, p: int) -> int:
     """Note a promotion: 1, or 0 if it is noted already. Those with codes are touched where theirs are entered."""
     bit = 1 << (p & (1 << WORD) - 1)
-    if hit[p >> WORD] & bit or at(rules, R_CODES, p) >= 0:
+    if hit[p >> WORD] & bit or its(rules, R_CODES, p) >= 0:
         return 0
     hit[p >> WORD] |= bit
     return 1
@@ -350,8 +352,8 @@ def among(rules: Buffer, begin: int, end: int, value: int) -> bool:
 def never_counting(rules: Buffer, p: int) -> int:
     """The marks of lines whose units do not count toward a promotion's thresholds: what guards keep out of what it
     gives, and what is chosen as a gift."""
-    kind = at(rules, R_KIND, p)
-    if at(rules, R_TARGET_KIND, p) == _SERVICE:
+    kind = its(rules, R_KIND, p)
+    if its(rules, R_TARGET_KIND, p) == _SERVICE:
         return _MARK_COUNT | _MARK_CHOSEN | _MARK_SHIP
     if kind == _TIMES_POINTS or kind == _FIXED_POINTS or kind == _GIFT:
         return _MARK_COUNT | _MARK_CHOSEN | _MARK_REWARD
@@ -361,7 +363,7 @@ def never_counting(rules: Buffer, p: int) -> int:
 @bare
 def left_out(rules: Buffer, q: Buffer, p: int, line: int) -> bool:
     """Whether a line's article is in a set that a promotion leaves out."""
-    for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+    for i in range(its(rules, R_EXCEPT_BEGIN, p), its(rules, R_EXCEPT_BEGIN, p + 1)):
         if holds_set(q, line, at(rules, R_EXCEPTED, i)):
             return True
     return False
@@ -406,7 +408,7 @@ def quantity(rules: Buffer, q: Buffer, notes: Ints, left: Ints, p: int, op: int,
         return quantity_otherwise(rules, q, notes, left, p, op, of, last)
     begin, end = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(notes, of)
     total, never = 0, never_counting(rules, p)
-    leaves_out = at(rules, R_EXCEPT_BEGIN, p) < at(rules, R_EXCEPT_BEGIN, p + 1)
+    leaves_out = has(rules, R_EXCEPT_BEGIN, p)
     worth = notes[N_WORTH] + (0 if last == 1 else size(q, Q_LINE_MARKS))
     for i in range(begin, end):
         line = i if of < 0 else notes[i]
@@ -635,10 +637,10 @@ def on_day(days: int, on_holidays: int, weekday: int, holiday: int) -> int:
 @bare_gate
 def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
     """Whether one of the promotion's days and hours holds; no slots: always."""
-    begin, end = at(rules, R_SLOT_BEGIN, p), at(rules, R_SLOT_BEGIN, p + 1)
+    begin, end = its(rules, R_SLOT_BEGIN, p), its(rules, R_SLOT_BEGIN, p + 1)
     if begin == end:
         return _TRUE
-    zone = at(rules, R_ZONE, p) if at(rules, R_ZONE, p) >= 0 else scalar(q, Q_ZONE)
+    zone = its(rules, R_ZONE, p) if its(rules, R_ZONE, p) >= 0 else scalar(q, Q_ZONE)
     local = local_seconds(rules, zone, scalar(q, Q_AT_US) // 1_000_000)
     day, second = local // 86_400, local % 86_400
     today, yesterday = (day + 3) % 7, (day + 2) % 7  # 1970-01-01 was a Thursday
@@ -661,12 +663,12 @@ def in_slots(rules: Buffer, q: Buffer, p: int) -> int:
 @bare
 def placed(rules: Buffer, q: Buffer, p: int, notes: Ints) -> int:
     """Any of these places and none of those."""
-    begin, end = at(rules, R_PLACE_ANY_BEGIN, p), at(rules, R_PLACE_ANY_BEGIN, p + 1)
+    begin, end = its(rules, R_PLACE_ANY_BEGIN, p), its(rules, R_PLACE_ANY_BEGIN, p + 1)
     truth = _TRUE if begin == end else _FALSE
     for i in range(begin, end):
         found = noted(notes, N_PLACE, at(rules, R_PLACE_ANY, i))
         truth = either(truth, found)
-    for i in range(at(rules, R_PLACE_NOT_BEGIN, p), at(rules, R_PLACE_NOT_BEGIN, p + 1)):
+    for i in range(its(rules, R_PLACE_NOT_BEGIN, p), its(rules, R_PLACE_NOT_BEGIN, p + 1)):
         found = negate(noted(notes, N_PLACE, at(rules, R_PLACE_NOT, i)))
         truth = _FALSE if _FALSE in (truth, found) else max(truth, found)
     return truth
@@ -675,10 +677,10 @@ def placed(rules: Buffer, q: Buffer, p: int, notes: Ints) -> int:
 @bare
 def audience(rules: Buffer, q: Buffer, p: int, notes: Ints) -> int:
     """0, or the reason why the customer is not meant."""
-    for i in range(at(rules, R_AUDIENCE_NOT_BEGIN, p), at(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
+    for i in range(its(rules, R_AUDIENCE_NOT_BEGIN, p), its(rules, R_AUDIENCE_NOT_BEGIN, p + 1)):
         if segment_holds(rules, q, at(rules, R_AUDIENCE_NOT, i), notes) == _TRUE:
             return AUDIENCE
-    begin, end = at(rules, R_AUDIENCE_ANY_BEGIN, p), at(rules, R_AUDIENCE_ANY_BEGIN, p + 1)
+    begin, end = its(rules, R_AUDIENCE_ANY_BEGIN, p), its(rules, R_AUDIENCE_ANY_BEGIN, p + 1)
     if begin == end:
         return ELIGIBLE
     unknown = False
@@ -714,7 +716,7 @@ def lower_bound(bound: int, value: int) -> int:
 def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
     """The smallest code that fits; its limits are noted. 0, or the reason why there is none."""
     p = table[T_PROMOTION, row]
-    codes = at(rules, R_CODES, p)
+    codes = its(rules, R_CODES, p)
     if codes < 0:
         return ELIGIBLE
     entered = False
@@ -729,7 +731,7 @@ def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
             if at(rules, R_CODE_USES, codes) >= 0:
                 applications = at(rules, R_CODE_USES, codes) - used(q, -1, code)
                 fits = applications > 0
-            for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
+            for limit in range(its(rules, R_LIMIT_BEGIN, p), its(rules, R_LIMIT_BEGIN, p + 1)):
                 if cell(rules, R_LIMITS, 4, limit, 3) != _CODE:
                     continue
                 before = used(q, limit, code)
@@ -755,39 +757,35 @@ def choose_code(rules: Buffer, q: Buffer, table: Table, row: int) -> int:
 def eligible(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints) -> None:
     """Judge everything that does not depend on prices; the first failure is noted as the reason."""
     p = table[T_PROMOTION, row]
-    window = at(rules, R_WINDOW, p) + (scalar(q, Q_ZONE) if at(rules, R_WINDOW_BY_ZONE, p) else 0)
+    window = its(rules, R_WINDOW, p) + (scalar(q, Q_ZONE) if its(rules, R_WINDOW_BY_ZONE, p) else 0)
     if not cell(rules, R_WINDOWS, 2, window, 0) <= scalar(q, Q_AT_US) < cell(rules, R_WINDOWS, 2, window, 1):
         table[T_REASON, row], table[T_CLAUSE, row] = SCHEDULE, CLAUSE_RUNS
         return
-    truth = in_slots(rules, q, p) if at(rules, R_SLOT_BEGIN, p) < at(rules, R_SLOT_BEGIN, p + 1) else _TRUE
+    truth = in_slots(rules, q, p) if has(rules, R_SLOT_BEGIN, p) else _TRUE
     if truth != _TRUE:
         table[T_REASON, row] = SCHEDULE if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_ONLY_ON
         return
-    if not (at(rules, R_CHANNELS, p) >> scalar(q, Q_CHANNEL)) & 1:
+    if not (its(rules, R_CHANNELS, p) >> scalar(q, Q_CHANNEL)) & 1:
         table[T_REASON, row], table[T_CLAUSE, row] = CHANNEL, CLAUSE_SOLD
         return
-    if at(rules, R_PLACE_ANY_BEGIN, p) < at(rules, R_PLACE_ANY_BEGIN, p + 1) or at(rules, R_PLACE_NOT_BEGIN, p) < at(
-        rules, R_PLACE_NOT_BEGIN, p + 1
-    ):
+    if has(rules, R_PLACE_ANY_BEGIN, p) or has(rules, R_PLACE_NOT_BEGIN, p):
         truth = placed(rules, q, p, notes) if scalar(q, Q_STORE_NAMED) else _FALSE
         if truth != _TRUE:
             table[T_REASON, row] = PLACE if truth == _FALSE else UNKNOWN_FACT
             table[T_CLAUSE, row] = CLAUSE_PLACES
             return
     reason = ELIGIBLE
-    if at(rules, R_AUDIENCE_ANY_BEGIN, p) < at(rules, R_AUDIENCE_ANY_BEGIN, p + 1) or at(
-        rules, R_AUDIENCE_NOT_BEGIN, p
-    ) < at(rules, R_AUDIENCE_NOT_BEGIN, p + 1):
+    if has(rules, R_AUDIENCE_ANY_BEGIN, p) or has(rules, R_AUDIENCE_NOT_BEGIN, p):
         reason = audience(rules, q, p, notes)
     if reason:
         table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_AUDIENCE
         return
-    reason = choose_code(rules, q, table, row) if at(rules, R_CODES, p) >= 0 else ELIGIBLE
+    reason = choose_code(rules, q, table, row) if its(rules, R_CODES, p) >= 0 else ELIGIBLE
     if reason:
         table[T_REASON, row], table[T_CLAUSE, row] = reason, CLAUSE_CODE
         return
-    if not (at(rules, R_CURRENCIES, p) >> scalar(q, Q_CURRENCY)) & 1:
+    if not (its(rules, R_CURRENCIES, p) >> scalar(q, Q_CURRENCY)) & 1:
         table[T_REASON, row] = CURRENCY
 
 
@@ -811,10 +809,10 @@ def judge(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> None:
 def asks_nothing(rules: Buffer, p: int) -> bool:
     """Whether a promotion that is eligible is admitted whatever the basket holds."""
     return (
-        at(rules, R_LINE_BEGIN, p) == at(rules, R_LINE_BEGIN, p + 1)
-        and at(rules, R_LIMIT_BEGIN, p) == at(rules, R_LIMIT_BEGIN, p + 1)
-        and at(rules, R_TERMS_BY, p) == _ONE
-        and at(rules, R_KIND, p) != _CASHIER
+        its(rules, R_LINE_BEGIN, p) == its(rules, R_LINE_BEGIN, p + 1)
+        and its(rules, R_LIMIT_BEGIN, p) == its(rules, R_LIMIT_BEGIN, p + 1)
+        and its(rules, R_TERMS_BY, p) == _ONE
+        and its(rules, R_KIND, p) != _CASHIER
     )
 
 
@@ -822,15 +820,15 @@ def asks_nothing(rules: Buffer, p: int) -> bool:
 def admit(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, left: Ints, original: int) -> None:
     """Judge conditions, the variant, limits and tiers, just before the group, at the prices left then."""
     p = table[T_PROMOTION, row]
-    arm = at(q, Q_ARMS, at(rules, R_ARM, p)) if at(rules, R_TERMS_BY, p) == _DRAWN else p
+    arm = at(q, Q_ARMS, its(rules, R_ARM, p)) if its(rules, R_TERMS_BY, p) == _DRAWN else p
     table[T_TERM, row] = arm if arm >= 0 else p
-    first = at(rules, R_LINE_BEGIN, p)
-    for line in range(first, at(rules, R_LINE_BEGIN, p + 1)):  # segments that conditions ask for
+    first = its(rules, R_LINE_BEGIN, p)
+    for line in range(first, its(rules, R_LINE_BEGIN, p + 1)):  # segments that conditions ask for
         for i in range(at(rules, R_LINES, line), at(rules, R_LINES, line + 1)):
             if cell(rules, R_CODE, 5, i, 0) == _SEGMENT:
                 judge_segment(rules, q, cell(rules, R_CODE, 5, i, 1), notes, False)
     term = table[T_TERM, row]
-    truth, line = every(rules, q, first, at(rules, R_LINE_BEGIN, p + 1), notes, False, left, term, original)
+    truth, line = every(rules, q, first, its(rules, R_LINE_BEGIN, p + 1), notes, False, left, term, original)
     if truth != _TRUE:
         table[T_REASON, row] = CONDITION if truth == _FALSE else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_WHEN + line - first
@@ -841,11 +839,11 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, left: I
         table[T_REASON, row] = CONTROL_GROUP if arm == NO_REWARD else UNKNOWN_FACT
         table[T_CLAUSE, row] = CLAUSE_GET
         return
-    if at(rules, R_KIND, term) == _CASHIER and not takes_any_entry(rules, q, term):
+    if its(rules, R_KIND, term) == _CASHIER and not takes_any_entry(rules, q, term):
         table[T_REASON, row] = CONDITION
         table[T_CLAUSE, row] = CLAUSE_REASONS
         return
-    for limit in range(at(rules, R_LIMIT_BEGIN, p), at(rules, R_LIMIT_BEGIN, p + 1)):
+    for limit in range(its(rules, R_LIMIT_BEGIN, p), its(rules, R_LIMIT_BEGIN, p + 1)):
         counted, count, amount_row, scope = (
             cell(rules, R_LIMITS, 4, limit, 0),
             cell(rules, R_LIMITS, 4, limit, 1),
@@ -874,7 +872,7 @@ def admit(rules: Buffer, q: Buffer, table: Table, row: int, notes: Ints, left: I
                 table[T_CAP, row] = lower_bound(table[T_CAP, row], rest)
         if reason:
             table[T_REASON, row] = reason
-            table[T_CLAUSE, row] = CLAUSE_LIMIT + limit - at(rules, R_LIMIT_BEGIN, p)
+            table[T_CLAUSE, row] = CLAUSE_LIMIT + limit - its(rules, R_LIMIT_BEGIN, p)
             return
     reach_tier(rules, q, table, row, left, original)
 
@@ -887,14 +885,14 @@ def in_tiers(rules: Buffer, row: int) -> bool:
     """Whether a reward row is the first of a promotion with tiers."""
     if row >= size(rules, R_GROUP):
         return False
-    by = at(rules, R_TERMS_BY, row)
+    by = its(rules, R_TERMS_BY, row)
     return by != _ONE and by != _DRAWN
 
 
 @gate
 def towards_tiers(rules: Buffer, q: Buffer, p: int, left: Ints, original: int) -> Ints:
     """What each unit adds to what the tiers of a promotion look at."""
-    by, of, last = at(rules, R_TERMS_BY, p), at(rules, R_TARGET, p), at(rules, R_TERMS_OF, p)
+    by, of, last = its(rules, R_TERMS_BY, p), its(rules, R_TARGET, p), its(rules, R_TERMS_OF, p)
     if by == _BY_WORTH:
         if last == 0:
             last = 1 if original else 2
@@ -906,7 +904,7 @@ def towards_tiers(rules: Buffer, q: Buffer, p: int, left: Ints, original: int) -
 def tier_at(rules: Buffer, q: Buffer, p: int, reached: int) -> int:
     """The reward row of the last tier that so much reaches; -1: it reaches none."""
     found = -1
-    for i in range(at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)):
+    for i in range(its(rules, R_TERM_BEGIN, p), its(rules, R_TERM_BEGIN, p + 1)):
         if reached >= tier_begins(rules, q, p, i):
             found = cell(rules, R_TERMS, 3, i, 0)
     return found
@@ -915,7 +913,7 @@ def tier_at(rules: Buffer, q: Buffer, p: int, reached: int) -> int:
 @bare
 def tier_begins(rules: Buffer, q: Buffer, p: int, i: int) -> int:
     """Where a tier begins, in minor units, units, or the smallest thousandths of its dimension."""
-    if at(rules, R_TERMS_BY, p) == _BY_WORTH:
+    if its(rules, R_TERMS_BY, p) == _BY_WORTH:
         return amount_of(rules, q, cell(rules, R_TERMS, 3, i, 2))
     return cell(rules, R_TERMS, 3, i, 1)
 
@@ -928,21 +926,21 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
     p = table[T_PROMOTION, row]
     if not in_tiers(rules, p):
         return
-    by = at(rules, R_TERMS_BY, p)
+    by = its(rules, R_TERMS_BY, p)
     found = towards_tiers(rules, q, p, left, original)
-    reached = by_article(q, found).max() if at(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
+    reached = by_article(q, found).max() if its(rules, R_EACH, p) & _BY_ARTICLE else found.sum()
     tier = tier_at(rules, q, p, reached)
-    unit = at(rules, R_TERMS_OF, p) if by == _BY_MEASURE else -1
+    unit = its(rules, R_TERMS_OF, p) if by == _BY_MEASURE else -1
     factor = _FACTOR_OF[unit] if by == _BY_MEASURE else 1
-    following, end = at(rules, R_TERM_BEGIN, p), at(rules, R_TERM_BEGIN, p + 1)
+    following, end = its(rules, R_TERM_BEGIN, p), its(rules, R_TERM_BEGIN, p + 1)
     for i in range(following, end):
         if cell(rules, R_TERMS, 3, i, 0) == tier:
             following = i + 1
     gap = (tier_begins(rules, q, p, following) - reached + factor - 1) // factor if following < end else 0
     if tier >= 0:
-        benefit = at(rules, R_GIVES, at(rules, R_GROUP, p))  # is given once, whatever is read apart
-        table[T_TERM, row] = p if at(rules, R_EACH, p) and not benefit else tier
-        table[T_TIER, row], table[T_FURTHER, row] = following - at(rules, R_TERM_BEGIN, p), gap
+        benefit = at(rules, R_GIVES, its(rules, R_GROUP, p))  # is given once, whatever is read apart
+        table[T_TERM, row] = p if its(rules, R_EACH, p) and not benefit else tier
+        table[T_TIER, row], table[T_FURTHER, row] = following - its(rules, R_TERM_BEGIN, p), gap
         return
     table[T_REASON, row] = CONDITION if by == _BY_WORTH else QUANTITY
     table[T_CLAUSE, row] = CLAUSE_GET
@@ -950,7 +948,7 @@ def reach_tier(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints, ori
         MISSING_AMOUNT if by == _BY_WORTH else MISSING_PIECES if by == _BY_COUNT else MISSING_MEASURE
     )
     table[T_MISSING, row] = gap
-    table[T_MISSING_SET, row] = at(rules, R_TARGET, p)
+    table[T_MISSING_SET, row] = its(rules, R_TARGET, p)
     table[T_MISSING_UNIT, row] = unit
 
 

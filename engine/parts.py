@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from engine.decision import SEMANTICS
 
-FORMAT = 5
+FORMAT = 6
 MAGIC = b"EINKPART"
 ALIGNMENT = 64
 HEADER = struct.Struct("<8sII")

@@ -23,6 +23,7 @@ from engine.layout import (
     T_SAVING,
     T_TERM,
     at,
+    its,
     scalar,
     size,
 )
@@ -56,7 +57,7 @@ def perform(rules: Buffer, q: Buffer, table: Table, state: State, row: int, appl
         order = begin + ascending(units[begin:end])
         own = units[order]
         shares = savings[order]
-        if at(rules, R_BUY, p):
+        if its(rules, R_BUY, p):
             spread = np.empty(own.shape[0], np.int64)
             prorate(q, shares.sum(), own, state.left[own], spread)
         else:
@@ -79,7 +80,7 @@ def is_plain(rules: Buffer, q: Buffer, table: Table, row: int) -> bool:
     """Whether what a promotion saves on a unit hangs on nothing else: no buy, no tier of its own, no cap, no rounding
     over pieces."""
     p = table[T_TERM, row]
-    unit_by_unit = takes_each(rules, p) and not at(rules, R_EACH, p) and at(rules, R_KIND, p) != _CASHIER
+    unit_by_unit = takes_each(rules, p) and not its(rules, R_EACH, p) and its(rules, R_KIND, p) != _CASHIER
     return unit_by_unit and table[T_CAP, row] < 0 and scalar(q, Q_FINE) == 1
 
 
@@ -87,7 +88,7 @@ def is_plain(rules: Buffer, q: Buffer, table: Table, row: int) -> bool:
 def takes_each(rules: Buffer, p: int) -> bool:
     """Whether a promotion takes every unit for itself: no buy, nothing off units together, no limit per article."""
     begin, end = roles_of(rules, p)
-    return begin == end and not at(rules, R_PER_ARTICLE, p) and not off_together(rules, p)
+    return begin == end and not its(rules, R_PER_ARTICLE, p) and not off_together(rules, p)
 
 
 @bare

@@ -23,6 +23,7 @@ from engine.layout import (
     R_TARGET,
     T_TERM,
     at,
+    its,
     scalar,
     size,
 )
@@ -39,11 +40,11 @@ ONCE = 100  # hundredths: what everybody gets
 def judge_points(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints) -> int:
     """0, or why a promotion adds no points at these prices: guards, no unit of its set, or too little paid."""
     p = table[T_TERM, row]
-    of = at(rules, R_TARGET, p)
+    of = its(rules, R_TARGET, p)
     inside = np.zeros(size(q, Q_LINE_MARKS), np.uint8)
     for line in range(inside.shape[0]):
         member = not at(q, Q_LINE_MARKS, line) & _MARK_CHOSEN and (of < 0 or holds_set(q, line, of))
-        for i in range(at(rules, R_EXCEPT_BEGIN, p), at(rules, R_EXCEPT_BEGIN, p + 1)):
+        for i in range(its(rules, R_EXCEPT_BEGIN, p), its(rules, R_EXCEPT_BEGIN, p + 1)):
             member = member and not holds_set(q, line, at(rules, R_EXCEPTED, i))
         inside[line] = member
     guarded = earning = paid = 0
@@ -57,8 +58,8 @@ def judge_points(rules: Buffer, q: Buffer, table: Table, row: int, left: Ints) -
                 paid += left[u]
     if earning == 0:
         return _GUARD if guarded else _QUANTITY
-    if at(rules, R_KIND, p) == _TIMES_POINTS:
-        more = at(rules, R_NUMBER, p) - ONCE  # hundredths of the base points
+    if its(rules, R_KIND, p) == _TIMES_POINTS:
+        more = its(rules, R_NUMBER, p) - ONCE  # hundredths of the base points
         enough = (ONCE * scalar(q, Q_POINTS_PER) + more - 1) // more  # of amount x base points, for one point more
         if paid * scalar(q, Q_POINTS) < enough:
             return _NO_SAVING

@@ -60,6 +60,8 @@ from engine.layout import (
     T_TERM,
     at,
     cell,
+    has,
+    its,
     scalar,
     size,
 )
@@ -179,12 +181,12 @@ def has_too_few(rules: Buffer, q: Buffer, table: Table, notes: Ints, row: int) -
     It is told what is missing."""
     p = table[T_TERM, row]
     role, end = roles_of(rules, p)
-    if end - role != 1 or cell(rules, R_ROLES, 4, role, ROLE_FLAGS) or need_of(rules, p, 0) or at(rules, R_EACH, p):
+    if end - role != 1 or cell(rules, R_ROLES, 4, role, ROLE_FLAGS) or need_of(rules, p, 0) or its(rules, R_EACH, p):
         return False
-    kind = at(rules, R_KIND, p)
+    kind = its(rules, R_KIND, p)
     if kind != _PICK and kind != _LADDER and kind != _PRICE_TOGETHER:
         return False
-    if at(rules, R_EXCEPT_BEGIN, p) < at(rules, R_EXCEPT_BEGIN, p + 1):
+    if has(rules, R_EXCEPT_BEGIN, p):
         return False
     of, need, have = cell(rules, R_ROLES, 4, role, ROLE_SET), cell(rules, R_ROLES, 4, role, ROLE_COUNT), 0
     first, beyond = (0, size(q, Q_LINE_MARKS)) if of < 0 else lines_of(notes, of)
@@ -223,7 +225,7 @@ def take_part(
     """The units that a promotion which is admitted brings, and their roles; a reason where it does not take part."""
     p = table[T_TERM, row]
     begin_role, end_role = roles_of(rules, p)
-    if begin_role < end_role and at(rules, R_BUY, p) == 0:
+    if begin_role < end_role and its(rules, R_BUY, p) == 0:
         table[T_APPLICATIONS, row] = 1  # only a buy repeats
     units, masks = available(rules, q, p, notes, state.left, original, False)
     free = unclaimed(rules, table, state, table[T_PROMOTION, row], units)
@@ -249,7 +251,7 @@ def unclaimed(rules: Buffer, table: Table, state: State, p: int, units: Ints) ->
     for i in range(units.shape[0]):
         other = state.served[units[i]]
         if other >= 0:
-            same = at(rules, R_GROUP, table[T_PROMOTION, other]) == at(rules, R_GROUP, p)
+            same = its(rules, R_GROUP, table[T_PROMOTION, other]) == its(rules, R_GROUP, p)
             free[i] = state.claimed[units[i]] < 0 and not same
     return free
 
@@ -291,7 +293,7 @@ def judge_alone(
     """What a promotion would save alone; a reason where that is nothing, or more than its budget."""
     p = table[T_TERM, row]
     cap, limit, budget = table[T_CAP, row], table[T_APPLICATIONS, row], table[T_BUDGET, row]
-    repeats = at(rules, R_BUY, p) > 0 and at(rules, R_KIND, p) != _SINGLES
+    repeats = its(rules, R_BUY, p) > 0 and its(rules, R_KIND, p) != _SINGLES
     saving = saved_alone(rules, q, p, units, masks, left, original, cap, limit)
     if saving == 0:
         explain_nothing(rules, q, table, row, notes, units, masks, left, original)
@@ -346,10 +348,10 @@ def explain_nothing(
         everything, all_masks = available(rules, q, p, notes, left, original, True)
     for r in range(max(1, end - begin)):
         need = 1
-        of = at(rules, R_TARGET, p)
+        of = its(rules, R_TARGET, p)
         if begin < end:
             of = cell(rules, R_ROLES, 4, begin + r, ROLE_SET)
-            if at(rules, R_KIND, p) != _SINGLES and not cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO:
+            if its(rules, R_KIND, p) != _SINGLES and not cell(rules, R_ROLES, 4, begin + r, ROLE_FLAGS) & FEWER_TOO:
                 need = cell(rules, R_ROLES, 4, begin + r, ROLE_COUNT)
         need = max(need, need_of(rules, p, r))
         have = most_of(rules, q, p, r, units, masks)
@@ -360,12 +362,12 @@ def explain_nothing(
         elif need_of(rules, p, r):
             lacks(table, row, 0, of)
             lacks_measure(rules, table, row, begin + r, need - have)
-        elif at(rules, R_KIND, p) == PRICE_LIST:
+        elif its(rules, R_KIND, p) == PRICE_LIST:
             lacks_price(rules, q, table, row)
         else:
             lacks(table, row, need - have, of)
         return
-    wanted = at(rules, R_BUY, p)
+    wanted = its(rules, R_BUY, p)
     if end - begin > 1:
         last = cell(rules, R_ROLES, 4, end - 1, ROLE_COUNT)
         if cell(rules, R_ROLES, 4, end - 1, ROLE_REWARDED):
@@ -393,12 +395,12 @@ def lacks(table: Table, row: int, pieces: int, of: int) -> None:
 @kernel
 def lacks_price(rules: Buffer, q: Buffer, table: Table, row: int) -> None:
     """A price list has no price for what is there: note what is missing to the first, if a quantity would bring one."""
-    number = at(rules, R_NUMBER, table[T_TERM, row])
+    number = its(rules, R_NUMBER, table[T_TERM, row])
     kind = cell(q, Q_PROMISES, 4, number, 1)
     if kind == NO_PRICE:
         table[T_REASON, row] = NO_SAVING
         return
-    lacks(table, row, 1, at(rules, R_TARGET, table[T_TERM, row]))
+    lacks(table, row, 1, its(rules, R_TARGET, table[T_TERM, row]))
     if kind != NO_ARTICLE:
         table[T_MISSING_KIND, row] = kind
         table[T_MISSING, row] = cell(q, Q_PROMISES, 4, number, 2)

@@ -16,7 +16,7 @@ from engine.basket import BadRequest
 from engine.decide import decide, warm
 from engine.image import Rules, Ruleset, load, reopen
 from engine.index import Index, Texts, flat, indexed
-from engine.layout import RULES, pack, unpack
+from engine.layout import RULES, TOGETHER, pack, unpack
 from engine.link import link
 from engine.parts import Image, ImageRejected, decode_part, encode_part, manifest, parts_of
 from engine.program import Zone
@@ -47,12 +47,12 @@ def changed(name: str, arrays: dict[str, Any] | None = None, data: Any = None) -
 def rules() -> dict[str, Any]:
     """The fields of the rules, to be changed."""
     arrays, texts = decode_part(PARTS["rules"])
-    fields = unpack(RULES, arrays["rules"], len(texts["settings"]["currencies"]))
+    fields = unpack(RULES, arrays["rules"], len(texts["settings"]["currencies"]), TOGETHER)
     return {name: array.copy() for name, array in fields.items()}
 
 
 def with_rules(**fields: Any) -> dict[str, bytes]:
-    return changed("rules", {"rules": pack(RULES, rules() | fields)})
+    return changed("rules", {"rules": pack(RULES, rules() | fields, TOGETHER)})
 
 
 def test_it_is_taken_as_it_is():
