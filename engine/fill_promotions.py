@@ -8,8 +8,9 @@ from engine.answered import (
 from engine.basket import BASIS_POINTS
 from engine.decision import Reason
 from engine.instructions import Counted, Scope, Terms
-from engine.kernel import Buffer, Ints, Table, bare, bare_gate
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, fetch
 from engine.layout import (
+    LINE_CELLS,
     Q_CURRENCY,
     R_LIMIT_BEGIN,
     R_LIMITS,
@@ -119,9 +120,24 @@ _BY_WORTH, _BY_MEASURE = int(Terms.WORTH), int(Terms.MEASURE)
 _AMOUNT, _PIECES, _MEASURE, _ARTICLES = 1, 2, 3, 4  # of the contract's MissingKind
 
 
+@bare
+def fetch_names(words: Words, table: Table) -> None:
+    """Have brought near what is said of candidates."""
+    for row in range(table.shape[1]):
+        fetch(words.promotions, table[T_PROMOTION, row])
+        fetch(words.sets, max(0, table[T_MISSING_SET, row]))
+    for row in range(table.shape[1]):
+        place = words.promotions[table[T_PROMOTION, row]]
+        fetch(words.cells, place)
+        fetch(words.cells, place + LINE_CELLS)
+    for row in range(table.shape[1]):
+        fetch(words.blob, words.cells[words.promotions[table[T_PROMOTION, row]] + NAME])
+
+
 @bare_gate
 def fill_promotions(words: Words, rules: Buffer, q: Buffer, table: Table, answered: Ints, wanted: Ints) -> bool:
     """A row for each candidate, without what it saves on lines and fees, and without labels and hints."""
+    fetch_names(words, table)
     for row in range(table.shape[1]):
         p, reason = table[T_PROMOTION, row], table[T_REASON, row]
         place = words.promotions[p]

@@ -61,6 +61,12 @@ def find(index: Buffer, blob: Bytes, data: Bytes, begin: int, length: int) -> in
     return -1
 
 
+@bare
+def slot_of(index: Buffer, data: Bytes, begin: int, length: int) -> int:
+    """Where in an index a text is looked for first."""
+    return HEAD + index[0] + 1 + (hashed(data, begin, length) >> (32 - index[1]))
+
+
 def hash_of(data: bytes) -> int:
     """The same hash, of all of these bytes."""
     found = FIRST

@@ -219,6 +219,30 @@ def _copied(_context, out, to, data, begin, length):  # type: ignore[no-untyped-
     return types.none(out, to, data, begin, length), build
 
 
+def fetch(array: npt.NDArray[Any], i: int) -> None:
+    """Have the line of memory in which entry i stands brought near while something else is done. It is a hint: nobody
+    waits for it, and an entry that is not there does no harm."""
+
+
+@overload(fetch, inline="always")
+def _fetch_in_kernels(array, i):  # type: ignore[no-untyped-def]
+    return lambda array, i: _fetched(array, i)  # type: ignore[call-arg]  # noqa: PLW0108 - numba wants a function
+
+
+@intrinsic
+def _fetched(_context, array, i):  # type: ignore[no-untyped-def]
+    def build(context: Any, builder: Any, of: Any, values: Any) -> Any:
+        one = context.make_array(of.args[0])(context, builder, values[0])
+        number = ir.IntType(32)
+        takes = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, takes, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        address = builder.bitcast(builder.gep(one.data, [values[1]]), cgutils.voidptr_t)
+        builder.call(function, [address, number(0), number(3), number(1)])  # to be read, and kept near; no code
+        return context.get_dummy_value()
+
+    return types.none(array, i), build
+
+
 def address_of(array: npt.NDArray[Any]) -> tuple[int, int]:
     """Where an array lies and how many entries it has: an array argument costs its unpacking at every call, so what a
     call always takes is handed over in one array of these. Whoever hands it over keeps the arrays alive."""

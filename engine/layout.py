@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel import Buffer, Ints, bare, kernel
+from engine.kernel import Buffer, Ints, bare, fetch, kernel
 
 # ---------------------------------------------------------------------------------------------------- a ruleset
 # Promotions are numbered by name. name, columns (0: one for each currency), meaning
@@ -197,6 +197,7 @@ RULES: tuple[tuple[str, int, str], ...] = (
 # The fields that stand together in rows: one table of numbers, and one of begins, of which each row needs the next.
 TOGETHER: tuple[range, ...] = (range(R_SLOT_BEGIN), range(R_SLOT_BEGIN, R_SLOTS))
 _NUMBERS, _BEGINS = (len(fields) for fields in TOGETHER)
+LINE_CELLS = 8  # of a line of memory
 
 # ---------------------------------------------------------------------------------------------------- a request
 # Lines are numbered by id, articles by id, codes by their bytes; units in the static part of order U: list amount
@@ -359,6 +360,16 @@ def its(rules: Buffer, field: int, i: int) -> int:
     if field < R_SLOT_BEGIN:
         return rules[rules[2 * R_GROUP] + i * _NUMBERS + field]
     return rules[rules[2 * R_SLOT_BEGIN] + i * _BEGINS + field - R_SLOT_BEGIN]
+
+
+@bare
+def fetch_its(rules: Buffer, i: int) -> None:
+    """Have what promotion or reward i has brought near."""
+    numbers, begins = rules[2 * R_GROUP] + i * _NUMBERS, rules[2 * R_SLOT_BEGIN] + i * _BEGINS
+    for line in range(0, _NUMBERS, LINE_CELLS):
+        fetch(rules, numbers + line)
+    for line in range(0, 2 * _BEGINS, LINE_CELLS):
+        fetch(rules, begins + line)
 
 
 @bare

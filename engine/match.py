@@ -28,7 +28,7 @@ from engine.instructions import (
     Target,
     Terms,
 )
-from engine.kernel import Buffer, Ints, Table, bare, bare_gate, gate, kernel, lowest
+from engine.kernel import Buffer, Ints, Table, bare, bare_gate, fetch, gate, kernel, lowest
 from engine.layout import (
     NO_REWARD,
     Q_ARMS,
@@ -36,6 +36,7 @@ from engine.layout import (
     Q_CHANNEL,
     Q_CODE_BEGIN,
     Q_CODE_SETS,
+    Q_CURRENCIES,
     Q_CURRENCY,
     Q_CUSTOMER_KNOWN,
     Q_ENTRIES,
@@ -61,6 +62,8 @@ from engine.layout import (
     Q_USAGE,
     Q_VALUE,
     Q_ZONE,
+    R_AMOUNT,
+    R_AMOUNTS,
     R_ARM,
     R_AUDIENCE_ANY,
     R_AUDIENCE_ANY_BEGIN,
@@ -94,6 +97,8 @@ from engine.layout import (
     R_PLACE_NOT_BEGIN,
     R_PLACE_ORDER,
     R_POOL,
+    R_ROLE_BEGIN,
+    R_ROLES,
     R_SEGMENT_BEGIN,
     R_SLOT_BEGIN,
     R_SLOTS,
@@ -131,6 +136,7 @@ from engine.layout import (
     amount_of,
     at,
     cell,
+    fetch_its,
     has,
     its,
     scalar,
@@ -258,6 +264,7 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
     """The promotions that touch the basket, ascending."""
     promotions = size(rules, R_GROUP)
     words = (promotions >> WORD) + 1
+    fetch_sets(rules, q)
     hit = np.zeros(words + (size(rules, R_TOUCH_BEGIN) >> WORD) + 1, np.int64)  # a bit for each, then for each set
     found = np.empty(touch_all(rules, q, hit, words), np.int64)
     count = 0
@@ -265,9 +272,25 @@ def touch(rules: Buffer, q: Buffer) -> Ints:
         rest = hit[i]
         while rest:
             found[count] = (i << WORD) + lowest(rest)
+            fetch_its(rules, found[count])
             rest &= rest - 1
             count += 1
     return found
+
+
+@bare
+def fetch_sets(rules: Buffer, q: Buffer) -> None:
+    """Have brought near what product sets say of promotions: where that begins, then it, then the first of them. Each
+    step for all sets, as each needs the one before it."""
+    begins, promotions = rules[2 * R_TOUCH_BEGIN], rules[2 * R_TOUCH]
+    for i in range(size(q, Q_SETS)):
+        fetch(rules, begins + at(q, Q_SETS, i))
+    for i in range(size(q, Q_SETS)):
+        fetch(rules, promotions + at(rules, R_TOUCH_BEGIN, at(q, Q_SETS, i)))
+    for i in range(size(q, Q_SETS)):
+        of = at(q, Q_SETS, i)
+        if at(rules, R_TOUCH_BEGIN, of) < at(rules, R_TOUCH_BEGIN, of + 1):
+            fetch_its(rules, at(rules, R_TOUCH, at(rules, R_TOUCH_BEGIN, of)))
 
 
 @bare_gate
@@ -797,9 +820,25 @@ def judged(rules: Buffer, q: Buffer, table: Table) -> Ints:
     return notes
 
 
+@bare
+def fetch_conditions(rules: Buffer, q: Buffer, table: Table) -> None:
+    """Have brought near what candidates point at: windows, amounts, roles, and the conditions of `when`."""
+    for row in range(table.shape[1]):
+        p = table[T_PROMOTION, row]
+        fetch(rules, rules[2 * R_WINDOWS] + 2 * its(rules, R_WINDOW, p))
+        fetch(rules, rules[2 * R_LINES] + its(rules, R_LINE_BEGIN, p))
+        fetch(rules, rules[2 * R_ROLES] + 4 * its(rules, R_ROLE_BEGIN, p))
+        fetch(rules, rules[2 * R_AMOUNTS] + its(rules, R_AMOUNT, p) * scalar(q, Q_CURRENCIES))
+    for row in range(table.shape[1]):
+        p = table[T_PROMOTION, row]
+        if has(rules, R_LINE_BEGIN, p):
+            fetch(rules, rules[2 * R_CODE] + 5 * at(rules, R_LINES, its(rules, R_LINE_BEGIN, p)))
+
+
 @bare_gate
 def judge(rules: Buffer, q: Buffer, table: Table, notes: Ints) -> None:
     """Judge all candidates as far as no price bears on them."""
+    fetch_conditions(rules, q, table)
     judge_places(rules, q, notes)
     for row in range(table.shape[1]):
         eligible(rules, q, table, row, notes)

@@ -81,9 +81,9 @@ from engine.basket import (
 )
 from engine.calendar import DAY_S
 from engine.dates import NO_DAY, days_before, read_day
-from engine.index import find
+from engine.index import HEAD, PLACE_MASK, find, slot_of
 from engine.instructions import UNITS
-from engine.kernel import Buffer, Bytes, Ints, bare, bare_gate
+from engine.kernel import Buffer, Bytes, Ints, bare, bare_gate, fetch
 from engine.known import (
     BLOB_CHANNELS,
     BLOB_CONSENTS,
@@ -362,11 +362,36 @@ def price_of(known: Buffer, asked: Ints, line: int, row: int, currency: int) -> 
 
 
 @bare
+def fetch_articles(k: Known, asked: Ints, data: Bytes, notes: Ints) -> None:
+    """Have brought near what the catalogue says of the lines' articles: each step for all lines, as each needs the one
+    before it. The row that is looked at first is nearly always the one."""
+    count = size(asked, A_LINES) // LINE_COLUMNS
+    slots = notes[L_SORT * LINES_MAX : L_SORT * LINES_MAX + count]
+    for i in range(count):
+        begin = cell(asked, A_LINES, LINE_COLUMNS, i, LINE_ARTICLE)
+        slots[i] = slot_of(k.articles, data, begin, cell(asked, A_LINES, LINE_COLUMNS, i, LINE_ARTICLE + 1))
+        fetch(k.articles, slots[i])
+    prices, currencies = k.flat[2 * K_PRICES], size(k.flat, K_CURRENCIES) // 3
+    for i in range(count):
+        row = max(0, k.articles[slots[i]]) & PLACE_MASK
+        slots[i] = row
+        fetch(k.articles, HEAD + row)
+        fetch(k.posting_begin, row)
+        fetch(k.marks, row)
+        fetch(k.flat, prices + row * currencies)
+        fetch(k.flat, k.flat[2 * K_RATES] + row)
+    for i in range(count):
+        fetch(k.article_blob, k.articles[HEAD + slots[i]])
+        fetch(k.posting, k.posting_begin[slots[i]])
+
+
+@bare
 def resolve_lines(k: Known, asked: Ints, data: Bytes, currency: int, notes: Ints) -> tuple[int, int]:
     """Notes of each line, in the order of their ids: RESOLVED, or why not; and how many units there are."""
     count = size(asked, A_LINES) // LINE_COLUMNS
     order, spare = notes[:count], notes[L_SPARE * LINES_MAX : L_SPARE * LINES_MAX + count]
     by_text(asked, data, LINE_ID, order, spare, notes[L_KEY * LINES_MAX : L_KEY * LINES_MAX + count])
+    fetch_articles(k, asked, data, notes)
     units = total = 0
     micros = cell(k.flat, K_CURRENCIES, 3, currency, CURRENCY_MICROS)
     for i in range(count):

@@ -184,3 +184,18 @@ def test_what_is_bare_makes_no_arrays():
 def test_the_lowest_bit_that_is_set(place):
     assert kernel.lowest(1 << place) == place
     assert kernel.lowest((1 << 62) - (1 << place)) == place
+
+
+@kernel.bare_gate
+def hinted(entries: Ints, i: int) -> int:
+    kernel.fetch(entries, i)
+    return i
+
+
+def test_a_hint_to_fetch_changes_nothing_and_may_name_what_is_not_there():
+    kernel.compile_kernels()
+    entries = np.arange(5)
+    for i in (0, 4, 5, -1, 2**40, -(2**40), 2**62):
+        assert hinted(entries, i) == i
+        kernel.fetch(entries, i)
+    assert entries.tolist() == [0, 1, 2, 3, 4]
