@@ -13,8 +13,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -34,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _aio(answers: Sequence[bytes], *, loop: str = "uvloop", registered: bool = True) -> None:
-    """grpc.aio: coroutines on one thread, gRPC's own threads beside it."""
+def _aio(answers: Sequence[bytes], *, loop: str = "uvloop", registered: bool = True, spin_us: int = 0) -> None:
+    """grpc.aio: coroutines on one thread, gRPC's own threads beside it. `spin_us`: so long each call is busy."""
     factory = None
     if loop == "uvloop":
         import uvloop
@@ -46,7 +48,7 @@ def _aio(answers: Sequence[bytes], *, loop: str = "uvloop", registered: bool = T
         server = grpc.aio.server(options=_options(), maximum_concurrent_rpcs=_concurrent())
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        _register(server, [_coroutine(answer) for answer in answers], registered)
+        _register(server, [_coroutine(answer, spin_us) for answer in answers], registered)
         port = server.add_insecure_port(f"{HOST}:0")
         await server.start()
         _ready(port)
@@ -72,17 +74,24 @@ KINDS: Final[dict[str, tuple[str, Callable[[Sequence[bytes]], None]]]] = {
     "aio": ("grpc.aio, uvloop", _aio),
     "aio-by-name": ("the same, methods looked up in Python", lambda answers: _aio(answers, registered=False)),
     "aio-asyncio": ("grpc.aio, asyncio's own loop", lambda answers: _aio(answers, loop="asyncio")),
+    **{f"aio-{us}us": (f"grpc.aio, busy for {us} µs a call", partial(_aio, spin_us=us)) for us in (15, 25, 40)},
     "threads-1": ("grpc, one thread", lambda answers: _threads(answers, count=1)),
     "threads-4": ("grpc, four threads", lambda answers: _threads(answers, count=4)),
     "threads-16": ("grpc, sixteen threads", lambda answers: _threads(answers, count=16)),
 }
 
 
-def _coroutine(answer: bytes) -> Callable[..., Any]:
+def _coroutine(answer: bytes, spin_us: int) -> Callable[..., Any]:
     async def behaviour(_request: bytes, _context: object) -> bytes:
         return answer
 
-    return behaviour
+    async def busy(_request: bytes, _context: object) -> bytes:
+        until = time.perf_counter_ns() + 1_000 * spin_us
+        while time.perf_counter_ns() < until:
+            pass
+        return answer
+
+    return busy if spin_us else behaviour
 
 
 def _function(answer: bytes) -> Callable[..., Any]:
