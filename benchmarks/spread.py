@@ -56,7 +56,10 @@ def beside(
 ) -> Iterator[tuple[list[int], str]]:
     """Another server, with so many workers, on the store of the first one's data directory: who serves, and where."""
     store = f"unix://{socket_path(settings({'data_dir': first}))}"
-    with serving(project, data_dir, "127.0.0.1:0", tell, ["--workers", str(workers), "--store", store]) as running:
+    keys = first / "keys"
+    signs = ["--signing-key", str(keys / "signing.key"), "--trusted-keys", str(keys)]
+    options = ["--workers", str(workers), "--store", store, *signs]
+    with serving(project, data_dir, "127.0.0.1:0", tell, options) as running:
         address = running.ready().address
         yield running.workers(), address
 

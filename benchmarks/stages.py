@@ -92,6 +92,7 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     from server.parts import PartFiles
     from server.services import DecisionServicer
     from server.settings import load as load_settings
+    from server.signing import trust_of
     from server.store import opened
     from server.telemetry import Counters
 
@@ -99,7 +100,9 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     counters = Counters()
     async with opened(settings) as store:
         machine = Machine(parts_of, load, warm, ImageRejected, Direct)
-        holder = RulesetHolder(store, PartFiles(data_dir / "parts", counters), machine, SystemClock(), counters)
+        holder = RulesetHolder(
+            store, PartFiles(data_dir / "parts", counters), machine, SystemClock(), counters, trust=trust_of(settings)
+        )
         while holder.current is None:
             await holder.step()
         servicer = DecisionServicer(holder, node="host/1", build="source", counters=counters)

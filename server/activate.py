@@ -1,6 +1,7 @@
 """Activation: follow the Timeline, and have the ruleset of every instant loaded before that instant comes.
 
-    Timeline → wanted rulesets → manifest → parts (files, mapped) → load (verifies all) → warm (self test) → kept
+    Timeline → wanted rulesets → manifest → signature → parts (files, mapped) → load (verifies all) → warm (self test)
+             → kept
 
 Which ruleset answers for an instant is a function of the Timeline and of nothing else; the flip needs no event. What
 cannot be used is passed over: the last good ruleset stays in force, the log and the status say so. Text is never
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from engine.timeline import Entry, Timeline, is_digest
 from server.clock import Clock
 from server.parts import PartFiles
+from server.signing import Trust
 from server.store import NotStored, Regressed, Store, StoreError, StoreUnavailable
 from server.telemetry import ROOT, Counters, Event, Metric, say
 
@@ -40,7 +42,7 @@ PREVIEWS: Final = 4  # rulesets that were asked for by digest or by an older ins
 PARTS_MAX: Final = 100_000  # of one image
 IMAGE_BYTES_MAX: Final = 4 << 30
 SOON_US: Final = 1_000_000
-RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or the disk was full
+RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or not signed, or the disk was full
 
 _ASIDE: Final = "engine"  # the name of threads that do engine work
 
@@ -95,6 +97,10 @@ class Unusable(Exception):
     """A ruleset that cannot be used on this node: its bytes are unsound, or its self test failed."""
 
 
+class NotSigned(Unusable):
+    """Nobody who is trusted has signed it, until now."""
+
+
 class StoreTime:
     """An estimate of the store's clock between two readings. It never goes back."""
 
@@ -119,8 +125,11 @@ class StoreTime:
 class RulesetHolder:
     """The loaded rulesets of this node, and which of them answers for an instant. For the event loop's thread."""
 
-    def __init__(self, store: Store, files: PartFiles, machine: Machine, clock: Clock, counters: Counters) -> None:
+    def __init__(
+        self, store: Store, files: PartFiles, machine: Machine, clock: Clock, counters: Counters, *, trust: Trust
+    ) -> None:
         self._store = store
+        self._trust = trust
         self._files = files
         self._machine = machine
         self._clock = clock
@@ -210,6 +219,7 @@ class RulesetHolder:
         until then. Whoever published can then ask this node."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settling.append((sequence, future))
+        self._look_again(sequence)
         self._settle()
         await future
         effective_from_us = self._timeline.entries[sequence - 1].effective_from_us
@@ -274,7 +284,11 @@ class RulesetHolder:
             except StoreUnavailable as error:
                 self._failed(error)
                 return
-            except (StoreError, OSError) as error:  # may be there later: restored, or room on the disk
+            except (
+                StoreError,
+                OSError,
+                NotSigned,
+            ) as error:  # may be there later: restored, signed, or room on the disk
                 self._reject(digest, str(error), again=True)
             except Unusable as error:
                 self._reject(digest, str(error), again=False)
@@ -310,6 +324,8 @@ class RulesetHolder:
         """Fetch, verify, map, load, warm. Raises StoreError, OSError, Unusable."""
         began_ns = self._clock.monotonic_ns()
         manifest = await self._store.get_manifest(digest)
+        if doubt := self._trust.doubt(digest, await self._store.get_signatures(digest)):
+            raise NotSigned(doubt)  # before anything of it is read
         try:
             parts = tuple(self._machine.parts_of(manifest))
             size = sum(part.size for part in parts)
@@ -363,6 +379,12 @@ class RulesetHolder:
 
     def _active(self, entry: Entry, ruleset: Ruleset) -> Active:
         return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset, self._direct.get(entry.digest))
+
+    def _look_again(self, sequence: int) -> None:
+        """What may be usable by now (signed, stored again) is asked for again in the next step."""
+        for entry in self._timeline.entries[sequence - 1 : sequence]:
+            if self._again_ns.pop(entry.digest, None) is not None:
+                self._rejected.pop(entry.digest, None)
 
     def _forget_span(self) -> None:
         self._span, self._span_active = (1, 0), None

@@ -38,6 +38,8 @@ from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.parts import CheckedImages, PartFiles
 from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
 from server.settings import BadSettings, Settings
+from server.signing import tell as tell_trust
+from server.signing import trust_of
 from server.store import Store, StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
 from server.workers import AddressTaken, Worker, Workers
@@ -169,15 +171,17 @@ class Node:
                 embedded = EmbeddedStore(self.settings, self.clock)
                 stack.callback(embedded.stop)
                 embedded.launch()
+            settings = store_settings(self.settings)
+            trust = trust_of(settings, publishes=self.project is not None)
             preparing = await stack.enter_async_context(_task(self._prepared()))
             loaded = threading.Event()
             loading = await stack.enter_async_context(_task(_load_engine(preparing, self.settings, loaded)))
             if embedded is not None:
                 await asyncio.to_thread(embedded.wait)
-            settings = store_settings(self.settings)
             store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
             stack.push_async_callback(self.publisher.close)
             if self.worker is None:
+                tell_trust(trust)
                 say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
             publishing = None
             if self.project is not None:
@@ -187,7 +191,7 @@ class Node:
             prepared = await preparing
             checked = CheckedImages(settings.data_dir / "parts", prepared.directory.name)
             machine = await asyncio.to_thread(_machine, loaded, self.clock, checked)
-            holder = RulesetHolder(store, files, machine, self.clock, self.counters)
+            holder = RulesetHolder(store, files, machine, self.clock, self.counters, trust=trust)
             await stack.enter_async_context(
                 _task(follow(holder, settings.follow_interval_ms, self._wake, lambda: self._tend(embedded)))
             )

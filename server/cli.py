@@ -626,7 +626,7 @@ def status(address: Address = ADDRESS, timeout: Timeout = 5.0, output: Output = 
 @app.command(
     epilog=_examples(
         "einklang serve examples/shop",
-        "einklang serve --store redis://10.0.0.5:6379 --listen 0.0.0.0:50051",
+        "einklang serve --store redis://10.0.0.5:6379 --trusted-keys shop.key.pub --listen 0.0.0.0:50051",
     ),
 )
 def serve(
@@ -656,14 +656,26 @@ def serve(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Serving processes that share the address; else one.")
     ] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", metavar="FILE", help="Private key that published rulesets get.")
+    ] = None,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option("--trusted-keys", metavar="FILE|DIR", help="Public keys; only what they signed is taken."),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Development only: rulesets without a signature are taken.")
+    ] = False,
     log_format: Annotated[str | None, typer.Option("--log-format", metavar="human|json")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")] = None,
 ) -> None:
     """Serve decisions over gRPC until SIGTERM or Ctrl-C; publish DIR first.
 
-    Without --store a private Valkey runs in the data directory. If DIR does not compile, its findings are shown and
-    the last good ruleset stays in force. Every option can stand in the environment too: EINKLANG_DATA_DIR and so on;
-    the address as EINKLANG_ADDRESS, the store's password only there (EINKLANG_STORE_PASSWORD).
+    Without --store a private Valkey runs in the data directory, with a key of its own that rulesets are signed by; a
+    store elsewhere needs --trusted-keys, and --signing-key where rulesets are published (`einklang key new`). If DIR
+    does not compile, its findings are shown and the last good ruleset stays in force. Every option can stand in the
+    environment too: EINKLANG_DATA_DIR and so on; the address as EINKLANG_ADDRESS, the store's password only there
+    (EINKLANG_STORE_PASSWORD).
 
     Ends with 0 when stopped, 1 if DIR does not compile and nothing was in force, 2 if something else prevents serving.
     """
@@ -681,6 +693,9 @@ def serve(
                 "store": store,
                 "store_binary": store_binary,
                 "workers": workers,
+                "signing_key": signing_key,
+                "trusted_keys": trusted_keys,
+                "unsigned": unsigned or None,  # else as the environment says
                 "log_format": log_format,
                 "log_level": log_level,
             }
@@ -690,6 +705,51 @@ def serve(
     from server import app as node
 
     raise typer.Exit(node.serve(settings, directory))
+
+
+# ---------------------------------------------------------------------------------------------------- keys
+
+key = typer.Typer(
+    name="key",
+    help="Make and show the keys that rulesets are signed with.",
+    epilog=_examples("einklang key new shop.key", "einklang key show shop.key.pub"),
+    no_args_is_help=True,
+)
+app.add_typer(key)
+
+
+@key.command(name="new", epilog=_examples("einklang key new shop.key"))
+def key_new(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to stand.")]) -> None:
+    """Make a key: FILE is private and closed to others, FILE.pub is what serving nodes are given.
+
+    Neither is ever overwritten. Keep FILE where rulesets are published, and a copy of it where nobody else comes.
+    """
+    from server.keys import BadKey, make, public_file
+
+    try:
+        made = make(file)
+    except BadKey as error:
+        _usage(str(error))
+    _say(f"key {made.id}\n   private: {file}   (for --signing-key; keep it secret)")
+    _say(f"   public:  {public_file(file)}   (for --trusted-keys)")
+
+
+@key.command(name="show", epilog=_examples("einklang key show shop.key", "einklang key show keys/shop.key.pub"))
+def key_show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A private key, or public ones.")],
+    output: Output = Format.TEXT,
+) -> None:
+    """Show the id and the public key of a key file; never the private key."""
+    from server.keys import BadKey, read_public
+
+    try:
+        keys = read_public(file)
+    except BadKey as error:
+        _usage(str(error))
+    if output is Format.JSON:
+        _say(json.dumps({"keys": [{"id": one.id, "public_key": one.pem} for one in keys]}))
+    else:
+        _say("\n".join(f"key {one.id}\n{one.pem.rstrip()}" for one in keys))
 
 
 # ---------------------------------------------------------------------------------------------------- small things

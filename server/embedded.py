@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Final
 
 from server.clock import Clock, SystemClock
+from server.keys import BadKey, make_own
 from server.settings import Settings
 from server.telemetry import Event, say
 
@@ -99,11 +100,23 @@ def socket_path(settings: Settings) -> Path:
     return settings.runtime_dir / f"{name}.sock"
 
 
+def own_key(settings: Settings) -> Path | None:
+    """The key that belongs to the embedded store: what is published there is signed with it, and nothing else is taken,
+    unless the settings name keys or say that nothing is signed."""
+    if settings.store is not None or settings.signing_key or settings.trusted_keys or settings.unsigned:
+        return None
+    return settings.data_dir / "keys" / "signing.key"
+
+
 def store_settings(settings: Settings) -> Settings:
-    """The same settings with the store's address said: the embedded store's socket where none was given."""
+    """The same settings with what the embedded store means said, where no other was given: the address of its socket,
+    and its keys."""
     if settings.store is not None:
         return settings
-    return settings.model_copy(update={"store": f"unix://{socket_path(settings)}"})
+    update: dict[str, object] = {"store": f"unix://{socket_path(settings)}"}
+    if (key := own_key(settings)) is not None:
+        update |= {"signing_key": key, "trusted_keys": key.parent}
+    return settings.model_copy(update=update)
 
 
 def find_binary(chosen: Path | None) -> Path:
@@ -193,6 +206,7 @@ class EmbeddedStore:
         if self._serve_lock is None:
             self._serve_lock = self._lock("serve.lock", 0.0, "is used by another server")
             _write_pid(self._serve_lock, os.getpid())
+        self._make_key()
         lock: int | None = None
         try:
             lock = self._lock("store.lock", orphan_seconds, "still has the store of a server that is gone")
@@ -264,6 +278,17 @@ class EmbeddedStore:
             os.close(descriptor)
             raise DataDirInUse(f"data directory {self._settings.data_dir} {says} (process {holder})")
         return descriptor
+
+    def _make_key(self) -> None:
+        """What is published here is signed from the first start on."""
+        if (path := own_key(self._settings)) is None:
+            return
+        try:
+            made = make_own(path)
+        except (BadKey, OSError) as error:
+            raise EmbeddedStoreError(str(error)) from None
+        if made is not None:
+            say(Event.KEY_MADE, path=path, key=made.id)
 
     def _check_log(self) -> None:
         """A directory that was used once has a log. An empty one would be a store that forgot everything."""

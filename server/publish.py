@@ -12,6 +12,7 @@ What can go wrong, and who is told:
   x Busy            another publication is under way on this node
   x TooEarly        `effective_from_us` is not far enough ahead of the store's clock
   x StoreGone       the store cannot be reached; nothing was scheduled, publish again
+  x NoKey           this node has no key to sign with
   x InDoubt         the store went away while the Timeline was written: look the entry up, do not publish again
 """
 
@@ -106,6 +107,10 @@ class TooEarly(PublishFailed):
 
 class StoreGone(PublishFailed):
     """The store cannot be reached; nothing was scheduled, so publishing again is safe."""
+
+
+class NoKey(PublishFailed):
+    """This node has no key to sign with; nothing was done."""
 
 
 class InDoubt(PublishFailed):
@@ -411,4 +416,5 @@ _FAILURES: Final[Mapping[str, type[PublishFailed]]] = {
     "too-early": TooEarly,
     "in-doubt": InDoubt,
     "store-gone": StoreGone,
+    "no-key": NoKey,
 }

@@ -5,10 +5,11 @@
 
 Shared, each order comes by a socket of its own, which its standard input brings; what files are held is said first.
 
-Each step is announced on standard output before it begins. Parts are stored before the manifest that names them, and
-that before the Timeline entry; whatever ends this process in between leaves nothing in force, and what it stored is
-found and reused by the next publish. Sources that were compiled before by this very compiler are not compiled again
-(the store's build record).
+Each step is announced on standard output before it begins. Parts are stored before the manifest that names them, that
+before its signature, and that before the Timeline entry; whatever ends this process in between leaves nothing in force,
+and what it stored is found and reused by the next publish. Sources that were compiled before by this very compiler are
+not compiled again (the store's build record), unless what they became is not signed by our key: nothing is signed that
+was not made here.
 
 The process stays for the next publication and remembers what it worked out (`dsl.memory`, `engine.reuse`): then only
 what changed is compiled and linked. Memory is all that it holds, so losing it loses time and nothing else: it ends when
@@ -39,6 +40,7 @@ from engine.timeline import Entry, Timeline, TimelineError
 from server import store as stores
 from server.publish import KEPT, Finding, PublishFailed, PublishResult, check_files
 from server.settings import BadSettings, Settings, load
+from server.signing import NoKey, Seal, seal_of
 from server.telemetry import ROOT, configure
 
 HEAD_MAX: Final = 16 << 20  # bytes of the first line
@@ -157,6 +159,8 @@ class Desk:
             return {"failed": str(error), "kind": "in-doubt"}
         except stores.StoreUnavailable as error:
             return {"failed": str(error), "kind": "store-gone"}
+        except NoKey as error:
+            return {"failed": str(error), "kind": "no-key"}
         except (stores.StoreError, TimelineError, PublishFailed, BadSettings) as error:
             return {"failed": str(error), "kind": ""}
         except BrokenPipeError:  # who gave the order has gone
@@ -233,11 +237,14 @@ class Workshop:
 
 async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop, compiler: str) -> PublishResult:
     """All steps. Raises what `Desk.answer` lists."""
+    seal = None if order.dry_run else seal_of(settings)
     say("store")
     async with stores.opened(settings) as store:
         sources = digest_of_files(order.files)
         build_name = hashlib.sha256(f"{sources}\x00{compiler}".encode()).hexdigest()
         build = await store.get_build(build_name)
+        if build is not None and seal is not None and not await _sealed(store, build.digest, seal):
+            build = None  # the store's word for what these sources became: it is not signed on that
         counts = {"programs_compiled": 0, "programs_reused": 0, "parts_stored": 0, "parts_reused": 0}
         if build is not None:
             counts["programs_reused"] = len(build.programs)
@@ -266,6 +273,9 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
                     store.put_build(build_name, stores.Build(digest, addresses, notes)),
                 )
                 await store.put_manifest(manifest)
+                if seal is not None and not await _sealed(store, digest, seal):
+                    say("sign", digest=digest)
+                    await store.add_signature(digest, seal.sign(digest, order.author))
             counts["programs_compiled"], counts["programs_reused"] = new, len(programs) - new
             counts["parts_stored"], counts["parts_reused"] = new_parts, len(parts) - new_parts
         now_us, timeline = await store.read(Timeline())
@@ -288,6 +298,11 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
         return PublishResult(
             digest, entry.sequence, entry.effective_from_us, **counts, unchanged=False, diagnostics=findings
         )
+
+
+async def _sealed(store: stores.Store, digest: str, seal: Seal) -> bool:
+    """Whether this ruleset has our signature already."""
+    return not seal.own.doubt(digest, await store.get_signatures(digest))
 
 
 def read_order(line: bytes, stream: BinaryIO, bytes_max: int, before: Mapping[str, bytes]) -> Order:

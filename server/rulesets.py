@@ -353,6 +353,8 @@ def _failed(failed: publish.PublishFailed) -> Failure:
                 text,
                 field="finish.effective_from_us",
             )
+        case publish.NoKey():
+            return Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NOT_AVAILABLE, text)
         case publish.Busy():
             return Failure(
                 grpc.StatusCode.ABORTED,

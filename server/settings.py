@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     store_binary: Path | None = Field(None, description="valkey-server or redis-server for the embedded store")
     store_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = 5_000
 
+    signing_key: Path | None = Field(None, description="file with the private key that published images are signed by")
+    trusted_keys: Path | None = Field(
+        None, description="file, or directory of .pub files, with the public keys whose images are taken"
+    )
+    unsigned: bool = Field(False, description="development only: images are taken without a signature")
+
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="serving processes that share the address, one for each core; more than one: on Linux"
     )
@@ -130,10 +136,10 @@ class Settings(BaseSettings):
             raise ValueError("several processes share an address on Linux only; here it must be 1")
         return value
 
-    @field_validator("data_dir", "cache_dir", "runtime_dir")
+    @field_validator("data_dir", "cache_dir", "runtime_dir", "signing_key", "trusted_keys")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     def password(self) -> str | None:
         """The store's password, from the environment or the named file. Raises BadSettings if that cannot be read."""

@@ -59,6 +59,7 @@ PROGRAM_MAX: Final = 512 << 20  # bytes; the catalogue is one Program
 PART_MAX: Final = 1 << 31
 MANIFEST_MAX: Final = 16 << 20
 BUILD_MAX: Final = 32 << 20
+SIGNATURES_MAX: Final = 32 << 10  # bytes; one has some 250
 ENTRIES_PER_READ: Final = 1_000
 BATCH: Final = 256  # commands in one round trip
 BATCH_BYTES: Final = 8 << 20
@@ -146,6 +147,10 @@ class Keys:
     def manifest(self, digest: str) -> str:  #              BLOB     an image's manifest; its SHA-256 names the ruleset
         """The manifest of a ruleset."""
         return f"einklang:{{{self.tenant}}}:manifest:{digest}"
+
+    def signature(self, digest: str) -> str:  #             STRING   lines: who signed this manifest (server/signing.py)
+        """The signatures of a ruleset."""
+        return f"einklang:{{{self.tenant}}}:signature:{digest}"
 
     def build(self, sources: str) -> str:  #                BLOB     JSON: what these sources and this compiler became
         """What a set of source files was compiled to."""
@@ -408,6 +413,21 @@ class Store:
         if hashlib.sha256(data).hexdigest() != digest:
             raise BadStoreData(f"manifest {digest}: its bytes have another digest")
         return data
+
+    async def add_signature(self, digest: str, line: bytes) -> None:
+        """Put a signature beside those that a manifest has. Raises StoreUnsuitable where it has too many."""
+        key = self.keys.signature(digest)
+        if await self._ask(lambda: self._client.strlen(key)) + len(line) >= SIGNATURES_MAX:
+            raise StoreUnsuitable(f"{key}: more than {SIGNATURES_MAX:,} bytes of signatures; delete this key")
+        await self._ask(lambda: self._client.append(key, b"\n" + line))  # on a line of its own, whatever stands there
+
+    async def get_signatures(self, digest: str) -> bytes:
+        """The lines that were stored, empty where there are none. They are nobody's word but their keys'."""
+        key = self.keys.signature(digest)
+        lines = await self._bytes(key, SIGNATURES_MAX)
+        if len(lines) > SIGNATURES_MAX:
+            raise BadStoreData(f"{key}: more than {SIGNATURES_MAX:,} bytes of signatures; delete this key")
+        return lines
 
     async def put_build(self, sources: str, build: Build) -> None:
         """Note what these sources (a digest over the files and the compiler) became. A hint: checked when used."""

@@ -46,6 +46,13 @@ class Event(enum.Enum):
     PUBLISH_UNCHANGED = ("publish.unchanged", _INFO, "unchanged: {digest} is entry {sequence} already")
     PUBLISH_REFUSED = ("publish.refused", _ERROR, "refused: {errors} errors; what is in force stays in force")
     PUBLISH_FAILED = ("publish.failed", _ERROR, "not published: {reason}")
+    KEY_MADE = ("signing.key-made", _INFO, "made the key {key} that rulesets are signed with; keep a copy of {path}")
+    TRUSTED = ("signing.trusted", _INFO, "rulesets are taken that one of these keys has signed: {keys}")
+    UNSIGNED = (
+        "signing.unsigned",
+        _WARNING,
+        "DEVELOPMENT MODE (--unsigned): whoever can write to the store says what this node decides by",
+    )
     IMAGE_CHECKED = ("image.checked", _INFO, "ruleset {digest} is new here: checking it, once for each engine")
     IMAGE_WARM = ("image.warm", _INFO, "ruleset {digest} is warm after {seconds:.2f} s ({size_bytes} bytes)")
     IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")

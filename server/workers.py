@@ -47,6 +47,7 @@ from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, store_settings
 from server.publish import publishing_command, publishing_environment
 from server.settings import Settings
+from server.signing import tell, trust_of
 from server.store import opened
 from server.telemetry import ROOT, Event, configure, say
 
@@ -174,6 +175,7 @@ class Workers:
         if self._embedded is not None:
             stack.callback(self._embedded.stop)
             self._embedded.launch()
+        tell(trust_of(store_settings(self._settings), publishes=self._project is not None))
         stack.callback(self._desk.end)
         if self._project is not None:
             self._desk.begin()  # so that it is there when it is asked

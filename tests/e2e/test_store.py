@@ -417,19 +417,41 @@ def stored(place, **settings):
         store.stop()
 
 
-def test_a_store_elsewhere_changes_the_address_and_nothing_else(home, shop):
+def test_a_store_elsewhere_changes_the_address_and_the_keys_and_nothing_else(home, shop):
     with short_directory() as place, stored(place) as elsewhere:
-        address = f"unix://{elsewhere.socket}"
-        with server(home, shop, EINKLANG_STORE=address) as first:
+        at = {"EINKLANG_STORE": f"unix://{elsewhere.socket}"}
+        serves: dict[str, str] = at | {"EINKLANG_TRUSTED_KEYS": str(place / "data" / "keys")}
+        with server(home, shop, **at) as without:
+            assert without.process.wait(SECONDS) == 2
+            assert "--trusted-keys" in without.said()
+        with server(home, shop, **serves) as without:
+            assert without.process.wait(SECONDS) == 2
+            assert "--signing-key" in without.said()
+        with server(home, shop, **serves, EINKLANG_SIGNING_KEY=str(place / "data" / "keys" / "signing.key")) as first:
             first.ready()
             assert children(first.process.pid) == [first.child("server.publish_process")]  # and no store
             (home / "two").mkdir()
-            with server(home / "two", EINKLANG_STORE=address) as second:
+            with server(home / "two", None, **serves) as second:
                 second.ready()
                 assert second.digest == first.digest
+                with grpc.insecure_channel(second.address) as channel, pytest.raises(grpc.RpcError) as refused:
+                    ruleset_pb2_grpc.RulesetServiceStub(channel).Publish(upload(shop), timeout=PUBLISH_SECONDS)
+                assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+                assert "no signing key" in refused.value.details()
                 assert second.stop() == 0
             assert first.stop() == 0
         assert elsewhere.pid is not None
+
+
+def test_a_ruleset_from_before_there_were_signatures_is_taken_once_its_text_is_published_again(home, shop, first):
+    with stored(home) as elsewhere, redis.Redis(unix_socket_path=str(elsewhere.socket)) as client:
+        (key,) = client.scan_iter("einklang:{default}:signature:*")
+        client.delete(key)
+    with server(home, shop) as running:
+        running.ready()
+        assert (running.digest, running.entry) == (first.digest, 1)
+        assert "not signed" in running.said()
+        assert "publish.unchanged" in running.said()
 
 
 def test_a_store_with_a_password_takes_it_from_a_file(home, shop):
@@ -437,12 +459,13 @@ def test_a_store_with_a_password_takes_it_from_a_file(home, shop):
         (place / "password").write_text('se"cret \\ with blanks\n')
         with stored(place, store_password_file=place / "password") as elsewhere:
             address = f"unix://{elsewhere.socket}"
-            with server(home, shop, EINKLANG_STORE=address) as without:
+            given = {"EINKLANG_STORE": address, "EINKLANG_UNSIGNED": "1"}
+            with server(home, shop, **given) as without:
                 assert without.process.wait(SECONDS) == 2
                 assert "the store refuses this user" in without.said()
-            given = {"EINKLANG_STORE": address, "EINKLANG_STORE_PASSWORD_FILE": str(place / "password")}
-            with server(home, shop, **given) as running:
+            with server(home, shop, **given, EINKLANG_STORE_PASSWORD_FILE=str(place / "password")) as running:
                 running.ready()
+                assert "signing.unsigned" in running.said()
                 assert 'se"cret' not in running.said()
 
 
@@ -455,7 +478,7 @@ def test_a_store_that_keeps_no_log_is_refused(home, shop):
         )
         try:
             until(path.exists, what="the socket")
-            with server(home, shop, EINKLANG_STORE=f"unix://{path}") as running:
+            with server(home, shop, EINKLANG_STORE=f"unix://{path}", EINKLANG_UNSIGNED="1") as running:
                 assert running.process.wait(SECONDS) == 2
                 assert "appendonly yes" in running.said()
         finally:

@@ -332,7 +332,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: a line has no price, neither in the request nor in the ruleset."""
     ERROR_REASON_NOT_AVAILABLE: _ErrorReason.ValueType  # 11
     """INVALID_ARGUMENT naming the field, or UNIMPLEMENTED for a whole method: the
-    contract has it, this server does not serve it yet.
+    contract has it, this server does not serve it yet. FAILED_PRECONDITION: this node
+    lacks what the call needs (a key to sign rulesets with); see `message`.
     """
     ERROR_REASON_NO_RULESET: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION: no ruleset is in force at the instant."""
@@ -412,7 +413,8 @@ ERROR_REASON_NO_PRICE: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT: a line has no price, neither in the request nor in the ruleset."""
 ERROR_REASON_NOT_AVAILABLE: ErrorReason.ValueType  # 11
 """INVALID_ARGUMENT naming the field, or UNIMPLEMENTED for a whole method: the
-contract has it, this server does not serve it yet.
+contract has it, this server does not serve it yet. FAILED_PRECONDITION: this node
+lacks what the call needs (a key to sign rulesets with); see `message`.
 """
 ERROR_REASON_NO_RULESET: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: no ruleset is in force at the instant."""
