@@ -24,6 +24,7 @@ from server.convert import to_request
 from server.embedded import store_settings
 from server.requests import message_of
 from server.settings import load as load_settings
+from server.signing import seal_of
 from server.store import opened
 from tests.conformance.cases import Case, load
 from tests.e2e.conftest import Server
@@ -71,10 +72,14 @@ def digest(server: Server) -> Digest:
     """A case's image in the server's store: those of its third are put there when the first of them is asked for."""
 
     async def put(images: Sequence[Image]) -> None:
-        async with opened(store_settings(load_settings({"data_dir": server.data_dir})), patient_s=SECONDS) as store:
+        settings = store_settings(load_settings({"data_dir": server.data_dir}))
+        seal = seal_of(settings)  # the server's own key
+        assert seal is not None
+        async with opened(settings, patient_s=SECONDS) as store:
             for image in images:
                 await store.put_parts(image.parts)
                 assert await store.put_manifest(image.manifest) == image.digest
+                await store.add_signature(image.digest, seal.sign(image.digest, "conformance"))
 
     @cache
     def third(first: int) -> list[str]:
