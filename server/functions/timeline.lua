@@ -1,60 +1,296 @@
-#!lua name=einklang_timeline_v1
--- The only writer of a tenant's Timeline. Every function is atomic: all of its effects or none.
+#!lua name=einklang_timeline_v2
+-- The only writers of a tenant's Timeline, epochs and leases. Every function is atomic: all of its effects or none.
+-- docs/activation.md says what they promise together with server/lease.py; tests/fault runs this very file.
 --
 -- KEYS are always passed, so that it also runs in a cluster; all of one tenant's keys share a hash tag.
 -- Numbers are doubles here: microseconds since 1970 stay below 2^53 and are written with %.0f.
--- The caller computes the entry's SHA-256 (there is none here); what is checked here is what only the store can know:
--- its own time, what is appended already, and that the named ruleset is stored.
+-- What a caller computes (SHA-256: there is none here) is checked by every reader; what is checked here is what only
+-- the store can know: its own time, who may trust it until when, what is appended already, what is stored.
+--
+-- T, the Timeline's time, is the primary's clock plus `off_us`. It never goes back: whatever may have been decided by
+-- is at most `hwm_us` plus a lease, and an epoch begins behind that.
 
-local function now_us()
+local RATE_PPM = 440     -- two clocks of at most 200 ppm each, and some
+local MARGIN_US = 20000  -- of the lead, beside a lease
+local AFTER_US = 5000    -- of the wait for the end of all leases
+local ENTRIES_MAX = 200  -- in one reply
+local DAY_US = 86400000000
+
+local function num(text) return tonumber(text or '0') or 0 end
+
+local function whole(number) return string.format('%.0f', number) end
+
+local function clock_us()
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+  return num(time[1]) * 1000000 + num(time[2])
 end
 
--- KEYS meta; ARGV store_id, lead_us. Sets up a new tenant; a known one stays as it is. Returns store_id, lead_us.
+-- Another process of the store, another run: a restart, or another server.
+local function run_id()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+end
+
+local function read(meta)
+  local names = {'run_id', 'epoch', 'open', 'off_us', 'hwm_us', 'gseq', 'vseq', 'granted', 'lease_us', 'horizon_us',
+                 'head_hash'}
+  local values = redis.call('HMGET', meta, unpack(names))
+  local state = {run = values[1] or '', head = values[11] or string.rep('0', 64)}
+  for place = 2, 10 do
+    state[names[place]] = num(values[place])
+  end
+  return state
+end
+
+-- Longer than any lease that exists, by any clock.
+local function outlasts(lease_us) return lease_us + math.ceil(lease_us * RATE_PPM / 1000000) end
+
+-- T now, or nil: no epoch is open on this server.
+local function now_us(state, run)
+  if state.run ~= run or state.open ~= 1 then return nil end
+  return clock_us() + state.off_us
+end
+
+local function higher(meta, state, time)
+  if time > state.hwm_us then
+    redis.call('HSET', meta, 'hwm_us', whole(time))
+    state.hwm_us = time
+  end
+end
+
+-- Whether nobody but the caller may hold a lease. Whoever names its house (the processes of one server, which alone
+-- uses a store of its own) vouches that all processes of earlier houses are gone.
+local function alone(holders, holder, house)
+  for _, other in ipairs(redis.call('HKEYS', holders)) do
+    local gone = house ~= '' and string.sub(other, 1, 6) == 'local/' and string.sub(other, 1, #house) ~= house
+    if other ~= holder and not gone then return false end
+  end
+  return true
+end
+
+-- KEYS meta; ARGV store_id, lease_us, guard_us, horizon_us, replicas. Sets up a new tenant; a known one stays as it is.
+-- Returns format, store_id, lease_us, guard_us, horizon_us, replicas.
+local function setup(keys, args)
+  local names = {'format', 'store_id', 'lease_us', 'guard_us', 'horizon_us', 'replicas'}
+  if redis.call('HEXISTS', keys[1], 'format') == 0 then
+    redis.call('HSET', keys[1], 'format', '2', 'store_id', args[1], 'lease_us', args[2], 'guard_us', args[3],
+               'horizon_us', args[4], 'replicas', args[5])
+  end
+  return redis.call('HMGET', keys[1], unpack(names))
+end
+
+-- A new epoch, closed: no lease is granted or renewed until it is opened.
+-- KEYS meta, holders; ARGV run, holder, house.
+-- Returns BEGUN epoch alone (1: nobody else may hold a lease); OPEN: it is open already; GONE: another run than that.
 local function begin(keys, args)
-  redis.call('HSETNX', keys[1], 'format', '1')
-  redis.call('HSETNX', keys[1], 'store_id', args[1])
-  redis.call('HSETNX', keys[1], 'lead_us', args[2])
-  return redis.call('HMGET', keys[1], 'format', 'store_id', 'lead_us')
+  local run = run_id()
+  if args[1] ~= run then return {'GONE'} end
+  local state = read(keys[1])
+  if state.run == run and state.open == 1 then return {'OPEN'} end
+  if state.run ~= run then
+    state.epoch = state.epoch + 1
+    redis.call('HSET', keys[1], 'run_id', run, 'epoch', whole(state.epoch), 'open', '0')
+  end
+  return {'BEGUN', whole(state.epoch), alone(keys[2], args[2], args[3]) and '1' or '0'}
 end
 
--- KEYS meta, timeline, manifest; ARGV sequence, previous_hash, entry_hash, effective_from_us, appended_at_us, entry.
--- Returns {verdict, number}:
---   OK sequence                 appended
---   DUP sequence                this very entry stands there already: a repeated call is harmless
---   CONFLICT length             something else was appended meanwhile: read on and try again
---   STALE now_us                appended_at_us is not now: read the time and try again
---   EARLY earliest_us           effective_from_us is not a lead ahead of now
---   MISSING 0                   the ruleset's manifest is not stored
+-- The clock cannot be trusted any more: the epoch ends.
+local function close(meta)
+  redis.call('HSET', meta, 'run_id', '', 'open', '0')
+end
+
+-- KEYS meta; ARGV run, epoch. Returns OK.
+local function fault(keys, args)
+  local state = read(keys[1])
+  if args[1] == run_id() and state.run == args[1] and whole(state.epoch) == args[2] then close(keys[1]) end
+  return {'OK'}
+end
+
+-- Entries after number `known`, at most ENTRIES_MAX; nil: those known are not those that stand here.
+local function news(timeline, state, known, known_hash)
+  local length = redis.call('LLEN', timeline)
+  if known > length then return nil end
+  if known == length then
+    if known > 0 and state.head ~= known_hash then return nil end
+    return {}, length
+  end
+  if known > 0 then
+    local last = redis.call('LINDEX', timeline, known - 1)
+    if not string.find(last, known_hash, 1, true) then return nil end
+  end
+  return redis.call('LRANGE', timeline, known, known + ENTRIES_MAX - 1), length
+end
+
+local function grant(keys, state, holder, time, entries)
+  higher(keys[1], state, time)
+  redis.call('HSET', keys[1], 'gseq', whole(state.gseq + 1), 'granted', whole(state.granted + 1))
+  redis.call('HSET', keys[3], holder, whole(state.epoch))
+  local answer = {'GRANTED', whole(state.epoch), whole(time), whole(state.gseq + 1)}
+  for _, entry in ipairs(entries) do answer[#answer + 1] = entry end
+  return answer
+end
+
+-- Open an epoch that was begun. All leases of earlier ones must have ended: `waited` is 1 when the caller waited for
+-- that since it was begun; else nobody else may hold one, and `upto_us` is the latest T by which the caller, which has
+-- given up its own, may have decided. T goes on behind whatever may have been decided by, or at the primary's clock.
+-- KEYS meta, timeline, holders; ARGV run, epoch, holder, house, waited, upto_us, known, known_hash.
+-- Returns GRANTED epoch T gseq entries…; ALREADY; STALE; WAIT; BEHIND entries…; REGRESSED length.
+local function open(keys, args)
+  local run = run_id()
+  local state = read(keys[1])
+  if args[1] ~= run or state.run ~= run or whole(state.epoch) ~= args[2] then return {'STALE'} end
+  if state.open == 1 then return {'ALREADY'} end
+  local waited = args[5] == '1'
+  if not waited and not alone(keys[3], args[3], args[4]) then return {'WAIT'} end
+  local entries, length = news(keys[2], state, num(args[7]), args[8])
+  if not entries then return {'REGRESSED', whole(redis.call('LLEN', keys[2]))} end
+  if num(args[7]) + #entries < length then return {'BEHIND', unpack(entries)} end
+  local base = math.max(state.hwm_us, num(args[6]))
+  if waited then base = base + outlasts(state.lease_us) end
+  local clock = clock_us()
+  local off = math.max(0, base + 1 - clock)
+  redis.call('HSET', keys[1], 'off_us', whole(off), 'open', '1')
+  redis.call('DEL', keys[3])
+  return grant(keys, state, args[3], clock + off, entries)
+end
+
+-- A lease, or a longer one. A caller that has none of this epoch joins: its first reading of the clock counts once
+-- somebody else has accepted a later one (`vseq`), so that no step of the clock stays between them.
+-- KEYS meta, timeline, holders, nodes; ARGV holder, house, epoch, accepted gseq, join epoch, join gseq, join granted,
+-- waited, known, known_hash, node, status. epoch 0: no lease; join epoch 0: no first reading.
+-- Returns GRANTED epoch T gseq entries…; JOIN epoch T gseq granted run; JOINWAIT epoch T;
+--   NEED_EPOCH run ended (1: all leases have ended); BEHIND entries…; REGRESSED length.
+local function renew(keys, args)
+  local run = run_id()
+  local state = read(keys[1])
+  local time = now_us(state, run)
+  if not time then return {'NEED_EPOCH', run, '0'} end
+  local entries, length = news(keys[2], state, num(args[9]), args[10])
+  if not entries then return {'REGRESSED', whole(redis.call('LLEN', keys[2]))} end
+  if num(args[9]) + #entries < length then return {'BEHIND', unpack(entries)} end
+  if args[11] ~= '' then
+    if redis.call('HEXISTS', keys[4], args[11]) == 0 then
+      local known = redis.call('HGETALL', keys[4])
+      for place = 1, #known, 2 do
+        if num(string.match(known[place + 1], '^%d+')) < time - DAY_US then redis.call('HDEL', keys[4], known[place]) end
+      end
+    end
+    redis.call('HSET', keys[4], args[11], whole(time) .. ' ' .. args[12])
+  end
+  if num(args[3]) == state.epoch then
+    if num(args[4]) > state.vseq then redis.call('HSET', keys[1], 'vseq', args[4]) end
+    return grant(keys, state, args[1], time, entries)
+  end
+  if alone(keys[3], args[1], args[2]) then -- nobody is there to vouch for the clock, nor to be contradicted
+    close(keys[1])
+    return {'NEED_EPOCH', run, '0'}
+  end
+  if num(args[5]) ~= state.epoch then
+    redis.call('HSET', keys[1], 'gseq', whole(state.gseq + 1))
+    return {'JOIN', whole(state.epoch), whole(time), whole(state.gseq + 1), whole(state.granted), run}
+  end
+  if state.vseq > num(args[6]) then return grant(keys, state, args[1], time, entries) end
+  if args[8] ~= '1' then return {'JOINWAIT', whole(state.epoch), whole(time)} end
+  -- For longer than a lease nobody vouched: those that have a lease are about to lose it, or nobody has.
+  close(keys[1])
+  return {'NEED_EPOCH', run, state.granted == num(args[7]) and '1' or '0'}
+end
+
+-- A holder has stopped answering, for good: its lease is waited for by nobody. `upto_us`: the latest T by which it may
+-- have decided. KEYS meta, holders; ARGV run, epoch, holder, upto_us. Returns OK.
+local function release(keys, args)
+  local state = read(keys[1])
+  if args[1] == run_id() and state.run == args[1] and whole(state.epoch) == args[2] then
+    higher(keys[1], state, num(args[4]))
+    redis.call('HDEL', keys[2], args[3])
+  end
+  return {'OK'}
+end
+
+-- Append entries, all or none. KEYS meta, timeline, changes, stage, and for each entry its ruleset's manifest;
+-- ARGV run ('' = any), urgent, change id ('' = none), fingerprint, appended_at_us, and for each entry
+-- sequence, previous_hash, entry_hash, effective_from_us, kind, bytes.
+-- Returns OK first; DUP first: these very entries stand there already, a repeated call is harmless; or, and nothing
+-- was done:  USED fingerprint first count: the change id was used;  CONFLICT length: something else was appended
+-- meanwhile, read on and try again;  STALE T: appended_at_us is not now;  EARLY earliest_us: a lease may reach so far;
+-- MISSING place: the manifest of this entry is not stored;  CLOSED: no epoch is open.
 local function append(keys, args)
-  local sequence = tonumber(args[1])
-  local effective_from = tonumber(args[4])
-  local appended_at = tonumber(args[5])
+  local state = read(keys[1])
+  local count = #keys - 4
   local length = redis.call('LLEN', keys[2])
-  local head = redis.call('HMGET', keys[1], 'head_hash', 'lead_us', 'hwm_us')
-  if length == sequence and head[1] == args[3] then
-    return {'DUP', string.format('%.0f', sequence)}
+  local first, last = num(args[6]), 5 + 6 * (count - 1)
+  if length >= first + count - 1 and length > 0 then
+    local there = redis.call('LINDEX', keys[2], first + count - 2)
+    if there == args[last + 6] then return {'DUP', whole(first)} end
   end
-  if length ~= sequence - 1 or (head[1] or string.rep('0', 64)) ~= args[2] then
-    return {'CONFLICT', string.format('%.0f', length)}
+  if args[3] ~= '' then
+    local used = redis.call('HGET', keys[3], args[3])
+    if used then return {'USED', used} end
   end
-  -- Time never goes back for a Timeline, whatever the host's clock does.
-  local now = math.max(now_us(), tonumber(head[3] or '0'))
-  if appended_at > now + 1000000 or appended_at < now - 10000000 then
-    return {'STALE', string.format('%.0f', now)}
+  if length ~= first - 1 or state.head ~= args[7] then return {'CONFLICT', whole(length)} end
+  local time = now_us(state, run_id())
+  if not time then return {'CLOSED'} end
+  local now = math.max(time, state.hwm_us)
+  local appended_at = num(args[5])
+  if appended_at > now + 1000000 or appended_at < now - 10000000 then return {'STALE', whole(now)} end
+  -- Who has a lease knows nothing of these entries until it ends. Before the first entry nobody decides.
+  local earliest = now
+  if length > 0 then earliest = now + outlasts(state.lease_us) + MARGIN_US end
+  if length > 0 and args[2] ~= '1' then earliest = earliest + state.horizon_us end
+  for place = 0, count - 1 do
+    if num(args[9 + 6 * place]) < earliest then return {'EARLY', whole(earliest)} end
+    if args[10 + 6 * place] ~= 'cancel' and redis.call('EXISTS', keys[5 + place]) == 0 then
+      return {'MISSING', whole(place)}
+    end
   end
-  local earliest = now + tonumber(head[2] or '0')
-  if effective_from < earliest then
-    return {'EARLY', string.format('%.0f', earliest)}
+  higher(keys[1], state, time)
+  for place = 0, count - 1 do redis.call('RPUSH', keys[2], args[11 + 6 * place]) end
+  redis.call('HSET', keys[1], 'head_hash', args[last + 3])
+  if args[3] ~= '' then
+    redis.call('HSET', keys[3], args[3], args[4] .. ' ' .. whole(first) .. ' ' .. whole(count))
   end
-  if redis.call('EXISTS', keys[3]) == 0 then
-    return {'MISSING', '0'}
-  end
-  redis.call('RPUSH', keys[2], args[6])
-  redis.call('HSET', keys[1], 'head_hash', args[3], 'hwm_us', string.format('%.0f', now))
-  return {'OK', string.format('%.0f', sequence)}
+  return {'OK', whole(first)}
 end
 
-redis.register_function('einklang_timeline_v1_begin', begin)
-redis.register_function('einklang_timeline_v1_append', append)
+-- A ruleset that every node shall have ready before it is scheduled, or (ready '0') no longer.
+-- KEYS stage; ARGV digest, ready, note. Returns OK.
+local function stage(keys, args)
+  if args[2] == '0' then
+    redis.call('HDEL', keys[1], args[1])
+    return {'OK'}
+  end
+  local time = clock_us()
+  local known = redis.call('HGETALL', keys[1])
+  for place = 1, #known, 2 do
+    if num(string.match(known[place + 1], '^%d+')) < time - DAY_US then redis.call('HDEL', keys[1], known[place]) end
+  end
+  redis.call('HSET', keys[1], args[1], whole(time) .. ' ' .. args[3])
+  return {'OK'}
+end
+
+-- What became of a staged ruleset on a node. All nodes must decide its self-test alike: the first one says how.
+-- KEYS acks of the ruleset; ARGV node, READY or FAILED, digest of the self-test, reason. Returns OK, or DIFFERS digest.
+local function ack(keys, args)
+  local verdict = args[2]
+  redis.call('EXPIRE', keys[1], 86400)
+  if verdict == 'READY' then
+    redis.call('HSETNX', keys[1], ':self-test', args[3])
+    local first = redis.call('HGET', keys[1], ':self-test')
+    if first ~= args[3] then
+      redis.call('HSET', keys[1], args[1], 'FAILED it decides its self-test otherwise than the first node')
+      return {'DIFFERS', first}
+    end
+    redis.call('HSET', keys[1], args[1], 'READY')
+  else
+    redis.call('HSET', keys[1], args[1], 'FAILED ' .. args[4])
+  end
+  redis.call('EXPIRE', keys[1], 86400)
+  return {'OK'}
+end
+
+local functions = {
+  setup = setup, begin = begin, fault = fault, open = open, renew = renew, release = release, append = append,
+  stage = stage, ack = ack,
+}
+for name, body in pairs(functions) do
+  redis.register_function('einklang_timeline_v2_' .. name, body)
+end
