@@ -6,7 +6,8 @@ reorder what was appended without the chain saying so.
 
 In force at instant T is, of the entries with `effective_from_us` <= T, the one with the latest `effective_from_us`; of
 several for the same instant the one appended last. So an entry that was scheduled for Friday takes force on Friday,
-also when something else is published on Thursday.
+also when something else is published on Thursday. An entry of the kind `cancel` takes an earlier one back: both never
+take force, so it names the same instant and ruleset as the other.
 
 What can go wrong:
 
@@ -23,16 +24,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-FORMAT: Final = 1  # of an entry's bytes; raised whenever their meaning changes
+FORMAT: Final = 2  # of an entry's bytes; raised whenever their meaning changes
 GENESIS: Final = "0" * 64  # the "hash before" of entry 1
-KINDS: Final = ("publish", "rollback", "pause")
+KINDS: Final = ("publish", "rollback", "pause", "resume", "cancel")
 ENTRY_BYTES_MAX: Final = 8_192
 AUTHOR_MAX: Final = 256  # characters
 REASON_MAX: Final = 1_024  # characters
 SEQUENCE_MAX: Final = 10_000_000
 INSTANT_MAX_US: Final = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 
-_HASH_PREFIX: Final = b"einklang timeline entry 1\x00"
+PROMOTION_MAX: Final = 256  # characters
+CHANGE_ID_MAX: Final = 64  # characters
+HASH_PREFIX: Final = b"einklang timeline entry 2\x00"
 
 
 class TimelineError(Exception):
@@ -52,6 +55,8 @@ class Entry:
     """One line of the Timeline. Instants are microseconds since 1970-01-01T00:00:00Z by the store's clock.
 
     `digest`, `sources`: SHA-256 in hex, of the ruleset's manifest and of the source files ("" = not known).
+    `promotion`, `until_us`: what a pause takes out and until when, what a resume brings back; "" and 0 with other kinds.
+    `cancelled`: the sequence of the entry that a cancel takes back; else 0. `change_id`: who asked calls it so; may be "".
     `entry_hash`: SHA-256 in hex over every other field, so over `previous_hash` too."""
 
     sequence: int  # from 1, without gaps
@@ -62,6 +67,10 @@ class Entry:
     reason: str
     sources: str
     appended_at_us: int  # when it was written
+    promotion: str
+    until_us: int
+    cancelled: int
+    change_id: str
     previous_hash: str
     entry_hash: str
 
@@ -73,14 +82,18 @@ class Entry:
         return {
             "appended_at_us": self.appended_at_us,
             "author": self.author,
+            "cancelled": self.cancelled,
+            "change_id": self.change_id,
             "digest": self.digest,
             "effective_from_us": self.effective_from_us,
             "format": FORMAT,
             "kind": self.kind,
             "previous_hash": self.previous_hash,
+            "promotion": self.promotion,
             "reason": self.reason,
             "sequence": self.sequence,
             "sources": self.sources,
+            "until_us": self.until_us,
         }
 
 
@@ -94,6 +107,10 @@ def make_entry(
     reason: str,
     sources: str = "",
     appended_at_us: int,
+    promotion: str = "",
+    until_us: int = 0,
+    cancelled: int = 0,
+    change_id: str = "",
 ) -> Entry:
     """The entry that follows `previous` (None: the first of all). Raises BadEntry where a field is out of bounds."""
     draft = Entry(
@@ -105,6 +122,10 @@ def make_entry(
         reason=reason,
         sources=sources,
         appended_at_us=appended_at_us,
+        promotion=promotion,
+        until_us=until_us,
+        cancelled=cancelled,
+        change_id=change_id,
         previous_hash=GENESIS if previous is None else previous.entry_hash,
         entry_hash="",
     )
@@ -142,6 +163,12 @@ def decode(data: bytes) -> Entry:
         raise BadEntry("an entry whose sequence is not at least 1")
     if fields["kind"] not in KINDS:
         raise BadEntry("an entry of a kind that this version does not know")
+    if (fields["kind"] == "cancel") != (fields["cancelled"] > 0) or fields["cancelled"] >= fields["sequence"]:
+        raise BadEntry("an entry that takes back what is not before it, or nothing")
+    if (fields["kind"] in ("pause", "resume")) != (fields["promotion"] != ""):
+        raise BadEntry("an entry that pauses or resumes no promotion, or names one without doing so")
+    if (fields["kind"] == "pause") != (fields["until_us"] > 0):
+        raise BadEntry("an entry that pauses without an end, or ends without a pause")
     if _canonical(fields) != data:
         raise BadEntry("an entry that is not written canonically")
     entry_hash = fields.pop("entry_hash")
@@ -161,7 +188,9 @@ class Timeline:
     """All entries from the first on, their chain verified. Immutable: `extended` gives the longer one."""
 
     entries: tuple[Entry, ...] = ()
-    _order: tuple[Entry, ...] = field(default=(), repr=False, compare=False)  # by (effective_from_us, sequence)
+    _order: tuple[Entry, ...] = field(
+        default=(), repr=False, compare=False
+    )  # that count, by (effective_from_us, sequence)
 
     @property
     def head(self) -> Entry | None:
@@ -175,7 +204,21 @@ class Timeline:
             return self
         verify_chain(added, after=self.head)
         entries = self.entries + added
-        return Timeline(entries, tuple(sorted(entries, key=_order_of)))
+        back = {entry.cancelled for entry in entries if entry.cancelled}
+        for entry in added:
+            if entry.cancelled:
+                other = entries[entry.cancelled - 1]
+                if other.cancelled or (other.effective_from_us, other.digest) != (
+                    entry.effective_from_us,
+                    entry.digest,
+                ):
+                    raise BrokenChain(f"entry {entry.sequence} takes back another entry than it says")
+        counting = (entry for entry in entries if not entry.cancelled and entry.sequence not in back)
+        return Timeline(entries, tuple(sorted(counting, key=_order_of)))
+
+    def is_cancelled(self, entry: Entry) -> bool:
+        """Whether a later entry takes this one back."""
+        return any(other.cancelled == entry.sequence for other in self.entries[entry.sequence :])
 
     def in_force(self, at_us: int) -> Entry | None:
         """The entry in force at this instant; None before the first."""
@@ -213,13 +256,15 @@ def _canonical(fields: dict[str, int | str]) -> bytes:
 
 
 def _hash(body: dict[str, int | str]) -> str:
-    return hashlib.sha256(_HASH_PREFIX + _canonical(body)).hexdigest()
+    return hashlib.sha256(HASH_PREFIX + _canonical(body)).hexdigest()
 
 
 _INTEGERS: Final = {
     "sequence": SEQUENCE_MAX,
     "effective_from_us": INSTANT_MAX_US,
     "appended_at_us": INSTANT_MAX_US,
+    "until_us": INSTANT_MAX_US,
+    "cancelled": SEQUENCE_MAX,
 }
 _TEXTS: Final = {
     "digest": 64,
@@ -227,6 +272,8 @@ _TEXTS: Final = {
     "author": AUTHOR_MAX,
     "reason": REASON_MAX,
     "sources": 64,
+    "promotion": PROMOTION_MAX,
+    "change_id": CHANGE_ID_MAX,
     "previous_hash": 64,
     "entry_hash": 64,
 }

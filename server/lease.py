@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 from engine.timeline import Entry, Timeline, TimelineError, decode
 
 RATE_PPM: Final = 440  # as in functions/timeline.lua
+MARGIN_US: Final = 20_000
 AFTER_US: Final = 5_000
 FOREVER: Final = 1 << 62
 
@@ -53,7 +54,12 @@ class Terms:
     @property
     def outlasts_us(self) -> int:
         """Longer than any lease that exists, by any clock."""
-        return self.lease_us - -self.lease_us * RATE_PPM // _MILLION
+        return self.lease_us + -(-self.lease_us * RATE_PPM // _MILLION)
+
+    @property
+    def lead_us(self) -> int:
+        """A ruleset takes force at least so long after it was published, if it is not urgent."""
+        return self.outlasts_us + MARGIN_US + self.horizon_us
 
 
 @dataclass(frozen=True, slots=True)

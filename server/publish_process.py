@@ -280,7 +280,7 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
             counts["parts_stored"], counts["parts_reused"] = new_parts, len(parts) - new_parts
         now_us, timeline = await store.read(Timeline())
         if order.dry_run:
-            at_us = order.effective_from_us or now_us + store.lead_us
+            at_us = order.effective_from_us or now_us + store.terms.lead_us
             return PublishResult(digest, 0, at_us, **counts, unchanged=False, diagnostics=findings)
         entry = _already(timeline, now_us, digest) if order.effective_from_us is None else None
         if entry is not None:
@@ -288,13 +288,8 @@ async def publish(order: Order, settings: Settings, say: Say, workshop: Workshop
                 digest, entry.sequence, entry.effective_from_us, **counts, unchanged=True, diagnostics=findings
             )
         say("schedule", digest=digest)
-        entry = await store.append(
-            digest=digest,
-            author=order.author,
-            reason=order.reason,
-            sources=sources,
-            effective_from_us=order.effective_from_us,
-        )
+        draft = stores.Draft(digest, sources=sources, effective_from_us=order.effective_from_us)
+        (entry,) = await store.append([draft], stores.Change(order.author, order.reason))
         return PublishResult(
             digest, entry.sequence, entry.effective_from_us, **counts, unchanged=False, diagnostics=findings
         )

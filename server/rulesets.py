@@ -16,7 +16,7 @@ import grpc
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import ruleset_pb2 as pb
-from engine.timeline import AUTHOR_MAX, INSTANT_MAX_US, REASON_MAX, Entry, is_digest
+from engine.timeline import AUTHOR_MAX, HASH_PREFIX, INSTANT_MAX_US, REASON_MAX, Entry, is_digest
 from server import publish
 from server.activate import RulesetHolder
 from server.clock import Clock, SystemClock
@@ -43,6 +43,8 @@ _KINDS = {
     "publish": pb.ENTRY_KIND_PUBLISH,
     "rollback": pb.ENTRY_KIND_ROLLBACK,
     "pause": pb.ENTRY_KIND_PAUSE,
+    "resume": pb.ENTRY_KIND_RESUME,
+    "cancel": pb.ENTRY_KIND_CANCEL,
 }
 
 
@@ -293,6 +295,9 @@ def to_entry(entry: Entry, with_record: bool = False) -> pb.TimelineEntry:
         entry_hash=entry.entry_hash,
         appended_at_us=entry.appended_at_us,
         sources_digest=entry.sources,
+        promotion=entry.promotion,
+        until_us=entry.until_us,
+        cancelled_sequence=entry.cancelled,
         record=_record(entry) if with_record else b"",
     )
 
@@ -302,7 +307,7 @@ def _record(entry: Entry) -> bytes:
     fields = json.loads(entry.encode())
     del fields["entry_hash"]
     body = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    record = b"einklang timeline entry 1\x00" + body.encode("ascii")
+    record = HASH_PREFIX + body.encode("ascii")
     assert hashlib.sha256(record).hexdigest() == entry.entry_hash
     return record
 

@@ -77,10 +77,18 @@ class Settings(BaseSettings):
         1, description="serving processes that share the address, one for each core; more than one: on Linux"
     )
     follow_interval_ms: Annotated[int, Field(ge=10, le=5_000)] = Field(
-        250, description="how often the Timeline is read"
+        250, description="how often a node looks what rulesets it should have ready"
     )
-    lead_ms: Annotated[int, Field(ge=0, le=86_400_000)] = Field(
-        0, description="for a new tenant: how far ahead of its instant a ruleset must be appended"
+    lease_ms: Annotated[int, Field(ge=200, le=30_000)] = Field(
+        5_000,
+        description="for a new tenant: how long a node may decide without hearing from the store; "
+        "a ruleset takes force that much later than it is published",
+    )
+    guard_ms: Annotated[int, Field(ge=5, le=1_000)] = Field(
+        20, description="for a new tenant: a pause at each activation; the store must answer in two fifths of it"
+    )
+    horizon_ms: Annotated[int, Field(ge=0, le=604_800_000)] = Field(
+        0, description="for a new tenant: how long cut-off nodes still answer; publishing takes force no earlier"
     )
     drain_ms: Annotated[int, Field(ge=0, le=300_000)] = Field(
         10_000, description="on SIGTERM: how long calls in flight may take to finish"

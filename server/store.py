@@ -17,7 +17,8 @@ What can go wrong, and who is told:
   x Regressed           the operator: the store knows less of the Timeline than this node: restored, or failed over
   x AppendRefused       the publisher
     - TooEarly          effective_from is not a lead ahead of the store's time
-  x OutcomeUnknown      the publisher: the entry may or may not be written: look it up
+    - ChangeIdUsed      the same change id was used for something else, or already
+  x OutcomeUnknown      the publisher: the entries may or may not be written: look them up
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from redis.exceptions import TimeoutError as LinkTimeout
 
 from engine.program import address
 from engine.timeline import Entry, Timeline, TimelineError, decode, is_digest, make_entry
+from server.lease import Terms
 from server.settings import BadSettings, Settings
 from server.telemetry import Event, say
 
@@ -64,8 +66,9 @@ ENTRIES_PER_READ: Final = 1_000
 BATCH: Final = 256  # commands in one round trip
 BATCH_BYTES: Final = 8 << 20
 APPEND_TRIES: Final = 8
+APPEND_AGAIN_S: Final = 5.0  # on top of two leases: until an epoch is open, or until it is known what became of it
 ASAP_MARGIN_US: Final = 20_000  # for the way from reading the store's time to appending; doubled when it was too short
-LIBRARY: Final = "einklang_timeline_v1"
+LIBRARY: Final = "einklang_timeline_v2"
 OLDEST: Final[Mapping[str, tuple[int, ...]]] = {"valkey": (7, 2), "redis": (7, 0)}
 
 _T = TypeVar("_T")
@@ -107,12 +110,45 @@ class TooEarly(AppendRefused):
         self.earliest_us = earliest_us
 
 
+class ChangeIdUsed(AppendRefused):
+    """A change of this id stands in the Timeline. `first`, `count`: its entries; `fingerprint`: of what was asked."""
+
+    def __init__(self, change_id: str, fingerprint: str, first: int, count: int) -> None:
+        super().__init__(f"the change id {change_id!r} was used already, for entry {first}")
+        self.fingerprint, self.first, self.count = fingerprint, first, count
+
+
 class OutcomeUnknown(StoreError):
-    """Whether the entry was written is not known; `entry_hash` finds it in the Timeline if it was."""
+    """Whether the entries were written is not known; `entry_hash` finds them in the Timeline if they were."""
 
     def __init__(self, entry: Entry) -> None:
         super().__init__(f"whether entry {entry.sequence} ({entry.entry_hash}) was written is not known: look it up")
         self.entry = entry
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry that shall be appended. `effective_from_us` None: as soon as the Timeline allows. See engine.timeline."""
+
+    digest: str
+    kind: str = "publish"
+    effective_from_us: int | None = None
+    sources: str = ""
+    promotion: str = ""
+    until_us: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who asks for entries, and why. `change_id`: makes asking again harmless, together with `fingerprint`, a digest of
+    what was asked; "": none. `urgent`: before the horizon up to which cut-off nodes answer."""
+
+    author: str
+    reason: str
+    change_id: str = ""
+    fingerprint: str = ""
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +159,37 @@ class Keys:
 
     #                                                       type     content
     @property
-    def meta(self) -> str:  #                               HASH     format, store_id, lead_us, head_hash, hwm_us
+    def meta(self) -> str:  #                               HASH     terms, epoch, head: functions/timeline.lua
         """Facts about the tenant's Timeline."""
         return f"einklang:{{{self.tenant}}}:meta"
+
+    @property
+    def holders(self) -> str:  #                            HASH     who may hold a lease → epoch
+        """Who may hold a lease."""
+        return f"einklang:{{{self.tenant}}}:holders"
+
+    @property
+    def nodes(self) -> str:  #                              HASH     node → T when last heard of, and what it said
+        """The nodes and what they say of themselves."""
+        return f"einklang:{{{self.tenant}}}:nodes"
+
+    @property
+    def stage(self) -> str:  #                              HASH     digest → time, and a note
+        """Rulesets that every node shall have ready."""
+        return f"einklang:{{{self.tenant}}}:stage"
+
+    @property
+    def changes(self) -> str:  #                            HASH     change id → fingerprint, first entry, count
+        """Changes of the Timeline by their callers' ids."""
+        return f"einklang:{{{self.tenant}}}:changes"
+
+    def acks(self, digest: str) -> str:  #                  HASH     node → READY, or FAILED and why
+        """How far the nodes are with a staged ruleset."""
+        return f"einklang:{{{self.tenant}}}:acks:{digest}"
+
+    def publication(self, name: str) -> str:  #             STRING   JSON; kept for some weeks
+        """What became of a publication."""
+        return f"einklang:{{{self.tenant}}}:publication:{name}"
 
     @property
     def timeline(self) -> str:  #                           LIST     entries as bytes; entry n at index n - 1
@@ -183,7 +247,7 @@ class Store:
         self._waits_for_disk = False
         self.about = ""  # product and version, for people
         self.store_id = ""  # made up when the tenant was set up; another one means: another store
-        self.lead_us = 0
+        self.terms = Terms()
 
     # ------------------------------------------------------------------------------------------------ the start check
 
@@ -204,14 +268,20 @@ class Store:
             raise StoreUnsuitable("the store may drop keys when memory is short: set `maxmemory-policy noeviction`")
         await self._check_fsync(product, _numbers(version))
         await self._load_functions()
-        fresh_id, lead_us = secrets.token_hex(16), self._settings.lead_ms * 1_000
-        answer = await self._call("begin", [self.keys.meta], [fresh_id, str(lead_us)])
-        if len(answer) != 3 or answer[0] != b"1":
+        await self._set_up()
+
+    async def _set_up(self) -> None:
+        """What holds for all nodes of the tenant is said by the first one."""
+        wanted = (self._settings.lease_ms * 1_000, self._settings.guard_ms * 1_000, self._settings.horizon_ms * 1_000)
+        answer = await self._call("setup", [self.keys.meta], [secrets.token_hex(16), *map(str, wanted), "0"])
+        if len(answer) != 6 or answer[0] != b"2":
             raise StoreUnsuitable(
                 f"{self.keys.meta} was set up by another version of this program: "
                 "start that version, or name another --data-dir or --store"
             )
-        self.store_id, self.lead_us = answer[1].decode("ascii", "replace"), _integer(answer[2], "lead_us")
+        self.store_id = answer[1].decode("ascii", "replace")
+        lease_us, guard_us, horizon_us = (_integer(word, "a term of the tenant") for word in answer[2:5])
+        self.terms = Terms(lease_us, guard_us, horizon_us)
 
     async def _check_fsync(self, product: str, version: tuple[int, ...]) -> None:
         self._waits_for_disk = product == "valkey" or version >= (7, 2)
@@ -244,7 +314,7 @@ class Store:
         return int(seconds) * 1_000_000 + int(micros)
 
     async def read(self, known: Timeline) -> tuple[int, Timeline]:
-        """The store's time when it was asked, and the Timeline: `known` with what was appended since.
+        """T when it was asked, and the Timeline: `known` with what was appended since. No promise that T goes on.
 
         Raises Regressed if the store does not hold what is known already, BadStoreData if its entries do not fit."""
         first = True
@@ -253,10 +323,11 @@ class Store:
             begin = max(0, len(known.entries) - 1)  # once more the last known one, to see that it still stands there
             pipe = self._client.pipeline(transaction=True)
             pipe.time()
+            pipe.hget(self.keys.meta, "off_us")
             pipe.lrange(self.keys.timeline, begin, begin + ENTRIES_PER_READ - 1)
-            time, rows = await self._ask(pipe.execute)
+            time, off_us, rows = await self._ask(pipe.execute)
             if first:
-                now_us, first = int(time[0]) * 1_000_000 + int(time[1]), False
+                now_us, first = int(time[0]) * 1_000_000 + int(time[1]) + int(off_us or 0), False
             if known.head is not None and (not rows or rows[0] != known.head.encode()):
                 raise Regressed(f"entry {known.head.sequence} of the Timeline is known here, but not to the store")
             new = rows[1:] if known.head is not None else rows
@@ -271,68 +342,125 @@ class Store:
         """The whole Timeline, its chain verified."""
         return (await self.read(Timeline()))[1]
 
-    async def append(
-        self,
-        *,
-        digest: str,
-        author: str,
-        reason: str,
-        kind: str = "publish",
-        sources: str = "",
-        effective_from_us: int | None = None,
-    ) -> Entry:
-        """Append an entry that names a stored ruleset; `effective_from_us` None: as soon as the Timeline allows.
+    async def append(self, drafts: Sequence[Draft], change: Change) -> tuple[Entry, ...]:
+        """Append entries that name stored rulesets, all or none.
 
-        Returns once it is on the store's disk. Raises TooEarly, NotStored (the manifest), OutcomeUnknown, and
-        engine.timeline.BadEntry for texts out of bounds."""
+        Returns once they are on the store's disk, and on the replicas that may be promoted. Raises TooEarly,
+        ChangeIdUsed, NotStored (a manifest), OutcomeUnknown, and engine.timeline.BadEntry for what is out of bounds."""
+        assert drafts
         known = Timeline()
         margin_us = ASAP_MARGIN_US
-        for _ in range(APPEND_TRIES):
+        earliest_us = 0
+        until = asyncio.get_running_loop().time() + 2 * self.terms.lease_us / 1e6 + APPEND_AGAIN_S
+        conflicts = 0
+        while conflicts < APPEND_TRIES:
             now_us, known = await self.read(known)
-            entry = make_entry(
-                known.head,
-                effective_from_us=now_us + self.lead_us + margin_us if effective_from_us is None else effective_from_us,
-                digest=digest,
-                kind=kind,
-                author=author,
-                reason=reason,
-                sources=sources,
-                appended_at_us=now_us,
-            )
-            verdict, number = await self._append_once(entry)
-            if verdict in {"OK", "DUP"}:
-                return entry
-            if verdict == "MISSING":
-                raise NotStored(f"no manifest {digest} is stored")
-            if verdict == "EARLY":
-                if effective_from_us is not None:
-                    raise TooEarly(effective_from_us, number)
-                margin_us = min(margin_us * 2, 1_000_000)
-            if verdict == "STALE":  # the store's clock was set back: wait until its time has caught up
-                await asyncio.sleep(0.05)
+            asap_us = max(earliest_us, now_us) + margin_us
+            entries: list[Entry] = []
+            for draft in drafts:
+                entries.append(
+                    make_entry(
+                        entries[-1] if entries else known.head,
+                        effective_from_us=asap_us if draft.effective_from_us is None else draft.effective_from_us,
+                        digest=draft.digest,
+                        kind=draft.kind,
+                        author=change.author,
+                        reason=change.reason,
+                        sources=draft.sources,
+                        appended_at_us=now_us,
+                        promotion=draft.promotion,
+                        until_us=draft.until_us,
+                        cancelled=draft.cancelled,
+                        change_id=change.change_id,
+                    )
+                )
+            match await self._append_surely(entries, change, until):
+                case ["OK" | "DUP", _]:
+                    return tuple(entries)
+                case ["MISSING", place]:
+                    raise NotStored(f"no manifest {entries[int(place)].digest} is stored")
+                case ["EARLY", earliest]:
+                    earliest_us = int(earliest)
+                    fixed = [d.effective_from_us for d in drafts if d.effective_from_us is not None]
+                    if fixed and min(fixed) < earliest_us:
+                        raise TooEarly(min(fixed), earliest_us)
+                case ["USED", used]:
+                    fingerprint, first, count = used.rsplit(" ", 2)
+                    raise ChangeIdUsed(change.change_id, fingerprint, int(first), int(count))
+                case ["STALE" | "CLOSED", *_]:  # the clock was set back, or no node has a lease yet
+                    if asyncio.get_running_loop().time() > until:
+                        raise StoreUnavailable("no node keeps the Timeline's time; start one with: einklang serve")
+                    await asyncio.sleep(0.05)
+                case ["CONFLICT", _]:
+                    conflicts += 1
+                case other:
+                    raise BadStoreData(f"the append function answers {other[:1]}")
         raise StoreUnavailable(f"the Timeline changed {APPEND_TRIES} times while an entry was appended; try again")
 
-    async def _append_once(self, entry: Entry) -> tuple[str, int]:
-        """One call, and on a broken connection the same once more: the function takes the same entry only once."""
-        keys = [self.keys.meta, self.keys.timeline, self.keys.manifest(entry.digest)]
-        arguments: list[str | bytes] = [
-            str(entry.sequence),
-            entry.previous_hash,
-            entry.entry_hash,
-            str(entry.effective_from_us),
-            str(entry.appended_at_us),
-            entry.encode(),
-        ]
-        try:
-            verdict, number = await self._call("append", keys, arguments, durable=True)
-        except StoreUnavailable:
+    async def _append_surely(self, entries: Sequence[Entry], change: Change, until: float) -> list[str]:
+        """One call; where it has no answer the same again, until one says what became of it: the function takes the
+        same entries only once, and what it once refused it does not take later."""
+        keys = [self.keys.meta, self.keys.timeline, self.keys.changes, self.keys.stage]
+        keys += [self.keys.manifest(entry.digest) for entry in entries]
+        first = entries[0]
+        arguments: list[str | bytes] = ["", str(int(change.urgent)), change.change_id, change.fingerprint]
+        arguments.append(str(first.appended_at_us))
+        for entry in entries:
+            arguments += [str(entry.sequence), entry.previous_hash, entry.entry_hash]
+            arguments += [str(entry.effective_from_us), entry.kind, entry.encode()]
+        unknown = False
+        while True:
             try:
-                verdict, number = await self._call("append", keys, arguments, durable=True)
-                if verdict == b"CONFLICT":
-                    raise OutcomeUnknown(entry)
+                answer = await self._call("append", keys, arguments, durable=True)
             except StoreUnavailable:
-                raise OutcomeUnknown(entry) from None
-        return verdict.decode("ascii", "replace"), _integer(number, "an answer of the append function")
+                unknown = True
+                if asyncio.get_running_loop().time() > until:
+                    raise OutcomeUnknown(first) from None
+                await asyncio.sleep(0.05)
+                continue
+            words = [word.decode("utf-8", "replace") for word in answer]
+            if unknown and words[0] == "CLOSED":  # whether it was written before is not said
+                if asyncio.get_running_loop().time() > until:
+                    raise OutcomeUnknown(first)
+                await asyncio.sleep(0.05)
+                continue
+            return words
+
+    async def stage_ruleset(self, digest: str, ready: bool = True, note: str = "") -> None:
+        """Have every node fetch, verify and warm this ruleset, and say so; `ready` False: no longer."""
+        await self._call("stage", [self.keys.stage], [digest, str(int(ready)), note])
+
+    async def staged(self) -> tuple[str, ...]:
+        """The rulesets that every node shall have ready."""
+        rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hkeys(self.keys.stage)))
+        return tuple(name for row in rows if is_digest(name := row.decode("ascii", "replace")))
+
+    async def acknowledge(self, node: str, digest: str, *, self_test: str = "", failed: str = "") -> str:
+        """Say that a ruleset is ready on this node, or why it is not. Returns "" or why it is not to be used: the first
+        node that was ready decides the ruleset's self-test otherwise."""
+        told = [node, "FAILED" if failed else "READY", self_test, failed[:1_024]]
+        answer = await self._call("ack", [self.keys.acks(digest)], told)
+        if answer[0] == b"DIFFERS":
+            return "it decides its self-test otherwise here than on the first node: other software"
+        return ""
+
+    async def acks(self, digest: str) -> dict[str, str]:
+        """Node → READY, or FAILED and why."""
+        rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hgetall(self.keys.acks(digest))))
+        told = {name.decode("utf-8", "replace"): said.decode("utf-8", "replace") for name, said in rows.items()}
+        return {name: said for name, said in told.items() if name != ":self-test"}
+
+    async def nodes(self) -> dict[str, tuple[int, str]]:
+        """Node → T when it was last heard of, and what it said of itself (JSON)."""
+        rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hgetall(self.keys.nodes)))
+        found = {}
+        for name, said in rows.items():
+            seen, _, status = said.partition(b" ")
+            found[name.decode("utf-8", "replace")] = (
+                _integer(seen, "a node's time"),
+                status.decode("utf-8", "replace"),
+            )
+        return found
 
     # ------------------------------------------------------------------------------------------------ Programs, parts
 
