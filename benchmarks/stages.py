@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -89,6 +90,8 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     from server.activate import Machine, RulesetHolder
     from server.clock import SystemClock
     from server.embedded import store_settings
+    from server.keeper import Keeper
+    from server.lease import Node
     from server.parts import PartFiles
     from server.services import DecisionServicer
     from server.settings import load as load_settings
@@ -100,15 +103,20 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     counters = Counters()
     async with opened(settings) as store:
         machine = Machine(parts_of, load, warm, ImageRejected, Direct)
-        holder = RulesetHolder(
-            store, PartFiles(data_dir / "parts", counters), machine, SystemClock(), counters, trust=trust_of(settings)
-        )
-        while holder.current is None:
+        clock = SystemClock()
+        keeper = Keeper(store, Node(store.terms, secrets.token_hex(8)), clock, counters)
+        keeper.start(lambda: None)
+        files, trust = PartFiles(data_dir / "parts", counters), trust_of(settings)
+        holder = RulesetHolder(store, files, machine, clock, counters, trust=trust, known=keeper)
+        while holder.in_force is None:
             await holder.step()
         servicer = DecisionServicer(holder, node="host/1", build="source", counters=counters)
         gc.collect()
         gc.freeze()
-        return {lines: await _stages(servicer, holder, some) for lines, some in requests.items()}
+        try:
+            return {lines: await _stages(servicer, holder, some) for lines, some in requests.items()}
+        finally:
+            await asyncio.to_thread(keeper.stop)
 
 
 async def _stages(servicer: DecisionServicer, holder: RulesetHolder, requests: Sequence[bytes]) -> Micros:
@@ -128,6 +136,7 @@ async def _at_once(servicer: DecisionServicer, holder: RulesetHolder, data: byte
     """One pass of a call that is answered at once: nanoseconds of each stage, then of all of it."""
     from einklang.v1 import decision_pb2 as pb
     from engine.direct import ANSWERED
+    from server.activate import Standing
     from server.batches import varint
     from server.services import Gate
 
@@ -136,8 +145,9 @@ async def _at_once(servicer: DecisionServicer, holder: RulesetHolder, data: byte
     marks = [time.perf_counter_ns()]
     gate.enter()
     marks.append(time.perf_counter_ns())
-    now_us = holder.store_now_us()
-    active = holder.at(now_us)
+    standing = holder.standing()
+    assert isinstance(standing, Standing)
+    now_us, active = standing.as_of_us, standing.active
     assert active is not None and active.direct is not None
     marks.append(time.perf_counter_ns())
     reason = active.direct.ask(data, now_us)
@@ -177,6 +187,7 @@ async def _at_length(servicer: DecisionServicer, holder: RulesetHolder, data: by
     from engine.decide import decide
     from engine.resolve import check, resolve
     from server import answers, convert
+    from server.activate import Standing
     from server.contract import parse, refuse_foreign_tenant
 
     marks = [time.perf_counter_ns()]
@@ -191,8 +202,10 @@ async def _at_length(servicer: DecisionServicer, holder: RulesetHolder, data: by
     mark()
     refuse_foreign_tenant(message.tenant, "default")
     convert.ruleset_digest(message)
-    as_of_us = convert.as_of(message) or holder.store_now_us()
-    active = holder.at(as_of_us)
+    convert.as_of(message)
+    standing = holder.standing()
+    assert isinstance(standing, Standing)
+    as_of_us, active = standing.as_of_us, standing.active
     assert active is not None
     ruleset = active.ruleset
     mark()

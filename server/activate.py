@@ -1,34 +1,40 @@
-"""Activation: follow the Timeline, and have the ruleset of every instant loaded before that instant comes.
+"""Activation: have the ruleset of every instant loaded before that instant comes, and say which one answers.
 
-    Timeline → wanted rulesets → manifest → signature → parts (files, mapped) → load (verifies all) → warm (self test)
-             → kept
+    Timeline (server/keeper.py) → wanted and staged rulesets → manifest, signature → parts (files, mapped)
+    → load (verifies all) → warm (self test) → kept, acknowledged
 
-Which ruleset answers for an instant is a function of the Timeline and of nothing else; the flip needs no event. What
-cannot be used is passed over: the last good ruleset stays in force, the log and the status say so. Text is never
-compiled here; the engine is handed in (`Machine`), so that its kernels are imported after their cache is set.
+Which ruleset answers for an instant is a function of the Timeline and of nothing else; the flip needs no event. Who
+asks is answered by the lease (server/lease.py): `standing` says by what, and how sure that is. A ruleset in force that
+cannot be used here is answered by no other: this node refuses until it has it. What is staged is tried before it is
+scheduled, so that it does not come to that: then the last good ruleset stays in force everywhere.
+Text is never compiled here; the engine is handed in (`Machine`), so that its kernels are imported after their cache is
+set.
 
 What can go wrong, and who is told:
 
-* StoreUnavailable      nobody at once: what is loaded stays in force; the log says it once, the status shows it
-* a rejected ruleset    the operator: log and status; unsound bytes for good, missing ones are asked for again
+* StoreUnavailable      nobody at once: the lease still holds; the log says it once, the status shows it
+* a rejected ruleset    the operator: log and status, and whoever staged it; unsound bytes for good, missing ones are
+                        asked for again
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
 
 from engine.timeline import Entry, Timeline, is_digest
 from server.clock import Clock
+from server.lease import Lease, Wait, Window
 from server.parts import PartFiles
 from server.signing import Trust
-from server.store import NotStored, Regressed, Store, StoreError, StoreUnavailable
+from server.store import NotStored, Store, StoreError, StoreUnavailable
 from server.telemetry import ROOT, Counters, Event, Metric, say
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ PREVIEWS: Final = 4  # rulesets that were asked for by digest or by an older ins
 PARTS_MAX: Final = 100_000  # of one image
 IMAGE_BYTES_MAX: Final = 4 << 30
 SOON_US: Final = 1_000_000
+UNSURE, CERTAIN, SCHEDULED = 0, 1, 2  # as the contract's Certainty numbers them
+FOR_EVER_NS: Final = 1 << 62
 RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or not signed, or the disk was full
 
 _ASIDE: Final = "engine"  # the name of threads that do engine work
@@ -86,6 +94,8 @@ class Status:
 
     store_reachable: bool
     problem: str  # of following the Timeline; "" = none
+    certainty: int  # of an answer now
+    lease_left_us: int  # 0: there is no lease
     entries: int  # of the Timeline, as far as it is known here
     in_force: Active | None
     pending: tuple[int, ...]  # entries whose rulesets are still to be loaded
@@ -101,56 +111,98 @@ class NotSigned(Unusable):
     """Nobody who is trusted has signed it, until now."""
 
 
-class StoreTime:
-    """An estimate of the store's clock between two readings. It never goes back."""
+class Standing(NamedTuple):
+    """By what a request is answered: at the instant `as_of_us`, by the reading of the clock that it was asked at."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset_us = 0  # store's time = monotonic + offset
-        self._latest_us = 0
-        self.known = False
+    entry: Entry | None  # in force; None: nothing is yet
+    active: Active | None  # its ruleset; None: it is not loaded here
+    as_of_us: int
+    certainty: int  # CERTAIN, SCHEDULED or UNSURE
+    lease_end_ns: int  # an answer must have been made before
 
-    def note(self, before_ns: int, after_ns: int, store_us: int) -> None:
-        """A reading: what the store said between two readings of the monotonic clock."""
-        self._offset_us = store_us - (before_ns + after_ns) // 2_000
-        self.known = True
 
-    def now_us(self) -> int:
-        """Microseconds since 1970 by the store's clock; 0 as long as it was never read."""
-        if self.known:
-            self._latest_us = max(self._latest_us, self._clock.monotonic_ns() // 1_000 + self._offset_us)
-        return self._latest_us
+class Known(Protocol):
+    """What is known of the Timeline here and how far it can be trusted: server/keeper.py."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """As far as it is known here."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """The present lease."""
+
+    @property
+    def last(self) -> Lease | None:
+        """The latest lease, also when it has ended."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the store answered when it was last asked."""
+
+    @property
+    def problem(self) -> str:
+        """Why there is no lease, or no longer one; "" = none."""
+
+    def window(self, now_ns: int) -> Window | Wait | None:
+        """Which entry is in force at this reading, and how long that holds."""
+
+    def final_us(self) -> int:
+        """Instants before this are settled."""
+
+    def cut_off_us(self, now_ns: int) -> int | None:
+        """T, roughly, while a node that is cut off may answer."""
+
+    def horizon_us(self) -> int:
+        """Instants before this were scheduled when this node heard of the Timeline for the last time."""
+
+    def says(self, status: str) -> None:
+        """What this node tells of itself at its next renewal."""
 
 
 class RulesetHolder:
     """The loaded rulesets of this node, and which of them answers for an instant. For the event loop's thread."""
 
     def __init__(
-        self, store: Store, files: PartFiles, machine: Machine, clock: Clock, counters: Counters, *, trust: Trust
+        self,
+        store: Store,
+        files: PartFiles,
+        machine: Machine,
+        clock: Clock,
+        counters: Counters,
+        *,
+        trust: Trust,
+        known: Known,
+        node: str = "",
+        build: str = "",
     ) -> None:
+        """`node`, `build`: the names under which it is listed."""
         self._store = store
-        self._trust = trust
         self._files = files
         self._machine = machine
+        self._trust = trust
         self._clock = clock
         self._counters = counters
-        self._time = StoreTime(clock)
-        self._timeline = Timeline()
-        self._kept: dict[str, Ruleset] = {}  # by digest: in force, scheduled, lately in force
+        self._known = known
+        self._node = node
+        self._build = build
+        self._kept: dict[str, Ruleset] = {}  # by digest: in force, scheduled, staged, lately in force
         self._previews: OrderedDict[str, Ruleset] = OrderedDict()  # by digest, longest unused first
         self._direct: dict[str, Direct] = {}  # by digest, of the rulesets that are kept or were asked for
         self._wanted: frozenset[str] = frozenset()  # digests that should be in _kept
+        self._staged: tuple[str, ...] = ()  # digests that are to be acknowledged
+        self._acknowledged: dict[str, str] = {}  # digest → what was said of it
         self._rejected: dict[str, str] = {}  # digest → reason
         self._again_ns: dict[str, int] = {}  # digest → when a missing one is asked for again
-        self._span = (1, 0)  # the instants for which _span_active answers: [first, second)
-        self._span_active: Active | None = None
+        self._window: Window | None = None
+        self._window_active: Active | None = None
         self._on_demand = asyncio.Lock()  # one preview at a time: loading takes memory
         self._said: set[str] = set()
-        self._reachable = False
-        self._problem = ""
+        self._problem = ""  # of loading
         self._in_force_sequence = 0
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
-        self.stepped = asyncio.Event()  # the Timeline was read, or could not be, at least once
+        self._changed = asyncio.Event()
+        self.stepped = asyncio.Event()  # there was a lease once, or there cannot be one at the moment
         self.ready = asyncio.Event()  # a ruleset is in force and warm
 
     # ------------------------------------------------------------------------------------------------ for services
@@ -158,35 +210,72 @@ class RulesetHolder:
     @property
     def timeline(self) -> Timeline:
         """The Timeline as far as it is known here."""
-        return self._timeline
+        return self._known.timeline
 
-    @property
-    def current(self) -> Active | None:
-        """What is in force now, by the store's clock; None before the first ruleset is warm."""
-        return self.at(self._time.now_us())
+    def standing(self) -> Standing | Wait | None:
+        """By what a request that names no instant is answered now.
 
-    def store_now_us(self) -> int:
-        """Estimate of the store's clock, microseconds since 1970; never goes back. 0 before it was read once."""
-        return self._time.now_us()
+        Wait: an activation; which entry is in force is certain in a moment. None: this node may not answer."""
+        now_ns = self._clock.monotonic_ns()
+        window = self._window
+        # The clock is read before the lease is looked at: it is given up before it is said how far it was used.
+        if window is not None and window.begin_ns <= now_ns < window.end_ns and self._known.lease is not None:
+            as_of_us = window.bounds.earliest_us(now_ns)
+            return Standing(window.entry, self._window_active, as_of_us, CERTAIN, window.lease_end_ns)
+        found = self._known.window(now_ns)
+        if isinstance(found, Window):
+            self._window = found
+            self._window_active = self._loaded(found.entry)
+            as_of_us = found.bounds.earliest_us(now_ns)
+            return Standing(found.entry, self._window_active, as_of_us, CERTAIN, found.lease_end_ns)
+        if found is not None:
+            return found
+        cut_off_us = self._known.cut_off_us(now_ns)
+        if cut_off_us is None:
+            return None
+        entry = self.timeline.in_force(cut_off_us)
+        return Standing(entry, self._loaded(entry), cut_off_us, SCHEDULED, FOR_EVER_NS)
 
-    def at(self, as_of_us: int) -> Active | None:
-        """What is in force at this instant. Rejected rulesets and those still being loaded are passed over.
+    def lapsed(self, standing: Standing) -> bool:
+        """Whether an answer that was made by this comes too late to be given: this process was held up meanwhile."""
+        return self._clock.monotonic_ns() >= standing.lease_end_ns
 
-        None: nothing was in force then, or its ruleset is not kept loaded (`load_at` fetches it)."""
-        first, until = self._span
-        if first <= as_of_us < until:
-            return self._span_active
-        return self._look_up(as_of_us)
+    def seconds_until(self, wait: Wait) -> float:
+        """How long this is to be waited for."""
+        return max(0.0, (wait.until_ns - self._clock.monotonic_ns()) / 1e9)
 
-    async def load_at(self, as_of_us: int) -> Active | None:
-        """Like `at`, but an older ruleset is fetched when it is not in memory. Raises StoreUnavailable, Unusable."""
-        if (active := self.at(as_of_us)) is not None:
+    def standing_at(self, as_of_us: int) -> Standing | None:
+        """By what a request that names this instant is answered. CERTAIN where it is settled, SCHEDULED within the
+        horizon, UNSURE for the future: more may be published until then. None: nothing is known here yet."""
+        known = self._known
+        if known.last is None:
+            return None
+        entry = known.timeline.in_force(as_of_us)
+        certainty = UNSURE
+        if as_of_us < known.final_us():
+            certainty = CERTAIN
+        elif known.cut_off_us(self._clock.monotonic_ns()) is not None and as_of_us < known.horizon_us():
+            certainty = SCHEDULED
+        return Standing(entry, self._loaded(entry), as_of_us, certainty, FOR_EVER_NS)
+
+    def now_us(self) -> int:
+        """T, roughly: microseconds since 1970. 0: it was never known here."""
+        last = self._known.last
+        return 0 if last is None else last.bounds.earliest_us(self._clock.monotonic_ns())
+
+    async def change(self, seconds: float) -> None:
+        """Wait until the lease or the Timeline is another one; not longer than this."""
+        changed = self._changed
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await changed.wait()
+
+    async def load(self, entry: Entry) -> Active | None:
+        """The entry's ruleset, fetched and loaded on demand. None: it is not stored. Raises StoreError, Unusable."""
+        if (active := self._loaded(entry)) is not None:
             return active
-        for entry in reversed(self._timeline.up_to(as_of_us)):
-            if entry.digest not in self._rejected:
-                ruleset = await self.by_digest(entry.digest)
-                return None if ruleset is None else self._active(entry, ruleset)
-        return None
+        ruleset = await self.by_digest(entry.digest)
+        return None if ruleset is None else self._active(entry, ruleset)
 
     async def by_digest(self, digest: str) -> Ruleset | None:
         """The ruleset of this digest, fetched and loaded on demand, a few kept; None if the store has none.
@@ -214,111 +303,144 @@ class RulesetHolder:
             self._previews.move_to_end(digest)
         return self._direct.get(digest)
 
-    async def settled(self, sequence: int) -> None:
-        """Wait until this entry is known here and its ruleset loaded or rejected; if it takes force within a second,
-        until then. Whoever published can then ask this node."""
+    async def settled(self, sequence: int, soon_us: int = SOON_US) -> None:
+        """Wait until this entry is known here and its ruleset loaded or rejected; if it takes force soon, until then.
+        Whoever published can then ask this node."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settling.append((sequence, future))
         self._look_again(sequence)
         self._settle()
         await future
-        effective_from_us = self._timeline.entries[sequence - 1].effective_from_us
-        while 0 < (ahead_us := effective_from_us - self._time.now_us()) <= SOON_US:
-            await asyncio.sleep(ahead_us / 1e6)  # may end a little early
+        entry = self.timeline.entries[sequence - 1]
+        while entry.effective_from_us - self.now_us() <= soon_us:
+            standing = self.standing()
+            if isinstance(standing, Standing) and standing.as_of_us >= entry.effective_from_us:
+                break
+            ahead_us = entry.effective_from_us - self.now_us()
+            await self.change(max(ahead_us, 1_000) / 1e6)  # an activation takes a moment longer
         self._note_in_force()
 
     def status(self) -> Status:
         """What an operator wants to know."""
-        now_us = self._time.now_us()
-        in_force = self.at(now_us)
+        timeline, now_ns = self.timeline, self._clock.monotonic_ns()
+        standing, lease = self.standing(), self._known.lease
         rejected = tuple(
             Rejection(entry.sequence, entry.digest, self._rejected[entry.digest])
-            for entry in self._timeline.entries
+            for entry in timeline.entries
             if entry.digest in self._rejected
         )
         pending = {digest for digest in self._wanted if digest not in self._kept and digest not in self._rejected}
         return Status(
-            store_reachable=self._reachable,
-            problem=self._problem,
-            entries=len(self._timeline.entries),
-            in_force=in_force,
-            pending=tuple(entry.sequence for entry in self._timeline.entries if entry.digest in pending),
-            scheduled=tuple(entry.sequence for entry in self._timeline.after(now_us)),
+            store_reachable=self._known.reachable,
+            problem=self._known.problem or self._problem,
+            certainty=standing.certainty if isinstance(standing, Standing) else UNSURE,
+            lease_left_us=0 if lease is None else max(0, lease.end_ns - now_ns) // 1_000,
+            entries=len(timeline.entries),
+            in_force=standing.active if isinstance(standing, Standing) else None,
+            pending=tuple(entry.sequence for entry in timeline.entries if entry.digest in pending),
+            scheduled=tuple(entry.sequence for entry in timeline.after(self.now_us())),
             rejected=rejected[-10:],
         )
 
+    @property
+    def in_force(self) -> Active | None:
+        """What answers now; None: nothing does."""
+        standing = self.standing()
+        return standing.active if isinstance(standing, Standing) else None
+
+    @property
+    def answers(self) -> bool:
+        """Whether a request is answered now, or in a moment."""
+        standing = self.standing()
+        return isinstance(standing, Wait) or (standing is not None and standing.active is not None)
+
     # ------------------------------------------------------------------------------------------------ following
 
-    async def step(self) -> None:
-        """Read the Timeline once and load what is wanted now. Whatever fails, what is loaded stays in force."""
-        try:
-            before_ns = self._clock.monotonic_ns()
-            now_us, timeline = await self._store.read(self._timeline)
-            after_ns = self._clock.monotonic_ns()
-        except StoreError as error:
-            self._counters.add(Metric.FOLLOW_FAILURES)
-            self._failed(error)
-        else:
-            self._counters.add(Metric.FOLLOW_READS)
-            self._counters.put(Metric.FOLLOW_ROUND_TRIP_US, (after_ns - before_ns) // 1_000)
-            self._time.note(before_ns, after_ns, now_us)
-            self._succeeded()
-            if timeline is not self._timeline:
-                self._timeline = timeline
-                self._forget_span()
-        await self._load_wanted()
-        self._note_in_force()
-        self.stepped.set()
+    def changed(self) -> None:
+        """The lease or the Timeline is another one."""
+        self._changed.set()
+        self._changed = asyncio.Event()
         self._settle()
 
+    async def step(self) -> None:
+        """Load what is wanted now, acknowledge what is staged. Whatever fails, what is loaded stays."""
+        if self._known.last is not None or not self._known.reachable:
+            self.stepped.set()
+        await self._load_wanted()
+        await self._look_at_staged()
+        self._note_in_force()
+        self._settle()
+        self._tell()
+
     async def _load_wanted(self) -> None:
-        """Load one after another, asking anew each time what is wanted: a rejection makes the one before wanted."""
-        while (entry := self._next_wanted()) is not None:
-            digest = entry.digest
+        """Load one after another, asking anew each time what is wanted."""
+        while (digest := self._next_wanted()) is not None:
             try:
                 known = self._previews.get(digest)
                 self._kept[digest] = await self._load(digest) if known is None else known
                 self._previews.pop(digest, None)
-                self._forget_span()
+                self._window = None
+                self._problem = ""
                 self._note_in_force()
             except StoreUnavailable as error:
-                self._failed(error)
+                self._problem = str(error)
                 return
-            except (
-                StoreError,
-                OSError,
-                NotSigned,
-            ) as error:  # may be there later: restored, signed, or room on the disk
+            except (StoreError, OSError, NotSigned) as error:  # may be there later: restored, signed, or room
                 self._reject(digest, str(error), again=True)
             except Unusable as error:
                 self._reject(digest, str(error), again=False)
-        kept = self._wanted | {entry.digest for entry in self._timeline.up_to(self._time.now_us())[-1 - BEHIND :]}
-        if not kept.issuperset(self._kept):
-            for digest in self._kept.keys() - kept:
-                del self._kept[digest]
-                self._direct.pop(digest, None)
-            self._forget_span()
+        past = {entry.digest for entry in self.timeline.up_to(self.now_us())[-1 - BEHIND :]}
+        for digest in self._kept.keys() - self._wanted - past:
+            del self._kept[digest]
+            self._direct.pop(digest, None)
 
-    def _next_wanted(self) -> Entry | None:
-        """The first of the wanted rulesets that is not loaded: the one in force (or, for a rejected one, the one
-        before), then those to come."""
-        now_us = self._time.now_us()
-        past: list[Entry] = []
-        for entry in reversed(self._timeline.up_to(now_us)):
-            if self._usable(entry):
-                past = [entry]
-                break
-        wanted = past + [entry for entry in self._timeline.after(now_us)[:AHEAD] if self._usable(entry)]
-        self._wanted = frozenset(entry.digest for entry in wanted)
-        return next((entry for entry in wanted if entry.digest not in self._kept), None)
+    def _next_wanted(self) -> str | None:
+        """The first of the wanted rulesets that is not loaded: the one in force, those to come, those that are staged
+        to come."""
+        timeline, now_us = self.timeline, self.now_us()
+        wanted = [entry.digest for entry in (*timeline.up_to(now_us)[-1:], *timeline.after(now_us)[:AHEAD])]
+        wanted = [digest for digest in (*wanted, *self._staged[:AHEAD]) if self._usable(digest)]
+        self._wanted = frozenset(wanted)
+        return next((digest for digest in wanted if digest not in self._kept), None)
 
-    def _usable(self, entry: Entry) -> bool:
+    def _usable(self, digest: str) -> bool:
         """Whether it is not rejected, or the time has come to ask again."""
-        again_ns = self._again_ns.get(entry.digest)
+        again_ns = self._again_ns.get(digest)
         if again_ns is not None and self._clock.monotonic_ns() >= again_ns:
-            del self._again_ns[entry.digest]
-            self._rejected.pop(entry.digest, None)
-        return entry.digest not in self._rejected
+            del self._again_ns[digest]
+            self._rejected.pop(digest, None)
+        return digest not in self._rejected
+
+    async def _look_at_staged(self) -> None:
+        """What shall be tried before it is scheduled: loaded, and said how it went."""
+        try:
+            self._staged = await self._store.staged()
+            if self._staged:
+                for digest in self._staged:
+                    if digest not in self._acknowledged:
+                        self._look_again(digest)
+                await self._load_wanted()
+            for digest in self._staged[:AHEAD]:
+                await self._acknowledge(digest)
+        except StoreError as error:
+            self._problem = str(error)
+        for digest in self._acknowledged.keys() - set(self._staged):
+            del self._acknowledged[digest]
+
+    async def _acknowledge(self, digest: str) -> None:
+        failed = self._rejected.get(digest, "")
+        if not (failed or digest in self._kept):
+            return
+        said = failed or "ready"
+        if self._acknowledged.get(digest) != said:
+            differs = await self._store.acknowledge(self._node, digest, self_test="", failed=failed)
+            self._acknowledged[digest] = said
+            if differs:
+                self._kept.pop(digest, None)
+                self._direct.pop(digest, None)
+                self._window = None
+                self._reject(digest, differs, again=False)
+                self._acknowledged[digest] = differs
 
     async def _load(self, digest: str) -> Ruleset:
         """Fetch, verify, map, load, warm. Raises StoreError, OSError, Unusable."""
@@ -356,42 +478,29 @@ class RulesetHolder:
         if digest + reason not in self._said:
             self._said.add(digest + reason)
             say(Event.IMAGE_REJECTED, digest=digest, reason=reason)
-        self._forget_span()
 
     # ------------------------------------------------------------------------------------------------ small things
 
-    def _look_up(self, as_of_us: int) -> Active | None:
-        past = self._timeline.up_to(as_of_us)
-        active = None
-        for entry in reversed(past):
-            ruleset = self._kept.get(entry.digest)
-            if ruleset is not None:
-                active = self._active(entry, ruleset)
-                break
-            if entry.digest not in self._rejected and entry.digest not in self._wanted:
-                break  # it was in force, but is not kept loaded
-        later = self._timeline.after(as_of_us)
-        if past and later:
-            self._span, self._span_active = (past[-1].effective_from_us, later[0].effective_from_us), active
-        elif past:
-            self._span, self._span_active = (past[-1].effective_from_us, 1 << 62), active
-        return active
+    def _loaded(self, entry: Entry | None) -> Active | None:
+        """The entry's ruleset, if it is loaded here."""
+        ruleset = None if entry is None else self._kept.get(entry.digest) or self._previews.get(entry.digest)
+        return None if entry is None or ruleset is None else self._active(entry, ruleset)
 
     def _active(self, entry: Entry, ruleset: Ruleset) -> Active:
         return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset, self._direct.get(entry.digest))
 
-    def _look_again(self, sequence: int) -> None:
-        """What may be usable by now (signed, stored again) is asked for again in the next step."""
-        for entry in self._timeline.entries[sequence - 1 : sequence]:
-            if self._again_ns.pop(entry.digest, None) is not None:
-                self._rejected.pop(entry.digest, None)
-
-    def _forget_span(self) -> None:
-        self._span, self._span_active = (1, 0), None
+    def _look_again(self, which: int | str) -> None:
+        """What may be usable by now (signed, stored again) is asked for again in the next step: an entry's, or by its
+        digest."""
+        entries = self.timeline.entries
+        digests = [entry.digest for entry in entries[which - 1 : which]] if isinstance(which, int) else [which]
+        for digest in digests:
+            if self._again_ns.pop(digest, None) is not None:
+                self._rejected.pop(digest, None)
 
     def _settle(self) -> None:
         """Wake those whose entry is settled."""
-        entries = self._timeline.entries
+        entries = self.timeline.entries
         for waiter in list(self._settling):
             sequence, future = waiter
             if future.done() or (
@@ -403,25 +512,31 @@ class RulesetHolder:
                     future.set_result(None)
 
     def _note_in_force(self) -> None:
-        active = self.current
-        if active is not None and active.sequence != self._in_force_sequence:
+        standing = self.standing()
+        active = standing.active if isinstance(standing, Standing) else None
+        if active is None:
+            return
+        self.ready.set()
+        if active.sequence != self._in_force_sequence:
             self._in_force_sequence = active.sequence
             self._counters.put(Metric.IN_FORCE_SEQUENCE, active.sequence)
             say(Event.IMAGE_IN_FORCE, sequence=active.sequence, digest=active.digest)
-            self.ready.set()
 
-    def _succeeded(self) -> None:
-        if self._problem:
-            say(Event.STORE_BACK)
-        self._reachable, self._problem = True, ""
-
-    def _failed(self, error: StoreError) -> None:
-        self._reachable = not isinstance(error, StoreUnavailable)
-        kind = {StoreUnavailable: Event.STORE_LOST, Regressed: Event.STORE_REGRESSED}.get(type(error), Event.STORE_BAD)
-        reason = str(error)
-        if not self._problem or (kind is not Event.STORE_LOST and reason != self._problem):
-            say(kind, reason=reason)
-        self._problem = reason
+    def _tell(self) -> None:
+        """What this node says of itself."""
+        status = self.status()
+        self._counters.put(Metric.LEASE_LEFT_US, status.lease_left_us)
+        last = self._known.last
+        told = {
+            "build": self._build,
+            "sequence": status.entries,
+            "digest": "" if status.in_force is None else status.in_force.digest,
+            "certainty": ("none", "certain", "scheduled")[status.certainty],
+            "lease_until_us": 0 if last is None else last.readings[-1].t_us + status.lease_left_us,
+            "error": (status.problem or (status.rejected[-1].reason if status.rejected else ""))[:256],
+            "semantics": [1],
+        }
+        self._known.says(json.dumps(told, separators=(",", ":"), sort_keys=True))
 
 
 async def follow(holder: RulesetHolder, interval_ms: int, wake: asyncio.Event, each: Callable[[], None]) -> None:

@@ -20,21 +20,23 @@ import hashlib
 import importlib.metadata
 import ipaddress
 import os
+import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from weakref import WeakValueDictionary
 
-from server import kernels
-from server.activate import Machine, RulesetHolder, aside, busy, follow
+from server import kernels, lease
+from server.activate import SOON_US, Machine, RulesetHolder, aside, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
+from server.keeper import Keeper
 from server.parts import CheckedImages, PartFiles
 from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
 from server.settings import BadSettings, Settings
@@ -42,7 +44,7 @@ from server.signing import tell as tell_trust
 from server.signing import trust_of
 from server.store import Store, StoreError, opened
 from server.telemetry import Counters, Event, Metric, configure, say
-from server.workers import AddressTaken, Worker, Workers
+from server.workers import AddressTaken, Worker, Workers, new_house
 
 if TYPE_CHECKING:
     from server.rulesets import RulesetServicer
@@ -54,6 +56,7 @@ SWITCH_S: Final = 0.0005  # a thread that checks a ruleset lets calls go first a
 QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
+WATCH_S: Final = 0.1  # what the health service says is at most so old
 DECISIONS: Final = "einklang.v1.DecisionService"
 RULESETS: Final = "einklang.v1.RulesetService"
 
@@ -152,6 +155,7 @@ class Node:
         self.counters = Counters()
         self.publisher = Publisher(worker)
         self.ending = ""  # the signal that asked for the end
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
         self._stop = asyncio.Event()
         self._serving = False
         self._wake = asyncio.Event()
@@ -183,6 +187,10 @@ class Node:
             if self.worker is None:
                 tell_trust(trust)
                 say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+            heard: list[Callable[[], object]] = []  # who is told once there is somebody
+            keeper = Keeper(store, self._lessee(store, embedded is not None), self.clock, self.counters)
+            keeper.start(lambda: _each(heard))
+            stack.push_async_callback(asyncio.to_thread, keeper.stop)
             publishing = None
             if self.project is not None:
                 publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
@@ -191,14 +199,27 @@ class Node:
             prepared = await preparing
             checked = CheckedImages(settings.data_dir / "parts", prepared.directory.name)
             machine = await asyncio.to_thread(_machine, loaded, self.clock, checked)
-            holder = RulesetHolder(store, files, machine, self.clock, self.counters, trust=trust)
+            holder = RulesetHolder(
+                store,
+                files,
+                machine,
+                self.clock,
+                self.counters,
+                trust=trust,
+                known=keeper,
+                node=self.name,
+                build=version(),
+            )
+            loop = asyncio.get_running_loop()
+            heard.append(lambda: loop.call_soon_threadsafe(self._hear, holder))
             await stack.enter_async_context(
                 _task(follow(holder, settings.follow_interval_ms, self._wake, lambda: self._tend(embedded)))
             )
             if self.worker is not None and self.worker.late:
                 await holder.ready.wait()  # not bound before: the others serve already
             doors = await stack.enter_async_context(self._doors(holder, store))
-            waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors)))
+            waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors, store.terms)))
+            await stack.enter_async_context(_task(self._watch(holder, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
             tasks = {loading, waiting, stopping}
             while stopping in tasks:
@@ -207,6 +228,23 @@ class Node:
                     task.result()  # raises what prevents serving
             say(Event.DRAINING, signal=self.ending)
             await doors.drain(self.settings)  # while the Timeline is still followed: publications wait for it
+
+    def _lessee(self, store: Store, embedded: bool) -> lease.Node:
+        """Who holds the leases of this process. The processes of a server that has a store of its own are one house."""
+        house = self.worker.house if self.worker is not None else new_house() if embedded else ""
+        holder = f"{house or f'{self.name}/'}{secrets.token_hex(8)}"
+        return lease.Node(store.terms, holder, house, node=self.name)
+
+    def _hear(self, holder: RulesetHolder) -> None:
+        holder.changed()
+        self._wake.set()
+
+    async def _watch(self, holder: RulesetHolder, doors: Doors) -> None:
+        """The health service says whether baskets are decided here, from the beginning to the end."""
+        while not self._stop.is_set():
+            if self._serving and holder.answers != doors.deciding:
+                await doors.decide(holder.answers)
+            await holder.change(WATCH_S)
 
     async def _prepared(self) -> kernels.Prepared:
         """Where the kernels are. A worker's parent has loaded them."""
@@ -223,9 +261,13 @@ class Node:
         return await self.publisher(files, author=_user(), reason="serve", settings=self.settings, progress=tell)
 
     async def _become_ready(
-        self, holder: RulesetHolder, publishing: asyncio.Future[PublishResult] | None, doors: Doors
+        self,
+        holder: RulesetHolder,
+        publishing: asyncio.Future[PublishResult] | None,
+        doors: Doors,
+        store_terms: lease.Terms,
     ) -> None:
-        """Wait for the project's ruleset, or without one for any; then open."""
+        """Wait for the project's ruleset to be in force, or without one for any; then open."""
         if publishing is not None:
             try:
                 result = await publishing
@@ -243,9 +285,9 @@ class Node:
                 event = Event.PUBLISH_UNCHANGED if result.unchanged else Event.PUBLISHED
                 say(event, digest=result.digest, sequence=result.sequence)
                 self._wake.set()
-                await holder.settled(result.sequence)
+                await holder.settled(result.sequence, store_terms.outlasts_us + SOON_US)
         await holder.ready.wait()
-        active = holder.current
+        active = holder.in_force
         assert active is not None, "ready says that something is in force"
         gc.collect()
         gc.freeze()  # what is loaded by now stays: searching it for garbage would only make callers wait
@@ -261,7 +303,7 @@ class Node:
     async def _something_in_force(self, holder: RulesetHolder) -> bool:
         """Whether an earlier ruleset is, or will be after loading, in force here."""
         await holder.stepped.wait()
-        return holder.current is not None or bool(holder.status().pending)
+        return holder.in_force is not None or bool(holder.status().pending)
 
     def _tend(self, embedded: EmbeddedStore | None) -> None:
         """Start the embedded store again if it ended."""
@@ -291,7 +333,7 @@ class Node:
         decisions = services.DecisionServicer(
             holder,
             tenant=self.settings.tenant,
-            node=f"{socket.gethostname()}/{os.getpid()}",
+            node=self.name,
             build=version(),
             counters=self.counters,
             threads=max(1, (os.cpu_count() or 1) // self.settings.workers),
@@ -338,7 +380,7 @@ TOLD: Final = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Doors:
     """The gRPC server with its health."""
 
@@ -348,6 +390,7 @@ class Doors:
     address: str  # as bound
     rulesets: RulesetServicer
     gate: Gate
+    deciding: bool = False  # as the health service says
 
     async def close(self) -> None:
         """Not serving, but that rulesets can be published."""
@@ -358,7 +401,14 @@ class Doors:
         """Serving: what is not served yet stays closed."""
         for name in ("", DECISIONS, RULESETS):
             await self._set(name, True)
+        self.deciding = True
         say(Event.SERVING, address=self.address)
+
+    async def decide(self, deciding: bool) -> None:
+        """Whether baskets are decided now: there is a lease, and the ruleset in force is loaded."""
+        self.deciding = deciding
+        await self._set(DECISIONS, deciding)
+        say(Event.DECIDES_AGAIN if deciding else Event.DECIDES_NOT)
 
     async def drain(self, settings: Settings) -> None:
         """Not serving, says the health service; then a pause in which calls are still answered; then new ones are told
@@ -450,6 +500,11 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         return ruleset
 
     return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct)
+
+
+def _each(heard: list[Callable[[], object]]) -> None:
+    for tell in heard:
+        tell()
 
 
 def _bind(server: Any, address: str) -> str:

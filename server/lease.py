@@ -183,6 +183,7 @@ class Node:
     _fault: tuple[str, int] | None = None  # run and epoch whose clock was stepped
     _run: str = ""
     _upto_us: int = 0  # the latest T by which this node may have decided
+    _given_up: Lease | None = None  # how far it was used is said by a later reading of the clock
     _asked: Call | None = None
     _next_ns: int = 0  # when the lease is renewed
     _hold_ns: int = 0  # nothing is asked before
@@ -228,10 +229,14 @@ class Node:
             return 0
         return self.last.readings[-1].t_us + self.terms.lease_us
 
+    def horizon_us(self) -> int:
+        """Instants before this are settled but for urgent entries."""
+        return 0 if self.last is None else self.last.readings[-1].t_us + self.terms.horizon_us
+
     def cut_off_us(self, now_ns: int) -> int | None:
-        """T, roughly, while the known Timeline is what was scheduled for sure (the horizon); None: it is not."""
+        """T, roughly, as long as it is surely before the horizon; None: it is not."""
         last = self.last
-        if last is None or last.bounds.latest_us(now_ns) > last.readings[-1].t_us + self.terms.horizon_us:
+        if last is None or last.bounds.latest_us(now_ns) >= self.horizon_us():
             return None
         return last.bounds.earliest_us(now_ns)
 
@@ -246,8 +251,12 @@ class Node:
         return call
 
     def _due(self, now_ns: int) -> Call | int:
+        if self._given_up is not None:
+            given, self._given_up = self._given_up, None
+            self._upto_us = max(self._upto_us, given.bounds.latest_us(min(now_ns, given.end_ns)))
         if self.lease is not None and self.ended(self.lease, now_ns):
-            self._give_up(now_ns)  # a lease that has ended proves nothing any more
+            self._give_up()  # a lease that has ended proves nothing any more
+            return now_ns
         if now_ns < self._hold_ns:
             return self._hold_ns
         if self._fault is not None:
@@ -256,7 +265,9 @@ class Node:
         if opening is not None and not opening.epoch:
             return Call("begin", (opening.run, self.holder, self.house))
         if opening is not None and (opening.alone or opening.ended or now_ns >= self._open_ns(opening)):
-            self._give_up(now_ns)
+            if self.lease is not None:
+                self._give_up()
+                return now_ns
             waited = opening.ended or not opening.alone  # if both, then it is the later T
             told = (opening.run, opening.epoch, self.holder, self.house, str(int(waited)), str(self._upto_us))
             return Call("open", (*told, *self._known()))
@@ -277,13 +288,14 @@ class Node:
         return Call("renew", (self.holder, self.house, *told, *self._known(), self.node, self.status))
 
     def release(self, now_ns: int) -> Call | None:
-        """What to tell the store when this node stops answering, for good; None: it has no lease."""
+        """What to tell the store once this node has stopped answering, for good; None: it has no lease."""
         lease = self.lease
         if lease is None:
             return None
-        self._give_up(now_ns)
+        self.lease = None
         self._next_ns = FOREVER
-        return Call("release", (self._run, str(lease.epoch), self.holder, str(self._upto_us)), durable=False)
+        upto_us = max(self._upto_us, lease.bounds.latest_us(min(now_ns, lease.end_ns)))
+        return Call("release", (self._run, str(lease.epoch), self.holder, str(upto_us)), durable=False)
 
     def failed(self, now_ns: int) -> None:
         """No answer came, or it is not sure that it lasts."""
@@ -400,11 +412,10 @@ class Node:
         self._opening = _Opening(run, ended=ended)
         self._next_ns = now_ns + self._pause_ns
 
-    def _give_up(self, now_ns: int) -> None:
-        """The lease is used no more."""
-        if self.lease is not None:
-            self._upto_us = max(self._upto_us, self.lease.bounds.latest_us(min(now_ns, self.lease.end_ns)))
-            self.lease = None
+    def _give_up(self) -> None:
+        """The lease is used no more. Whoever decides reads the clock and then looks whether there is a lease, perhaps
+        in another thread: so whatever was decided by it was read before the next reading here."""
+        self._given_up, self.lease = self.lease, None
 
     def _open_ns(self, opening: _Opening) -> int:
         return opening.begun_ns + self.wait_us() * 1_000

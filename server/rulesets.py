@@ -238,7 +238,7 @@ class RulesetServicer:
             raise Refused("page_size", f"from 0 to {PAGE_MAX:,}; this is {message.page_size:,}")
         if message.from_sequence < 0:
             raise Refused("from_sequence", f"from 0 on; this is {message.from_sequence:,}")
-        now_us = self._holder.store_now_us()
+        now_us = self._holder.now_us()
         timeline = self._holder.timeline
         size = message.page_size or PAGE_DEFAULT
         first = message.from_sequence - 1 if message.from_sequence else max(0, len(timeline.entries) - size)
@@ -259,7 +259,7 @@ class RulesetServicer:
         """GetProgramsRequest → GetProgramsResponse. Raises Failure."""
         message = parse(pb.GetProgramsRequest, data)
         refuse_foreign_tenant(message.tenant, self._settings.tenant)
-        in_force = self._holder.timeline.in_force(self._holder.store_now_us())
+        in_force = self._holder.timeline.in_force(self._holder.now_us())
         digest = message.ruleset_digest or (in_force.digest if in_force is not None else "")
         if message.ruleset_digest and not is_digest(digest):
             raise Refused("ruleset_digest", "64 lowercase hexadecimal characters", common.ERROR_REASON_WRONG_FORM)

@@ -23,8 +23,9 @@ from einklang.v1 import common_pb2 as common
 from einklang.v1 import customer_pb2, decision_pb2, redemption_pb2, ruleset_pb2
 from engine import basket, decision, texts
 from engine.basket import BadRequest
+from engine.timeline import Entry
 from server import answers, batches, convert, explain, listing
-from server.activate import Active, RulesetHolder, Unusable
+from server.activate import FOR_EVER_NS, SCHEDULED, UNSURE, Active, RulesetHolder, Standing, Unusable
 from server.batches import varint
 from server.contract import Failure, Refused, as_failure, parse, refuse_foreign_tenant
 from server.rulesets import RulesetServicer
@@ -39,6 +40,8 @@ CALL_SECONDS_MAX: Final = 5.0  # a call that only reads; also without a deadline
 CONCURRENT_RPCS_MAX: Final = 256  # more are refused at once: RESOURCE_EXHAUSTED
 EXPLAINED_MAX: Final = 1_000
 METADATA_BYTES_MAX: Final = 8_192
+REGAIN_S: Final = 0.1  # a node that alone begins a new epoch has no lease for some milliseconds
+NAMED: Final = Standing(None, None, 0, UNSURE, FOR_EVER_NS)  # for a ruleset that the request names
 
 _ANSWERED: Final = 0  # direct.ANSWERED, ELSEWHERE, which must not be imported before the kernels' cache is set
 _ELSEWHERE: Final = 2
@@ -107,9 +110,10 @@ class DecisionServicer:
         message = parse(decision_pb2.DecideRequest, data)
         asked = await self._asked(message)
         answer = self._answer(asked)
-        self._counters.add(Metric.DECISIONS)
         decided = asked.decision_bytes(answer)
-        return _field(1, decided) + _field(2, self._envelope(asked, decided, answer.promotions))
+        envelope = self._envelope(asked, decided, answer.promotions)
+        self._count(asked.standing)
+        return _field(1, decided) + _field(2, envelope)
 
     async def Explain(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """ExplainRequest → ExplainResponse, the Decision's bytes being those of Decide. Raises Failure."""
@@ -140,18 +144,17 @@ class DecisionServicer:
 
     def _chunk(self) -> batches.Quickly:
         """What decides a chunk of a stream in a thread, by what is in force now."""
-        now_us = self._holder.store_now_us()
-        active = self._holder.at(now_us) if now_us and self._directly else None
+        standing = self._holder.standing() if self._directly else None
 
         def quickly(requests: Sequence[bytes]) -> list[bytes | None]:
-            if active is None or active.direct is None:
+            if not isinstance(standing, Standing) or standing.active is None or standing.active.direct is None:
                 return [None] * len(requests)
-            direct = self._threads.direct(active.direct)
+            direct = self._threads.direct(standing.active.direct)
             found: list[bytes | None] = []
             for data in requests:
-                answered = direct.ask(data, now_us) == _ANSWERED
-                found.append(self.response(direct.answered(), now_us, active.sequence) if answered else None)
-            return found
+                answered = direct.ask(data, standing.as_of_us) == _ANSWERED
+                found.append(self.response(direct.answered(), standing) if answered else None)
+            return [None] * len(requests) if self._holder.lapsed(standing) else found
 
         return quickly
 
@@ -182,9 +185,11 @@ class DecisionServicer:
         found = await self._threads.run(priced)
         self._counters.add(Metric.DECISIONS, len(found))
         judged = any(judged for _, judged in found)
+        standing = self._in_time(asked)
         envelope = decision_pb2.Envelope(
-            as_of_us=asked.as_of_us,
-            sequence=asked.sequence,
+            as_of_us=standing.as_of_us,
+            sequence=standing.entry.sequence if standing.entry is not None else 0,
+            certainty=common.Certainty.ValueType(standing.certainty),
             limits_from=decision_pb2.LIMITS_FROM_REQUEST if judged else decision_pb2.LIMITS_FROM_NONE,
             at_us=asked.request.at_us,
             node=self._node,
@@ -198,41 +203,46 @@ class DecisionServicer:
     def _ordinary(self, data: bytes) -> bytes | None:
         """The DecideResponse to an ordinary request (engine/direct.py). None: it is another one, and is answered at
         length, or refused there."""
-        now_us = self._holder.store_now_us()
-        active = self._holder.at(now_us) if now_us else None
-        if active is None or active.direct is None:
+        standing = self._holder.standing()
+        if not isinstance(standing, Standing) or standing.active is None or standing.active.direct is None:
             return None
-        direct, as_of_us, sequence = active.direct, now_us, active.sequence
+        direct, now_us = standing.active.direct, standing.as_of_us
         reason = direct.ask(data, now_us)
         if reason == _ELSEWHERE:
-            found = self._elsewhere(direct.asks(data), now_us)
+            found = self._elsewhere(direct.asks(data), standing)
             if found is None:
                 return None
-            direct, as_of_us, sequence = found
-            reason = direct.ask(data, as_of_us or now_us, anyhow=True)
-        if reason != _ANSWERED:
+            direct, standing = found
+            reason = direct.ask(data, standing.as_of_us or now_us, anyhow=True)
+        if reason != _ANSWERED or self._holder.lapsed(standing):
             return None
-        self._counters.add(Metric.DECISIONS)
-        return self.response(direct.answered(), as_of_us, sequence)
+        self._count(standing)
+        return self.response(direct.answered(), standing)
 
-    def _elsewhere(self, asks: Asks, now_us: int) -> tuple[Direct, int, int] | None:
-        """What answers a request that names a tenant, a ruleset or an instant: it, as_of, the Timeline's sequence.
-        None: all this is judged at length."""
+    def _elsewhere(self, asks: Asks, now: Standing) -> tuple[Direct, Standing] | None:
+        """What answers a request that names a tenant, a ruleset or an instant. None: all this is judged at length."""
         if asks.tenant not in (b"", self._tenant.encode()) or (asks.ruleset_digest and asks.as_of_us):
             return None
         if asks.ruleset_digest:
             direct = self._holder.direct_of(asks.ruleset_digest.decode())
-            return None if direct is None else (direct, 0, 0)
-        as_of_us = asks.as_of_us or now_us
-        active = self._holder.at(as_of_us) if 0 < as_of_us <= now_us else None
-        return None if active is None or active.direct is None else (active.direct, as_of_us, active.sequence)
+            return None if direct is None else (direct, NAMED)
+        standing = now if not asks.as_of_us else self._holder.standing_at(asks.as_of_us) if asks.as_of_us > 0 else None
+        if standing is None or standing.active is None or standing.active.direct is None:
+            return None
+        return standing.active.direct, standing
 
-    def response(self, answer: Answer, as_of_us: int, sequence: int) -> bytes:
+    def _count(self, standing: Standing) -> None:
+        self._counters.add(Metric.DECISIONS)
+        if standing.certainty == SCHEDULED:
+            self._counters.add(Metric.DECISIONS_SCHEDULED)
+
+    def response(self, answer: Answer, standing: Standing) -> bytes:
         """The DecideResponse that bears an answer."""
         decided = answer.decision
         envelope = decision_pb2.Envelope(
-            as_of_us=as_of_us,
-            sequence=sequence,
+            as_of_us=standing.as_of_us,
+            sequence=standing.entry.sequence if standing.entry is not None else 0,
+            certainty=common.Certainty.ValueType(standing.certainty),
             decision_digest=hashlib.sha256(decided).hexdigest(),
             limits_from=decision_pb2.LIMITS_FROM_REQUEST if answer.usage_judged else decision_pb2.LIMITS_FROM_NONE,
             at_us=answer.at_us,
@@ -252,19 +262,42 @@ class DecisionServicer:
         refuse_foreign_tenant(message.tenant, self._tenant)
         digest = convert.ruleset_digest(message)
         as_of_us = convert.as_of(message)
-        now_us = self._holder.store_now_us()
-        if now_us == 0:
-            raise _not_ready("this node has not read the Timeline yet; try again, or another node")
         if digest:
             ruleset = await self._named(digest)
-            return _Asked(message, ruleset, at_us=message.at_us or now_us)
-        if as_of_us > now_us:
-            text = "lies in the future of the store's clock; name the ruleset by its digest to see ahead"
-            raise Failure(grpc.StatusCode.OUT_OF_RANGE, common.ERROR_REASON_INSTANT_UNKNOWN, text, field="as_of_us")
-        as_of_us = as_of_us or now_us
-        active = self._holder.at(as_of_us) or await self._older(as_of_us)
-        at_us = message.at_us or as_of_us
-        return _Asked(message, active.ruleset, at_us=at_us, as_of_us=as_of_us, sequence=active.sequence)
+            at_us = message.at_us or self._holder.now_us()
+            if at_us == 0:
+                raise _not_ready("this node does not know the time yet; try again, or another node, or say `at_us`")
+            return _Asked(message, ruleset, at_us=at_us)
+        standing = self._holder.standing_at(as_of_us) if as_of_us else await self._present()
+        if standing is None:
+            raise _not_ready("this node has not read the Timeline yet; try again, or another node")
+        if standing.entry is None:
+            text = "no ruleset was in force at this instant; publish one first"
+            raise Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NO_RULESET, text)
+        if standing.active is None and as_of_us:
+            standing = standing._replace(active=await self._load(standing.entry))
+        if standing.active is None:
+            raise _not_ready("the ruleset in force is not ready on this node yet; try again, or another node")
+        at_us = message.at_us or standing.as_of_us
+        return _Asked(message, standing.active.ruleset, at_us=at_us, standing=standing)
+
+    async def _present(self) -> Standing:
+        """By what is answered now. At an activation this waits for a moment, and for a lease that is just given up for
+        a new one. Raises Failure."""
+        waited = patient = False
+        while not isinstance(standing := self._holder.standing(), Standing):
+            if standing is not None:
+                waited = True
+                await asyncio.sleep(self._holder.seconds_until(standing))  # may end a little early
+            elif not patient:
+                patient = True
+                await self._holder.change(REGAIN_S)
+            else:
+                self._counters.add(Metric.DECISIONS_UNCERTAIN)
+                raise _not_certain()
+        if waited:
+            self._counters.add(Metric.DECISIONS_WAITED)
+        return standing
 
     async def _named(self, digest: str) -> Ruleset:
         try:
@@ -277,25 +310,31 @@ class DecisionServicer:
             raise _unknown("no ruleset of this digest is known here, or it is no longer kept")
         return ruleset
 
-    async def _older(self, as_of_us: int) -> Active:
+    async def _load(self, entry: Entry) -> Active:
         try:
-            active = await self._holder.load_at(as_of_us)
+            active = await self._holder.load(entry)
         except StoreError as error:
             raise _store_unavailable() from error
         except Unusable as error:
             raise _unknown("the ruleset of this instant is stored, but cannot be used by this server") from error
-        if active is not None:
-            return active
-        if self._holder.timeline.in_force(as_of_us) is not None:
-            raise _not_ready("the ruleset in force is not ready on this node yet; try again, or another node")
-        text = "no ruleset was in force at this instant; publish one first"
-        raise Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NO_RULESET, text)
+        if active is None:
+            raise _unknown("the ruleset of this instant is no longer kept")
+        return active
+
+    def _in_time(self, asked: _Asked) -> Standing:
+        """How the ruleset was chosen, if that still holds. Raises Failure."""
+        if self._holder.lapsed(asked.standing):
+            self._counters.add(Metric.DECISIONS_UNCERTAIN)
+            raise _not_certain()
+        return asked.standing
 
     def _envelope(self, asked: _Asked, decided: bytes, results: Sequence[decision.PromotionResult]) -> bytes:
-        """Certainty stays unspecified: nodes hold no leases yet."""
+        """Raises Failure where the answer comes too late to be given."""
+        standing = self._in_time(asked)
         envelope = decision_pb2.Envelope(
-            as_of_us=asked.as_of_us,
-            sequence=asked.sequence,
+            as_of_us=standing.as_of_us,
+            sequence=standing.entry.sequence if standing.entry is not None else 0,
+            certainty=common.Certainty.ValueType(standing.certainty),
             decision_digest=hashlib.sha256(decided).hexdigest(),
             limits_from=answers.limits_from(results),
             at_us=asked.request.at_us,
@@ -303,6 +342,11 @@ class DecisionServicer:
             build=self._build,
         )
         return envelope.SerializeToString(deterministic=True)
+
+
+def _not_certain() -> Failure:
+    text = "this node is cut off from the store and may not say what is in force; try again, or another node"
+    return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_NOT_CERTAIN, text, retryable=True)
 
 
 def _not_ready(text: str) -> Failure:
@@ -319,7 +363,7 @@ def _unknown(text: str) -> Failure:
 
 
 class _Asked:
-    """One basket with the ruleset that decides it. `as_of_us`: microseconds since the epoch; 0: it was named."""
+    """One basket with the ruleset that decides it, and how that was chosen."""
 
     def __init__(
         self,
@@ -327,14 +371,12 @@ class _Asked:
         ruleset: Ruleset,
         *,
         at_us: int,
-        as_of_us: int = 0,
-        sequence: int = 0,
+        standing: Standing = NAMED,
     ) -> None:
         self.message = message
         self.request = convert.to_request(message, at_us=at_us)
         self.ruleset = ruleset
-        self.as_of_us = as_of_us
-        self.sequence = sequence
+        self.standing = standing
         self.promotions: Mapping[str, answers.PromotionNames] = ruleset.by_name
 
     def decision_message(self, answer: decision.Decision) -> decision_pb2.Decision:

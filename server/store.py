@@ -37,7 +37,9 @@ from typing import Any, Final, TypeVar, cast
 
 import redis.asyncio as valkey
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.connection import Connection as SyncConnection
+from redis.connection import UnixDomainSocketConnection as SyncUnixSocket
 from redis.exceptions import (
     AuthenticationError,
     NoPermissionError,
@@ -46,6 +48,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as LinkError
 from redis.exceptions import TimeoutError as LinkTimeout
+from redis.retry import Retry as SyncRetry
 
 from engine.program import address
 from engine.timeline import Entry, Timeline, TimelineError, decode, is_digest, make_entry
@@ -128,7 +131,7 @@ class OutcomeUnknown(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry that shall be appended. `effective_from_us` None: as soon as the Timeline allows. See engine.timeline."""
+    """An entry that shall be appended (engine.timeline). `effective_from_us` None: as soon as the Timeline allows."""
 
     digest: str
     kind: str = "publish"
@@ -648,6 +651,33 @@ class Store:
         return cast(bytes, await self._ask(lambda: self._client.getrange(key, 0, most)))
 
     # ------------------------------------------------------------------------------------------------ asking
+
+    @property
+    def timeout_s(self) -> float:
+        """How long an answer may take."""
+        return self._settings.store_timeout_ms / 1_000
+
+    def connect(self) -> Any:
+        """A connection of its own, for a thread: of the library, connected; blocks. Raises StoreUnavailable."""
+        pool = self._client.connection_pool
+        arguments = {**pool.connection_kwargs, "retry": SyncRetry(NoBackoff(), 0)}
+        kind: Any = SyncUnixSocket if "path" in arguments else SyncConnection
+        link = kind(**arguments)
+        try:
+            link.connect()
+        except (AuthenticationError, NoPermissionError) as error:
+            raise StoreUnsuitable(f"the store refuses this user: {error}") from None
+        except (LinkError, LinkTimeout, OSError) as error:
+            raise StoreUnavailable(f"the store cannot be reached: {error}") from None
+        return link
+
+    def confirming(self) -> tuple[Any, ...] | None:
+        """The command behind a write that waits until it is where it must be; None: an answer says so already."""
+        return ("WAITAOF", 1, 0, self._settings.store_timeout_ms // 2) if self._waits_for_disk else None
+
+    def is_confirmed(self, answer: Any) -> bool:
+        """Whether the answer to that command says so."""
+        return int(answer[0]) >= 1
 
     async def _call(
         self, name: str, keys: Sequence[str], arguments: Sequence[str | bytes], *, durable: bool = False

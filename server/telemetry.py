@@ -28,10 +28,14 @@ class Event(enum.Enum):
     STORE_KILLED = ("store.killed", _WARNING, "embedded store did not end in {seconds:.0f} s; killed, its log is whole")
     STORE_JOINED = ("store.joined", _INFO, "store: {about}, id {store_id}")
     STORE_FUNCTIONS = ("store.functions", _INFO, "store functions loaded: {library}")
-    STORE_LOST = ("store.lost", _WARNING, "store cannot be reached, the rulesets known here stay in force: {reason}")
+    STORE_LOST = ("store.lost", _WARNING, "store cannot be reached; this node answers until its lease ends: {reason}")
     STORE_BACK = ("store.back", _INFO, "store answers again")
     STORE_REGRESSED = ("store.regressed", _ERROR, "store knows less of the Timeline than this node: {reason}")
     STORE_BAD = ("store.bad", _ERROR, "store holds what cannot be used: {reason}")
+    DECIDES_NOT = ("server.not-deciding", _ERROR, "no lease, or no ruleset in force that is ready: baskets are refused")
+    DECIDES_AGAIN = ("server.deciding", _INFO, "baskets are decided again")
+    EPOCH_OPENED = ("lease.epoch", _INFO, "epoch {epoch} of the Timeline's time opened")
+    CLOCK_STEPPED = ("lease.clock-stepped", _ERROR, "the store's clock was stepped: a new epoch begins")
     BUILD_UNREADABLE = ("store.build-unreadable", _WARNING, "the record of build {sources} is not readable; built anew")
     KERNELS_COMPILE = (
         "kernels.compile",
@@ -81,9 +85,15 @@ class Metric(enum.Enum):
     DECISIONS_REFUSED = ("decisions_refused_total", "requests refused as the caller's mistake")
     DECISIONS_FAILED = ("decisions_failed_total", "requests that failed for another reason")
     DECIDE_US = ("decide_sum_us", "time spent in deciding, all decisions together")
-    FOLLOW_READS = ("follow_reads_total", "times the Timeline was read")
-    FOLLOW_FAILURES = ("follow_failures_total", "times it could not be read")
-    FOLLOW_ROUND_TRIP_US = ("follow_round_trip_us", "the last read's round trip")
+    DECISIONS_WAITED = ("decisions_waited_total", "decisions that waited at an activation")
+    DECISIONS_UNCERTAIN = ("decisions_uncertain_total", "requests refused because this node has no lease")
+    DECISIONS_SCHEDULED = ("decisions_scheduled_total", "decisions answered while cut off, within the horizon")
+    LEASE_CALLS = ("lease_calls_total", "answers of the store to this node's lease")
+    LEASE_FAILURES = ("lease_failures_total", "times it did not answer, or not surely")
+    LEASE_ROUND_TRIP_US = ("lease_round_trip_us", "the last answer's round trip")
+    LEASE_LEFT_US = ("lease_left_us", "until the lease ends; 0: there is none")
+    EPOCHS_OPENED = ("epochs_opened_total", "epochs that this node opened")
+    CLOCK_STEPS = ("clock_steps_total", "steps of the store's clock that this node saw")
     IMAGES_LOADED = ("images_loaded_total", "rulesets fetched, verified, mapped and warmed")
     IMAGES_REJECTED = ("images_rejected_total", "rulesets that cannot be used here")
     IN_FORCE_SEQUENCE = ("in_force_sequence", "the Timeline entry in force")
@@ -97,7 +107,7 @@ class Metric(enum.Enum):
 
 
 class Counters:
-    """The process's numbers. Touched from the event loop's thread only."""
+    """The process's numbers. Each is touched from one thread only."""
 
     def __init__(self) -> None:
         self._values: dict[Metric, int] = dict.fromkeys(Metric, 0)

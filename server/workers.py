@@ -29,6 +29,7 @@ import importlib
 import json
 import logging
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -68,12 +69,15 @@ class AddressTaken(Exception):
 class Worker:
     """A worker's own side."""
 
-    def __init__(self, number: int, line: socket.socket, prepared: kernels.Prepared, *, late: bool) -> None:
+    def __init__(
+        self, number: int, line: socket.socket, prepared: kernels.Prepared, *, late: bool, house: str = ""
+    ) -> None:
         """`prepared`: where the kernels are that its parent loaded. `late`: the others serve already, so that it must
-        not be asked before it is warm."""
+        not be asked before it is warm. `house`: see server/lease.py."""
         self.prepared = prepared
         self.number = number
         self.late = late
+        self.house = house
         self._line = line
 
     def listening(self) -> None:
@@ -153,6 +157,7 @@ class Workers:
         self._watching = False
         self._code: int | None = None  # of a worker that cannot serve
         self._address = ""
+        self._house = "" if self._embedded is None else new_house()
 
     def run(self) -> int:
         """From start to stop, from the main thread; the exit code. Raises what prevents serving."""
@@ -370,7 +375,9 @@ class Workers:
                 update={"address": self._address, "address_file": None}
             )
             project = self._project if number == 1 and not self._served else None
-            code = self._serve_one(settings, project, Worker(number, theirs, self._prepared, late=self._served))
+            code = self._serve_one(
+                settings, project, Worker(number, theirs, self._prepared, late=self._served, house=self._house)
+            )
         except Exception:
             logging.getLogger(ROOT).exception("worker")
         finally:
@@ -447,6 +454,11 @@ class _Desk:
         if process is not None:
             process.kill()
             process.wait()
+
+
+def new_house() -> str:
+    """A name for the processes of one server that alone uses a store of its own: all earlier ones are gone."""
+    return f"local/{secrets.token_hex(8)}/"
 
 
 def _tell(one: _Running) -> None:

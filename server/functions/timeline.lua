@@ -287,10 +287,12 @@ local function ack(keys, args)
   return {'OK'}
 end
 
-local functions = {
-  setup = setup, begin = begin, fault = fault, open = open, renew = renew, release = release, append = append,
-  stage = stage, ack = ack,
-}
-for name, body in pairs(functions) do
-  redis.register_function('einklang_timeline_v2_' .. name, body)
-end
+redis.register_function('einklang_timeline_v2_setup', setup)
+redis.register_function('einklang_timeline_v2_begin', begin)
+redis.register_function('einklang_timeline_v2_fault', fault)
+redis.register_function('einklang_timeline_v2_open', open)
+redis.register_function('einklang_timeline_v2_renew', renew)
+redis.register_function('einklang_timeline_v2_release', release)
+redis.register_function('einklang_timeline_v2_append', append)
+redis.register_function('einklang_timeline_v2_stage', stage)
+redis.register_function('einklang_timeline_v2_ack', ack)

@@ -102,7 +102,15 @@ def test_every_flipped_bit_of_an_entry_is_refused():
         {"kind": "kill"},
         {"author": "x" * 257},
         {"author": None},
-        {"format": 2},
+        {"format": 3},
+        {"kind": "pause"},
+        {"kind": "resume", "until_us": 5},
+        {"promotion": "summer"},
+        {"until_us": 5},
+        {"kind": "cancel"},
+        {"kind": "cancel", "cancelled": 1},
+        {"cancelled": 1},
+        {"change_id": "x" * 65},
         {"more": 1},
     ],
 )
@@ -138,3 +146,32 @@ def test_a_timeline_only_grows_by_what_follows():
     with pytest.raises(BrokenChain):
         timeline.extended([chain((1, A)).entries[0]])
     assert timeline.extended([]) is timeline
+
+
+def follows(timeline: Timeline, effective_from_us: int, digest: str, kind: str, **more) -> Timeline:
+    """With one more entry."""
+    fields = {"author": "anna", "reason": "", "appended_at_us": 0, **more}
+    entry = make_entry(timeline.head, effective_from_us=effective_from_us, digest=digest, kind=kind, **fields)
+    return timeline.extended([entry])
+
+
+def test_what_is_taken_back_never_takes_force():
+    timeline = follows(chain((100, A), (200, B), (300, C)), 200, B, "cancel", cancelled=2)
+    assert [(entry := timeline.in_force(at)) and entry.digest for at in (100, 200, 299, 300)] == [A, A, A, C]
+    assert [timeline.is_cancelled(entry) for entry in timeline.entries] == [False, True, False, False]
+    assert [entry.digest for entry in timeline.after(100)] == [C]
+    assert Timeline().extended(timeline.entries) == timeline
+
+
+@pytest.mark.parametrize(("at_us", "digest", "number"), [(200, A, 2), (201, B, 2), (200, B, 4)])
+def test_a_cancel_says_what_it_takes_back(at_us, digest, number):
+    timeline = follows(chain((100, A), (200, B), (300, C)), 200, B, "cancel", cancelled=2)
+    with pytest.raises(BrokenChain, match="takes back"):
+        follows(timeline, at_us, digest, "cancel", cancelled=number)
+
+
+def test_a_pause_names_its_promotion_and_its_end():
+    timeline = follows(chain((100, A)), 200, B, "pause", promotion="summer", until_us=300)
+    timeline = follows(timeline, 300, A, "resume", promotion="summer", change_id="mine")
+    assert [(entry := timeline.in_force(at)) and entry.digest for at in (199, 200, 300)] == [A, B, A]
+    assert timeline.entries[2].change_id == "mine"

@@ -2,18 +2,31 @@
 
 import asyncio
 import hashlib
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine.timeline import Timeline, make_entry
-from server.activate import AHEAD, BEHIND, PREVIEWS, RETRY_NS, Machine, RulesetHolder, Unusable
+from server.activate import (
+    AHEAD,
+    BEHIND,
+    CERTAIN,
+    PREVIEWS,
+    RETRY_NS,
+    SCHEDULED,
+    UNSURE,
+    Machine,
+    RulesetHolder,
+    Unusable,
+)
 from server.clock import SimulatedClock
 from server.parts import PartFiles
 from server.signing import Trust
-from server.store import BadStoreData, NotStored, Regressed, StoreUnavailable
+from server.store import NotStored, StoreUnavailable
 from server.telemetry import Counters
+from tests.nodes import KnownExactly
 
 
 class Rejected(Exception):
@@ -29,6 +42,9 @@ class StandInStore:
         self.manifests = {}
         self.error = None
         self.fetched = []
+        self.stage = []
+        self.acknowledged = []
+        self.differs = ""
 
     def publish(self, name, at_us, *, stored=True):
         manifest = name.encode()
@@ -46,10 +62,14 @@ class StandInStore:
         self.timeline = self.timeline.extended([entry])
         return entry
 
-    async def read(self, known):
+    async def staged(self):
         if self.error:
             raise self.error
-        return self.clock.now_us(), self.timeline
+        return tuple(self.stage)
+
+    async def acknowledge(self, node, digest, *, self_test="", failed=""):
+        self.acknowledged.append((node, digest, failed))
+        return self.differs
 
     async def get_manifest(self, digest):
         if self.error:
@@ -95,15 +115,24 @@ class World:
         files = PartFiles(directory, self.counters)
         machine = Machine(parts_of, load, warm, Rejected)
         store: Any = self.store
+        self.known = KnownExactly(self.clock)
+        trust = Trust("default", unsigned=True)
         self.holder = RulesetHolder(
-            store, files, machine, self.clock, self.counters, trust=Trust("default", unsigned=True)
+            store, files, machine, self.clock, self.counters, trust=trust, known=self.known, node="n"
         )
 
     def step(self):
+        self.known.timeline = self.store.timeline
         asyncio.run(self.holder.step())
 
     def at(self, as_of_us):
-        active = self.holder.at(as_of_us)
+        active = self.holder.standing_at(as_of_us).active
+        return active and active.ruleset
+
+    @property
+    def now(self):
+        """The ruleset that answers now."""
+        active = self.holder.in_force
         return active and active.ruleset
 
 
@@ -113,9 +142,9 @@ def world(tmp_path):
 
 
 def test_before_anything_is_published_nothing_is_in_force(world):
-    assert world.holder.current is None
+    assert world.now is None
     world.step()
-    assert world.holder.current is None
+    assert world.now is None
     assert not world.holder.ready.is_set()
     assert world.holder.status().store_reachable
 
@@ -125,68 +154,135 @@ def test_a_ruleset_answers_from_its_instant_on_without_another_step(world):
     world.store.publish("two", 5_000)
     world.step()
     assert [world.at(at) for at in (999, 1_000, 4_999, 5_000, 10**15)] == [None, "one", "one", "two", "two"]
-    assert world.holder.current.ruleset == "one"
-    assert world.holder.current.sequence == 1
+    assert world.now == "one"
+    assert world.holder.in_force.sequence == 1
     world.clock.advance(3_999)
-    assert world.holder.current.ruleset == "one"
+    assert world.now == "one"
     world.clock.advance(1)
-    assert world.holder.current.ruleset == "two"
+    assert world.now == "two"
 
 
 @pytest.mark.parametrize("bad", ["unsound", "no-manifest", "trips"])
-def test_a_bad_ruleset_leaves_the_last_good_one_in_force_and_is_told(world, bad):
+def test_a_bad_ruleset_in_force_is_answered_by_no_other_and_is_told(world, bad):
     world.store.publish("one", 1_000)
     world.step()
     world.store.publish(bad, 2_000)
     world.step()
     world.clock.advance(5_000)
     world.step()
-    assert world.holder.current.ruleset == "one"
+    assert world.now is None, "what is in force is what all nodes answer by, or none"
+    assert not world.holder.answers
+    assert world.at(1_500) == "one"
     (rejection,) = world.holder.status().rejected
     assert rejection.sequence == 2
+    assert json.loads(world.known.status)["error"] == rejection.reason
     world.store.publish("three", 7_000)
     world.step()
     world.clock.advance(5_000)
-    assert world.holder.current.ruleset == "three"
+    assert world.now == "three"
 
 
-def test_a_node_that_starts_with_a_bad_ruleset_in_force_takes_the_one_before(world):
-    for name, at_us in [("zero", 10), ("one", 100), ("unsound a", 200), ("unsound b", 300)]:
-        world.store.publish(name, at_us)
+@pytest.mark.parametrize("bad", ["", "unsound", "no-manifest", "trips", "not stored"])
+def test_what_is_staged_is_tried_and_acknowledged_once(world, bad):
+    world.store.publish("one", 100)
+    name = bad or "two"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    if bad != "not stored":
+        world.store.manifests[digest] = name.encode()
+    world.store.stage = [digest]
+    for _ in range(3):
+        world.step()
+    ((node, of, failed),) = world.store.acknowledged
+    assert (node, of) == ("n", digest)
+    assert (failed != "") == (bad != "")
+    assert world.now == "one"
+    if not bad:
+        world.store.publish(name, 2_000)
+        world.store.stage = []
+        world.step()
+        world.clock.advance(2_000)
+        assert world.now == "two"
+        assert world.store.fetched.count(digest) == 1
+
+
+def test_a_ruleset_that_the_first_node_decides_otherwise_is_rejected(world):
+    world.store.publish("one", 100)
+    world.store.manifests[digest := hashlib.sha256(b"two").hexdigest()] = b"two"
+    world.store.stage, world.store.differs = [digest], "otherwise"
     world.step()
-    assert world.holder.current.ruleset == "one"
-    assert world.holder.ready.is_set()
+    world.store.stage = []
+    world.store.publish("two", 200)
+    world.step()
+    assert world.now is None
+    assert world.holder.status().rejected[0].reason == "otherwise"
 
 
 def test_a_ruleset_that_is_not_stored_is_asked_for_again_later(world):
     world.store.publish("one", 100)
     entry = world.store.publish("two", 200, stored=False)
     world.step()
-    assert world.at(500) == "one"
+    assert world.at(500) is None
     world.store.manifests[entry.digest] = b"two"
     world.step()
-    assert world.at(500) == "one"
+    assert world.at(500) is None
     world.clock.advance(RETRY_NS // 1_000)
     world.step()
     assert world.at(500) == "two"
     assert world.holder.status().rejected == ()
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("gone"), Regressed("less"), BadStoreData("odd")])
-def test_without_the_store_what_is_loaded_stays_and_activations_still_happen(world, error):
+def test_without_the_store_a_lease_is_enough_and_activations_still_happen(world):
     world.store.publish("one", 1_000)
     world.store.publish("two", 5_000)
     world.step()
-    world.store.error = error
+    world.store.error, world.known.problem = StoreUnavailable("gone"), "gone"
     world.clock.advance(4_500)
     world.step()
-    assert world.holder.current.ruleset == "two"
-    status = world.holder.status()
-    assert status.problem
-    assert status.store_reachable is not isinstance(error, StoreUnavailable)
-    world.store.error = None
+    assert world.now == "two"
+    assert world.holder.standing().certainty == CERTAIN
+    assert world.holder.status().problem
+
+
+def test_without_a_lease_only_what_is_settled_is_answered_for_certain(world):
+    world.store.publish("one", 500)
+    world.store.publish("two", 5_000)
     world.step()
-    assert world.holder.status().problem == ""
+    world.known.has_lease = False
+    assert world.holder.standing() is None
+    assert not world.holder.answers
+    assert world.holder.standing_at(700).certainty == CERTAIN
+    assert world.holder.standing_at(6_000).certainty == UNSURE
+    assert world.holder.standing_at(6_000).active.ruleset == "two"
+
+
+def test_a_node_that_is_cut_off_answers_up_to_the_horizon(world):
+    world.store.publish("one", 500)
+    world.store.publish("two", 5_000)
+    world.step()
+    world.known.has_lease, world.known.horizon = False, 8_000
+    assert (world.holder.standing().certainty, world.now) == (SCHEDULED, "one")
+    world.clock.advance(5_000)
+    assert (world.holder.standing().certainty, world.now) == (SCHEDULED, "two")
+    assert world.holder.standing_at(7_000).certainty == SCHEDULED
+    world.clock.advance(5_000)
+    assert world.holder.standing() is None
+
+
+def test_an_answer_that_was_held_up_until_the_lease_ended_is_not_given(world):
+    world.store.publish("one", 500)
+    world.step()
+    standing = world.holder.standing()._replace(lease_end_ns=world.clock.monotonic_ns() + 1)
+    assert not world.holder.lapsed(standing)
+    world.clock.advance(1)
+    assert world.holder.lapsed(standing)
+
+
+def test_a_lease_that_is_given_up_is_used_no_more_at_once(world):
+    world.store.publish("one", 500)
+    world.step()
+    assert world.now == "one"
+    world.known.has_lease = False
+    assert world.now is None
 
 
 def test_only_what_may_be_needed_is_kept(world):
@@ -195,13 +291,13 @@ def test_only_what_may_be_needed_is_kept(world):
     for number in range(AHEAD + 3):
         world.store.publish(f"future {number}", 10_000 + number)
     world.step()
-    assert world.holder.current.ruleset == "past 9"
+    assert world.now == "past 9"
     assert len(world.store.fetched) == 1 + AHEAD
     world.clock.advance(9_000)
     for _ in range(AHEAD + 3):
         world.step()
         world.clock.advance(1)
-    assert world.holder.current.ruleset == f"future {AHEAD + 2}"
+    assert world.now == f"future {AHEAD + 2}"
     kept = [n for n in range(AHEAD + 3) if world.at(10_000 + n) is not None]
     assert kept == list(range(AHEAD + 2 - BEHIND, AHEAD + 3))
 
@@ -211,11 +307,11 @@ def test_an_older_instant_is_answered_by_fetching_its_ruleset(world):
         world.store.publish(f"past {number}", 10 + number)
     world.step()
     assert world.at(12) is None
-    older = asyncio.run(world.holder.load_at(12))
+    older = asyncio.run(world.holder.load(world.holder.standing_at(12).entry))
     assert older is not None
     assert older.ruleset == "past 2"
-    assert asyncio.run(world.holder.load_at(5)) is None
-    assert world.holder.current.ruleset == "past 9"
+    assert world.holder.standing_at(5).entry is None
+    assert world.now == "past 9"
 
 
 def test_previews_are_loaded_by_digest_and_a_few_are_kept(world):
@@ -242,14 +338,14 @@ def test_a_preview_of_nothing_is_none_and_of_unsound_bytes_an_error(world):
 
 def test_whoever_published_is_told_when_its_ruleset_answers(world):
     async def story():
-        world.store.publish("one", 1_000)
+        world.known.timeline = world.store.publish("one", 1_000) and world.store.timeline
         waiting = asyncio.ensure_future(world.holder.settled(1))
         await asyncio.sleep(0)
         assert not waiting.done()
         await world.holder.step()
         await waiting
         assert world.at(1_000) == "one"
-        world.store.publish("unsound", 1_000)
+        world.known.timeline = world.store.publish("unsound", 9_000_000) and world.store.timeline
         waiting = asyncio.ensure_future(world.holder.settled(2))
         await world.holder.step()
         await waiting

@@ -7,8 +7,7 @@ import string
 
 import pytest
 
-from server.activate import StoreTime
-from server.clock import SimulatedClock, SystemClock
+from server.clock import SystemClock
 from server.telemetry import ROOT, Counters, Event, Metric, configure, say
 
 
@@ -17,21 +16,6 @@ def test_the_system_clock_runs_and_never_goes_back():
     before = clock.monotonic_ns()
     assert clock.monotonic_ns() >= before
     assert clock.now_us() > 1_600_000_000_000_000
-
-
-def test_the_stores_time_is_estimated_between_readings_and_never_goes_back():
-    clock = SimulatedClock()
-    time = StoreTime(clock)
-    assert time.now_us() == 0
-    time.note(clock.ticks_ns, clock.ticks_ns + 2_000_000, 5_000_000)  # a round trip of 2 ms
-    clock.advance(1_000)
-    assert time.now_us() == 5_000_000
-    clock.advance(500)
-    assert time.now_us() == 5_000_500
-    time.note(clock.ticks_ns, clock.ticks_ns, 4_000_000)  # the store's clock was set back
-    assert time.now_us() == 5_000_500
-    clock.advance(2_000_000)
-    assert time.now_us() == 6_000_000
 
 
 @pytest.fixture

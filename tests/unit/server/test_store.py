@@ -12,11 +12,15 @@ import uvloop
 from engine.program import address
 from engine.timeline import BadEntry, Timeline, decode, make_entry
 from server.embedded import EmbeddedStore, store_settings
+from server.lease import Terms
 from server.settings import load
 from server.store import (
     CHUNK,
     BadStoreData,
     Build,
+    Change,
+    ChangeIdUsed,
+    Draft,
     NotStored,
     Regressed,
     StoreUnavailable,
@@ -24,6 +28,7 @@ from server.store import (
     TooEarly,
     opened,
 )
+from tests.nodes import appended, following
 from tests.running import short_directory
 
 
@@ -61,6 +66,16 @@ def run(settings, story):
             return await story(store)
 
     return asyncio.run(all_of_it())
+
+
+def follow(settings, story):
+    """The same, with a node that follows the Timeline."""
+
+    async def with_a_node(store):
+        async with following(store):
+            return await story(store)
+
+    return run(settings, with_a_node)
 
 
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17]
@@ -129,10 +144,10 @@ def test_all_keys_of_a_tenant_share_its_hash_tag(tenant, raw):
         await store.put_programs([b"{}"])
         digest = await store.put_manifest(b"{}")
         await store.put_build("a" * 64, Build(digest, ("b" * 64,)))
-        await store.append(digest=digest, author="a", reason="r")
+        await appended(store, digest)
 
     before = set(raw.keys())
-    run(tenant, story)
+    follow(tenant, story)
     new = set(raw.keys()) - before
     assert len(new) >= 7
     assert all(key.startswith(f"einklang:{{{tenant.tenant}}}:".encode()) for key in new)
@@ -249,100 +264,141 @@ def test_entries_are_appended_one_behind_the_other(tenant):
     async def story(store):
         digest = await store.put_manifest(b"{}")
         before_us = await store.now_us()
-        entries = [await store.append(digest=digest, author="anna", reason=f"no. {n}") for n in range(3)]
+        entries = [await appended(store, digest, reason=f"no. {n}") for n in range(3)]
         assert [entry.sequence for entry in entries] == [1, 2, 3]
-        assert all(before_us < entry.effective_from_us < before_us + 5_000_000 for entry in entries)
+        assert before_us < entries[0].effective_from_us < before_us + store.terms.lease_us, "before it nobody decides"
+        for entry in entries[1:]:
+            assert before_us + store.terms.lead_us <= entry.effective_from_us < before_us + 2 * store.terms.lead_us
         timeline = await store.timeline()
         assert timeline.entries == tuple(entries)
         now_us, same = await store.read(timeline)
         assert same is timeline
         assert now_us > before_us
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
 def test_an_entry_must_lie_ahead_of_the_stores_time(tenant):
     async def story(store):
         digest = await store.put_manifest(b"{}")
+        await appended(store, digest)
         now_us = await store.now_us()
         with pytest.raises(TooEarly) as refused:
-            await store.append(digest=digest, author="a", reason="", effective_from_us=now_us)
-        assert refused.value.earliest_us > now_us
-        entry = await store.append(digest=digest, author="a", reason="", effective_from_us=now_us + 60_000_000)
+            await appended(store, digest, effective_from_us=now_us + store.terms.lease_us)
+        assert refused.value.earliest_us > now_us + store.terms.lease_us
+        entry = await appended(store, digest, effective_from_us=now_us + 60_000_000)
         assert entry.effective_from_us == now_us + 60_000_000
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
-def test_a_tenants_lead_is_kept(tenant):
-    led = tenant.model_copy(update={"lead_ms": 5_000})
+def test_a_tenants_terms_are_kept(tenant):
+    own = tenant.model_copy(update={"lease_ms": 700, "guard_ms": 90, "horizon_ms": 3_600_000})
 
     async def story(store):
-        assert store.lead_us == 5_000_000
+        assert store.terms == Terms(700_000, 90_000, 3_600_000_000)
         digest = await store.put_manifest(b"{}")
+        await appended(store, digest)
         now_us = await store.now_us()
         with pytest.raises(TooEarly):
-            await store.append(digest=digest, author="a", reason="", effective_from_us=now_us + 4_000_000)
-        entry = await store.append(digest=digest, author="a", reason="")
-        assert entry.effective_from_us >= now_us + 5_000_000
+            await appended(store, digest, effective_from_us=now_us + 3_600_000_000)
+        entry = await appended(store, digest)
+        assert entry.effective_from_us >= now_us + store.terms.lead_us
+        (urgent,) = await store.append([Draft(digest)], Change("anna", "a mistake", urgent=True))
+        assert urgent.effective_from_us < now_us + 60_000_000
 
-    run(led, story)
+    follow(own, story)
 
     async def later(store):
-        assert store.lead_us == 5_000_000
+        assert store.terms.lease_us == 700_000
 
     run(tenant, later)  # set up once; another node's settings do not change it
+
+
+def test_entries_of_one_change_are_appended_together_or_not_at_all_and_once(tenant):
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        change = Change("anna", "two", change_id="my change", fingerprint="as asked")
+        drafts = [Draft(digest), Draft(digest, effective_from_us=4_000_000_000_000_000)]
+        one, two = await store.append(drafts, change)
+        assert (one.sequence, two.sequence) == (1, 2)
+        with pytest.raises(ChangeIdUsed) as used:
+            await store.append(drafts, change)
+        assert (used.value.fingerprint, used.value.first, used.value.count) == ("as asked", 1, 2)
+        with pytest.raises(NotStored):
+            await store.append([Draft(digest), Draft("f" * 64)], Change("anna", ""))
+        back = Draft(digest, "cancel", effective_from_us=two.effective_from_us, cancelled=2)
+        await store.append([back], Change("anna", "no more"))
+        timeline = await store.timeline()
+        assert len(timeline.entries) == 3
+        assert timeline.in_force(4_000_000_000_000_000).sequence == 1
+
+    follow(tenant, story)
+
+
+def test_without_a_node_that_keeps_the_time_nothing_is_appended(tenant, monkeypatch):
+    monkeypatch.setattr("server.store.APPEND_AGAIN_S", 0.1)
+    short = tenant.model_copy(update={"lease_ms": 200})
+
+    async def story(store):
+        digest = await store.put_manifest(b"{}")
+        with pytest.raises(StoreUnavailable, match="einklang serve"):
+            await appended(store, digest)
+
+    run(short, story)
 
 
 def test_an_entry_never_names_what_is_not_stored(tenant):
     async def story(store):
         with pytest.raises(NotStored):
-            await store.append(digest="f" * 64, author="a", reason="")
+            await appended(store, "f" * 64)
         assert (await store.timeline()).entries == ()
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
 def test_texts_out_of_bounds_are_refused_before_the_store_is_asked(tenant):
     async def story(store):
         digest = await store.put_manifest(b"{}")
         with pytest.raises(BadEntry):
-            await store.append(digest=digest, author="a", reason="x" * 5_000)
+            await appended(store, digest, reason="x" * 5_000)
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
 def test_publishers_at_the_same_time_all_get_their_place(tenant):
     async def story(store):
         digest = await store.put_manifest(b"{}")
-        entries = await asyncio.gather(
-            *(store.append(digest=digest, author=f"author {n}", reason="") for n in range(4))
-        )
+        entries = await asyncio.gather(*(appended(store, digest, f"author {n}") for n in range(4)))
         assert sorted(entry.sequence for entry in entries) == [1, 2, 3, 4]
         assert len((await store.timeline()).entries) == 4
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
 def test_the_same_entry_is_taken_only_once(tenant):
     async def story(store):
         digest = await store.put_manifest(b"{}")
         now_us = await store.now_us()
-        entry = make_entry(
-            None, effective_from_us=now_us + 10**6, digest=digest, author="a", reason="", appended_at_us=now_us
-        )
-        assert await store._append_once(entry) == ("OK", 1)
-        assert await store._append_once(entry) == ("DUP", 1)
-        other = make_entry(
-            None, effective_from_us=now_us + 10**6, digest=digest, author="b", reason="", appended_at_us=now_us
-        )
-        assert await store._append_once(other) == ("CONFLICT", 1)
-        stale = make_entry(
-            entry, effective_from_us=now_us + 10**9, digest=digest, author="b", reason="", appended_at_us=now_us - 10**8
-        )
-        assert (await store._append_once(stale))[0] == "STALE"
 
-    run(tenant, story)
+        async def taken(previous, author, at_us):
+            entry = make_entry(
+                previous,
+                effective_from_us=now_us + 10**9,
+                digest=digest,
+                author=author,
+                reason="",
+                appended_at_us=at_us,
+            )
+            return (await store._append_surely([entry], Change(author, ""), 0))[0], entry
+
+        verdict, entry = await taken(None, "a", now_us)
+        assert verdict == "OK"
+        assert (await taken(None, "a", now_us))[0] == "DUP"
+        assert (await taken(None, "b", now_us))[0] == "CONFLICT"
+        assert (await taken(entry, "b", now_us - 10**8))[0] == "STALE"
+
+    follow(tenant, story)
 
 
 @pytest.mark.parametrize("how", ["drop the last", "alter", "all gone", "append rubbish", "append out of order"])
@@ -350,7 +406,7 @@ def test_a_tampered_timeline_is_noticed(tenant, raw, how):
     async def story(store):
         digest = await store.put_manifest(b"{}")
         for _ in range(3):
-            await store.append(digest=digest, author="a", reason="")
+            await appended(store, digest, "a")
         known = await store.timeline()
         key = store.keys.timeline
         match how:
@@ -370,7 +426,7 @@ def test_a_tampered_timeline_is_noticed(tenant, raw, how):
             with pytest.raises(BadStoreData):
                 await store.timeline()
 
-    run(tenant, story)
+    follow(tenant, story)
 
 
 def test_a_long_timeline_is_read_in_pieces(tenant, raw):
@@ -424,7 +480,7 @@ def test_a_store_that_would_break_a_promise_is_refused_by_name(tenant, raw, name
 
 
 def test_a_tenant_of_another_format_is_refused(tenant, raw):
-    raw.hset(f"einklang:{{{tenant.tenant}}}:meta", "format", "2")
+    raw.hset(f"einklang:{{{tenant.tenant}}}:meta", "format", "1")
 
     async def story(store):
         raise AssertionError

@@ -1,0 +1,187 @@
+"""Keeps a node's lease: asks the store what server/lease.py says is due, in a thread of its own.
+
+A thread, because how long an answer took says how well the store's time is known: on the event loop it would wait for
+whatever else is under way there. It owns one connection to the primary. What the node knows is replaced, never changed,
+so the event loop reads it without a lock.
+
+What can go wrong, and who is told: a store that cannot be reached, refuses this user or does not confirm is logged once
+and asked again; the lease ends by itself, and who answers by it sees that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from engine.timeline import Timeline
+from server.clock import Clock
+from server.lease import Call, Lease, Node, Wait, Window
+from server.store import LIBRARY, Keys, Store, StoreError, StoreUnavailable
+from server.telemetry import Counters, Event, Metric, say
+
+IDLE_S: Final = 1.0  # at most, without looking whether something is due
+RELEASE_S: Final = 1.0  # for the last call of all
+
+
+class Keeper:
+    """A node with its thread. `start` and `stop` from any thread; what it knows may be read from any."""
+
+    def __init__(self, store: Store, node: Node, clock: Clock, counters: Counters) -> None:
+        self._store = store
+        self._node = node
+        self._clock = clock
+        self._counters = counters
+        self._keys = _keys(store.keys)
+        self._link: Any = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        self._told = ""
+        self._changed: Callable[[], None] = lambda: None
+        self.reachable = False
+        self.problem = ""
+
+    # ------------------------------------------------------------------------------------------------ what is known
+
+    @property
+    def timeline(self) -> Timeline:
+        """As far as it is known here."""
+        return self._node.timeline
+
+    @property
+    def lease(self) -> Lease | None:
+        """The present lease; None: there is none, or it was given up. It may have ended."""
+        return self._node.lease
+
+    @property
+    def last(self) -> Lease | None:
+        """The latest lease, also when it has ended."""
+        return self._node.last
+
+    def window(self, now_ns: int) -> Window | Wait | None:
+        """See `Node.window`."""
+        return self._node.window(now_ns)
+
+    def final_us(self) -> int:
+        """See `Node.final_us`."""
+        return self._node.final_us()
+
+    def horizon_us(self) -> int:
+        """See `Node.horizon_us`."""
+        return self._node.horizon_us()
+
+    def cut_off_us(self, now_ns: int) -> int | None:
+        """See `Node.cut_off_us`."""
+        return self._node.cut_off_us(now_ns)
+
+    def says(self, status: str) -> None:
+        """What this node tells of itself at its next renewal."""
+        self._node.status = status
+
+    # ------------------------------------------------------------------------------------------------ the thread
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Begin. `changed` is called in the thread when the Timeline or the lease is another one."""
+        self._changed = changed
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the lease up and end; blocks. Call it once nothing is answered any more."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * RELEASE_S + self._store.timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            now_ns = self._clock.monotonic_ns()
+            due = self._node.due(now_ns)
+            if not isinstance(due, Call):
+                if due > now_ns:
+                    self._stopping.wait(min(IDLE_S, (due - now_ns) / 1e9))
+                continue
+            before = (self._node.timeline, self._node.lease)
+            steps, openings = self._node.steps, self._node.openings
+            try:
+                answer, sent_ns, received_ns = self._ask(due)
+            except (StoreError, RedisError, OSError, ValueError) as error:
+                self._node.failed(self._clock.monotonic_ns())
+                self._counters.add(Metric.LEASE_FAILURES)
+                self._lost(error)
+                continue
+            self._node.answered(answer, sent_ns, received_ns, self._clock.monotonic_ns())
+            self._counters.add(Metric.LEASE_CALLS)
+            self._counters.put(Metric.LEASE_ROUND_TRIP_US, (received_ns - sent_ns) // 1_000)
+            if self._node.steps > steps:
+                say(Event.CLOCK_STEPPED)
+                self._counters.add(Metric.CLOCK_STEPS)
+            if self._node.openings > openings and self._node.lease is not None:
+                say(Event.EPOCH_OPENED, epoch=self._node.lease.epoch)
+                self._counters.add(Metric.EPOCHS_OPENED)
+            self._heard()
+            if (self._node.timeline, self._node.lease) != before:
+                self._changed()
+        last = self._node.release(self._clock.monotonic_ns())
+        if last is not None:
+            with suppress(StoreError, RedisError, OSError, ValueError):
+                self._ask(last)
+        self._let_go()
+
+    def _ask(self, call: Call) -> tuple[list[bytes], int, int]:
+        """One call: the answer, when it was sent and when the function had answered. Raises for anything else."""
+        if self._link is None:
+            self._link = self._store.connect()
+        link = self._link
+        keys = self._keys[call.function]
+        commands: list[tuple[Any, ...]] = [("FCALL", f"{LIBRARY}_{call.function}", len(keys), *keys, *call.arguments)]
+        confirming = self._store.confirming() if call.durable else None
+        if confirming is not None:
+            commands.append(confirming)
+        try:
+            sent_ns = self._clock.monotonic_ns()
+            link.send_packed_command(link.pack_commands(commands))
+            answer = link.read_response()
+            received_ns = self._clock.monotonic_ns()
+            if confirming is not None and not self._store.is_confirmed(link.read_response()):
+                raise StoreUnavailable("the store did not confirm in time that a lease is on its disk and its replicas")
+        except BaseException:
+            self._let_go()
+            raise
+        if not isinstance(answer, list) or not all(isinstance(word, bytes) for word in answer):
+            raise ValueError(f"{call.function}: an answer of another form")
+        return answer, sent_ns, received_ns
+
+    def _let_go(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            with suppress(RedisError, OSError):
+                link.disconnect()
+
+    def _heard(self) -> None:
+        """The store has answered; it may have said something that cannot be used."""
+        problem = self._node.problem
+        if problem and problem != self._told:
+            say(Event.STORE_REGRESSED if self._node.regressed else Event.STORE_BAD, reason=problem)
+        elif self._told and not problem:
+            say(Event.STORE_BACK)
+        self.reachable, self.problem, self._told = True, problem, problem
+
+    def _lost(self, error: Exception) -> None:
+        self.reachable = not isinstance(error, (StoreUnavailable, OSError))
+        self.problem = str(error) or type(error).__name__
+        if not self._told:
+            say(Event.STORE_LOST, reason=self.problem)
+        self._told = self.problem
+
+
+def _keys(keys: Keys) -> dict[str, Sequence[str]]:
+    """Of each function, as functions/timeline.lua wants them."""
+    return {
+        "begin": (keys.meta, keys.holders),
+        "open": (keys.meta, keys.timeline, keys.holders),
+        "renew": (keys.meta, keys.timeline, keys.holders, keys.nodes),
+        "fault": (keys.meta,),
+        "release": (keys.meta, keys.holders),
+    }
