@@ -292,6 +292,8 @@ class DecisionServicer:
             elif not patient:
                 patient = True
                 await self._holder.change(REGAIN_S)
+            elif self._holder.now_us() == 0:
+                raise _not_ready("this node has not read the Timeline yet; try again, or another node")
             else:
                 self._counters.add(Metric.DECISIONS_UNCERTAIN)
                 raise _not_certain()

@@ -17,6 +17,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from tests.running import TERMS
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Path(__file__).resolve().parent / "project"
 START_SECONDS = 400  # the kernels are compiled (tests/conftest.py); a busy machine takes its time
@@ -54,6 +56,7 @@ def start(data_dir: Path, project: Path | None = PROJECT, *options: str) -> Serv
         **os.environ,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}",
         "EINKLANG_DRAIN_PAUSE_MS": "0",
+        **TERMS,
     }
     process = subprocess.Popen(
         command,

@@ -18,9 +18,10 @@ from engine import decision
 from engine.basket import BadRequest, Fault, Request
 from engine.decision import Reason
 from engine.program import address
-from engine.timeline import Timeline, make_entry
+from engine.timeline import Entry, Timeline, make_entry
 from server import services
-from server.activate import Active
+from server.activate import CERTAIN, FOR_EVER_NS, UNSURE, Active, Standing
+from server.lease import Wait
 from server.publish import PublishResult
 from server.rulesets import RulesetServicer
 from server.settings import Settings, load
@@ -97,9 +98,12 @@ def decide(ruleset: Any, request: Request, *, everything: bool = False) -> decis
 
 @dataclass
 class Holder:
-    """What services ask for rulesets. `now_us` 0: the Timeline was not read yet."""
+    """What services ask for rulesets. `now_us_` 0: the Timeline was not read yet."""
 
-    now_us: int = NOW
+    now_us_: int = NOW
+    has_lease: bool = True
+    late: bool = False  # answers come after the lease has ended
+    boundaries: int = 0  # times that an activation is waited for
     timeline: Timeline = field(default_factory=Timeline)
     rulesets: dict[str, Any] = field(default_factory=dict)
     raises: Exception | None = None
@@ -117,24 +121,39 @@ class Holder:
         if loaded:
             self.rulesets[entry.digest] = ruleset(letter)
 
-    @property
-    def current(self) -> Active | None:
-        return self.at(self.now_us)
-
-    def store_now_us(self) -> int:
-        return self.now_us
-
-    def at(self, as_of_us: int) -> Active | None:
+    def _standing(self, as_of_us: int, certainty: int) -> Standing:
         entry = self.timeline.in_force(as_of_us)
         found = None if entry is None else self.rulesets.get(entry.digest)
-        if entry is None or found is None:
-            return None
-        return Active(entry.sequence, entry.effective_from_us, entry.digest, found)
+        active = None
+        if entry is not None and found is not None:
+            active = Active(entry.sequence, entry.effective_from_us, entry.digest, found)
+        return Standing(entry, active, as_of_us, certainty, FOR_EVER_NS)
 
-    async def load_at(self, as_of_us: int) -> Active | None:
+    def standing(self) -> Standing | Wait | None:
+        if self.boundaries:
+            self.boundaries -= 1
+            return Wait(0)
+        return self._standing(self.now_us_, CERTAIN) if self.now_us_ and self.has_lease else None
+
+    def standing_at(self, as_of_us: int) -> Standing | None:
+        return self._standing(as_of_us, CERTAIN if as_of_us <= self.now_us_ else UNSURE) if self.now_us_ else None
+
+    def lapsed(self, _standing: Standing) -> bool:
+        return self.late
+
+    def seconds_until(self, _wait: Wait) -> float:
+        return 0.001
+
+    def now_us(self) -> int:
+        return self.now_us_
+
+    async def change(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async def load(self, entry: Entry) -> Active | None:
         if self.raises:
             raise self.raises
-        return self.at(as_of_us)
+        return self._standing(entry.effective_from_us, CERTAIN).active
 
     async def by_digest(self, digest: str) -> Any:
         if self.raises:

@@ -10,6 +10,9 @@ import pytest
 
 from einklang.v1 import decision_pb2 as pb
 from engine.image import Ruleset
+from server.activate import CERTAIN, FOR_EVER_NS, UNSURE, Active, Standing
+from server.contract import Failure
+from server.lease import Wait
 from server.services import DecisionServicer
 from server.telemetry import Counters, Metric
 from tests.unit.engine.test_direct import PROMOTIONS, ruled, shop
@@ -23,14 +26,22 @@ BEGIN = NOW - 1_000_000
 def servicer(node: str = "till-7/1", threads: int = 1) -> tuple[DecisionServicer, Counters]:
     """With a ruleset in force and what answers ordinary requests by it."""
     rules, direct = shop(*PROMOTIONS)
-    active = SimpleNamespace(ruleset=rules, direct=direct, sequence=300)
+    active = Active(300, BEGIN, rules.digest, rules, direct)
+    entry: Any = SimpleNamespace(sequence=300, digest=rules.digest)
+
+    def standing(as_of_us: int) -> Standing:
+        if as_of_us < BEGIN:
+            return Standing(None, None, as_of_us, CERTAIN, FOR_EVER_NS)
+        return Standing(entry, active, as_of_us, CERTAIN if as_of_us <= NOW else UNSURE, FOR_EVER_NS)
 
     async def by_digest(digest: str) -> Ruleset | None:
         return rules if digest == rules.digest else None
 
     holder: Any = SimpleNamespace(
-        store_now_us=lambda: NOW,
-        at=lambda as_of_us: active if as_of_us >= BEGIN else None,
+        now_us=lambda: NOW,
+        standing=lambda: standing(NOW),
+        standing_at=standing,
+        lapsed=lambda _: False,
         direct_of=lambda digest: direct if digest == rules.digest else None,
         by_digest=by_digest,
     )
@@ -60,7 +71,6 @@ def test_other_requests_are_left_to_it(server: DecisionServicer) -> None:
     for message in (
         asked(codes=["A"]),
         asked(tenant="theirs"),
-        asked(as_of_us=NOW + 5),
         asked(as_of_us=-5),
         asked(as_of_us=BEGIN - 5),
         asked(ruleset_digest="0" * 64),
@@ -75,7 +85,14 @@ def test_other_requests_are_left_to_it(server: DecisionServicer) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"tenant": "ours"}, {"as_of_us": NOW - 5}, {"as_of_us": BEGIN, "at_us": 7}, {"ruleset_digest": DIGEST}]
+    "fields",
+    [
+        {"tenant": "ours"},
+        {"as_of_us": NOW - 5},
+        {"as_of_us": NOW + 5},
+        {"as_of_us": BEGIN, "at_us": 7},
+        {"ruleset_digest": DIGEST},
+    ],
 )
 def test_a_ruleset_or_an_instant_that_is_named(server: DecisionServicer, fields: dict[str, Any]) -> None:
     at_once = server.ordinary("Decide")
@@ -89,9 +106,18 @@ def test_a_node_without_a_name_and_one_without_a_ruleset() -> None:
     data = asked().SerializeToString()
     assert at_once is not None and at_once(data) == asyncio.run(nameless.Decide(data))
     assert counters.all()[Metric.DECISIONS.label] == 2
-    nothing: Any = SimpleNamespace(store_now_us=lambda: NOW, at=lambda _: None)
-    without = DecisionServicer(nothing, counters=counters).ordinary("Decide")
-    assert without is not None and without(data) is None
-    unread: Any = SimpleNamespace(store_now_us=lambda: 0, at=nameless)
-    without = DecisionServicer(unread, counters=counters).ordinary("Decide")
-    assert without is not None and without(data) is None
+    for standing in (None, Wait(1), Standing(None, None, NOW, CERTAIN, FOR_EVER_NS)):
+        nothing: Any = SimpleNamespace(standing=lambda standing=standing: standing)
+        without = DecisionServicer(nothing, counters=counters).ordinary("Decide")
+        assert without is not None and without(data) is None
+
+
+def test_an_answer_that_comes_after_the_lease_is_not_given() -> None:
+    late, counters = servicer()
+    late._holder.lapsed = lambda _: True  # type: ignore[method-assign]
+    at_once = late.ordinary("Decide")
+    data = asked().SerializeToString()
+    assert at_once is not None and at_once(data) is None
+    with pytest.raises(Failure, match="cut off"):
+        asyncio.run(late.Decide(data))
+    assert counters.all()[Metric.DECISIONS_UNCERTAIN.label] == 1

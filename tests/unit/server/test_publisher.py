@@ -15,6 +15,7 @@ from server.embedded import EmbeddedStore, store_settings
 from server.publish import Publisher, PublishFailed, PublishRefused, read_project
 from server.settings import load
 from server.store import opened
+from tests.nodes import node_of
 
 PROJECT = Path(__file__).parents[2] / "e2e" / "project"
 
@@ -25,7 +26,8 @@ def settings(tmp_path_factory):
     given = load({"data_dir": home / "data", "runtime_dir": home / "run", "publish_idle_s": 30})
     store = EmbeddedStore(given)
     store.start()
-    yield store_settings(given)
+    with node_of(store_settings(given)):
+        yield store_settings(given)
     store.stop()
 
 

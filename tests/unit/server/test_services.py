@@ -86,7 +86,7 @@ def test_a_decision_and_who_answered(decisions):
     )
     assert [label.text for label in decided.promotions[0].labels] == ["Pasta: 3 for 2"]
     assert (envelope.as_of_us, envelope.at_us, envelope.sequence) == (NOW, NOW, 2)
-    assert envelope.certainty == common.CERTAINTY_UNSPECIFIED
+    assert envelope.certainty == common.CERTAINTY_CERTAIN
     assert (envelope.node, envelope.build, envelope.limits_from) == ("node-1", "test", decision_pb2.LIMITS_FROM_NONE)
 
 
@@ -134,7 +134,6 @@ def test_a_ruleset_that_is_not_in_force_yet_can_be_named(decisions):
             "lines[0]",
         ),
         (basket(ruleset_digest="d" * 64), "NOT_FOUND", common.ERROR_REASON_RULESET_UNKNOWN, "ruleset_digest"),
-        (basket(as_of_us=NOW + 1), "OUT_OF_RANGE", common.ERROR_REASON_INSTANT_UNKNOWN, "as_of_us"),
         (basket(as_of_us=BEGIN - 1), "FAILED_PRECONDITION", common.ERROR_REASON_NO_RULESET, ""),
         (basket(tenant="other"), "PERMISSION_DENIED", common.ERROR_REASON_FORBIDDEN, "tenant"),
     ],
@@ -184,12 +183,47 @@ def serve_alone(holder: Holder, message: decision_pb2.DecideRequest) -> tuple[gr
 
 
 def test_before_the_timeline_is_read_a_call_may_be_tried_again():
-    code, detail = serve_alone(Holder(now_us=0), basket())
+    code, detail = serve_alone(Holder(now_us_=0), basket())
     assert (code, detail.reason, detail.retryable) == (
         grpc.StatusCode.UNAVAILABLE,
         common.ERROR_REASON_NOT_READY,
         True,
     )
+
+
+def test_without_a_lease_what_is_settled_is_answered_and_the_present_is_not():
+    holder = Holder(has_lease=False)
+    holder.add("a", BEGIN)
+    with serving(holder) as server:
+        stub = decision_pb2_grpc.DecisionServiceStub(server.channel)
+        code, detail = refused(stub.Decide, basket())
+        assert (code, detail.reason, detail.retryable) == (
+            grpc.StatusCode.UNAVAILABLE,
+            common.ERROR_REASON_NOT_CERTAIN,
+            True,
+        )
+        assert stub.Decide(basket(as_of_us=NOW), timeout=TIMEOUT).envelope.certainty == common.CERTAINTY_CERTAIN
+
+
+def test_an_answer_that_comes_after_the_lease_has_ended_is_not_given():
+    holder = Holder(late=True)
+    holder.add("a", BEGIN)
+    assert serve_alone(holder, basket())[1].reason == common.ERROR_REASON_NOT_CERTAIN
+
+
+def test_at_an_activation_a_call_waits():
+    holder = Holder(boundaries=3)
+    holder.add("a", BEGIN)
+    with serving(holder) as server:
+        stub = decision_pb2_grpc.DecisionServiceStub(server.channel)
+        assert stub.Decide(basket(), timeout=TIMEOUT).envelope.sequence == 1
+        assert server.counters.all()["decisions_waited_total"] == 1
+
+
+def test_the_future_is_a_preview_by_what_is_scheduled(decisions):
+    response = decisions.Decide(basket(as_of_us=NOW + 60_000_000), timeout=TIMEOUT)
+    assert response.decision.ruleset_digest == "c" * 64
+    assert (response.envelope.sequence, response.envelope.certainty) == (3, common.CERTAINTY_UNSPECIFIED)
 
 
 def test_a_ruleset_that_is_not_loaded_yet_may_be_asked_for_again():
