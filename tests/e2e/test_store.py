@@ -280,17 +280,21 @@ def test_without_a_project_it_listens_and_waits(home, first):
         assert empty.stop() == 0
 
 
-def test_a_ruleset_damaged_in_the_store_is_rejected_and_the_one_before_serves(home, shop, first):
+def test_a_ruleset_damaged_in_the_store_is_rejected_and_no_other_answers_for_it(home, shop, first):
     project(shop, percent=30)
     with server(home, shop) as second:
         second.ready()
         with store_of(home) as client:
             key = f"einklang:{{default}}:manifest:{second.digest}"
             client.set(key, client.get(f"einklang:{{default}}:manifest:{first.digest}"))
-    with server(home) as third:
-        third.ready()
-        assert (third.digest, third.entry) == (first.digest, 1)
-        assert "image.rejected" in third.said()
+    address = home / "address"
+    with server(home, EINKLANG_ADDRESS_FILE=str(address)) as third:
+        until(lambda: "image.rejected" in third.said())
+        assert health(address.read_text().strip()) == "NOT_SERVING"
+    project(shop, percent=40)
+    with server(home, shop) as fourth:
+        fourth.ready()
+        assert fourth.entry == 3
 
 
 # ------------------------------------------------------------------------------------------------ data directories
