@@ -164,6 +164,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "EXISTS": ("{}meta",),
     "GETRANGE": ("{}meta", "0", "0"),
     "SET": ("{}barrier", ""),
+    "APPEND": ("{}barrier", ""),
     "LLEN": ("{}timeline",),
     "LRANGE": ("{}timeline", "0", "0"),
     "RPUSH": ("{}timeline", ""),

@@ -367,7 +367,7 @@ class Store:
     async def add_signature(self, digest: str, line: bytes) -> None:
         """Put a signature beside those that a manifest has. Raises StoreUnsuitable where it has too many."""
         key = self.keys.signature(digest)
-        if await self._ask(lambda: self._client.strlen(key)) + len(line) >= SIGNATURES_MAX:
+        if len(await self._bytes(key, SIGNATURES_MAX)) + len(line) >= SIGNATURES_MAX:
             raise StoreUnsuitable(f"{key}: more than {SIGNATURES_MAX:,} bytes of signatures; delete this key")
         await self._ask(lambda: self._client.append(key, b"\n" + line))  # on a line of its own, whatever stands there
 

@@ -277,6 +277,8 @@ def test_a_user_of_one_tenants_keys_does(store, loads):
         assert (await opened_store.timeline()).entries == (entry,)
         assert await opened_store.append(digest=entry.digest, author="bert", reason="second")
         assert await opened_store.get_build("a" * 64) is None
+        await opened_store.add_signature(entry.digest, b"a line")
+        assert await opened_store.get_signatures(entry.digest) == b"\na line"
 
     run(settings, story)
     assert "refuses this user" in refused(settings.model_copy(update={"tenant": "other"}))
