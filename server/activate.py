@@ -1,7 +1,7 @@
 """Activation: have the ruleset of every instant loaded before that instant comes, and say which one answers.
 
-    Timeline (server/keeper.py) → wanted and staged rulesets → manifest, signature → parts (files, mapped)
-    → load (verifies all) → warm (self test) → kept, acknowledged
+    Timeline (server/keeper.py) → wanted and staged rulesets → manifest → signature → parts (files, mapped)
+    → load (verifies all) → warm → self-test → kept, acknowledged
 
 Which ruleset answers for an instant is a function of the Timeline and of nothing else; the flip needs no event. Who
 asks is answered by the lease (server/lease.py): `standing` says by what, and how sure that is. A ruleset in force that
@@ -66,6 +66,7 @@ class Machine:
     warm: Callable[[Ruleset], None]
     rejected: type[Exception]  # raised by the first two for unsound bytes
     direct: Callable[[Ruleset], Direct] | None = None  # what answers ordinary requests; None: nothing does
+    self_test: Callable[[Ruleset, Direct], str] | None = None  # gives a digest of what it answers, or raises Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Status:
 
 
 class Unusable(Exception):
-    """A ruleset that cannot be used on this node: its bytes are unsound, or its self test failed."""
+    """A ruleset that cannot be used on this node: its bytes are unsound, or its self-test failed."""
 
 
 class NotSigned(Unusable):
@@ -189,6 +190,7 @@ class RulesetHolder:
         self._kept: dict[str, Ruleset] = {}  # by digest: in force, scheduled, staged, lately in force
         self._previews: OrderedDict[str, Ruleset] = OrderedDict()  # by digest, longest unused first
         self._direct: dict[str, Direct] = {}  # by digest, of the rulesets that are kept or were asked for
+        self._self_tests: dict[str, str] = {}  # likewise: what came of the self-test
         self._wanted: frozenset[str] = frozenset()  # digests that should be in _kept
         self._staged: tuple[str, ...] = ()  # digests that are to be acknowledged
         self._acknowledged: dict[str, str] = {}  # digest → what was said of it
@@ -294,7 +296,7 @@ class RulesetHolder:
                 self._previews[digest] = found
                 self._previews.move_to_end(digest)
                 while len(self._previews) > PREVIEWS:
-                    self._direct.pop(self._previews.popitem(last=False)[0], None)
+                    self._forget(self._previews.popitem(last=False)[0])
             return found
 
     def direct_of(self, digest: str) -> Direct | None:
@@ -302,6 +304,11 @@ class RulesetHolder:
         if digest in self._previews:
             self._previews.move_to_end(digest)
         return self._direct.get(digest)
+
+    def self_test_of(self, digest: str) -> str:
+        """SHA-256 in hex over what this node's self-test of this ruleset got: the same at every node. "": it is not
+        loaded."""
+        return self._self_tests.get(digest, "")
 
     async def settled(self, sequence: int, soon_us: int = SOON_US) -> None:
         """Wait until this entry is known here and its ruleset loaded or rejected; if it takes force soon, until then.
@@ -392,7 +399,7 @@ class RulesetHolder:
         past = {entry.digest for entry in self.timeline.up_to(self.now_us())[-1 - BEHIND :]}
         for digest in self._kept.keys() - self._wanted - past:
             del self._kept[digest]
-            self._direct.pop(digest, None)
+            self._forget(digest)
 
     def _next_wanted(self) -> str | None:
         """The first of the wanted rulesets that is not loaded: the one in force, those to come, those that are staged
@@ -433,11 +440,13 @@ class RulesetHolder:
             return
         said = failed or "ready"
         if self._acknowledged.get(digest) != said:
-            differs = await self._store.acknowledge(self._node, digest, self_test="", failed=failed)
+            differs = await self._store.acknowledge(
+                self._node, digest, self_test=self.self_test_of(digest), failed=failed
+            )
             self._acknowledged[digest] = said
             if differs:
                 self._kept.pop(digest, None)
-                self._direct.pop(digest, None)
+                self._forget(digest)
                 self._window = None
                 self._reject(digest, differs, again=False)
                 self._acknowledged[digest] = differs
@@ -457,14 +466,17 @@ class RulesetHolder:
             ruleset = await aside(self._machine.load, manifest, mapped)
             await aside(self._machine.warm, ruleset)
             if self._machine.direct is not None:
-                self._direct[digest] = await aside(self._machine.direct, ruleset)
+                direct = await aside(self._machine.direct, ruleset)
+                if self._machine.self_test is not None:
+                    self._self_tests[digest] = await aside(self._machine.self_test, ruleset, direct)
+                self._direct[digest] = direct
         except (StoreError, OSError, Unusable):
             raise
         except self._machine.rejected as error:
             raise Unusable(str(error)) from None
         except Exception as error:  # a ruleset that trips the engine must not stop the node
             logging.getLogger(ROOT).exception("ruleset %s", digest)
-            raise Unusable(f"the self test failed: {type(error).__name__}: {error}") from None
+            raise Unusable(f"the self-test failed: {type(error).__name__}: {error}") from None
         self._counters.add(Metric.IMAGES_LOADED)
         seconds = (self._clock.monotonic_ns() - began_ns) / 1e9
         say(Event.IMAGE_WARM, digest=digest, seconds=seconds, size_bytes=size)
@@ -488,6 +500,11 @@ class RulesetHolder:
 
     def _active(self, entry: Entry, ruleset: Ruleset) -> Active:
         return Active(entry.sequence, entry.effective_from_us, entry.digest, ruleset, self._direct.get(entry.digest))
+
+    def _forget(self, digest: str) -> None:
+        """It is not loaded any more."""
+        self._direct.pop(digest, None)
+        self._self_tests.pop(digest, None)
 
     def _look_again(self, which: int | str) -> None:
         """What may be usable by now (signed, stored again) is asked for again in the next step: an entry's, or by its

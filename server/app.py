@@ -25,8 +25,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -467,6 +467,7 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
     from engine.direct import Direct
     from engine.image import Ruleset, load, reopen
     from engine.parts import ImageRejected, parts_of
+    from server.self_test import self_test
 
     began_ns = clock.monotonic_ns()
     done = False
@@ -488,18 +489,31 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
                 return reopen(manifest, parts, kept)  # the parts have their digests: PartFiles saw to that
         say(Event.IMAGE_CHECKED, digest=digest)
         gc.disable()  # what is read of a large ruleset is a million objects, and none of them garbage
-        usual_s = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_S)
         try:
-            ruleset = load(manifest, parts, kept)
+            with _calls_go_first():
+                ruleset = load(manifest, parts, kept)
         finally:
-            sys.setswitchinterval(usual_s)
             gc.enable()
         checked.add(digest)
         kernels.trim()  # of what was read in order to check it
         return ruleset
 
-    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct)
+    def tested(ruleset: Ruleset, direct: Direct) -> str:
+        with _calls_go_first():
+            return self_test(ruleset, direct)
+
+    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct, tested)
+
+
+@contextmanager
+def _calls_go_first() -> Iterator[None]:
+    """For work in a thread beside the one that answers."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 def _each(heard: list[Callable[[], object]]) -> None:

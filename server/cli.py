@@ -648,7 +648,7 @@ def serve(
         Path | None, typer.Option("--cache-dir", metavar="DIR", help="Compiled kernels; may be deleted.")
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", metavar="URL", help="redis://, rediss:// or unix://; else embedded.")
+        str | None, typer.Option("--store", metavar="URL", help="redis://…, redis+sentinel://…; else embedded.")
     ] = None,
     store_binary: Annotated[
         Path | None, typer.Option("--store-binary", metavar="FILE", help="valkey-server for the embedded store.")

@@ -13,14 +13,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from redis.exceptions import RedisError
 
 from engine.timeline import Timeline
 from server.clock import Clock
 from server.lease import Call, Lease, Node, Wait, Window
-from server.store import LIBRARY, Keys, Store, StoreError, StoreUnavailable
+from server.links import Wire
+from server.store import LIBRARY, BadStoreData, Keys, Store, StoreError, StoreUnavailable
+from server.store_errors import told
 from server.telemetry import Counters, Event, Metric, say
 
 IDLE_S: Final = 1.0  # at most, without looking whether something is due
@@ -36,7 +38,7 @@ class Keeper:
         self._clock = clock
         self._counters = counters
         self._keys = _keys(store.keys)
-        self._link: Any = None
+        self._link: Wire | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._told = ""
@@ -106,7 +108,7 @@ class Keeper:
             steps, openings = self._node.steps, self._node.openings
             try:
                 answer, sent_ns, received_ns = self._ask(due)
-            except (StoreError, RedisError, OSError, ValueError) as error:
+            except StoreError as error:
                 self._node.failed(self._clock.monotonic_ns())
                 self._counters.add(Metric.LEASE_FAILURES)
                 self._lost(error)
@@ -125,7 +127,7 @@ class Keeper:
                 self._changed()
         last = self._node.release(self._clock.monotonic_ns())
         if last is not None:
-            with suppress(StoreError, RedisError, OSError, ValueError):
+            with suppress(StoreError):
                 self._ask(last)
         self._let_go()
 
@@ -133,24 +135,26 @@ class Keeper:
         """One call: the answer, when it was sent and when the function had answered. Raises for anything else."""
         if self._link is None:
             self._link = self._store.connect()
-        link = self._link
-        keys = self._keys[call.function]
-        commands: list[tuple[Any, ...]] = [("FCALL", f"{LIBRARY}_{call.function}", len(keys), *keys, *call.arguments)]
-        confirming = self._store.confirming() if call.durable else None
-        if confirming is not None:
-            commands.append(confirming)
+        link, keys = self._link, self._keys[call.function]
+        command = ("FCALL", f"{LIBRARY}_{call.function}", len(keys), *keys, *call.arguments)
+        confirming = self._store.confirming() if call.durable else ()
+        packed = [piece for words in (command, *confirming) for piece in link.pack_command(*words)]
         try:
             sent_ns = self._clock.monotonic_ns()
-            link.send_packed_command(link.pack_commands(commands))
+            link.send_packed_command(packed)
             answer = link.read_response()
             received_ns = self._clock.monotonic_ns()
-            if confirming is not None and not self._store.is_confirmed(link.read_response()):
+            held = [link.read_response() for _ in confirming]
+            if confirming and not self._store.is_confirmed(held):
                 raise StoreUnavailable("the store did not confirm in time that a lease is on its disk and its replicas")
+        except (RedisError, OSError, TimeoutError) as error:
+            self._let_go()
+            raise told(error) from None
         except BaseException:
             self._let_go()
             raise
         if not isinstance(answer, list) or not all(isinstance(word, bytes) for word in answer):
-            raise ValueError(f"{call.function}: an answer of another form")
+            raise BadStoreData(f"{call.function}: an answer of another form")
         return answer, sent_ns, received_ns
 
     def _let_go(self) -> None:
@@ -168,9 +172,9 @@ class Keeper:
             say(Event.STORE_BACK)
         self.reachable, self.problem, self._told = True, problem, problem
 
-    def _lost(self, error: Exception) -> None:
-        self.reachable = not isinstance(error, (StoreUnavailable, OSError))
-        self.problem = str(error) or type(error).__name__
+    def _lost(self, error: StoreError) -> None:
+        self.reachable = not isinstance(error, StoreUnavailable)
+        self.problem = str(error)
         if not self._told:
             say(Event.STORE_LOST, reason=self.problem)
         self._told = self.problem

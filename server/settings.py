@@ -13,10 +13,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.addresses import StoreAddress, store_address
 
 _TENANT = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
@@ -60,10 +61,19 @@ class Settings(BaseSettings):
     runtime_dir: Path = Field(default_factory=_default_runtime_dir, description="the embedded store's socket; short")
     tenant: str = Field("default", pattern=_TENANT, description="whose rulesets")
 
-    store: str | None = Field(None, description="redis://, rediss:// or unix:// address; none: the embedded store")
+    store: str | None = Field(None, description="the store's address (server/addresses.py); none: the embedded store")
     store_username: str | None = Field(None, description="ACL user of the store")
     store_password: SecretStr | None = Field(None, description="environment only")
     store_password_file: Path | None = Field(None, description="file whose first line is the store's password")
+    store_sentinel_username: str | None = Field(None, description="ACL user of the Sentinels")
+    store_sentinel_password: SecretStr | None = Field(None, description="environment only; the Sentinels' own")
+    store_sentinel_password_file: Path | None = Field(None, description="file whose first line is it")
+    store_tls_ca: Path | None = Field(None, description="PEM: who may sign the store's certificate; none: the system's")
+    store_tls_cert: Path | None = Field(None, description="PEM: the certificate that is shown to the store")
+    store_tls_key: Path | None = Field(None, description="PEM: its key", validate_default=True)
+    store_replicas: Annotated[int, Field(ge=0, le=16)] = Field(
+        0, description="how many replicas must hold a write before it counts: all that the primary has"
+    )
     store_binary: Path | None = Field(None, description="valkey-server or redis-server for the embedded store")
     store_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = 5_000
 
@@ -128,13 +138,40 @@ class Settings(BaseSettings):
     def _store_address(cls, value: str | None) -> str | None:
         if value is None or value == "":
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        if parts.password:
-            raise ValueError(
-                "must not hold the password: set EINKLANG_STORE_PASSWORD or EINKLANG_STORE_PASSWORD_FILE instead"
-            )
+        store_address(value)
+        return value
+
+    @field_validator("store_username")
+    @classmethod
+    def _one_user(cls, value: str | None, info: ValidationInfo) -> str | None:
+        address = _address(info)
+        if value is not None and address is not None and address.username not in {None, value}:
+            raise ValueError("must be the user that the store's address names, or the address must name none")
+        return value
+
+    @field_validator("store_sentinel_username", "store_sentinel_password", "store_sentinel_password_file")
+    @classmethod
+    def _for_sentinels(cls, value: object, info: ValidationInfo) -> object:
+        address = _address(info)
+        if value is not None and (address is None or address.kind != "sentinel"):
+            raise ValueError("is for Sentinels: the store's address must begin with redis+sentinel://")
+        return value
+
+    @field_validator("store_tls_ca", "store_tls_cert", "store_tls_key")
+    @classmethod
+    def _for_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        address = _address(info)
+        if value is not None and (address is None or not address.tls):
+            raise ValueError("is for TLS: the store's address must begin with rediss")
+        if info.field_name == "store_tls_key" and (value is None) != (info.data.get("store_tls_cert") is None):
+            raise ValueError("and EINKLANG_STORE_TLS_CERT belong together: set both or neither")
+        return value
+
+    @field_validator("store_replicas")
+    @classmethod
+    def _has_replicas(cls, value: int, info: ValidationInfo) -> int:
+        if value and _address(info) is None:
+            raise ValueError("must be 0 for the embedded store, which has no replicas")
         return value
 
     @field_validator("workers")
@@ -151,14 +188,28 @@ class Settings(BaseSettings):
 
     def password(self) -> str | None:
         """The store's password, from the environment or the named file. Raises BadSettings if that cannot be read."""
-        if self.store_password is not None:
-            return self.store_password.get_secret_value()
-        if self.store_password_file is None:
-            return None
-        try:
-            return self.store_password_file.read_text("utf-8").split("\n", 1)[0]
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSettings(f"store_password_file: cannot be read: {error}") from None
+        return _secret(self.store_password, self.store_password_file, "store_password_file")
+
+    def sentinel_password(self) -> str | None:
+        """The same of the Sentinels, which have one of their own or none."""
+        return _secret(self.store_sentinel_password, self.store_sentinel_password_file, "store_sentinel_password_file")
+
+
+def _address(info: ValidationInfo) -> StoreAddress | None:
+    """The store's address, which is checked before; None: embedded, or wrong and told already."""
+    given = info.data.get("store")
+    return store_address(given) if given else None
+
+
+def _secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
+    if given is not None:
+        return given.get_secret_value()
+    if file is None:
+        return None
+    try:
+        return file.read_text("utf-8").split("\n", 1)[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{name}: cannot be read: {error}") from None
 
 
 def load(overrides: Mapping[str, object] | None = None) -> Settings:

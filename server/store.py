@@ -32,29 +32,23 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
-
-import redis.asyncio as valkey
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.connection import Connection as SyncConnection
-from redis.connection import UnixDomainSocketConnection as SyncUnixSocket
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as LinkError
-from redis.exceptions import TimeoutError as LinkTimeout
-from redis.retry import Retry as SyncRetry
 
 from engine.program import address
 from engine.timeline import Entry, Timeline, TimelineError, decode, is_digest, make_entry
 from server.lease import Terms
-from server.settings import BadSettings, Settings
+from server.links import Link, Wire
+from server.settings import Settings
+from server.start_checks import LIBRARY
+from server.store_errors import StoreError, StoreUnavailable, StoreUnsuitable
 from server.telemetry import Event, say
+
+__all__ = [
+    "LIBRARY",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreUnsuitable",
+]  # of other modules: all that uses a store has them here
 
 FORMAT: Final = 1  # of stored blobs; raised whenever their bytes change their meaning
 CHUNK: Final = 1 << 20  # bytes of content, before compression
@@ -71,22 +65,7 @@ BATCH_BYTES: Final = 8 << 20
 APPEND_TRIES: Final = 8
 APPEND_AGAIN_S: Final = 5.0  # on top of two leases: until an epoch is open, or until it is known what became of it
 ASAP_MARGIN_US: Final = 20_000  # for the way from reading the store's time to appending; doubled when it was too short
-LIBRARY: Final = "einklang_timeline_v2"
-OLDEST: Final[Mapping[str, tuple[int, ...]]] = {"valkey": (7, 2), "redis": (7, 0)}
-
 _T = TypeVar("_T")
-
-
-class StoreError(Exception):
-    """Something about the store."""
-
-
-class StoreUnavailable(StoreError):
-    """It cannot be reached or is busy; trying again may help."""
-
-
-class StoreUnsuitable(StoreError):
-    """It is not a store that the promises can be kept with; the message says what to change."""
 
 
 class NotStored(StoreError):
@@ -199,6 +178,11 @@ class Keys:
         """The Timeline."""
         return f"einklang:{{{self.tenant}}}:timeline"
 
+    @property
+    def barrier(self) -> str:  #                            STRING   nothing: written to wait for its confirmation
+        """What is written between a call and the waiting for its confirmation (server/links.py)."""
+        return f"einklang:{{{self.tenant}}}:barrier"
+
     def program(self, program_address: str) -> str:  #      BLOB     a Program's canonical bytes
         """One compiled declaration."""
         return f"einklang:{{{self.tenant}}}:program:{program_address}"
@@ -243,11 +227,11 @@ class Build:
 class Store:
     """A tenant's data in one store. Made by `opened`; every method raises StoreUnavailable and BadStoreData."""
 
-    def __init__(self, client: valkey.Redis, settings: Settings) -> None:
-        self._client = client
+    def __init__(self, link: Link, settings: Settings) -> None:
+        self._link = link
+        self._client = link.client()
         self.keys = Keys(settings.tenant)
         self._settings = settings
-        self._waits_for_disk = False
         self.about = ""  # product and version, for people
         self.store_id = ""  # made up when the tenant was set up; another one means: another store
         self.terms = Terms()
@@ -256,27 +240,10 @@ class Store:
 
     async def prepare(self) -> None:
         """Check version and settings, load the functions, set up the tenant. Raises StoreUnsuitable."""
-        info = cast(dict[str, Any], await self._ask(self._client.info))
-        product = "valkey" if "valkey_version" in info else "redis"
-        version = str(info.get("valkey_version") or info.get("redis_version") or "0")
-        self.about = f"{product} {version}"
-        if _numbers(version) < OLDEST[product]:
-            oldest = ".".join(map(str, OLDEST[product]))
-            raise StoreUnsuitable(f"the store is {self.about}; at least {product} {oldest} is needed")
-        if info.get("loading"):
-            raise StoreUnavailable("the store is still reading its log")
-        if not info.get("aof_enabled"):
-            raise StoreUnsuitable("the store keeps no log: a restart would lose rulesets; set `appendonly yes`")
-        if int(info.get("maxmemory", 0)) and info.get("maxmemory_policy") != "noeviction":
-            raise StoreUnsuitable("the store may drop keys when memory is short: set `maxmemory-policy noeviction`")
-        await self._check_fsync(product, _numbers(version))
-        await self._load_functions()
-        await self._set_up()
-
-    async def _set_up(self) -> None:
-        """What holds for all nodes of the tenant is said by the first one."""
+        self.about = (await self._link.prepare()).about
         wanted = (self._settings.lease_ms * 1_000, self._settings.guard_ms * 1_000, self._settings.horizon_ms * 1_000)
-        answer = await self._call("setup", [self.keys.meta], [secrets.token_hex(16), *map(str, wanted), "0"])
+        fixed = [secrets.token_hex(16), *map(str, wanted), str(self._settings.store_replicas)]
+        answer = await self._call("setup", [self.keys.meta], fixed)
         if len(answer) != 6 or answer[0] != b"2":
             raise StoreUnsuitable(
                 f"{self.keys.meta} was set up by another version of this program: "
@@ -285,29 +252,6 @@ class Store:
         self.store_id = answer[1].decode("ascii", "replace")
         lease_us, guard_us, horizon_us = (_integer(word, "a term of the tenant") for word in answer[2:5])
         self.terms = Terms(lease_us, guard_us, horizon_us)
-
-    async def _check_fsync(self, product: str, version: tuple[int, ...]) -> None:
-        self._waits_for_disk = product == "valkey" or version >= (7, 2)
-        try:
-            said = cast(dict[Any, Any], await self._ask(lambda: self._client.config_get("appendfsync")))
-        except StoreUnsuitable:  # a managed store that keeps CONFIG to itself
-            said = {}
-        value = next(iter(said.values()), "unknown")
-        policy = value.decode() if isinstance(value, bytes) else str(value)
-        if policy != "always" and not self._waits_for_disk:
-            raise StoreUnsuitable(
-                f"the store's appendfsync is {policy} and {self.about} has no WAITAOF: set `appendfsync always`"
-            )
-        if policy != "always" and product == "redis" and (7, 4, 0) <= version <= (7, 4, 2):
-            raise StoreUnsuitable(f"{self.about} may confirm too early: set `appendfsync always` or take a newer one")
-
-    async def _load_functions(self) -> None:
-        code = (Path(__file__).parent / "functions" / "timeline.lua").read_text("utf-8")
-        known = await self._ask(lambda: self._client.function_list(LIBRARY, withcode=True))
-        if code.encode() in _leaves(known):
-            return
-        await self._ask(lambda: self._client.function_load(code, replace=True))
-        say(Event.STORE_FUNCTIONS, library=LIBRARY)
 
     # ------------------------------------------------------------------------------------------------ the Timeline
 
@@ -548,7 +492,7 @@ class Store:
     async def add_signature(self, digest: str, line: bytes) -> None:
         """Put a signature beside those that a manifest has. Raises StoreUnsuitable where it has too many."""
         key = self.keys.signature(digest)
-        if await self._ask(lambda: self._client.strlen(key)) + len(line) >= SIGNATURES_MAX:
+        if len(await self._bytes(key, SIGNATURES_MAX)) + len(line) >= SIGNATURES_MAX:
             raise StoreUnsuitable(f"{key}: more than {SIGNATURES_MAX:,} bytes of signatures; delete this key")
         await self._ask(lambda: self._client.append(key, b"\n" + line))  # on a line of its own, whatever stands there
 
@@ -657,73 +601,31 @@ class Store:
         """How long an answer may take."""
         return self._settings.store_timeout_ms / 1_000
 
-    def connect(self) -> Any:
-        """A connection of its own, for a thread: of the library, connected; blocks. Raises StoreUnavailable."""
-        pool = self._client.connection_pool
-        arguments = {**pool.connection_kwargs, "retry": SyncRetry(NoBackoff(), 0)}
-        kind: Any = SyncUnixSocket if "path" in arguments else SyncConnection
-        link = kind(**arguments)
-        try:
-            link.connect()
-        except (AuthenticationError, NoPermissionError) as error:
-            raise StoreUnsuitable(f"the store refuses this user: {error}") from None
-        except (LinkError, LinkTimeout, OSError) as error:
-            raise StoreUnavailable(f"the store cannot be reached: {error}") from None
-        return link
+    def connect(self) -> Wire:
+        """A connection of its own to the present primary, for a thread; blocks. Raises StoreError."""
+        return self._link.connect()
 
-    def confirming(self) -> tuple[Any, ...] | None:
-        """The command behind a write that waits until it is where it must be; None: an answer says so already."""
-        return ("WAITAOF", 1, 0, self._settings.store_timeout_ms // 2) if self._waits_for_disk else None
+    def confirming(self) -> tuple[tuple[str | int, ...], ...]:
+        """What to send behind a write, so that `is_confirmed` can say from the answers whether it is where it must be."""
+        return self._link.confirmation()
 
-    def is_confirmed(self, answer: Any) -> bool:
-        """Whether the answer to that command says so."""
-        return int(answer[0]) >= 1
+    def is_confirmed(self, answers: Sequence[Any]) -> bool:
+        """Whether a write is on the disk, and on the replicas that may be promoted."""
+        return self._link.is_held(answers)
 
     async def _call(
         self, name: str, keys: Sequence[str], arguments: Sequence[str | bytes], *, durable: bool = False
     ) -> list[bytes]:
         """Call a function of the library. `durable`: return only once its effects are on the disk."""
-        command = ["FCALL", f"{LIBRARY}_{name}", len(keys), *keys, *arguments]
-        if not (durable and self._waits_for_disk):
-            ask = cast(Callable[..., Awaitable[Any]], self._client.execute_command)
-            return cast(list[bytes], await self._ask(lambda: ask(*command)))
-        pipe = self._client.pipeline(transaction=False)  # one connection: WAITAOF is about its own writes
-        pipe.execute_command(*command)
-        pipe.execute_command("WAITAOF", 1, 0, self._settings.store_timeout_ms // 2)
-        answer, (local, _) = await self._ask(pipe.execute)
-        if int(local) < 1:
-            raise StoreUnavailable("the store did not confirm in time that the entry is on its disk")
-        return cast(list[bytes], answer)
+        command = ("FCALL", f"{LIBRARY}_{name}", len(keys), *keys, *arguments)
+        if durable:
+            return cast(list[bytes], await self._link.durably(*command))
+        ask = cast(Callable[..., Awaitable[Any]], self._client.execute_command)
+        return cast(list[bytes], await self._ask(lambda: ask(*command)))
 
     async def _ask(self, command: Callable[[], Any]) -> Any:
-        """Run a command; the client library's errors become ours, and a cancellation that it forgot is raised.
-
-        It sends by `asyncio.wait_for`, which in Python 3.11 forgets one that comes between the end of what it waits for
-        and its own waking (CPython's issue 86296); a part of the server that asks for ever would then never end."""
-        task = asyncio.current_task()
-        assert task is not None, "the store is asked in a task"
-        before = task.cancelling()
-        try:
-            return await self._answer(command)
-        finally:
-            if task.cancelling() > before:
-                raise asyncio.CancelledError
-
-    async def _answer(self, command: Callable[[], Any]) -> Any:
-        try:
-            return await cast(Awaitable[Any], command())
-        except (AuthenticationError, NoPermissionError) as error:
-            raise StoreUnsuitable(f"the store refuses this user: {error}") from None
-        except (LinkError, LinkTimeout, OSError, TimeoutError) as error:
-            if isinstance(error.__cause__ or error.__context__, AuthenticationError):  # told when connecting
-                raise StoreUnsuitable(f"the store refuses this user: {error}") from None
-            raise StoreUnavailable(f"the store cannot be reached: {error}") from None
-        except ResponseError as error:
-            if str(error).startswith(("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "READONLY", "MISCONF", "OOM")):
-                raise StoreUnavailable(f"the store does not take this now: {error}") from None
-            raise StoreUnsuitable(f"the store refuses a command: {error}") from None
-        except RedisError as error:
-            raise StoreUnavailable(f"the store: {error}") from None
+        """Run a command of the client; its errors become ours."""
+        return await self._link.ask(command)
 
 
 @asynccontextmanager
@@ -731,22 +633,8 @@ async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator
     """The store of these settings (`settings.store` is set), checked and set up; closed at the end.
 
     A store that cannot be reached is asked again for `patient_s` seconds. Raises StoreUnavailable, StoreUnsuitable."""
-    assert settings.store is not None, "server.embedded.store_settings says where the embedded one is"
-    try:
-        password = settings.password()
-    except BadSettings as error:
-        raise StoreUnsuitable(str(error)) from None
-    seconds = settings.store_timeout_ms / 1_000
-    client = valkey.Redis.from_url(
-        settings.store,
-        username=settings.store_username,
-        password=password,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 2),  # every command here may be repeated
-        protocol=2,
-    )
-    store = Store(client, settings)
+    link = Link(settings)
+    store = Store(link, settings)
     try:
         until = asyncio.get_running_loop().time() + patient_s
         while True:
@@ -759,7 +647,7 @@ async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator
                 await asyncio.sleep(0.1)
         yield store
     finally:
-        await client.aclose()
+        await link.aclose()
 
 
 async def _packed(key: str, data: bytes) -> list[tuple[str, bytes]]:
@@ -789,20 +677,7 @@ def _unpacked(packed: bytes, size: int, name: str) -> bytes:
     return content
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
 def _integer(text: object, what: str) -> int:
     if not isinstance(text, bytes) or not re.fullmatch(rb"\d{1,16}", text):
         raise BadStoreData(f"{what} is not a whole number")
     return int(text)
-
-
-def _leaves(value: object) -> set[object]:
-    """All that is not a list, of nested lists: FUNCTION LIST answers in one shape per version."""
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, (list, tuple)):
-        return {leaf for item in value for leaf in _leaves(item)}
-    return {value}

@@ -28,6 +28,19 @@ class Event(enum.Enum):
     STORE_KILLED = ("store.killed", _WARNING, "embedded store did not end in {seconds:.0f} s; killed, its log is whole")
     STORE_JOINED = ("store.joined", _INFO, "store: {about}, id {store_id}")
     STORE_FUNCTIONS = ("store.functions", _INFO, "store functions loaded: {library}")
+    STORE_FOUND = ("store.found", _WARNING, "store: {place} ({about}) is the primary now")
+    STORE_TORN = (
+        "store.torn-log",
+        _WARNING,
+        "{about} may keep half a call of a function when power fails: run redis-check-aof --fix on its log before each "
+        "start (docs/stores.md), or take valkey 9.1.2 or newer",
+    )
+    STORE_REPLICAS = (
+        "store.replicas",
+        _WARNING,
+        "store has {count} replicas that no write waits for: if one is ever promoted, what was confirmed may be lost; "
+        "set EINKLANG_STORE_REPLICAS to {count}",
+    )
     STORE_LOST = ("store.lost", _WARNING, "store cannot be reached; this node answers until its lease ends: {reason}")
     STORE_BACK = ("store.back", _INFO, "store answers again")
     STORE_REGRESSED = ("store.regressed", _ERROR, "store knows less of the Timeline than this node: {reason}")

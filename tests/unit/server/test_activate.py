@@ -108,12 +108,12 @@ def warm(ruleset):
 class World:
     """A node with everything around it standing in; instants count from 0."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, machine: Any = None):
         self.clock = SimulatedClock(wall_us=1_000)
         self.store = StandInStore(self.clock)
         self.counters = Counters()
         files = PartFiles(directory, self.counters)
-        machine = Machine(parts_of, load, warm, Rejected)
+        machine = machine or Machine(parts_of, load, warm, Rejected)
         store: Any = self.store
         self.known = KnownExactly(self.clock)
         trust = Trust("default", unsigned=True)
@@ -139,6 +139,12 @@ class World:
 @pytest.fixture
 def world(tmp_path):
     return World(tmp_path / "parts")
+
+
+def self_test(ruleset, direct):
+    if "disagrees" in ruleset:
+        raise Unusable("the self-test failed: two ways")
+    return f"tested {ruleset} {direct}"
 
 
 def test_before_anything_is_published_nothing_is_in_force(world):
@@ -385,3 +391,26 @@ def test_a_link_in_place_of_a_part_is_not_followed(tmp_path):
     node.store.publish("one", 10)
     node.step()
     assert node.counters.all()["part_fetches_total"] == 1
+
+
+def test_what_the_self_test_got_is_known_as_long_as_a_ruleset_is_loaded_and_one_that_fails_is_rejected(tmp_path):
+    direct: Any = "direct {}".format
+    machine = Machine(parts_of, load, warm, Rejected, direct, self_test)
+    world = World(tmp_path / "parts", machine)
+    first = world.store.publish("zero", 10)
+    last = [world.store.publish(f"one {n}", 1_000) for n in range(BEHIND + 2)][-1]
+    world.step()
+    assert world.holder.self_test_of(last.digest) == f"tested one {BEHIND + 1} direct one {BEHIND + 1}"
+    assert world.holder.direct_of(last.digest) is not None
+    assert world.holder.self_test_of(first.digest) == ""
+    asyncio.run(world.holder.by_digest(first.digest))
+    assert world.holder.self_test_of(first.digest) == "tested zero direct zero"
+    for n in range(PREVIEWS):
+        asyncio.run(world.holder.by_digest(world.store.publish(f"later {n}", 10**12).digest))
+    assert world.holder.self_test_of(first.digest) == ""
+    bad = world.store.publish("disagrees", 1_000)
+    world.step()
+    assert world.holder.status().rejected[-1].reason == "the self-test failed: two ways"
+    assert world.at(1_000) == f"one {BEHIND + 1}"
+    assert world.holder.direct_of(bad.digest) is None
+    assert world.holder.self_test_of(bad.digest) == ""
