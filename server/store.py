@@ -606,7 +606,7 @@ class Store:
         return self._link.connect()
 
     def confirming(self) -> tuple[tuple[str | int, ...], ...]:
-        """What to send behind a write, so that `is_confirmed` can say from the answers whether it is where it must be."""
+        """What to send behind a write: from the answers `is_confirmed` can say whether it is where it must be."""
         return self._link.confirmation()
 
     def is_confirmed(self, answers: Sequence[Any]) -> bool:

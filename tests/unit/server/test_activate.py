@@ -126,8 +126,8 @@ class World:
         asyncio.run(self.holder.step())
 
     def at(self, as_of_us):
-        active = self.holder.standing_at(as_of_us).active
-        return active and active.ruleset
+        standing = self.holder.standing_at(as_of_us)
+        return standing and standing.active and standing.active.ruleset
 
     @property
     def now(self):

@@ -114,7 +114,8 @@ def test_a_node_without_a_name_and_one_without_a_ruleset() -> None:
 
 def test_an_answer_that_comes_after_the_lease_is_not_given() -> None:
     late, counters = servicer()
-    late._holder.lapsed = lambda _: True  # type: ignore[method-assign]
+    holder: Any = late._holder
+    holder.lapsed = lambda _: True
     at_once = late.ordinary("Decide")
     data = asked().SerializeToString()
     assert at_once is not None and at_once(data) is None
