@@ -230,8 +230,10 @@ class Node:
         return self.last.readings[-1].t_us + self.terms.lease_us
 
     def horizon_us(self) -> int:
-        """Instants before this are settled but for urgent entries."""
-        return 0 if self.last is None else self.last.readings[-1].t_us + self.terms.horizon_us
+        """Instants before this are settled but for urgent entries; the first of all takes force when it likes."""
+        if self.last is None or not self.timeline.entries:
+            return 0
+        return self.last.readings[-1].t_us + self.terms.horizon_us
 
     def cut_off_us(self, now_ns: int) -> int | None:
         """T, roughly, as long as it is surely before the horizon; None: it is not."""

@@ -57,14 +57,23 @@ local function higher(meta, state, time)
   end
 end
 
+-- WAIT and WAITAOF wait for what their own connection wrote, and not at all where it wrote nothing. Whoever is told what
+-- somebody else wrote, and acts on it, writes too.
+local function confirm(meta, state) redis.call('HSET', meta, 'hwm_us', whole(state.hwm_us)) end
+
 -- Whether nobody but the caller may hold a lease. Whoever names its house (the processes of one server, which alone
--- uses a store of its own) vouches that all processes of earlier houses are gone.
+-- uses a store of its own) vouches that all processes of earlier houses are gone. Second: whether some are, that may
+-- have decided until now.
 local function alone(holders, holder, house)
+  local left = false
   for _, other in ipairs(redis.call('HKEYS', holders)) do
-    local gone = house ~= '' and string.sub(other, 1, 6) == 'local/' and string.sub(other, 1, #house) ~= house
-    if other ~= holder and not gone then return false end
+    if other ~= holder then
+      local gone = house ~= '' and string.sub(other, 1, 6) == 'local/' and string.sub(other, 1, #house) ~= house
+      if not gone then return false, left end
+      left = true
+    end
   end
-  return true
+  return true, left
 end
 
 -- KEYS meta; ARGV store_id, lease_us, guard_us, horizon_us, replicas. Sets up a new tenant; a known one stays as it is.
@@ -140,12 +149,16 @@ local function open(keys, args)
   if args[1] ~= run or state.run ~= run or whole(state.epoch) ~= args[2] then return {'STALE'} end
   if state.open == 1 then return {'ALREADY'} end
   local waited = args[5] == '1'
-  if not waited and not alone(keys[3], args[3], args[4]) then return {'WAIT'} end
+  local single, left = alone(keys[3], args[3], args[4])
+  if not waited and not single then return {'WAIT'} end
   local entries, length = news(keys[2], state, num(args[7]), args[8])
   if not entries then return {'REGRESSED', whole(redis.call('LLEN', keys[2]))} end
-  if num(args[7]) + #entries < length then return {'BEHIND', unpack(entries)} end
+  if num(args[7]) + #entries < length then
+    confirm(keys[1], state)
+    return {'BEHIND', unpack(entries)}
+  end
   local base = math.max(state.hwm_us, num(args[6]))
-  if waited then base = base + outlasts(state.lease_us) end
+  if waited or left then base = base + outlasts(state.lease_us) end
   local clock = clock_us()
   local off = math.max(0, base + 1 - clock)
   redis.call('HSET', keys[1], 'off_us', whole(off), 'open', '1')
@@ -166,7 +179,10 @@ local function renew(keys, args)
   if not time then return {'NEED_EPOCH', run, '0'} end
   local entries, length = news(keys[2], state, num(args[9]), args[10])
   if not entries then return {'REGRESSED', whole(redis.call('LLEN', keys[2]))} end
-  if num(args[9]) + #entries < length then return {'BEHIND', unpack(entries)} end
+  if num(args[9]) + #entries < length then
+    confirm(keys[1], state)
+    return {'BEHIND', unpack(entries)}
+  end
   if args[11] ~= '' then
     if redis.call('HEXISTS', keys[4], args[11]) == 0 then
       local known = redis.call('HGETALL', keys[4])
@@ -220,11 +236,17 @@ local function append(keys, args)
   local first, last = num(args[6]), 5 + 6 * (count - 1)
   if length >= first + count - 1 and length > 0 then
     local there = redis.call('LINDEX', keys[2], first + count - 2)
-    if there == args[last + 6] then return {'DUP', whole(first)} end
+    if there == args[last + 6] then
+      confirm(keys[1], state)
+      return {'DUP', whole(first)}
+    end
   end
   if args[3] ~= '' then
     local used = redis.call('HGET', keys[3], args[3])
-    if used then return {'USED', used} end
+    if used then
+      confirm(keys[1], state)
+      return {'USED', used}
+    end
   end
   if length ~= first - 1 or state.head ~= args[7] then return {'CONFLICT', whole(length)} end
   local time = now_us(state, run_id())
