@@ -55,8 +55,9 @@ class Entry:
     """One line of the Timeline. Instants are microseconds since 1970-01-01T00:00:00Z by the store's clock.
 
     `digest`, `sources`: SHA-256 in hex, of the ruleset's manifest and of the source files ("" = not known).
-    `promotion`, `until_us`: what a pause takes out and until when, what a resume brings back; "" and 0 with other kinds.
-    `cancelled`: the sequence of the entry that a cancel takes back; else 0. `change_id`: who asked calls it so; may be "".
+    `promotion`, `until_us`: what a pause takes out and until when, what a resume brings back; else "" and 0.
+    `cancelled`: the sequence of the entry that a cancel takes back; else 0. `change_id`: what whoever asked for it calls
+    the change; may be "".
     `entry_hash`: SHA-256 in hex over every other field, so over `previous_hash` too."""
 
     sequence: int  # from 1, without gaps

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.timeline import Entry, Timeline, decode, make_entry
+from engine.timeline import Entry, Timeline, TimelineError, decode, make_entry
 from server.lease import Call, Node, Terms, Wait, Window
 from tests.fault.lua_host import Data, Host, host
 
@@ -51,7 +51,7 @@ class World:
     waits: bool = True  # for the replica, before an answer counts
     nodes: int = 5
     seconds: float = 60.0
-    terms: Terms = Terms(lease_us=3_000_000)
+    terms: Terms = field(default_factory=lambda: Terms(lease_us=3_000_000))
     decisions_per_s: float = 260.0
     pause_s: float = 3.0  # between faults
     faults: tuple[str, ...] = FAULTS
@@ -348,7 +348,7 @@ class Run:
         rows = [decode(row) for row in server.data.get(TIMELINE, ())[len(self.known.entries) :]]
         try:
             self.known = self.known.extended(rows)
-        except Exception:
+        except TimelineError:
             self.known = Timeline().extended(decode(row) for row in server.data.get(TIMELINE, ()))
         self.offer(0, self.chance.choice([0, 0, 200_000, 2_000_000]), 6)
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import random
 import ssl
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from server.settings import load
 from server.start_checks import LIBRARY
 from server.store import CHUNK, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnsuitable, opened
 from server.store_errors import told
+from tests.nodes import appended, following
 from tests.running import SECONDS, short_directory
 from tests.stores import authority, binaries, certified, cluster, free_port, one, replicated, tls_front
 
@@ -49,14 +51,16 @@ def store(binary):
 
 def at(address, **given):
     """Settings for this store."""
-    return load({"store": address, "tenant": TENANT, "store_timeout_ms": 2_000, **given})
+    return load(
+        {"store": address, "tenant": TENANT, "store_timeout_ms": 2_000, "lease_ms": 300, "guard_ms": 100, **given}
+    )
 
 
-def run(settings, story, patient_s=0.0):
-    """story(store) with an open store."""
+def run(settings, story, patient_s=0.0, node=True):
+    """story(store) with an open store, and a node that keeps its time."""
 
     async def all_of_it():
-        async with opened(settings, patient_s=patient_s) as store:
+        async with opened(settings, patient_s=patient_s) as store, following(store) if node else nullcontext():
             return await story(store)
 
     return asyncio.run(all_of_it())
@@ -77,7 +81,7 @@ async def published(store):
     """A part, and an entry of the Timeline: what must not be lost."""
     assert await store.put_parts({DIGEST: PART}) == 1
     digest = await store.put_manifest(b"{}")
-    return await store.append(digest=digest, author="anna", reason="first")
+    return await appended(store, digest, "anna", "first")
 
 
 async def patiently(ask):
@@ -96,12 +100,12 @@ async def goes_on(store, entry, come_back):
     assert timeline.entries == (entry,)
     assert await patiently(lambda: store.get_part(DIGEST, len(PART))) == PART
     with pytest.raises((StoreUnavailable, OutcomeUnknown)):
-        await store.append(digest=entry.digest, author="bert", reason="nobody but one holds it")
+        await appended(store, entry.digest, "bert", "nobody but one holds it")
     await asyncio.to_thread(come_back)
 
     async def again():
         try:
-            return await store.append(digest=entry.digest, author="carl", reason="second")
+            return await appended(store, entry.digest, "carl", "second")
         except OutcomeUnknown as error:
             raise StoreUnavailable(str(error)) from None
 
@@ -203,7 +207,7 @@ def ask(connection, *words):
 
 def answers(connection, link):
     """What a call of a function, and what confirms it, answer on such a connection."""
-    words = [("FCALL", f"{LIBRARY}_begin", 1, f"einklang:{{{TENANT}}}:meta", "x", "0"), *link.confirmation()]
+    words = [("FCALL", f"{LIBRARY}_setup", 1, f"einklang:{{{TENANT}}}:meta", *"x1230"), *link.confirmation()]
     for row in words:
         connection.send_command(*row)
     return [connection.read_response() for _ in words]
@@ -223,7 +227,7 @@ def test_a_thread_has_a_connection_of_its_own_and_sees_when_each_answer_comes(st
         return await asyncio.to_thread(thread), link
 
     (said, *held), link = run(at(f"redis://{store.address}"), story)
-    assert said[0] == b"1"
+    assert said[0] == b"2"
     assert link.is_held(held)
     assert not link.is_held([b"OK", [0, 0]])
 
@@ -238,7 +242,7 @@ def test_what_was_written_before_is_confirmed_too_when_a_call_is_repeated(home):
                 await link.durably("GET", "x")
 
         settings = at(f"redis://{process.address}", store_timeout_ms=100)
-        run(settings, story)
+        run(settings, story, node=False)
 
 
 # ------------------------------------------------------------------------------------------------ users
@@ -275,7 +279,7 @@ def test_a_user_of_one_tenants_keys_does(store, loads):
             (entry,) = (await opened_store.timeline()).entries
         assert await opened_store.get_part(DIGEST, len(PART)) == PART
         assert (await opened_store.timeline()).entries == (entry,)
-        assert await opened_store.append(digest=entry.digest, author="bert", reason="second")
+        await appended(opened_store, entry.digest, "bert", "second")
         assert await opened_store.get_build("a" * 64) is None
         await opened_store.add_signature(entry.digest, b"a line")
         assert await opened_store.get_signatures(entry.digest) == b"\na line"
