@@ -56,8 +56,8 @@ class Entry:
 
     `digest`, `sources`: SHA-256 in hex, of the ruleset's manifest and of the source files ("" = not known).
     `promotion`, `until_us`: what a pause takes out and until when, what a resume brings back; else "" and 0.
-    `cancelled`: the sequence of the entry that a cancel takes back; else 0. `change_id`: what whoever asked for it calls
-    the change; may be "".
+    `cancelled`: the sequence of the entry that a cancel takes back; else 0. `change_id`: what whoever asked calls it;
+    may be "".
     `entry_hash`: SHA-256 in hex over every other field, so over `previous_hash` too."""
 
     sequence: int  # from 1, without gaps
