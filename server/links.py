@@ -160,19 +160,21 @@ class Link:
         return connection
 
     async def durably(self, *command: Any) -> Any:
-        """The answer of a command, once it is on the primary's disk and on so many replicas.
+        """The answer of a command, once it and all that was written before are on the primary's disk and on so many
+        replicas. No command: the waiting alone.
 
         Raises StoreUnavailable if that is not confirmed in time: then it may or may not be kept."""
         await self._recheck()
         primary = await self._present()
         pipe = self._client.pipeline(transaction=False)  # one connection: WAIT is about its own writes
-        for words in (command, *self.confirmation()):
+        confirmation = self.confirmation()
+        for words in (command, *confirmation) if command else confirmation:
             pipe.execute_command(*words)
-        answer, *held = await self.ask(pipe.execute)
-        if not self.is_held(held):
+        answers = await self.ask(pipe.execute)
+        if not self.is_held(answers):
             self.lost(primary.epoch)
             raise StoreUnavailable(f"the store did not confirm in time that {self._who_holds()}")
-        return answer
+        return answers[0]
 
     def confirmation(self) -> tuple[tuple[str | int, ...], ...]:
         """What to send behind a command that must not be lost, on its connection; `is_held` judges the answers.
@@ -190,7 +192,7 @@ class Link:
         return (barrier, received, on_disk) if replicas else (barrier, on_disk)
 
     def is_held(self, answers: Sequence[Any]) -> bool:
-        """Whether the answers to `confirmation` say that what was written is on the disk and on so many replicas."""
+        """Whether the answers to `confirmation` say that what was written is held; others may stand before them."""
         last = answers[-1]
         if isinstance(last, list):
             return int(last[0]) >= 1 and int(last[1]) >= self._needs.replicas
@@ -198,7 +200,7 @@ class Link:
 
     def _who_holds(self) -> str:
         replicas = self._needs.replicas
-        return "the entry is on its disk" + (f" and on {replicas} replicas" if replicas else "")
+        return "what was written is on its disk" + (f" and on {replicas} replicas" if replicas else "")
 
     @property
     def epoch(self) -> int:

@@ -352,8 +352,13 @@ class Store:
         return data
 
     async def put_manifest(self, manifest: bytes) -> str:
-        """Store a manifest, after its parts. Returns its digest, the ruleset's name."""
+        """Store a manifest, after its parts. Returns its digest, the ruleset's name.
+
+        They are confirmed before: a store that lost them, because it failed over or restarted meanwhile, would
+        otherwise hold a ruleset that looks whole."""
         digest = hashlib.sha256(manifest).hexdigest()
+        if await self._missing([self.keys.manifest(digest)]):
+            await self._link.durably()
         await self._put_missing({self.keys.manifest(digest): manifest}, MANIFEST_MAX)
         return digest
 

@@ -158,6 +158,16 @@ class Replicated:
         """For --store."""
         return f"redis+sentinel://{','.join(one.address for one in self.sentinels)}/{self.service}"
 
+    def promotable(self) -> int:
+        """How many replicas all Sentinels may promote; -1 while they do not agree."""
+        counts = set()
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                rows = client.execute_command("SENTINEL", "REPLICAS", self.service)
+            tables = [row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+            counts.add(sum(row["slave-priority"] not in {"0", 0} for row in tables))
+        return counts.pop() if len(counts) == 1 else -1
+
     def primary(self) -> str:
         """host:port of whom the Sentinels call the primary."""
         with self.sentinels[0].client() as client:
