@@ -267,7 +267,8 @@ def _replicas(server: Server, needs: Needs, ask: Ask) -> None:
         if server.attached and not needs.replicas and needs.first:
             say(Event.STORE_REPLICAS, count=server.attached)
     else:
-        count, promotable = max(len(known), server.attached), any(replica.promotable for replica in known)
+        count = max(len(known), server.attached)
+        promotable = count > len(known) or any(replica.promotable for replica in known)
     if promotable and count > needs.replicas:
         which = f" ({', '.join(replica.place for replica in known)})" if known else ""
         never = "cluster-replica-no-failover yes" if needs.kind == "cluster" else "replica-priority 0"

@@ -262,7 +262,7 @@ def test_what_was_written_before_is_confirmed_too_when_a_call_is_repeated(home):
             with pytest.raises(StoreUnavailable, match="did not confirm"):
                 await link.durably("GET", "x")
 
-        settings = at(f"redis://{process.address}", store_timeout_ms=100)
+        settings = at(f"redis://{process.address}", store_timeout_ms=600)
         run(settings, story)
 
 
@@ -305,6 +305,37 @@ def test_nothing_that_was_confirmed_is_lost_in_any_of_many_fail_overs(binary, ho
 
         run(at(group.address, store_replicas=2), story, patient_s=5.0)
         assert len(confirmed) >= 200
+
+
+def test_a_command_whose_answer_is_lost_is_not_repeated_behind_the_callers_back(store):
+    """An entry that was appended would be refused as out of turn when it came again behind another's, and so come
+    twice: only the caller knows whether it may be repeated."""
+
+    async def front(reader, writer):
+        onward, back = await asyncio.open_unix_connection(store.socket)
+        while data := await reader.read(65_536):
+            back.write(data)
+            answer = await onward.read(65_536)
+            if b"INCR" in data:
+                break
+            writer.write(answer)
+        back.close()
+        writer.close()
+
+    async def story():
+        server = await asyncio.start_server(front, "127.0.0.1", 0)
+        link = Link(at(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        await link.prepare()
+        key = f"einklang:{{{TENANT}}}:x"
+        assert await link.durably("EXISTS", key) == 0
+        with pytest.raises(StoreUnavailable):
+            await link.durably("INCR", key)
+        assert await link.ask(lambda: link.client().get(key)) == b"1"
+        await link.ask(lambda: link.client().delete(key))
+        await link.aclose()
+        server.close()
+
+    asyncio.run(story())
 
 
 # ------------------------------------------------------------------------------------------------ users
