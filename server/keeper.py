@@ -134,10 +134,10 @@ class Keeper:
     def _ask(self, call: Call) -> tuple[list[bytes], int, int]:
         """One call: the answer, when it was sent and when the function had answered. Raises for anything else."""
         if self._link is None:
-            self._link = self._store.connect()
+            self._link = self._store.connect(self._node.terms.lease_us / 2e6)
         link, keys = self._link, self._keys[call.function]
         command = ("FCALL", f"{LIBRARY}_{call.function}", len(keys), *keys, *call.arguments)
-        confirming = self._store.confirming() if call.durable else ()
+        confirming = self._store.confirming(self._node.terms.lease_us // 4_000) if call.durable else ()
         packed = [piece for words in (command, *confirming) for piece in link.pack_command(*words)]
         try:
             sent_ns = self._clock.monotonic_ns()

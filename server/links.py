@@ -128,13 +128,16 @@ class Link:
         self._slot = key_slot(f"{{{settings.tenant}}}".encode())
         self._nodes = list(self._address.places)  # whom to ask for the primary: those of the address, then learned ones
         self._tls = self._context()
-        self._lock = threading.Lock()  # over the next four
+        self._lock = threading.Lock()  # over the next five
         self._epoch = 0
         self._primary: Primary | None = None
         self._last: tuple[Place, str] | None = None  # the one before, and its run_id: so that a change is told once
+        self._waits_for_disk = True  # the last one
         self._checked: dict[str, int] = {}  # run_id to the instant, ns
         self._finding = asyncio.Lock()
-        self._client = valkey.Redis.from_pool(self._pool())
+        # What reads, or writes what its digest names, may be repeated; of `durably`, only its caller knows.
+        self._client = valkey.Redis.from_pool(self._pool(retries=2))
+        self._once = valkey.Redis.from_pool(self._pool(retries=0))
 
     # ------------------------------------------------------------------------------------------------ what it gives
 
@@ -160,37 +163,41 @@ class Link:
         return connection
 
     async def durably(self, *command: Any) -> Any:
-        """The answer of a command, once it is on the primary's disk and on so many replicas.
+        """The answer of a command, once it and all that was written before are on the primary's disk and on so many
+        replicas. No command: the waiting alone.
 
-        Raises StoreUnavailable if that is not confirmed in time: then it may or may not be kept."""
+        It is sent once. Raises StoreUnavailable if it is not confirmed in time: then it may or may not be kept."""
         await self._recheck()
         primary = await self._present()
-        pipe = self._client.pipeline(transaction=False)  # one connection: WAIT is about its own writes
-        for words in (command, *self.confirmation()):
+        pipe = self._once.pipeline(transaction=False)  # one connection: WAIT is about its own writes
+        confirmation = self.confirmation()
+        for words in (command, *confirmation) if command else confirmation:
             pipe.execute_command(*words)
-        answer, *held = await self.ask(pipe.execute)
-        if not self.is_held(held):
+        answers = await self.ask(pipe.execute)
+        if not self.is_held(answers):
             self.lost(primary.epoch)
             raise StoreUnavailable(f"the store did not confirm in time that {self._who_holds()}")
-        return answer
+        return answers[0]
 
-    def confirmation(self) -> tuple[tuple[str | int, ...], ...]:
+    def confirmation(self, wait_ms: int | None = None) -> tuple[tuple[str | int, ...], ...]:
         """What to send behind a command that must not be lost, on its connection; `is_held` judges the answers.
+
+        `wait_ms`: how long to wait for the disks, and half as long before for replicas; None: as the settings say.
 
         First a write, since WAIT and WAITAOF are about the connection's last one: a function that finds its work done
         already, by a call whose answer was lost, writes nothing, and on a new connection they would confirm at once
         what nobody holds. Then WAIT also where WAITAOF is known: a replica says what is on its disk when it is asked,
         before it has written what it just received, and by itself once a second; WAIT asks it a first time."""
-        primary, replicas = self._primary, self._needs.replicas
+        replicas, wait_ms = self._needs.replicas, self._wait_ms if wait_ms is None else wait_ms
         barrier = ("SET", self._needs.barrier, "")
-        received = ("WAIT", replicas, self._wait_ms // 2)
-        if primary is not None and not primary.server.waits_for_disk:
+        received = ("WAIT", replicas, max(1, wait_ms // 2))  # 0 would be: without end
+        on_disk = ("WAITAOF", 1, replicas, max(1, wait_ms))
+        if not self._waits_for_disk:
             return (barrier, received)  # `appendfsync always`: each answer comes after the disk
-        on_disk = ("WAITAOF", 1, replicas, self._wait_ms)
         return (barrier, received, on_disk) if replicas else (barrier, on_disk)
 
     def is_held(self, answers: Sequence[Any]) -> bool:
-        """Whether the answers to `confirmation` say that what was written is on the disk and on so many replicas."""
+        """Whether the answers to `confirmation` say that what was written is held; others may stand before them."""
         last = answers[-1]
         if isinstance(last, list):
             return int(last[0]) >= 1 and int(last[1]) >= self._needs.replicas
@@ -198,7 +205,7 @@ class Link:
 
     def _who_holds(self) -> str:
         replicas = self._needs.replicas
-        return "the entry is on its disk" + (f" and on {replicas} replicas" if replicas else "")
+        return "what was written is on its disk" + (f" and on {replicas} replicas" if replicas else "")
 
     @property
     def epoch(self) -> int:
@@ -212,8 +219,9 @@ class Link:
                 self._primary, self._epoch = None, epoch + 1
 
     async def aclose(self) -> None:
-        """Close the client's connections."""
+        """Close the clients' connections."""
         await self._client.aclose()
+        await self._once.aclose()
 
     # ------------------------------------------------------------------------------------------------ asking
 
@@ -269,9 +277,8 @@ class Link:
     def _found(self, *, first: bool = False, seconds: float | None = None) -> tuple[Primary, Wire]:
         """The present primary, checked, and a connection to it. Raises StoreError."""
         self._tls = self._context()  # certificates are renewed while this runs
-        places, known = self._candidates()
         errors: list[str] = []
-        for place in places:
+        for place, known in self._candidates():
             try:
                 connection, server = self._checked_connection(place, known, first, seconds or self._seconds)
             except StoreUnavailable as error:
@@ -284,6 +291,7 @@ class Link:
         """Note who was found; connections to anybody else become old."""
         this = (place, server.run_id)
         with self._lock:
+            self._waits_for_disk = server.waits_for_disk
             if self._primary is not None:
                 if this == self._last:
                     self._primary = replace(self._primary, server=server)
@@ -317,21 +325,23 @@ class Link:
             raise
         return connection, server
 
-    def _candidates(self) -> tuple[list[Place], tuple[Replica, ...] | None]:
+    def _candidates(self) -> list[tuple[Place, tuple[Replica, ...] | None]]:
         """Where the primary may be, the most likely first, and its replicas, as Sentinels know. Raises StoreError."""
         if self._address.kind == "one":
-            return list(self._address.places), None
+            return [(place, None) for place in self._address.places]
         if self._address.kind == "sentinel":
             said = self._all(self._address.places, self._ask_sentinel)
-            places = _by_votes([place for place, _ in said])
-            return places, max((replicas for place, replicas in said if place == places[0]), key=len)
-        nodes = self._nodes[:ASKED_MAX]
-        holders = self._all(nodes, self._ask_node)
-        learned = [place for _, others in holders for place in others]
+            known: dict[Place, dict[str, Replica]] = {}
+            for place, replicas in said:  # one that began a moment ago does not know all
+                for replica in sorted(replicas, key=lambda one: one.promotable):
+                    known.setdefault(place, {})[replica.place] = replica
+            return [(place, tuple(known.get(place, {}).values())) for place in _by_votes([one for one, _ in said])]
+        told_by = self._all(self._nodes[:ASKED_MAX], self._ask_node)
+        learned = [place for _, others in told_by for place in others]
         self._nodes = list(dict.fromkeys((*self._address.places, *learned)))
-        return _by_votes([holder for holder, _ in holders]), None
+        return [(place, None) for place in _by_votes([holder for holder, _ in told_by])]
 
-    def _all(self, places: Sequence[Place], question: Callable[[Place], _Q | None]) -> list[_Q]:
+    def _all(self, places: Sequence[Place], question: Callable[[Place], _Q]) -> list[_Q]:
         """The answers of all who give one. Raises StoreError if nobody does."""
         errors: list[StoreError] = []
 
@@ -369,8 +379,8 @@ class Link:
             Replica(f"{row.get('ip')}:{row.get('port')}", row.get("slave-priority") != "0") for row in replicas
         )
 
-    def _ask_node(self, node: Place) -> tuple[Place, list[Place]] | None:
-        """Who holds the tenant's slot, and all nodes that it names. None: nobody does."""
+    def _ask_node(self, node: Place) -> tuple[Place, list[Place]]:
+        """Who holds the tenant's slot, and all nodes that it names."""
         with self._conversation(node, f"the node at {node}") as ask:
             try:
                 rows = ask("CLUSTER", "SLOTS")
@@ -419,7 +429,7 @@ class Link:
             make, where = cast(Any, plain.Connection), {"host": place.host, "port": place.port}
         return make(**where, **options)
 
-    def _pool(self) -> valkey.ConnectionPool:
+    def _pool(self, *, retries: int) -> valkey.ConnectionPool:
         kinds: dict[bool, type[following.AbstractConnection]] = {False: _Following, True: _FollowingEncrypted}
         kind = _FollowingSocket if self._address.places[0].path else kinds[self._address.tls]
         return valkey.ConnectionPool(
@@ -430,7 +440,7 @@ class Link:
             db=self._address.database,
             socket_timeout=self._seconds,
             socket_connect_timeout=self._seconds,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), 2),  # every command here may be repeated
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), retries),
             protocol=2,
         )
 

@@ -161,6 +161,7 @@ def is_primary(server: Server) -> None:
 # are missing here.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "TIME": (),
+    "INFO": ("server",),
     "EXISTS": ("{}meta",),
     "GETRANGE": ("{}meta", "0", "0"),
     "SET": ("{}barrier", ""),
@@ -184,7 +185,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "WAITAOF": ("0", "0", "1"),
 }
 # What cannot be tried without effect, or not by each: asked for where it is used.
-_ALSO: Final = ("info", "multi", "exec", "discard", "function|list")
+_ALSO: Final = ("multi", "exec", "discard", "function|list")
 
 
 def acl_rules(tenant: str, kind: str = "one", *, waits_for_disk: bool = True, database: int = 0) -> str:
@@ -275,7 +276,8 @@ def _replicas(server: Server, needs: Needs, ask: Ask) -> None:
         if server.attached and not needs.replicas and needs.first:
             say(Event.STORE_REPLICAS, count=server.attached)
     else:
-        count, promotable = max(len(known), server.attached), any(replica.promotable for replica in known)
+        count = max(len(known), server.attached)
+        promotable = count > len(known) or any(replica.promotable for replica in known)
     if promotable and count > needs.replicas:
         which = f" ({', '.join(replica.place for replica in known)})" if known else ""
         never = "cluster-replica-no-failover yes" if needs.kind == "cluster" else "replica-priority 0"

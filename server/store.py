@@ -477,8 +477,13 @@ class Store:
         return data
 
     async def put_manifest(self, manifest: bytes) -> str:
-        """Store a manifest, after its parts. Returns its digest, the ruleset's name."""
+        """Store a manifest, after its parts. Returns its digest, the ruleset's name.
+
+        They are confirmed before: a store that lost them, because it failed over or restarted meanwhile, would
+        otherwise hold a ruleset that looks whole."""
         digest = hashlib.sha256(manifest).hexdigest()
+        if await self._missing([self.keys.manifest(digest)]):
+            await self._link.durably()
         await self._put_missing({self.keys.manifest(digest): manifest}, MANIFEST_MAX)
         return digest
 
@@ -601,13 +606,14 @@ class Store:
         """How long an answer may take."""
         return self._settings.store_timeout_ms / 1_000
 
-    def connect(self) -> Wire:
-        """A connection of its own to the present primary, for a thread; blocks. Raises StoreError."""
-        return self._link.connect()
+    def connect(self, seconds: float) -> Wire:
+        """A connection of its own to the present primary, for a thread; blocks. `seconds`: for an answer. Raises
+        StoreError."""
+        return self._link.connect(min(seconds, self.timeout_s))
 
-    def confirming(self) -> tuple[tuple[str | int, ...], ...]:
+    def confirming(self, wait_ms: int) -> tuple[tuple[str | int, ...], ...]:
         """What to send behind a write: from the answers `is_confirmed` can say whether it is where it must be."""
-        return self._link.confirmation()
+        return self._link.confirmation(wait_ms)
 
     def is_confirmed(self, answers: Sequence[Any]) -> bool:
         """Whether a write is on the disk, and on the replicas that may be promoted."""

@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from redis.crc import key_slot
 
 from server.embedded import find_binary
 from tests.running import SECONDS, until
@@ -158,6 +159,16 @@ class Replicated:
         """For --store."""
         return f"redis+sentinel://{','.join(one.address for one in self.sentinels)}/{self.service}"
 
+    def promotable(self) -> int:
+        """How many replicas all Sentinels may promote; -1 while they do not agree."""
+        counts = set()
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                rows = client.execute_command("SENTINEL", "REPLICAS", self.service)
+            tables = [row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+            counts.add(sum(row["slave-priority"] not in {"0", 0} for row in tables))
+        return counts.pop() if len(counts) == 1 else -1
+
     def primary(self) -> str:
         """host:port of whom the Sentinels call the primary."""
         with self.sentinels[0].client() as client:
@@ -185,7 +196,7 @@ def replicated(
             follows = {"replicaof": f"127.0.0.1 {primary.port}"}
             servers.append(started(f"p{number + 1}", own | auth | follows))
         with primary.client() as client:
-            until(lambda: _in_step(client) == replicas, what="replicas in step")
+            _settle(client, replicas)
         watch = [
             f"sentinel monitor main 127.0.0.1 {primary.port} 2",
             *([f"sentinel auth-pass main {own['requirepass']}"] if "requirepass" in own else []),
@@ -211,6 +222,17 @@ def replicated(
         yield Replicated(servers, sentinels)
 
 
+def _settle(client: redis.Redis, replicas: int, key: str = "settle") -> None:
+    """Until all replicas are in step and have rewritten their logs after it: earlier they hold nothing for certain."""
+    until(lambda: _in_step(client) == replicas, what="replicas in step")
+    if "valkey_version" in client.info("server"):
+        with client.pipeline(transaction=False) as pipe:
+            pipe.set(key, "")
+            pipe.delete(key)
+            pipe.execute_command("WAITAOF", 1, replicas, int(SECONDS * 1_000))
+            pipe.execute()
+
+
 def _in_step(client: redis.Redis) -> int:
     said = client.info("replication")
     return sum(value["state"] == "online" for name, value in said.items() if name.startswith("slave"))
@@ -233,8 +255,9 @@ SLOTS = ((0, 5_460), (5_461, 10_922), (10_923, 16_383))
 
 
 @contextmanager
-def cluster(binary: Path, home: Path, *, first: int, replicas: int = 1, **settings: str) -> Iterator[Cluster]:
-    """Three primaries and replicas of the one that holds slot `first`, which comes first."""
+def cluster(binary: Path, home: Path, *, tag: str, replicas: int = 1, **settings: str) -> Iterator[Cluster]:
+    """Three primaries and replicas of the one that holds the keys with this hash tag, which comes first."""
+    first = key_slot(f"{{{tag}}}".encode())
     own = (
         SETTINGS
         | {"cluster-enabled": "yes", "cluster-node-timeout": "500", "min-replicas-max-lag": "10"}
@@ -258,7 +281,8 @@ def cluster(binary: Path, home: Path, *, first: int, replicas: int = 1, **settin
         identity = clients[0].execute_command("CLUSTER", "MYID")
         for client in clients[3:]:
             until(partial(_replicates, client, identity), what="the replica knows its primary")
-        until(lambda: _in_step(clients[0]) == replicas, what="replicas in step")
+        until(lambda: _sees(clients[0], len(nodes)), what="the Cluster stands")
+        _settle(clients[0], replicas, f"{{{tag}}}")
         for client in clients:
             until(partial(_sees, client, len(nodes)), what="the Cluster stands")
         yield Cluster(nodes[:3], nodes[3:])

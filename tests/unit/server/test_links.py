@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 import redis
 from redis._parsers.base import BaseParser
-from redis.crc import key_slot
 
-from engine.timeline import Timeline
+from engine.timeline import Entry, Timeline
 from server.embedded import find_binary
 from server.links import Link
 from server.settings import load
-from server.start_checks import LIBRARY
-from server.store import CHUNK, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnsuitable, opened
+from server.start_checks import LIBRARY, acl_rules
+from server.store import CHUNK, OutcomeUnknown, Regressed, Store, StoreError, StoreUnavailable, StoreUnsuitable, opened
 from server.store_errors import told
 from tests.nodes import appended, following
-from tests.running import SECONDS, short_directory
+from tests.running import SECONDS, short_directory, until
 from tests.stores import authority, binaries, certified, cluster, free_port, one, replicated, tls_front
 
 PART = random.Random(6).randbytes(2 * CHUNK + 17)
@@ -143,6 +142,14 @@ def test_under_sentinels_a_store_goes_on_after_a_fail_over_with_all_that_was_con
         with pytest.raises(StoreUnavailable, match=f"{replica.address} is a replica of {primary.address}"):
             run(at(f"redis://{replica.address}", store_password="hunter2"), published)
 
+        # Replicas that nobody promotes may be ignored.
+        with replica.client() as client:
+            client.config_set("replica-priority", 0)
+            until(lambda: group.promotable() == 0, what="the Sentinels know")
+            assert run(at(group.address, **passwords), Store.timeline) == Timeline()
+            client.config_set("replica-priority", 100)
+            until(lambda: group.promotable() == 1, what="the Sentinels know")
+
         async def story(store):
             entry = await published(store)
             thread = await asyncio.to_thread(store._link.connect)
@@ -163,11 +170,15 @@ def test_under_sentinels_a_store_goes_on_after_a_fail_over_with_all_that_was_con
 
 
 def test_in_a_cluster_the_slots_primary_is_followed(binary, home):
-    slot = key_slot(f"{{{TENANT}}}".encode())
-    with cluster(binary, home, first=slot, min_replicas_to_write="1") as nodes:
+    with cluster(binary, home, tag=TENANT, min_replicas_to_write="1") as nodes:
         settings = at(nodes.address, store_replicas=1)
         assert "EINKLANG_STORE_REPLICAS is 0" in refused(at(nodes.address))
         assert "redis+cluster://" in refused(at(f"redis://{nodes.primaries[0].address}"))
+        never_promoted(nodes)
+        for node in (*nodes.primaries, *nodes.replicas):
+            rules = acl_rules(TENANT, "cluster", waits_for_disk="valkey" in binary.name)
+            acl(node, "serving", f"{rules} +function|load")
+        settings = at(nodes.address, store_replicas=1, store_username="serving", store_password="hunter2")
 
         async def story(store):
             entry = await published(store)
@@ -177,6 +188,20 @@ def test_in_a_cluster_the_slots_primary_is_followed(binary, home):
         run(settings, story)
         with nodes.replicas[0].client() as client:
             assert client.info("replication")["role"] == "master"
+
+
+def never_promoted(nodes):
+    """A replica that the Cluster never promotes may be ignored."""
+    with nodes.replicas[0].client() as replica, nodes.primaries[0].client() as primary:
+
+        def known():
+            return "nofailover" in str(primary.execute_command("CLUSTER", "NODES"))
+
+        replica.config_set("cluster-replica-no-failover", "yes")
+        until(known, what="the primary knows")
+        assert run(at(nodes.address), Store.timeline) == Timeline()
+        replica.config_set("cluster-replica-no-failover", "no")
+        until(lambda: not known(), what="the primary knows")
 
 
 def test_a_single_store_may_be_another_one_after_a_restart(binary, home):
@@ -241,8 +266,80 @@ def test_what_was_written_before_is_confirmed_too_when_a_call_is_repeated(home):
             with pytest.raises(StoreUnavailable, match="did not confirm"):
                 await link.durably("GET", "x")
 
-        settings = at(f"redis://{process.address}", store_timeout_ms=100)
+        settings = at(f"redis://{process.address}", store_timeout_ms=600)
         run(settings, story, node=False)
+
+
+@pytest.mark.long
+def test_nothing_that_was_confirmed_is_lost_in_any_of_many_fail_overs(binary, home):
+    """The primary is killed in the middle of publications, and comes back as a replica, again and again."""
+    with replicated(binary, home, replicas=2, min_replicas_to_write="1") as group:
+        confirmed: list[Entry] = []
+
+        async def story(store):
+            digest = await store.put_manifest(b"{}")
+            for _ in range(10):
+                before = len(confirmed)
+                ended = asyncio.Event()
+
+                async def publish(ended=ended):
+                    while not ended.is_set():
+                        try:
+                            confirmed.append(await appended(store, digest))
+                        except (StoreUnavailable, OutcomeUnknown, Regressed):  # an entry that nobody confirmed is gone
+                            await asyncio.sleep(0.02)
+
+                task = asyncio.ensure_future(publish())
+                async with asyncio.timeout(SECONDS):
+                    while len(confirmed) < before + 20:
+                        await asyncio.sleep(0.01)
+                address = await asyncio.to_thread(group.primary)
+                primary = next(server for server in group.servers if server.address == address)
+                await asyncio.to_thread(primary.kill)
+                await asyncio.to_thread(until, lambda old=address: group.primary() != old, what="a fail-over")
+                await asyncio.to_thread(primary.start)
+                async with asyncio.timeout(SECONDS):
+                    count = len(confirmed)
+                    while len(confirmed) == count:
+                        await asyncio.sleep(0.01)
+                ended.set()
+                await task
+                kept = set((await patiently(store.timeline)).entries)
+                assert set(confirmed) <= kept
+
+        run(at(group.address, store_replicas=2), story, patient_s=5.0)
+        assert len(confirmed) >= 200
+
+
+def test_a_command_whose_answer_is_lost_is_not_repeated_behind_the_callers_back(store):
+    """An entry that was appended would be refused as out of turn when it came again behind another's, and so come
+    twice: only the caller knows whether it may be repeated."""
+
+    async def front(reader, writer):
+        onward, back = await asyncio.open_unix_connection(store.socket)
+        while data := await reader.read(65_536):
+            back.write(data)
+            answer = await onward.read(65_536)
+            if b"INCR" in data:
+                break
+            writer.write(answer)
+        back.close()
+        writer.close()
+
+    async def story():
+        server = await asyncio.start_server(front, "127.0.0.1", 0)
+        link = Link(at(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        await link.prepare()
+        key = f"einklang:{{{TENANT}}}:x"
+        assert await link.durably("EXISTS", key) == 0
+        with pytest.raises(StoreUnavailable):
+            await link.durably("INCR", key)
+        assert await link.ask(lambda: link.client().get(key)) == b"1"
+        await link.ask(lambda: link.client().delete(key))
+        await link.aclose()
+        server.close()
+
+    asyncio.run(story())
 
 
 # ------------------------------------------------------------------------------------------------ users
@@ -252,13 +349,14 @@ def acl(store, user, rules):
     """A user with the password "hunter2" and these rules."""
     with store.client() as client:
         client.execute_command("ACL", "SETUSER", user, "reset", "on", ">hunter2", *rules.split())
-        client.execute_command("FUNCTION", "FLUSH")
-        client.flushall()
 
 
 @pytest.mark.parametrize("loads", [False, True], ids=["loaded by another", "loads itself"])
 def test_a_user_of_one_tenants_keys_does(store, loads):
     settings = at(f"redis://{store.address}", store_username="serving", store_password="hunter2")
+    with store.client() as client:
+        client.execute_command("FUNCTION", "FLUSH")
+        client.flushall()
     acl(store, "serving", "+multi +info +discard")
     said = refused(settings)  # and says what to grant
     assert "it may not" in said
