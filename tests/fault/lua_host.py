@@ -59,15 +59,25 @@ class Host:
         return self.data.get(key, {}).get(name, False)
 
     def _hset(self, key: bytes, *pairs: bytes) -> int:
-        self._set(key, dict).update(zip(pairs[::2], pairs[1::2], strict=True))
-        return 1
+        row = self._set(key, dict)
+        before = len(row)
+        row.update(zip(pairs[::2], pairs[1::2], strict=True))
+        return len(row) - before
 
     def _hsetnx(self, key: bytes, name: bytes, value: bytes) -> int:
-        self._set(key, dict).setdefault(name, value)
+        if self._hexists(key, name):
+            return 0
+        self._set(key, dict)[name] = value
         return 1
 
     def _hdel(self, key: bytes, name: bytes) -> int:
-        return int(self._set(key, dict).pop(name, None) is not None)
+        row = self.data.get(key)
+        if row is None or row.pop(name, None) is None:
+            return 0
+        self.wrote = True
+        if not row:
+            del self.data[key]
+        return 1
 
     def _hexists(self, key: bytes, name: bytes) -> int:
         return int(name in self.data.get(key, {}))
@@ -79,8 +89,9 @@ class Host:
         return [word for pair in self.data.get(key, {}).items() for word in pair]
 
     def _del(self, key: bytes) -> int:
-        self.wrote = True
-        return int(self.data.pop(key, None) is not None)
+        there = self.data.pop(key, None) is not None
+        self.wrote |= there
+        return int(there)
 
     def _llen(self, key: bytes) -> int:
         return len(self.data.get(key, ()))
@@ -93,14 +104,15 @@ class Host:
         return list(self.data.get(key, [])[int(first) : int(last) + 1])
 
     def _rpush(self, key: bytes, value: bytes) -> int:
-        self._set(key, list).append(value)
-        return 1
+        row = self._set(key, list)
+        row.append(value)
+        return len(row)
 
     def _exists(self, key: bytes) -> int:
         return int(key in self.data)
 
-    def _expire(self, _key: bytes, _seconds: int) -> int:
-        return 1
+    def _expire(self, key: bytes, _seconds: int) -> int:
+        return self._exists(key)  # nothing expires within a test
 
 
 @cache
