@@ -279,8 +279,8 @@ class Node:
 
     def _renew(self, now_ns: int) -> Call:
         first = self._first
-        if first is not None and now_ns - first.reading.received_ns > 4_000 * self.terms.lease_us:
-            self._first = first = None  # too old to be of use
+        if first is not None and self._too_old(first, now_ns):
+            self._first = first = None
         lease = self.lease
         epoch, gseq = (lease.epoch, lease.gseq) if lease is not None else (0, 0)
         join = (0, 0, 0, 0)
@@ -371,12 +371,12 @@ class Node:
         if self.vague(reading):
             self._soon(now_ns, 100)
             return
-        kept: tuple[Reading, ...] = ()
-        if not opened and self.lease is not None and self.lease.epoch == epoch:
-            oldest_ns = reading.received_ns - self.terms.lease_us * 1_000
-            kept = tuple(r for r in self.lease.readings if r.received_ns > oldest_ns)
-        elif not opened and self._first is not None and self._first.epoch == epoch:
-            kept = (self._first.reading,)
+        kept = () if opened else self.kept(epoch, reading)
+        if kept is None:
+            self._give_up()
+            self._first = None
+            self._soon(now_ns, 100)
+            return
         readings = (*kept, reading)
         bounds = Bounds.of(readings)
         if not self.agree(bounds, reading.received_ns):
@@ -390,6 +390,17 @@ class Node:
         )
         self.lease = self.last = Lease(epoch, gseq, readings, bounds, end_ns)
         self._first = self._opening = None
+
+    def kept(self, epoch: int, reading: Reading) -> tuple[Reading, ...] | None:
+        """The earlier readings that this one must agree with; None: they were too old when it was asked for. A process
+        may be held up between looking what is due and asking."""
+        lease, first = self.lease, self._first
+        if lease is not None and lease.epoch == epoch and not self.ended(lease, reading.sent_ns):
+            oldest_ns = reading.sent_ns - self.terms.lease_us * 1_000  # so the latest one is always among them
+            return tuple(r for r in lease.readings if r.received_ns > oldest_ns)
+        if lease is None and first is not None and first.epoch == epoch and not self._too_old(first, reading.sent_ns):
+            return (first.reading,)
+        return None
 
     def agree(self, bounds: Bounds, now_ns: int) -> bool:
         """Whether these readings can be of one clock that was not stepped."""
@@ -425,6 +436,9 @@ class Node:
     def wait_us(self) -> int:
         """After an epoch was begun: until all leases of earlier ones have ended."""
         return self.terms.outlasts_us + AFTER_US
+
+    def _too_old(self, first: _First, now_ns: int) -> bool:
+        return now_ns - first.reading.received_ns > 4_000 * self.terms.lease_us
 
     def _waited(self, first: _First, now_ns: int) -> bool:
         return now_ns - first.reading.received_ns > (self.terms.outlasts_us + AFTER_US) * 1_000
