@@ -220,10 +220,12 @@ class RulesetHolder:
         Wait: an activation; which entry is in force is certain in a moment. None: this node may not answer."""
         now_ns = self._clock.monotonic_ns()
         window = self._window
-        # The clock is read before the lease is looked at: it is given up before it is said how far it was used.
-        if window is not None and window.begin_ns <= now_ns < window.end_ns and self._known.lease is not None:
-            as_of_us = window.bounds.earliest_us(now_ns)
-            return Standing(window.entry, self._window_active, as_of_us, CERTAIN, window.lease_end_ns)
+        if window is not None and window.begin_ns <= now_ns < window.end_ns:
+            # The clock is read before the lease is looked at: it is given up before it is said how far it was used.
+            lease = self._known.lease
+            if lease is not None and lease.epoch == window.epoch:
+                as_of_us = window.bounds.earliest_us(now_ns)
+                return Standing(window.entry, self._window_active, as_of_us, CERTAIN, window.lease_end_ns)
         found = self._known.window(now_ns)
         if isinstance(found, Window):
             self._window = found

@@ -42,6 +42,7 @@ class Keeper:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._told = ""
+        self._told_vague = False
         self._changed: Callable[[], None] = lambda: None
         self.reachable = False
         self.problem = ""
@@ -105,7 +106,7 @@ class Keeper:
                     self._stopping.wait(min(IDLE_S, (due - now_ns) / 1e9))
                 continue
             before = (self._node.timeline, self._node.lease)
-            steps, openings = self._node.steps, self._node.openings
+            steps, vagues, openings = self._node.steps, self._node.vagues, self._node.openings
             try:
                 answer, sent_ns, received_ns = self._ask(due)
             except StoreError as error:
@@ -116,6 +117,7 @@ class Keeper:
             self._node.answered(answer, sent_ns, received_ns, self._clock.monotonic_ns())
             self._counters.add(Metric.LEASE_CALLS)
             self._counters.put(Metric.LEASE_ROUND_TRIP_US, (received_ns - sent_ns) // 1_000)
+            self._look_at_delay(vagues, received_ns - sent_ns)
             if self._node.steps > steps:
                 say(Event.CLOCK_STEPPED)
                 self._counters.add(Metric.CLOCK_STEPS)
@@ -171,6 +173,16 @@ class Keeper:
         elif self._told and not problem:
             say(Event.STORE_BACK)
         self.reachable, self.problem, self._told = True, problem, problem
+
+    def _look_at_delay(self, vagues: int, took_ns: int) -> None:
+        """Where only late answers keep this node from a lease, that is said, once."""
+        if self._node.lease is not None:
+            self._told_vague = False
+        elif self._node.vagues > vagues and not self._told_vague:
+            self._told_vague = True
+            most_ms = self._node.terms.vague_ns // 1_000_000
+            say(Event.STORE_LATE, took_ms=took_ns // 1_000_000, most_ms=most_ms)
+        self._counters.add(Metric.LEASE_VAGUE, self._node.vagues - vagues)
 
     def _lost(self, error: StoreError) -> None:
         self.reachable = not isinstance(error, StoreUnavailable)

@@ -156,6 +156,7 @@ class Window(NamedTuple):
     lease_end_ns: int
     entry: Entry | None
     bounds: Bounds
+    epoch: int  # once the node has a lease of another one, or none, this says nothing any more
 
 
 class Wait(NamedTuple):
@@ -189,6 +190,7 @@ class Node:
     _hold_ns: int = 0  # nothing is asked before
     regressed: bool = False  # the store knows less of the Timeline than this node
     steps: int = 0  # of the store's clock that were seen
+    vagues: int = 0  # answers that took too long to say what time it is
     openings: int = 0  # of epochs, by this node
 
     def __post_init__(self) -> None:
@@ -213,7 +215,7 @@ class Node:
                 return Wait(begin_ns)
         later = self.timeline.after(latest_us)
         end_ns = min(lease.end_ns, bounds.surely_until_ns(later[0].effective_from_us)) if later else lease.end_ns
-        return Window(begin_ns, end_ns, lease.end_ns, past[-1] if past else None, bounds)
+        return Window(begin_ns, end_ns, lease.end_ns, past[-1] if past else None, bounds, lease.epoch)
 
     def guard_us(self) -> int:
         """From a boundary on for so long nobody decides."""
@@ -323,7 +325,9 @@ class Node:
                 case ("renew", ["JOIN", epoch, t_us, gseq, granted, run]):
                     self._run = run
                     reading = Reading(int(t_us), sent_ns, received_ns)
-                    if not self.vague(reading):
+                    if self.vague(reading):
+                        self.vagues += 1
+                    else:
                         self._first = _First(int(epoch), int(gseq), int(granted), reading)
                     self._soon(now_ns, 40)
                 case ("renew", ["JOINWAIT", *_]):
@@ -369,6 +373,7 @@ class Node:
             self.openings += 1
             self._opening = self._first = None
         if self.vague(reading):
+            self.vagues += 1
             self._soon(now_ns, 100)
             return
         kept = () if opened else self.kept(epoch, reading)

@@ -174,6 +174,15 @@ class Settings(BaseSettings):
             raise ValueError("must be 0 for the embedded store, which has no replicas")
         return value
 
+    @field_validator("guard_ms")
+    @classmethod
+    def _covers(cls, value: int, info: ValidationInfo) -> int:
+        lease_ms = int(info.data.get("lease_ms", 0))
+        least = -(-lease_ms * 14 // 10_000)  # two clocks of 200 ppm drift apart during a lease; two fifths are the way
+        if value < least:
+            raise ValueError(f"must be at least {least} for a lease of {lease_ms:,} ms")
+        return value
+
     @field_validator("workers")
     @classmethod
     def _can_share(cls, value: int) -> int:

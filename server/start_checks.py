@@ -161,7 +161,6 @@ def is_primary(server: Server) -> None:
 # are missing here.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "TIME": (),
-    "INFO": ("server",),
     "EXISTS": ("{}meta",),
     "GETRANGE": ("{}meta", "0", "0"),
     "SET": ("{}barrier", ""),
@@ -185,7 +184,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "WAITAOF": ("0", "0", "1"),
 }
 # What cannot be tried without effect, or not by each: asked for where it is used.
-_ALSO: Final = ("multi", "exec", "discard", "function|list")
+_ALSO: Final = ("info", "multi", "exec", "discard", "function|list")
 
 
 def acl_rules(tenant: str, kind: str = "one", *, waits_for_disk: bool = True, database: int = 0) -> str:

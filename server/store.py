@@ -243,7 +243,7 @@ class Store:
         self.about = (await self._link.prepare()).about
         wanted = (self._settings.lease_ms * 1_000, self._settings.guard_ms * 1_000, self._settings.horizon_ms * 1_000)
         fixed = [secrets.token_hex(16), *map(str, wanted), str(self._settings.store_replicas)]
-        answer = await self._call("setup", [self.keys.meta], fixed)
+        answer = await self._call("setup", [self.keys.meta], fixed, durable=True)
         if len(answer) != 6 or answer[0] != b"2":
             raise StoreUnsuitable(
                 f"{self.keys.meta} was set up by another version of this program: "

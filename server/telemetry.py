@@ -45,6 +45,11 @@ class Event(enum.Enum):
     STORE_BACK = ("store.back", _INFO, "store answers again")
     STORE_REGRESSED = ("store.regressed", _ERROR, "store knows less of the Timeline than this node: {reason}")
     STORE_BAD = ("store.bad", _ERROR, "store holds what cannot be used: {reason}")
+    STORE_LATE = (
+        "store.late",
+        _WARNING,
+        "the store took {took_ms} ms to answer: more than the {most_ms} ms after which it does not say what time it is",
+    )
     DECIDES_NOT = ("server.not-deciding", _ERROR, "no lease, or no ruleset in force that is ready: baskets are refused")
     DECIDES_AGAIN = ("server.deciding", _INFO, "baskets are decided again")
     EPOCH_OPENED = ("lease.epoch", _INFO, "epoch {epoch} of the Timeline's time opened")
@@ -104,6 +109,7 @@ class Metric(enum.Enum):
     LEASE_CALLS = ("lease_calls_total", "answers of the store to this node's lease")
     LEASE_FAILURES = ("lease_failures_total", "times it did not answer, or not surely")
     LEASE_ROUND_TRIP_US = ("lease_round_trip_us", "the last answer's round trip")
+    LEASE_VAGUE = ("lease_vague_total", "answers that came too late to say what time it is")
     LEASE_LEFT_US = ("lease_left_us", "until the lease ends; 0: there is none")
     EPOCHS_OPENED = ("epochs_opened_total", "epochs that this node opened")
     CLOCK_STEPS = ("clock_steps_total", "steps of the store's clock that this node saw")

@@ -17,7 +17,7 @@ from server.settings import load
 ROOMS = (
     "conformance",
     "e2e",
-    "fault",
+    "fault/test_processes",
     "property",
     "unit/engine",
     "unit/server/test_batches",

@@ -65,14 +65,14 @@ class KnownExactly:
     @property
     def last(self) -> Any:
         readings = [SimpleNamespace(t_us=self.clock.now_us())]
-        return SimpleNamespace(bounds=Exactly(self.clock), readings=readings, end_ns=FOREVER)
+        return SimpleNamespace(bounds=Exactly(self.clock), readings=readings, end_ns=FOREVER, epoch=1)
 
     def window(self, now_ns: int) -> Window | Wait | None:
         if not self.has_lease:
             return None
         bounds: Any = Exactly(self.clock)
         now_us = self.clock.now_us()
-        return Window(0, now_ns, FOREVER, self.timeline.in_force(now_us), bounds)
+        return Window(0, now_ns, FOREVER, self.timeline.in_force(now_us), bounds, 1)
 
     def final_us(self) -> int:
         return self.clock.now_us() + 1

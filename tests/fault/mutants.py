@@ -63,7 +63,7 @@ class NoBoundaryWait(Node):
         if lease is None or self.ended(lease, now_ns):
             return None
         middle_us = (lease.bounds.earliest_us(now_ns) + lease.bounds.latest_us(now_ns)) // 2
-        return Window(now_ns, now_ns + 1, lease.end_ns, self.timeline.in_force(middle_us), lease.bounds)
+        return Window(now_ns, now_ns + 1, lease.end_ns, self.timeline.in_force(middle_us), lease.bounds, lease.epoch)
 
 
 class NoGuardBand(Node):

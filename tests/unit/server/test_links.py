@@ -259,10 +259,12 @@ def test_a_thread_has_a_connection_of_its_own_and_sees_when_each_answer_comes(st
 
 def test_what_was_written_before_is_confirmed_too_when_a_call_is_repeated(home):
     """On a new connection WAITAOF would confirm at once what a function found done: hence the barrier."""
-    with one(find_binary(None), home, appendfsync="no") as process:
+    with one(find_binary(None), home) as process:
 
         async def story(store):
             link = store._link
+            with process.client() as client:
+                client.config_set("appendfsync", "no")
             with pytest.raises(StoreUnavailable, match="did not confirm"):
                 await link.durably("GET", "x")
 

@@ -72,3 +72,9 @@ def test_a_child_gets_the_settings_and_nothing_else(monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert load() == load({"tenant": "shop", "drain_ms": 5})
+
+
+def test_a_long_lease_needs_a_long_guard():
+    assert load({"lease_ms": 30_000, "guard_ms": 42}).guard_ms == 42
+    with pytest.raises(BadSettings, match="--guard-ms: must be at least 42 for a lease of 30,000 ms"):
+        load({"lease_ms": 30_000, "guard_ms": 41})
