@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -249,6 +249,21 @@ class Cluster:
     def address(self) -> str:
         """For --store; not the first primary, which may be killed."""
         return f"redis+cluster://{self.primaries[1].address},{self.primaries[2].address}"
+
+
+@contextmanager
+def moving(slot: int, source: StoreProcess, target: StoreProcess, others: Sequence[StoreProcess]) -> Iterator[None]:
+    """The slot's keys are at the target within, and it says ASK at the source; afterwards all say MOVED."""
+    with source.client() as leaves, target.client() as takes:
+        takes.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", leaves.execute_command("CLUSTER", "MYID"))
+        identity = takes.execute_command("CLUSTER", "MYID")
+        leaves.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", identity)
+        if keys := leaves.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
+            leaves.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, int(SECONDS * 1_000), "KEYS", *keys)
+        yield
+        for node in (target, source, *others):
+            with node.client() as client:
+                client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", identity)
 
 
 SLOTS = ((0, 5_460), (5_461, 10_922), (10_923, 16_383))

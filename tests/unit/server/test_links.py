@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 from redis._parsers.base import BaseParser
+from redis.crc import key_slot
 
 from engine.timeline import Entry, Timeline
 from server.embedded import find_binary
@@ -20,7 +21,7 @@ from server.store import CHUNK, OutcomeUnknown, Regressed, Store, StoreError, St
 from server.store_errors import told
 from tests.nodes import appended, following
 from tests.running import SECONDS, short_directory, until
-from tests.stores import authority, binaries, certified, cluster, free_port, one, replicated, tls_front
+from tests.stores import authority, binaries, certified, cluster, free_port, moving, one, replicated, tls_front
 
 PART = random.Random(6).randbytes(2 * CHUNK + 17)
 DIGEST = hashlib.sha256(PART).hexdigest()
@@ -199,9 +200,29 @@ def never_promoted(nodes):
 
         replica.config_set("cluster-replica-no-failover", "yes")
         until(known, what="the primary knows")
-        assert run(at(nodes.address), Store.timeline) == Timeline()
+        run(at(nodes.address), lambda store: moves(store, nodes))
+        primary.flushall()
         replica.config_set("cluster-replica-no-failover", "no")
         until(lambda: not known(), what="the primary knows")
+
+
+async def moves(store, nodes):
+    """The tenant's slot moves to another primary, which has no functions yet, and back."""
+    slot = key_slot(f"{{{TENANT}}}".encode())
+    here, there, other = nodes.primaries
+    with there.client() as client:
+        client.config_set("min-replicas-to-write", 0)  # it has none
+    entry = await published(store)
+    with moving(slot, here, there, [other]), pytest.raises(StoreUnavailable, match="ASK"):
+        await store.timeline()
+    assert (await patiently(store.timeline)).head == entry
+    entry = await appended(store, entry.digest, "bert", "at the new place")
+    with moving(slot, there, here, [other]):
+        pass  # nobody asked meanwhile
+    with pytest.raises(StoreUnavailable, match="MOVED"):
+        await store.timeline()
+    assert (await patiently(store.timeline)).head == entry
+    await appended(store, entry.digest, "bert", "at the old place")
 
 
 def test_a_single_store_may_be_another_one_after_a_restart(binary, home):
