@@ -102,6 +102,13 @@ def test_a_user_who_lacks_a_command_is_told_which(store, lacking):
     assert f"ACL SETUSER poor {acl_rules('shop', waits_for_disk=waits)}" in str(error.value)
 
 
+def test_a_user_who_may_not_ask_for_info_is_told_where_the_rules_are(store):
+    with store.client() as client:
+        client.execute_command("ACL", "SETUSER", "poor", "reset", "on", ">hunter2", "+@all", "~*", "-info")
+    with pytest.raises(StoreUnsuitable, match=r"'info' command: docs/stores.md has the rules"):
+        taken(store.address, store_username="poor", store_password="hunter2")
+
+
 # ------------------------------------------------------------------------------------------------ replicas
 
 
