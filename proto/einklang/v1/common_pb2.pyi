@@ -247,10 +247,12 @@ class _Certainty:
 class _CertaintyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Certainty.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CERTAINTY_UNSPECIFIED: _Certainty.ValueType  # 0
-    """The node gives no promise."""
+    """The node gives no promise: the request named a ruleset, or a future instant, for which
+    more may be published still.
+    """
     CERTAINTY_CERTAIN: _Certainty.ValueType  # 1
-    """The node held a lease that covers the instant: no other node can answer for it
-    with another ruleset.
+    """The node held a lease that covers the instant, or the instant is settled: no other
+    node can answer for it with another ruleset.
     """
     CERTAINTY_SCHEDULED: _Certainty.ValueType  # 2
     """The node was cut off and answered from its copy of the Timeline, within the horizon
@@ -261,10 +263,12 @@ class Certainty(_Certainty, metaclass=_CertaintyEnumTypeWrapper):
     """How sure the answering node is that the ruleset it used is the one in force."""
 
 CERTAINTY_UNSPECIFIED: Certainty.ValueType  # 0
-"""The node gives no promise."""
+"""The node gives no promise: the request named a ruleset, or a future instant, for which
+more may be published still.
+"""
 CERTAINTY_CERTAIN: Certainty.ValueType  # 1
-"""The node held a lease that covers the instant: no other node can answer for it
-with another ruleset.
+"""The node held a lease that covers the instant, or the instant is settled: no other
+node can answer for it with another ruleset.
 """
 CERTAINTY_SCHEDULED: Certainty.ValueType  # 2
 """The node was cut off and answered from its copy of the Timeline, within the horizon
@@ -340,7 +344,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RULESET_UNKNOWN: _ErrorReason.ValueType  # 13
     """NOT_FOUND: the ruleset of this digest is not known or no longer kept."""
     ERROR_REASON_INSTANT_UNKNOWN: _ErrorReason.ValueType  # 14
-    """OUT_OF_RANGE: the instant lies outside the Timeline that the node knows."""
+    """OUT_OF_RANGE: the instant lies outside the Timeline that the node knows. Not sent by
+    this version: the future is a preview.
+    """
     ERROR_REASON_RULESET_INVALID: _ErrorReason.ValueType  # 15
     """INVALID_ARGUMENT: the published text does not compile; see `diagnostics`."""
     ERROR_REASON_TOO_EARLY: _ErrorReason.ValueType  # 16
@@ -421,7 +427,9 @@ ERROR_REASON_NO_RULESET: ErrorReason.ValueType  # 12
 ERROR_REASON_RULESET_UNKNOWN: ErrorReason.ValueType  # 13
 """NOT_FOUND: the ruleset of this digest is not known or no longer kept."""
 ERROR_REASON_INSTANT_UNKNOWN: ErrorReason.ValueType  # 14
-"""OUT_OF_RANGE: the instant lies outside the Timeline that the node knows."""
+"""OUT_OF_RANGE: the instant lies outside the Timeline that the node knows. Not sent by
+this version: the future is a preview.
+"""
 ERROR_REASON_RULESET_INVALID: ErrorReason.ValueType  # 15
 """INVALID_ARGUMENT: the published text does not compile; see `diagnostics`."""
 ERROR_REASON_TOO_EARLY: ErrorReason.ValueType  # 16
