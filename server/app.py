@@ -37,6 +37,7 @@ from server.activate import SOON_US, Machine, RulesetHolder, aside, busy, follow
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.keeper import Keeper
+from server.metrics import MetricsAddressTaken, served
 from server.parts import CheckedImages, PartFiles
 from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
 from server.settings import BadSettings, Settings
@@ -152,7 +153,7 @@ class Node:
         self.settings = settings
         self.project = project
         self.clock: Clock = clock or SystemClock()
-        self.counters = Counters()
+        self.counters = Counters() if worker is None else worker.counters
         self.publisher = Publisher(worker)
         self.ending = ""  # the signal that asked for the end
         self.name = f"{socket.gethostname()}/{os.getpid()}"
@@ -175,6 +176,9 @@ class Node:
                 embedded = EmbeddedStore(self.settings, self.clock)
                 stack.callback(embedded.stop)
                 embedded.launch()
+            if self.worker is None and self.settings.metrics_address is not None:
+                where = stack.enter_context(served(self.settings.metrics_address, [self.counters]))
+                say(Event.METRICS, address=where)
             settings = store_settings(self.settings)
             trust = trust_of(settings, publishes=self.project is not None)
             preparing = await stack.enter_async_context(_task(self._prepared()))
@@ -369,6 +373,7 @@ class Node:
 TOLD: Final = (
     CannotServe,
     AddressTaken,
+    MetricsAddressTaken,
     OSError,
     BadSettings,
     EmbeddedStoreError,

@@ -666,6 +666,9 @@ def serve(
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Development only: rulesets without a signature are taken.")
     ] = False,
+    metrics_address: Annotated[
+        str | None, typer.Option("--metrics-address", metavar="HOST:PORT", help="Where Prometheus is told figures.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option("--log-format", metavar="human|json")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")] = None,
 ) -> None:
@@ -696,6 +699,7 @@ def serve(
                 "signing_key": signing_key,
                 "trusted_keys": trusted_keys,
                 "unsigned": unsigned or None,  # else as the environment says
+                "metrics_address": metrics_address,
                 "log_format": log_format,
                 "log_level": log_level,
             }

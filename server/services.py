@@ -27,6 +27,7 @@ from engine.timeline import Entry
 from server import answers, batches, convert, explain, listing
 from server.activate import FOR_EVER_NS, SCHEDULED, UNSURE, Active, RulesetHolder, Standing, Unusable
 from server.batches import varint
+from server.clock import SystemClock
 from server.contract import Failure, Refused, as_failure, parse, refuse_foreign_tenant
 from server.rulesets import RulesetServicer
 from server.store import StoreError
@@ -569,17 +570,22 @@ def _call(
     `ordinary` is asked first. What it answers it answers at once, so no timer is set: that alone would cost as much as
     deciding a basket."""
     decides = method.containing_service.name == "DecisionService"
+    timed = method.name == "Decide"
     at_once = ordinary or (lambda _: None)
+    clock_ns = SystemClock().monotonic_ns
 
     async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> bytes:
+        began_ns = clock_ns()
         try:
             gate.enter()
             if function is None:
                 raise _not_served(method)
-            if (response := at_once(request)) is not None:
-                return response
-            async with asyncio.timeout(seconds):
-                return await function(request)
+            if (response := at_once(request)) is None:
+                async with asyncio.timeout(seconds):
+                    response = await function(request)
+            if timed:
+                counters.took((clock_ns() - began_ns) // 1_000)
+            return response
         except BadRequest as error:
             failure = as_failure(error)
             metric = Metric.DECISIONS_REFUSED

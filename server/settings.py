@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EINKLANG_", extra="forbid", frozen=True)
 
     address: str = Field("127.0.0.1:50051", description="host:port to serve on; port 0: any free one")
+    metrics_address: str | None = Field(None, description="host:port that tells Prometheus its figures; none: nowhere")
     address_file: Path | None = Field(None, description="write the bound host:port here once ready")
     data_dir: Path = Field(default_factory=_default_data_dir, description="the embedded store's log, mapped parts")
     cache_dir: Path = Field(default_factory=_default_cache_dir, description="compiled kernels; may be deleted")
@@ -125,10 +126,12 @@ class Settings(BaseSettings):
     log_format: Literal["human", "json"] = "human"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("address")
+    @field_validator("address", "metrics_address")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        host, colon, port = value.rpartition(":")
+    def _host_and_port(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not value and info.field_name == "metrics_address":
+            return None
+        host, colon, port = (value or "").rpartition(":")
         if not colon or not host or not port.isdigit() or int(port) > 65_535:
             raise ValueError("must be host:port, like 127.0.0.1:50051")
         return value

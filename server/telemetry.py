@@ -11,6 +11,7 @@ import enum
 import json
 import logging
 import sys
+from itertools import accumulate
 from typing import Final, TextIO
 
 ROOT: Final = "einklang"
@@ -83,6 +84,7 @@ class Event(enum.Enum):
     WORKER_RUNS = ("worker.runs", _INFO, "worker {worker} runs, process {pid}")
     WORKER_ENDED = ("worker.ended", _ERROR, "worker {worker} ended ({how}); it is started again in {seconds:g} s")
     WORKER_LOST = ("worker.lost", _WARNING, "worker {worker} did not end in order ({how})")
+    METRICS = ("server.metrics", _INFO, "figures for Prometheus: http://{address}/metrics")
     LISTENING = ("server.listening", _INFO, "listening on {address}; not serving before a ruleset is warm")
     UNPROTECTED = ("server.unprotected", _WARNING, "{address} can be reached from other machines, without encryption")
     SERVING = ("server.serving", _INFO, "serving on {address}")
@@ -102,7 +104,6 @@ class Metric(enum.Enum):
     DECISIONS = ("decisions_total", "decisions answered")
     DECISIONS_REFUSED = ("decisions_refused_total", "requests refused as the caller's mistake")
     DECISIONS_FAILED = ("decisions_failed_total", "requests that failed for another reason")
-    DECIDE_US = ("decide_sum_us", "time spent in deciding, all decisions together")
     DECISIONS_WAITED = ("decisions_waited_total", "decisions that waited at an activation")
     DECISIONS_UNCERTAIN = ("decisions_uncertain_total", "requests refused because this node has no lease")
     DECISIONS_SCHEDULED = ("decisions_scheduled_total", "decisions answered while cut off, within the horizon")
@@ -125,23 +126,53 @@ class Metric(enum.Enum):
         self.meaning = meaning
 
 
+# What is not counted but put: the present value.
+GAUGES: Final = frozenset({Metric.LEASE_ROUND_TRIP_US, Metric.LEASE_LEFT_US, Metric.IN_FORCE_SEQUENCE})
+
+# How long decisions took is counted by these bounds; each is twice the one before.
+BUCKETS_US: Final = tuple(1 << exponent for exponent in range(6, 21))
+PREFIX: Final = "einklang_"
+CELLS: Final = (
+    len(Metric) + len(BUCKETS_US) + 2
+)  # of a process's row: the metrics, the buckets and what is above, the sum
+
+_PLACES: Final = {metric: place for place, metric in enumerate(Metric)}
+_FIRST: Final = len(Metric)
+
+
 class Counters:
     """The process's numbers. Each is touched from one thread only."""
 
-    def __init__(self) -> None:
-        self._values: dict[Metric, int] = dict.fromkeys(Metric, 0)
+    def __init__(self, row: memoryview | None = None) -> None:
+        """`row`: where they are kept, CELLS numbers of 64 bits; else in memory of their own."""
+        self._row = row if row is not None else memoryview(bytearray(8 * CELLS)).cast("q")
+        assert len(self._row) == CELLS
 
     def add(self, metric: Metric, by: int = 1) -> None:
         """Count."""
-        self._values[metric] += by
+        self._row[_PLACES[metric]] += by
 
     def put(self, metric: Metric, value: int) -> None:
         """Note the present value."""
-        self._values[metric] = value
+        self._row[_PLACES[metric]] = value
+
+    def took(self, us: int) -> None:
+        """A decision took so long."""
+        place = min(max((us - 1).bit_length() - 6, 0), len(BUCKETS_US)) if us > 0 else 0
+        self._row[_FIRST + place] += 1
+        self._row[CELLS - 1] += us
+
+    def of(self, metric: Metric) -> int:
+        """Its value."""
+        return int(self._row[_PLACES[metric]])
+
+    def durations(self) -> tuple[list[int], int]:
+        """How many decisions took at most so long, for each of BUCKETS_US and in all; the sum, microseconds."""
+        return list(accumulate(self._row[_FIRST : CELLS - 1])), int(self._row[CELLS - 1])
 
     def all(self) -> dict[str, int]:
         """Name to value, in the table's order."""
-        return {metric.label: value for metric, value in self._values.items()}
+        return {metric.label: self.of(metric) for metric in Metric}
 
 
 def say(event: Event, **fields: object) -> None:

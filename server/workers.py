@@ -46,11 +46,12 @@ from typing import Final, NoReturn
 from server import kernels
 from server.clock import Clock, SystemClock
 from server.embedded import EmbeddedStore, store_settings
+from server.metrics import MetricsAddressTaken, served, shared_rows
 from server.publish import publishing_command, publishing_environment
 from server.settings import Settings
 from server.signing import tell, trust_of
 from server.store import opened
-from server.telemetry import ROOT, Event, configure, say
+from server.telemetry import ROOT, Counters, Event, configure, say
 
 MESSAGE_MAX: Final = 256
 TICK_S: Final = 0.25
@@ -70,14 +71,22 @@ class Worker:
     """A worker's own side."""
 
     def __init__(
-        self, number: int, line: socket.socket, prepared: kernels.Prepared, *, late: bool, house: str = ""
+        self,
+        number: int,
+        line: socket.socket,
+        prepared: kernels.Prepared,
+        *,
+        late: bool,
+        house: str = "",
+        counters: Counters | None = None,
     ) -> None:
         """`prepared`: where the kernels are that its parent loaded. `late`: the others serve already, so that it must
-        not be asked before it is warm. `house`: see server/lease.py."""
+        not be asked before it is warm. `house`: see server/lease.py. `counters`: where it counts."""
         self.prepared = prepared
         self.number = number
         self.late = late
         self.house = house
+        self.counters = counters or Counters()
         self._line = line
 
     def listening(self) -> None:
@@ -158,6 +167,7 @@ class Workers:
         self._code: int | None = None  # of a worker that cannot serve
         self._address = ""
         self._house = "" if self._embedded is None else new_house()
+        self._rows = shared_rows(settings.workers)
 
     def run(self) -> int:
         """From start to stop, from the main thread; the exit code. Raises what prevents serving."""
@@ -167,6 +177,8 @@ class Workers:
                 self._start(stack)
                 with selectors.DefaultSelector() as self._selector:
                     self._selector.register(self._wake, selectors.EVENT_READ)
+                    if self._settings.metrics_address is not None:
+                        self._fork_teller(stack, self._settings.metrics_address)
                     for number in range(1, self._settings.workers + 1):
                         self._fork(number)
                     self._watch()
@@ -353,6 +365,47 @@ class Workers:
         self._selector.register(ours, selectors.EVENT_READ, self._running[number])
         say(Event.WORKER_RUNS, worker=number, pid=pid)
 
+    def _fork_teller(self, stack: ExitStack, address: str) -> None:
+        """The process that answers Prometheus: it reads what the workers count. Raises MetricsAddressTaken."""
+        ours, theirs = socket.socketpair()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._tell_figures(address, parent, theirs)
+        theirs.close()
+        stack.callback(_end, pid)
+        with ours:
+            said = ours.makefile("rb").read().decode("utf-8", "replace")
+        if said.startswith("!"):
+            raise MetricsAddressTaken(said[1:])
+        say(Event.METRICS, address=said)
+
+    def _tell_figures(self, address: str, parent: int, line: socket.socket) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+                signal.signal(stop, signal.SIG_DFL)
+            os.setsid()
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+            if os.getppid() == parent:
+                self._selector.close()
+                for one in (self._wake, self._held):
+                    one.close()
+                self._desk.let_go()
+                if self._embedded is not None:
+                    self._embedded.let_go()
+                with served(address, self._rows) as where:
+                    line.sendall(where.encode())
+                    line.close()
+                    signal.pause()
+        except MetricsAddressTaken as error:
+            line.sendall(f"!{error}".encode())
+        except Exception:
+            logging.getLogger(ROOT).exception("metrics")
+        finally:
+            os._exit(2)
+
     def _become(self, number: int, parent: int, ours: socket.socket, theirs: socket.socket) -> NoReturn:
         """The new process: lets go of what is the parent's, serves, and ends."""
         code = 2
@@ -375,9 +428,9 @@ class Workers:
                 update={"address": self._address, "address_file": None}
             )
             project = self._project if number == 1 and not self._served else None
-            code = self._serve_one(
-                settings, project, Worker(number, theirs, self._prepared, late=self._served, house=self._house)
-            )
+            late, house, counters = self._served, self._house, self._rows[number - 1]
+            worker = Worker(number, theirs, self._prepared, late=late, house=house, counters=counters)
+            code = self._serve_one(settings, project, worker)
         except Exception:
             logging.getLogger(ROOT).exception("worker")
         finally:
@@ -454,6 +507,13 @@ class _Desk:
         if process is not None:
             process.kill()
             process.wait()
+
+
+def _end(pid: int) -> None:
+    """End a child and wait for its end."""
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def new_house() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -26,7 +27,8 @@ CHANNELS_MOST = 64  # all of them to one worker of two: one chance in 2 ** 63
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("workers")
-    with running(home / "data", PROJECT, "--workers", "2", "--address-file", str(home / "address")) as server:
+    options = ("--workers", "2", "--address-file", str(home / "address"), "--metrics-address", "127.0.0.1:0")
+    with running(home / "data", PROJECT, *options) as server:
         yield server
 
 
@@ -76,8 +78,24 @@ def test_both_answer_alike_and_take_publications(own, project):
             assert published.stats.reused > 5
             assert ask(channel).decision.ruleset_digest == published.ruleset_digest
             until(partial(all_have, by_worker, published.ruleset_digest), what="the ruleset at the other worker")
-    assert len([words for words in own.family().values() if " serve " in words]) == 3
+    assert len([words for words in own.family().values() if " serve " in words]) == 4, "and one for figures"
     assert any("worker 1: serving" in line for line in own.log) and any("worker 2: serving" in line for line in own.log)
+
+
+def test_the_figures_of_both_are_told_at_one_address(own):
+    (line,) = [line for line in own.log if "/metrics" in line]
+    url = line.split()[-1]
+
+    def decided() -> list[float]:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            told = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines() if not row.startswith("#"))
+        return [float(told[f'einklang_decisions_total{{worker="{worker}"}}']) for worker in (1, 2)]
+
+    before = decided()
+    with channels(own) as by_worker:
+        for channel in by_worker.values():
+            ask(channel)
+    assert all(after > earlier for after, earlier in zip(decided(), before, strict=True))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
