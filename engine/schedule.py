@@ -151,10 +151,12 @@ def wishes(timeline: Timeline) -> Wishes:
     return _wishes(_Line.of(timeline))
 
 
-def last_base(timeline: Timeline) -> Entry | None:
-    """The entry by which the ruleset was asked for that is the base in the end, after all that is scheduled."""
-    bases = wishes(timeline).bases
-    return timeline.entries[bases[-1][1] - 1] if bases else None
+def base_entry(timeline: Timeline, at_us: int) -> Entry:
+    """The entry by which the base at this instant was asked for. Raises NotPossible."""
+    past = [base for base in wishes(timeline).bases if base[0] <= at_us]
+    if not past:
+        raise NotPossible("no ruleset is in force then")
+    return timeline.entries[past[-1][1] - 1]
 
 
 def base_before(timeline: Timeline, now_us: int) -> Entry:
@@ -177,10 +179,7 @@ def base_of(timeline: Timeline, sequence: int) -> Entry:
     if entry.kind == "cancel":
         raise NotPossible(f"entry {sequence} takes entry {entry.cancelled} back and names no ruleset of its own")
     then = Timeline().extended(timeline.entries[:sequence])
-    bases = [base for base in wishes(then).bases if base[0] <= entry.effective_from_us]
-    if not bases:
-        raise NotPossible(f"entry {sequence} names no ruleset of its own")
-    return timeline.entries[bases[-1][1] - 1]
+    return base_entry(then, entry.effective_from_us)
 
 
 # ---------------------------------------------------------------------------------------------------- what to append

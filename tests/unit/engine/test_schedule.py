@@ -16,9 +16,9 @@ from engine.schedule import (
     Resume,
     TooSoon,
     base_before,
+    base_entry,
     base_of,
     drafts,
-    last_base,
     wishes,
 )
 from engine.timeline import Timeline, make_entry
@@ -52,6 +52,7 @@ class Shop:
         sequences = []
         for draft in found:
             assert isinstance(draft, Draft)
+            assert draft.effective_from_us is not None
             entry = make_entry(
                 self.timeline.head,
                 effective_from_us=draft.effective_from_us,
@@ -148,7 +149,7 @@ def test_what_to_go_back_to(shop):
     assert base_of(shop.timeline, 1).sequence == 1
     shop.do(Base(shop.timeline.entries[0].digest, 2_350, "rollback"))
     assert [shop.says(at) for at in (2_349, 2_350, 2_400)] == ["B q", "A qr", "A pqr"]
-    assert last_base(shop.timeline).kind == "rollback"
+    assert [base_entry(shop.timeline, at).kind for at in (2_349, 2_350)] == ["publish", "rollback"]
     with pytest.raises(NotPossible):
         base_of(shop.timeline, 99)
 
@@ -157,7 +158,8 @@ def test_what_cannot_be_is_refused():
     empty = Shop()
     with pytest.raises(NotPossible, match="no ruleset"):
         empty.do(Pause("p", 2_000, 3_000))
-    assert last_base(empty.timeline) is None
+    with pytest.raises(NotPossible, match="no ruleset"):
+        base_entry(empty.timeline, 5_000)
     first = empty.do(Base(empty.ruleset("A", "p"), 5_000))
     empty.do(Pause("p", 6_000, 7_000))
     with pytest.raises(NotPossible, match="nothing would be in force"):
