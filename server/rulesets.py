@@ -507,7 +507,7 @@ class RulesetServicer:
                     if known[name][0] > now_us - NODE_KEPT_US
                 ],
                 store_time_us=now_us,
-                staged=[
+                staged_rulesets=[
                     timeline_answers.staged(digest, await store.acks(digest), live)
                     for digest in sorted(await store.staged())
                 ],

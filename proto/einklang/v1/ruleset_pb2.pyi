@@ -1484,7 +1484,7 @@ class ListNodesResponse(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     STORE_TIME_US_FIELD_NUMBER: _builtins.int
-    STAGED_FIELD_NUMBER: _builtins.int
+    STAGED_RULESETS_FIELD_NUMBER: _builtins.int
     store_time_us: _builtins.int
     """The store's clock, microseconds since the Unix epoch, UTC."""
     @_builtins.property
@@ -1492,7 +1492,7 @@ class ListNodesResponse(_message.Message):
         """Every node that was heard of in the last day, ascending by name (bytes)."""
 
     @_builtins.property
-    def staged(self) -> _containers.RepeatedCompositeFieldContainer[Global___StagedRuleset]:
+    def staged_rulesets(self) -> _containers.RepeatedCompositeFieldContainer[Global___StagedRuleset]:
         """Rulesets that the nodes are to have ready, ascending by digest."""
 
     def __init__(
@@ -1500,11 +1500,11 @@ class ListNodesResponse(_message.Message):
         *,
         nodes: _abc.Iterable[Global___Node] | None = ...,
         store_time_us: _builtins.int = ...,
-        staged: _abc.Iterable[Global___StagedRuleset] | None = ...,
+        staged_rulesets: _abc.Iterable[Global___StagedRuleset] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "staged", b"staged", "store_time_us", b"store_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "staged_rulesets", b"staged_rulesets", "store_time_us", b"store_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
