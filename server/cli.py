@@ -646,8 +646,8 @@ def publish(
     if not compilation.ok:
         _findings(compilation, output, language)
     try:
-        now_us = timeline_cli.timeline(asked, page_size=1).store_time_us
-        at_us = timeline_cli.when(at, now_us)
+        before = timeline_cli.timeline(asked, page_size=1)
+        at_us = timeline_cli.when(at, before.store_time_us)
         made = planning.plan(planning.live(address, min(timeout, 60.0)), directory, files, compilation)
         if output is Format.TEXT:
             above, below = planning.text(made, language.code)
@@ -669,7 +669,8 @@ def publish(
     elif dry_run:
         _say(f"dry run: would be ruleset {response.ruleset_digest}", "green")
     else:
-        _say(timeline_cli.published(response, later_us), "green")
+        last = before.entries[-1].sequence if before.entries else 0
+        _say(timeline_cli.published(response, last, later_us), "green")
 
 
 @app.command(

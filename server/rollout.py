@@ -17,6 +17,7 @@ What can go wrong, and who is told: the publisher, always; nothing was appended
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -181,9 +182,8 @@ class RollOut:
         while True:
             now_us, timeline = await self._store.read(timeline)
             since_us = now_us - LEASES * self._store.terms.lease_us
-            live = [
-                name for name, (seen_us, said) in (await self._store.nodes()).items() if said and seen_us >= since_us
-            ]
+            known = await self._store.nodes()
+            live = [name for name, (seen_us, said) in known.items() if said and seen_us >= since_us]
             acks = {digest: await self._store.acks(digest) for digest in digests}
             if loop.time() < begin + GRACE_S:  # what a node said earlier may be otherwise by now: signed, stored again
                 for digest, rows in before.items():
@@ -201,7 +201,10 @@ class RollOut:
             if failed and not self._force:
                 more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
                 raise NodesNotReady(f"node {failed[0][0]} cannot decide by it: {failed[0][1]}{more}")
-            if not pending or (loop.time() > begin + self._readiness_s and self._force):
+            if loop.time() > begin + self._readiness_s:
+                # A node that decides by nothing yet (its engine may still be compiled) takes what is in force by then.
+                pending = [name for name in pending if _decides(known[name][1]) and not self._force]
+            if not pending:
                 self._ready |= digests
                 return
             if loop.time() > begin + self._readiness_s:
@@ -247,6 +250,15 @@ def _change(wish: Wish, timeline: Timeline, now_us: int, at_us: int) -> schedule
         case _:
             assert wish.kind == "cancel"
             return schedule.Cancel(wish.sequence)
+
+
+def _decides(status: str) -> bool:
+    """Whether a node says that it decides by a ruleset."""
+    try:
+        said = json.loads(status)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or said.get("digest") != ""
 
 
 def _state(said: Sequence[str | None]) -> tuple[str, str]:

@@ -278,17 +278,22 @@ def state_of(publication: pb.Publication) -> str:
             return f"publication {name} is under way: {step_of(publication)}"
 
 
-def published(response: pb.PublishResponse, now_us: int) -> str:
-    """What was published and when it takes force."""
+def published(response: pb.PublishResponse, before: int, now_us: int) -> str:
+    """What was published and when it takes force. `before`: the last entry before it was asked for."""
     stats = response.stats
+    known = " (nothing new: it was the ruleset already)" if response.sequence <= before else ""
     lines = [
-        f"entry {response.sequence}   ruleset {response.ruleset_digest[:16]}…",
+        f"entry {response.sequence}   ruleset {response.ruleset_digest[:16]}…{known}",
         in_force_line(response.effective_from_us, now_us),
     ]
     if stats.promotions:
-        size = f"{stats.promotions:,} promotions, {stats.articles:,} articles, {stats.image_bytes / 1e6:.1f} MB"
+        size = f"{stats.promotions:,} promotions, {stats.articles:,} articles, {_bytes(stats.image_bytes)}"
         lines.append(f"{size}; compiled {stats.compiled:,}, reused {stats.reused:,}, in {span(stats.took_us)}")
     return "\n".join(lines)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.0f} kB"
 
 
 def in_force_line(at_us: int, now_us: int) -> str:

@@ -263,21 +263,22 @@ def test_what_cannot_be_is_refused_and_says_what_to_do(running):
 
 
 async def heard_of(shop, **nodes: str) -> None:
-    """Nodes that said something of themselves now, and of the ruleset that is staged."""
+    """Nodes that say something of themselves now; "?" as one that decides by nothing yet."""
     now_us = await shop.store.time_us()
-    for name in nodes:
-        status = json.dumps({"build": "1.0", "sequence": 1, "certainty": "certain", "semantics": [1], "error": ""})
+    for name, why in nodes.items():
+        said = {"build": "1.0", "sequence": 1, "certainty": "certain", "semantics": [1], "error": ""}
+        status = json.dumps({**said, "digest": "" if why == "?" else "d" * 64})
         await shop.store._client.hset(shop.store.keys.nodes, name, f"{now_us + 60_000_000} {status}")
 
 
 async def answering(shop, asked, **nodes: str):
-    """What is asked, while nodes answer to what is staged: "" is ready, a text is why not, "-" says nothing."""
+    """What is asked, while nodes answer to what is staged: "" is ready, a text is why not, "-" and "?" say nothing."""
     await heard_of(shop, **nodes)
     work = asyncio.ensure_future(asked)
     while not work.done():
         for digest in await shop.store.staged():
             for name, why in nodes.items():
-                if why != "-":
+                if why not in ("-", "?"):
                     await shop.store.acknowledge(name, digest, failed=why)
         await asyncio.wait([work], timeout=0.02)
     await shop.store._client.delete(shop.store.keys.nodes)
@@ -288,7 +289,6 @@ def test_nothing_is_scheduled_before_every_node_is_ready(running):
     async def story(shop):
         before = len(shop.timeline.entries)
         said: list[pb.Publication] = []
-
         wrong = await refused(answering(shop, shop.publish(files(40), publication_id="r-1"), one="", two="no room"))
         assert (wrong.reason, "two" in wrong.message, "no room" in wrong.message) == (
             common.ERROR_REASON_NODES_NOT_READY,
@@ -321,6 +321,8 @@ def test_nothing_is_scheduled_before_every_node_is_ready(running):
         assert {node.node for one in said for node in one.nodes} == {"one", "two"}
         forced = await answering(shop, shop.publish(files(41), force=True), one="", two="broken")
         assert forced.sequence == before + 2
+        early = await answering(shop, shop.publish(files(42)), one="", two="?")
+        assert early.sequence == before + 3, "a node that starts is waited for, and prevents nothing"
         nodes = await shop.ask("ListNodes")
         assert list(nodes.nodes) == []
 
