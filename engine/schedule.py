@@ -247,14 +247,18 @@ def _take_back(timeline: Timeline, line: _Line, sequence: int, earliest_us: int)
 
 def _correct(line: _Line, now: Wishes, instant: int, wanted: str) -> None:
     """Make the Timeline say what is wanted at this instant; before it, it does."""
-    while (row := line.in_force(instant)) is not None and row.digest != wanted:
-        if row.at_us == instant and not row.own and not row.new:
-            line.cancel(row.sequence)  # it followed from what is otherwise now
+    while (row := line.in_force(instant)) is not None:
+        follows = row.at_us == instant and not row.own and not row.new
+        beneath = line.in_force(instant, but=row.sequence)
+        if row.digest == wanted and not (follows and beneath is not None and beneath.digest == wanted):
+            return
+        if follows:
+            line.cancel(row.sequence)  # what it followed from is otherwise now, or it changes nothing any more
             continue
         if not wanted:
             raise NotPossible(f"then nothing would be in force where entry {row.sequence} is; take that one back first")
-        paused, before = now.pauses_at(instant), now.pauses_at(instant - 1)
-        ended = sorted(set(before) - set(paused))
+        paused = now.pauses_at(instant)
+        ended = sorted(now.paused(instant - 1) - now.paused(instant))
         if ended or not paused:
             name = ended[0] if ended else row.promotion
             line.add(Draft(wanted, "resume", instant, promotion=name))
@@ -364,10 +368,10 @@ class _Line:
         counting = (row for row in self.rows if not row.cancelled and row.sequence not in back)
         return sorted(counting, key=lambda row: (row.at_us, row.sequence))
 
-    def in_force(self, instant: int) -> _Row | None:
-        """As engine.timeline has it."""
+    def in_force(self, instant: int, but: int = 0) -> _Row | None:
+        """As engine.timeline has it; `but`: as if this entry were not there."""
         return max(
-            (row for row in self.counting() if row.at_us <= instant),
+            (row for row in self.counting() if row.at_us <= instant and row.sequence != but),
             key=lambda row: (row.at_us, row.sequence),
             default=None,
         )

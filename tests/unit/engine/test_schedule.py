@@ -132,7 +132,7 @@ def test_two_pauses_of_one_promotion_hold_until_both_have_ended_or_it_is_resumed
     shop.do(Pause("p", 2_200, 2_300))
     assert [shop.says(at) for at in (2_300, 2_999, 3_000)] == ["A qr", "A qr", "A pqr"]
     shop.now = 2_250
-    shop.do(Resume("p", 2_280))
+    assert shop.kinds(shop.do(Resume("p", 2_280))) == ["resume", "cancel"], "its end changes nothing any more"
     assert [shop.says(at) for at in (2_279, 2_280, 2_300, 3_000)] == ["A qr", "A pqr", "A pqr", "A pqr"]
     with pytest.raises(NotPossible, match="not paused"):
         shop.do(Resume("p", 2_290))
