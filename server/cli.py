@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TextIO
@@ -22,15 +22,18 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from google.protobuf.message import Message
     from rich.text import Text
 
     from dsl.changes import Change
     from dsl.compiler import Compilation
+    from einklang.v1.ruleset_pb2 import PublishResponse, TimelineEntry
     from server.client import CallFailed
     from server.counterexamples import Shown
     from server.formatting import Formatted
+    from server.timeline_cli import Asked, Publication
 
 FINE: Final = 0
 FINDINGS: Final = 1
@@ -126,6 +129,22 @@ Output = Annotated[Format, typer.Option("--format", help="For people, or for pro
 Address = Annotated[str, typer.Option("--address", "-a", metavar="HOST:PORT", help="The server to ask.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long an answer may take.")]
 Language = Annotated[Spoken, typer.Option("--lang", help="In which language to answer.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="Why, for those who read the Timeline.")]
+Author = Annotated[str, typer.Option("--author", metavar="NAME", help="Who; without it, the user at this terminal.")]
+Force = Annotated[bool, typer.Option("--force", help="Also where nodes are not ready for it.")]
+Urgent = Annotated[
+    bool, typer.Option("--urgent", help="Without waiting for the horizon up to which cut-off nodes answer.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")]
+At = Annotated[
+    str,
+    typer.Option(
+        "--at", metavar="INSTANT", help="+10m, 2026-12-01T06:00+01:00, or local time; else as soon as it may be."
+    ),
+]
+Patience = Annotated[
+    float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long the server may take for all of it.")
+]
 Basket = Annotated[str, typer.Argument(metavar="BASKET.json", help="A DecideRequest as protobuf JSON; - reads stdin.")]
 
 
@@ -588,25 +607,334 @@ def explain(
 
 @app.command(
     epilog=_examples(
-        "einklang status",
-        "einklang status --address till-7:50051 --format json",
+        'einklang publish examples/shop --reason "pasta week"',
+        "einklang publish . --at 2026-12-01T06:00+01:00 --yes",
+        "einklang publish . --at +10m --address till-7:50051",
+        "einklang publish . --dry-run",
     ),
 )
-def status(address: Address = ADDRESS, timeout: Timeout = 5.0, output: Output = Format.TEXT) -> None:
-    """Show whether a server is ready, the ruleset in force, what is scheduled, and the Timeline.
+def publish(
+    directory: Project = Path(),
+    at: At = "",
+    reason: Reason = "",
+    author: Author = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compile and link on the server; nothing changes.")
+    ] = False,
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 600.0,
+    output: Output = Format.TEXT,
+    language: Language = Spoken.EN,
+) -> None:
+    """Put a project in force on every node, now or at an instant: whole, or not at all.
 
-    Ends with 1 where the server does not answer or is not ready.
+    What would change is shown first, and on a terminal you are asked. The server compiles what changed, stores and
+    signs the image, has every node fetch, verify and try it, and only then appends to the Timeline. If one node cannot
+    decide by it nothing changes. A ruleset takes force a lease after it was appended, so that all nodes change at once.
+
+    Ends with 0 when it is published or in force already, 1 if it was refused.
+    """
+    from dsl.compiler import check_project
+    from server import client, planning, timeline_cli
+
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    files = _project(directory)
+    compilation = check_project(files)
+    if not compilation.ok:
+        _findings(compilation, output, language)
+    try:
+        before = timeline_cli.timeline(asked, page_size=1)
+        at_us = timeline_cli.when(at, before.store_time_us)
+        made = planning.plan(planning.live(address, min(timeout, 60.0)), directory, files, compilation)
+        if output is Format.TEXT:
+            above, below = planning.text(made, language.code)
+            _say(above + "\n")
+            _show_lines(made.changes, language)
+            _say(below)
+        question = "Publish this?" if not at_us else f"Publish this, to take force at {_local(at_us)}?"
+        if not dry_run:
+            _confirm(question, yes, output)
+        publication = timeline_cli.Publication(asked, files, at_us=at_us, dry_run=dry_run)
+        response = _with_progress(publication, output)
+        later_us = timeline_cli.timeline(asked, page_size=1).store_time_us
+    except timeline_cli.Unfit as error:
+        _usage(str(error))
+    except client.CallFailed as error:
+        _refused(error, output)
+    if output is Format.JSON:
+        _say(client.to_json(response))
+    elif dry_run:
+        _say(f"dry run: would be ruleset {response.ruleset_digest}", "green")
+    else:
+        last = before.entries[-1].sequence if before.entries else 0
+        _say(timeline_cli.published(response, last, later_us), "green")
+
+
+@app.command(
+    epilog=_examples(
+        "einklang schedule 3f2a91 --at 2026-12-01T06:00+01:00",
+        "einklang schedule '#12' --at +2h",
+    ),
+)
+def schedule(
+    ruleset: Annotated[
+        str,
+        typer.Argument(metavar="DIGEST|#ENTRY", help="A stored ruleset: its digest, the beginning of it, an entry."),
+    ],
+    at: At = "",
+    reason: Reason = "",
+    author: Author = "",
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 120.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Put a ruleset that is stored already in force, now or at an instant.
+
+    Promotions that are paused then stay paused.
+    """
+    from einklang.v1 import ruleset_pb2 as pb
+    from engine.timeline import is_digest
+    from server import timeline_cli
+
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    with _told(output):
+        entries, last = timeline_cli.all_entries(asked)
+        digest = ruleset if is_digest(ruleset) else timeline_cli.entry_of(ruleset, entries).ruleset_digest
+        at_us = timeline_cli.when(at, last.store_time_us)
+        _confirm(f"Put ruleset {digest[:12]}… in force {_at(at_us)}?", yes, output)
+        request = pb.ScheduleRequest(ruleset_digest=digest, effective_from_us=at_us, **asked.words())
+        _show_change(asked, "Schedule", request, output)
+
+
+@app.command(epilog=_examples('einklang cancel 14 --reason "not before Monday"'))
+def cancel(
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="The number of an entry that is not in force yet.")],
+    reason: Reason = "",
+    author: Author = "",
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 120.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Take back an entry of the Timeline that is not in force yet, and what follows from it.
+
+    Both entries stay in the Timeline; neither takes force.
+    """
+    from einklang.v1 import ruleset_pb2 as pb
+    from server import timeline_cli
+
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    with _told(output):
+        entries, _ = timeline_cli.all_entries(asked)
+        meant = timeline_cli.entry_of(f"#{entry.removeprefix('#')}", entries)
+        what, when = timeline_cli.what(meant), _local(meant.effective_from_us)
+        _confirm(f"Take back entry {meant.sequence} ({what}, from {when})?", yes, output)
+        request = pb.CancelScheduledRequest(sequence=meant.sequence, **asked.words())
+        _show_change(asked, "CancelScheduled", request, output)
+
+
+@app.command(
+    epilog=_examples(
+        'einklang rollback --reason "prices were wrong"',
+        "einklang rollback '#12' --reason 'back to last week' --yes",
+        "einklang rollback 3f2a91 --reason 'back to last week'",
+    ),
+)
+def rollback(
+    revision: Annotated[
+        str, typer.Argument(metavar="[REV]", help="#ENTRY or the beginning of a digest; else the one before.")
+    ] = "",
+    at: At = "",
+    reason: Reason = "",
+    author: Author = "",
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 120.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Put the ruleset before the present one in force again, or an earlier one.
+
+    A further entry does it; nothing is removed. What is scheduled stays scheduled, what is paused stays paused.
+    """
+    from einklang.v1 import ruleset_pb2 as pb
+    from server import timeline_cli
+
+    _needs_reason(reason)
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    with _told(output):
+        entries, last = timeline_cli.all_entries(asked)
+        to = timeline_cli.entry_of(revision, entries) if revision else None
+        at_us = timeline_cli.when(at, last.store_time_us)
+        meant = f"to entry {to.sequence} ({to.ruleset_digest[:12]}…, {to.author})" if to else "to the ruleset before"
+        _confirm(f"Go back {meant}, {_at(at_us)}?", yes, output)
+        request = pb.RollbackRequest(to_sequence=to.sequence if to else 0, effective_from_us=at_us, **asked.words())
+        _show_change(asked, "Rollback", request, output)
+
+
+@app.command(
+    epilog=_examples(
+        'einklang pause pasta-3-for-2 --until +2h --reason "out of stock"',
+        'einklang pause pasta-3-for-2 --at +1h --until 2026-12-01T06:00+01:00 --reason "wrong price"',
+    ),
+)
+def pause(
+    promotion: Annotated[str, typer.Argument(metavar="NAME", help="The promotion.")],
+    until: Annotated[
+        str, typer.Option("--until", metavar="INSTANT", help="+2h, 2026-12-01T06:00+01:00, or local time.")
+    ] = "",
+    at: At = "",
+    reason: Reason = "",
+    author: Author = "",
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 120.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Take one promotion out until an instant; then it comes back by itself.
+
+    The other rules stay as they are. What is published meanwhile is paused too.
+    """
+    from einklang.v1 import ruleset_pb2 as pb
+    from server import timeline_cli
+
+    if not until:
+        _usage("say until when: --until +2h, or an instant")
+    _needs_reason(reason)
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    with _told(output):
+        now_us = timeline_cli.timeline(asked, page_size=1).store_time_us
+        at_us, until_us = timeline_cli.when(at, now_us), timeline_cli.when(until, now_us)
+        _confirm(f"Pause {promotion} {_at(at_us)}, until {_local(until_us)}?", yes, output)
+        request = pb.PauseRequest(promotion=promotion, effective_from_us=at_us, until_us=until_us, **asked.words())
+        _show_change(asked, "Pause", request, output)
+
+
+@app.command(epilog=_examples("einklang resume pasta-3-for-2", "einklang resume pasta-3-for-2 --at +10m"))
+def resume(
+    promotion: Annotated[str, typer.Argument(metavar="NAME", help="The promotion.")],
+    at: At = "",
+    reason: Reason = "",
+    author: Author = "",
+    force: Force = False,
+    urgent: Urgent = False,
+    yes: Yes = False,
+    address: Address = ADDRESS,
+    timeout: Patience = 120.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring a paused promotion back before its pause ends."""
+    from einklang.v1 import ruleset_pb2 as pb
+    from server import timeline_cli
+
+    asked = _asked(address, timeout, author, reason, force, urgent)
+    with _told(output):
+        at_us = timeline_cli.when(at, timeline_cli.timeline(asked, page_size=1).store_time_us)
+        _confirm(f"Resume {promotion} {_at(at_us)}?", yes, output)
+        request = pb.ResumeRequest(promotion=promotion, effective_from_us=at_us, **asked.words())
+        _show_change(asked, "Resume", request, output)
+
+
+@app.command(
+    epilog=_examples(
+        "einklang log -n 5",
+        "einklang log --verify",
+        "einklang log --follow --format json",
+    ),
+)
+def log(
+    count: Annotated[int, typer.Option("-n", min=1, max=1_000, metavar="N", help="The latest N entries.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with entries as they are appended.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the chain of hashes from the first entry on.")
+    ] = False,
+    address: Address = ADDRESS,
+    timeout: Timeout = 10.0,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show who changed what, when and why: the Timeline, the latest entry last.
+
+    With --verify every entry is fetched with the bytes that were hashed, and the chain computed again here. Ends with 1
+    where it does not hold. With --format json: one entry a line.
+    """
+    from server import timeline_cli
+
+    asked = timeline_cli.Asked(address, timeout)
+    with _told(output, wrong=FINDINGS):
+        if verify:
+            entries, last = timeline_cli.all_entries(asked, with_records=True)
+            timeline_cli.verify(entries)
+            shown = entries[-count:]
+        else:
+            last = timeline_cli.timeline(asked, page_size=count)
+            shown = list(last.entries)
+        for entry in shown:
+            _show_entry(entry, output)
+        if verify:
+            head = f", the last hash is {entries[-1].entry_hash}" if entries else ""
+            _say(
+                f"the chain holds: {_count(len(entries), 'entry').replace('entrys', 'entries')}{head}",
+                "green",
+                to=sys.stderr if output is Format.JSON else None,
+            )
+        elif not shown and not follow:
+            _say("the Timeline is empty; begin with: einklang publish DIR", to=sys.stderr)
+        if follow:
+            _follow(asked, shown[-1].sequence + 1 if shown else 1, output)
+
+
+@app.command(
+    epilog=_examples(
+        "einklang status",
+        "einklang status --address till-7:50051 --format json",
+        "einklang status --publication cli-9f86d081884c7d65",
+    ),
+)
+def status(
+    address: Address = ADDRESS,
+    timeout: Timeout = 5.0,
+    output: Output = Format.TEXT,
+    publication: Annotated[
+        str, typer.Option("--publication", metavar="ID", help="Only what became of this publication.")
+    ] = "",
+) -> None:
+    """Show whether a server is ready, the ruleset in force, what is scheduled, the Timeline, and the nodes.
+
+    Ends with 1 where the server does not answer or is not ready, or the publication was refused.
     """
     import grpc
 
     from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
-    from server import client, receipt
+    from server import client, receipt, timeline_cli
 
     try:
+        if publication:
+            found = timeline_cli.look_up(timeline_cli.Asked(address, timeout), publication)
+            _say(client.to_json(found) if output is Format.JSON else timeline_cli.state_of(found))
+            if found.state == ruleset_pb2.PUBLICATION_STATE_REFUSED:
+                raise typer.Exit(FINDINGS)
+            return
         with client.channel(address) as connection:
             stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
             request = ruleset_pb2.GetTimelineRequest(page_size=10)
             timeline = client.call(stub.GetTimeline, request, address=address, timeout_s=timeout)
+            nodes, unknown = None, ""
+            try:
+                asked = ruleset_pb2.ListNodesRequest()
+                nodes = client.call(stub.ListNodes, asked, address=address, timeout_s=timeout)
+            except client.CallFailed as error:
+                unknown = str(error)
             try:
                 ready = client.is_serving(connection, client.SERVICE, timeout)
             except grpc.RpcError as error:
@@ -615,10 +943,13 @@ def status(address: Address = ADDRESS, timeout: Timeout = 5.0, output: Output = 
         _refused(error, output)
     if output is Format.JSON:
         state = {"address": address, "ready": ready, "timeline": json.loads(client.to_json(timeline))}
+        if nodes is not None:
+            state["nodes"] = json.loads(client.to_json(nodes))
         _say(json.dumps(state, ensure_ascii=False))
     else:
         _say(f"{address} is {'ready' if ready else 'not ready'}", "green" if ready else "red")
         _say(receipt.timeline(timeline))
+        _say("\n" + (timeline_cli.nodes(nodes) if nodes is not None else f"nodes      not known: {unknown}"))
     if not ready:
         raise typer.Exit(FINDINGS)
 
@@ -757,6 +1088,133 @@ def key_show(
 
 
 # ---------------------------------------------------------------------------------------------------- small things
+
+
+def _asked(address: str, timeout: float, author: str, reason: str, force: bool, urgent: bool) -> Asked:
+    """Whom to ask, and who asks: the user at this terminal, if nobody else is named."""
+    import getpass
+
+    from server.timeline_cli import Asked
+
+    if not author:
+        with suppress(OSError, KeyError):
+            author = getpass.getuser()
+    if not author:
+        _usage("say who asks: --author NAME")
+    return Asked(address, timeout, author, reason, force, urgent)
+
+
+def _needs_reason(reason: str) -> None:
+    if not reason:
+        _usage("say why: --reason TEXT; it stands in the Timeline")
+
+
+def _local(us: int) -> str:
+    from server.instants import local
+
+    return local(us)
+
+
+def _at(at_us: int) -> str:
+    return f"at {_local(at_us)}" if at_us else "as soon as every node can know of it"
+
+
+@contextmanager
+def _told(output: Format, wrong: int = USAGE) -> Iterator[None]:
+    """What goes wrong, told; ends with 1, or with `wrong` where what was typed cannot be."""
+    from server import client, timeline_cli
+
+    try:
+        yield
+    except timeline_cli.Unfit as error:
+        _say(f"einklang: {error}", "red", to=sys.stderr)
+        raise typer.Exit(wrong) from None
+    except client.CallFailed as error:
+        _refused(error, output)
+
+
+def _confirm(question: str, yes: bool, output: Format) -> None:
+    """Ask the person at the terminal, if there is one. Ends with 1 where it says no."""
+    if yes or output is Format.JSON or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    if not typer.confirm(question):
+        _say("nothing was changed", to=sys.stderr)
+        raise typer.Exit(FINDINGS)
+
+
+def _with_progress(publication: Publication, output: Format) -> PublishResponse:
+    """Publish, each step being told: on a terminal in one line that changes, else a line each. A Ctrl-C ends the
+    command and not the publication; it says how to look that up."""
+    from rich.console import Console
+
+    from server import timeline_cli
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    try:
+        if output is Format.JSON:
+            return publication.publish(lambda _: None)
+        if not console.is_terminal:
+            return publication.publish(lambda line: _say(f"   {line}", to=sys.stderr))
+        with console.status("sending the files", spinner="line") as shown:
+            return publication.publish(shown.update)
+    except KeyboardInterrupt:
+        if publication.id:
+            _say(timeline_cli.state_of(publication.last) if publication.last.state else "the files were being sent")
+            look = f"einklang status --publication {publication.id} --address {publication.address}"
+            _say(f"it goes on at the server once it has all files; look it up: {look}", to=sys.stderr)
+        raise typer.Exit(FINDINGS) from None
+
+
+def _show_change(asked: Asked, method: str, request: Message, output: Format) -> None:
+    """Ask for a change, and show the entry that it became."""
+    from server import client, timeline_cli
+
+    response = timeline_cli.changed(asked, method, request)
+    if output is Format.JSON:
+        _say(client.to_json(response))
+        return
+    now_us = timeline_cli.timeline(asked, page_size=1).store_time_us
+    entry = response.entry
+    _say(f"entry {entry.sequence}   {timeline_cli.what(entry)}   ruleset {entry.ruleset_digest[:16]}…", "green")
+    if method == "CancelScheduled":
+        return
+    _say(timeline_cli.in_force_line(entry.effective_from_us, now_us), "green")
+    if entry.until_us:
+        _say(f"comes back at {_local(entry.until_us)}", "green")
+
+
+def _show_entry(entry: TimelineEntry, output: Format) -> None:
+    from server import client, timeline_cli
+
+    if output is Format.JSON:
+        _say(json.dumps(json.loads(client.to_json(entry)), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    width = Console().width if sys.stdout.isatty() else 1_000
+    head, *rest = timeline_cli.log_lines([entry], width)
+    _say(head, "bold")
+    _say("\n".join(rest))
+
+
+def _follow(asked: Asked, since: int, output: Format) -> None:
+    """Entries as they are appended, until Ctrl-C."""
+    import grpc
+
+    from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
+    from server import client
+
+    try:
+        with client.channel(asked.address) as connection:
+            stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+            for response in stub.WatchTimeline(ruleset_pb2.WatchTimelineRequest(from_sequence=since)):
+                if response.HasField("entry"):
+                    _show_entry(response.entry, output)
+                    sys.stdout.flush()
+    except grpc.RpcError as error:
+        raise client.failed(error, asked.address) from None
+    except KeyboardInterrupt:
+        return
 
 
 def _project(directory: Path) -> dict[str, bytes]:

@@ -13,6 +13,10 @@ What can go wrong, and who is told:
   x TooEarly        `effective_from_us` is not far enough ahead of the store's clock
   x StoreGone       the store cannot be reached; nothing was scheduled, publish again
   x NoKey           this node has no key to sign with
+  x NodesNotReady   nodes cannot decide by it, or do not say that they can; nothing was scheduled
+  x IdConflict      the change's id was used for something else
+  x NotPossible     the Timeline as it is does not allow this change
+  x Unknown         a ruleset or promotion that does not exist
   x InDoubt         the store went away while the Timeline was written: look the entry up, do not publish again
 """
 
@@ -27,7 +31,7 @@ import stat
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -79,6 +83,38 @@ class PublishResult:
     parts_reused: int
     unchanged: bool
     diagnostics: tuple[Finding, ...]  # warnings and notes
+    entries: tuple[str, ...] = ()  # that were appended, as engine.timeline encodes them; the first is `sequence`
+    files: int = 0
+    promotions: int = 0
+    segments: int = 0
+    articles: int = 0
+    image_bytes: int = 0
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> PublishResult:
+        """From JSON, which knows no tuples."""
+        found = tuple(Finding.of(finding) for finding in fields["diagnostics"])
+        return cls(**{**fields, "diagnostics": found, "entries": tuple(fields["entries"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the Timeline other than publishing files. `effective_from_us` None: as soon as it allows.
+
+    `kind`: "schedule" (`digest`), "rollback" (`sequence`; 0: to the one before), "cancel" (`sequence`),
+    "pause" (`promotion`, `until_us`) or "resume" (`promotion`)."""
+
+    kind: str
+    author: str
+    reason: str
+    change_id: str
+    effective_from_us: int | None = None
+    digest: str = ""
+    sequence: int = 0
+    promotion: str = ""
+    until_us: int = 0
+    force: bool = False
+    urgent: bool = False
 
 
 class PublishRefused(Exception):
@@ -115,6 +151,22 @@ class NoKey(PublishFailed):
 
 class InDoubt(PublishFailed):
     """Whether the entry was written is not known: look it up in the Timeline; never publish again blindly."""
+
+
+class NodesNotReady(PublishFailed):
+    """Nodes cannot decide by it, or do not say that they can. Nothing was scheduled."""
+
+
+class IdConflict(PublishFailed):
+    """The change's id was used for something else."""
+
+
+class NotPossible(PublishFailed):
+    """The Timeline as it is does not allow this change. Nothing was scheduled."""
+
+
+class Unknown(PublishFailed):
+    """A ruleset or promotion that does not exist. Nothing was scheduled."""
 
 
 Progress = Callable[[str, Mapping[str, object]], None]  # a step's name and what is known of it
@@ -224,12 +276,34 @@ class Publisher:
         reason: str,
         effective_from_us: int | None = None,
         dry_run: bool = False,
+        change_id: str = "",
+        force: bool = False,
+        urgent: bool = False,
         settings: Settings,
         progress: Progress | None = None,
     ) -> PublishResult:
-        """As `publish_files`."""
+        """As `publish_files`. `change_id`: who gives it may publish again, and it is done once. `force`: nodes that are
+        not ready are no reason to refuse. `urgent`: before the horizon up to which cut-off nodes answer."""
         check_files(files, settings.source_bytes_max)
-        head = {"author": author, "reason": reason, "effective_from_us": effective_from_us, "dry_run": dry_run}
+        head = {
+            "kind": "publish",
+            "author": author,
+            "reason": reason,
+            "effective_from_us": effective_from_us,
+            "dry_run": dry_run,
+            "change_id": change_id,
+            "force": force,
+            "urgent": urgent,
+        }
+        return await self._order(files, head, settings, progress)
+
+    async def change(self, change: Change, *, settings: Settings, progress: Progress | None = None) -> PublishResult:
+        """Change the Timeline otherwise; rulesets needed for it are linked and stored. Raises PublishFailed."""
+        return await self._order({}, asdict(change), settings, progress)
+
+    async def _order(
+        self, files: Mapping[str, bytes], head: Mapping[str, object], settings: Settings, progress: Progress | None
+    ) -> PublishResult:
         async with self._one:
             try:
                 async with asyncio.timeout(settings.publish_timeout_s):
@@ -245,7 +319,7 @@ class Publisher:
             except TimeoutError:
                 await self._end()
                 raise PublishFailed(f"took longer than {settings.publish_timeout_s} s and was ended") from None
-            except PublishRefused:
+            except (PublishRefused, *_ORDERLY):
                 raise
             except BaseException:
                 await self._end()
@@ -270,6 +344,8 @@ class Publisher:
         process = self._process
         assert process is not None
         new = {path: data for path, data in files.items() if self._sent.get(path) != digests[path]}
+        if not files:  # a change without files: it keeps those that it has
+            digests = self._sent
         self._sent = {}  # until it has answered
         listed = [[path, len(data) if path in new else KEPT] for path, data in files.items()]
         assert process.stdin is not None
@@ -277,6 +353,8 @@ class Publisher:
         feeding = asyncio.create_task(_feed(process.stdin, {"files": listed, **head}, new))
         try:
             return await _outcome(process.stdout, process.wait, progress)
+        except _ORDERLY:
+            raise
         except PublishFailed:
             digests = {}
             raise
@@ -309,7 +387,7 @@ class Publisher:
             feeding = asyncio.create_task(_feed(writer, {"files": listed, **head}, new))
             try:
                 result = await _outcome(reader, None, progress)
-            except PublishRefused:
+            except (PublishRefused, *_ORDERLY):
                 desk.answered()
                 raise
             finally:
@@ -402,11 +480,9 @@ async def _outcome(
         elif "refused" in message:
             raise PublishRefused(tuple(Finding.of(fields) for fields in message["refused"]))
         elif "failed" in message:
-            raise _FAILURES.get(message["kind"], PublishFailed)(message["failed"])
+            raise failure(message["kind"], message["failed"])
         elif "result" in message:
-            fields = message["result"]
-            fields["diagnostics"] = tuple(Finding.of(finding) for finding in fields["diagnostics"])
-            return PublishResult(**fields)
+            return PublishResult.of(message["result"])
     code = f" (exit code {await ended()})" if ended is not None else ""
     text = f"the publishing process ended without an answer{code}"
     raise PublishFailed(text) if taken else _NotTaken(text)
@@ -417,4 +493,14 @@ _FAILURES: Final[Mapping[str, type[PublishFailed]]] = {
     "in-doubt": InDoubt,
     "store-gone": StoreGone,
     "no-key": NoKey,
+    "not-ready": NodesNotReady,
+    "id-conflict": IdConflict,
+    "not-possible": NotPossible,
+    "unknown": Unknown,
 }
+_ORDERLY: Final = (TooEarly, NodesNotReady, IdConflict, NotPossible, Unknown)  # after which it takes the next order
+
+
+def failure(kind: str, text: str) -> PublishFailed:
+    """What the publishing process says, as it is raised."""
+    return _FAILURES.get(kind, PublishFailed)(text)

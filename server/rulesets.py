@@ -1,29 +1,44 @@
-"""The RulesetService: take files and have them published by a process of its own; tell the Timeline.
+"""The RulesetService: take files and have them published by a process of its own; change, tell and follow the Timeline.
 
-What is uploaded is bounded as it arrives, and one publication at a time is under way in a process: a second one is
-asked to come again. Nothing here reads what the files say.
+What is uploaded is bounded as it arrives, and one change at a time is under way in a process: a second one is asked to
+come again. Nothing here reads what the files say, and nothing here is linked: every change is the publishing process's.
+What became of a publication is in the store, so that every node can tell it (server/publications.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import grpc
+from google.protobuf.message import Message
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import ruleset_pb2 as pb
-from engine.timeline import AUTHOR_MAX, HASH_PREFIX, INSTANT_MAX_US, REASON_MAX, Entry, is_digest
-from server import publish
+from engine.timeline import (
+    AUTHOR_MAX,
+    CHANGE_ID_MAX,
+    INSTANT_MAX_US,
+    PROMOTION_MAX,
+    REASON_MAX,
+    SEQUENCE_MAX,
+    is_digest,
+)
+from server import publications, publish, timeline_answers
+from server import store as stores
 from server.activate import RulesetHolder
 from server.clock import Clock, SystemClock
 from server.contract import Failure, Refused, parse, refuse_foreign_tenant
+from server.description import Described
+from server.description import Unreadable as NotDescribed
+from server.publications import Record, Unreadable
 from server.publish import Finding, PublishResult
 from server.settings import Settings
 from server.store import NotStored, Store
+from server.timeline_answers import diagnostics, to_entry
 
 CHUNK_BYTES_MAX: Final = 131_072  # a message holds one chunk; messages have at most 262,144 bytes
 UPLOAD_SECONDS_MAX: Final = 120.0
@@ -32,24 +47,19 @@ PAGE_DEFAULT: Final = 100
 SCHEDULED_MAX: Final = 100
 PROGRAM_BYTES_MAX: Final = 16 << 20  # a larger one is a table; its address tells whether it changed
 PROGRAMS_BYTES_MAX: Final = 56 << 20  # of one answer
+SOURCES_BYTES_MAX: Final = 1 << 20  # of one answer
 RETRY_AFTER_MS: Final = 1_000
+WATCHERS_MAX: Final = 64  # of the Timeline or a publication, at once
+WATCH_S: Final = 0.1  # between two looks
+HEARTBEAT_S: Final = 5.0
+NODE_KEPT_US: Final = 86_400_000_000
+LIVE_LEASES: Final = 3  # a node that was heard of since so many leases is asked whether it is ready
 
-_SEVERITIES = {
-    "error": common.SEVERITY_ERROR,
-    "warning": common.SEVERITY_WARNING,
-    "note": common.SEVERITY_NOTE,
-}
-_KINDS = {
-    "publish": pb.ENTRY_KIND_PUBLISH,
-    "rollback": pb.ENTRY_KIND_ROLLBACK,
-    "pause": pb.ENTRY_KIND_PAUSE,
-    "resume": pb.ENTRY_KIND_RESUME,
-    "cancel": pb.ENTRY_KIND_CANCEL,
-}
+_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{CHANGE_ID_MAX}}}")
 
 
-class Publish(Protocol):
-    """server.publish.publish_files, or what stands for it in a test."""
+class Publisher(Protocol):
+    """server.publish.Publisher, or what stands for it in a test."""
 
     def __call__(
         self,
@@ -59,37 +69,45 @@ class Publish(Protocol):
         reason: str,
         effective_from_us: int | None,
         dry_run: bool,
+        change_id: str,
+        force: bool,
+        urgent: bool,
         settings: Settings,
     ) -> Awaitable[PublishResult]:
         """Raises PublishRefused and PublishFailed."""
 
+    def change(self, change: publish.Change, *, settings: Settings) -> Awaitable[PublishResult]:
+        """Raises PublishFailed."""
+
 
 class RulesetServicer:
-    """Publish and GetTimeline: methods take requests' bytes and give a response's."""
+    """Methods take requests' bytes and give a response's."""
+
+    PATIENT = frozenset({"Schedule", "CancelScheduled", "Rollback", "Pause", "Resume"})  # link, and wait for nodes
 
     def __init__(
         self,
         holder: RulesetHolder,
         settings: Settings,
         *,
-        publish_files: Publish = publish.publish_files,
+        publish_files: Publisher | None = None,
         published: Callable[[PublishResult], Awaitable[None]] | None = None,
         store: Store | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`published` is called after a publication, before its answer: to wake whoever follows the Timeline.
+        """`published` is called after a change of the Timeline, before its answer: to wake whoever follows it.
 
-        `store`: what GetPrograms reads from; without one it is not served."""
+        `store`: what is read here of rulesets, publications and nodes; without one that is not served."""
         self._holder = holder
         self._settings = settings
-        self._publish = publish_files
+        self._publish: Publisher = publish_files or publish.Publisher()
         self._published = published
         self._store = store
         self._clock = clock or SystemClock()
         self._busy = asyncio.Lock()
         self._stopping = False
-        self._under_way: asyncio.Task[Any] | None = None  # the publication
-        self._ended = False  # it was ended here, not by its caller
+        self._under_way: asyncio.Task[bytes] | None = None  # the change
+        self._watchers = 0
 
     def stop_taking(self) -> None:
         """Refuse publications from now on; one that is under way goes on."""
@@ -103,39 +121,57 @@ class RulesetServicer:
                 return
         except TimeoutError:
             if self._under_way is not None:
-                self._ended = True
                 self._under_way.cancel()
+
+    async def _alone(self, work: Callable[[], Awaitable[bytes]], goes_on: Callable[[], bool] = lambda: False) -> bytes:
+        """Do this while nothing else is published here. `goes_on`: also when its caller has gone by now."""
+        if self._stopping:
+            raise _stops("this server stops; try again, or at another node", common.ERROR_REASON_NOT_READY)
+        if self._busy.locked():
+            raise _failed(publish.Busy())
+        await self._busy.acquire()
+
+        async def all_of_it() -> bytes:
+            try:
+                return await work()
+            finally:
+                self._under_way = None
+                self._busy.release()
+
+        task = asyncio.create_task(all_of_it())
+        self._under_way = task
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # here, not by its caller
+                text = "this server stopped before it was done: look it up, or repeat it with the same id"
+                raise _stops(text, common.ERROR_REASON_OUTCOME_UNKNOWN) from None
+            if not goes_on():
+                task.cancel()
+            raise
+
+    # ------------------------------------------------------------------------------------------------ publishing
 
     async def Publish(self, requests: AsyncIterator[bytes]) -> bytes:  # noqa: N802 - the contract's name
         """A stream of PublishRequest → PublishResponse. Raises Failure, with the diagnostics of refused text."""
-        if self._stopping:
-            raise _stops("this server stops; publish again, or at another node", common.ERROR_REASON_NOT_READY)
-        if self._busy.locked():
-            raise _failed(publish.Busy())
-        async with self._busy:
-            self._under_way = asyncio.current_task()
-            try:
-                return await self._take(requests)
-            except asyncio.CancelledError:
-                if not self._ended or self._under_way is None:
-                    raise
-                self._under_way.uncancel()
-                text = "this server stopped before the publication was done: look it up in the Timeline"
-                raise _stops(text, common.ERROR_REASON_OUTCOME_UNKNOWN) from None
-            finally:
-                self._under_way = None
+        named: list[str] = []  # by its id it can be looked up
 
-    async def _take(self, requests: AsyncIterator[bytes]) -> bytes:
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS_MAX):
-                files, finish = await self._receive(requests)
-        except TimeoutError:
-            text = f"the files did not arrive within {UPLOAD_SECONDS_MAX:g} s"
-            raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_UNSPECIFIED, text) from None
-        began = self._clock.monotonic_ns()
-        response = await self._compile(files, finish)
-        response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
-        return response.SerializeToString(deterministic=True)
+        async def work() -> bytes:
+            try:
+                async with asyncio.timeout(UPLOAD_SECONDS_MAX):
+                    files, finish = await self._receive(requests)
+            except TimeoutError:
+                text = f"the files did not arrive within {UPLOAD_SECONDS_MAX:g} s"
+                raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_UNSPECIFIED, text) from None
+            if finish.publication_id:
+                named.append(finish.publication_id)
+            began = self._clock.monotonic_ns()
+            response = await self._compile(files, finish)
+            response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
+            return response.SerializeToString(deterministic=True)
+
+        return await self._alone(work, lambda: bool(named))
 
     async def _receive(self, requests: AsyncIterator[bytes]) -> tuple[dict[str, bytes], pb.PublishFinish]:
         files: dict[str, bytearray] = {}
@@ -190,17 +226,13 @@ class RulesetServicer:
 
     def _check(self, finish: pb.PublishFinish) -> None:
         refuse_foreign_tenant(finish.tenant, self._settings.tenant)
-        if not finish.author:
-            raise Refused("finish.author", "needed: who publishes", common.ERROR_REASON_MISSING)
-        if len(finish.author) > AUTHOR_MAX:
-            raise Refused("finish.author", f"at most {AUTHOR_MAX} characters")
-        if len(finish.reason) > REASON_MAX:
-            raise Refused("finish.reason", f"at most {REASON_MAX:,} characters")
-        if not 0 <= finish.effective_from_us <= INSTANT_MAX_US:
-            raise Refused("finish.effective_from_us", f"microseconds since the epoch, from 0 to {INSTANT_MAX_US:,}")
+        _refuse_words(finish, "finish.")
+        _refuse_instant("finish.effective_from_us", finish.effective_from_us)
         if finish.publication_id:
-            text = "this server does not serve it yet; leave it out"
-            raise Refused("finish.publication_id", text, common.ERROR_REASON_NOT_AVAILABLE)
+            if finish.dry_run:
+                text = "a dry run changes nothing and needs none"
+                raise Refused("finish.publication_id", text, common.ERROR_REASON_CONTRADICTION)
+            _refuse_id("finish.publication_id", finish.publication_id)
 
     async def _compile(self, files: dict[str, bytes], finish: pb.PublishFinish) -> pb.PublishResponse:
         try:
@@ -210,6 +242,9 @@ class RulesetServicer:
                 reason=finish.reason,
                 effective_from_us=finish.effective_from_us or None,
                 dry_run=finish.dry_run,
+                change_id=finish.publication_id,
+                force=finish.force,
+                urgent=finish.urgent,
                 settings=self._settings,
             )
         except publish.PublishRefused as refused:
@@ -219,16 +254,167 @@ class RulesetServicer:
                 )
             raise _refused(refused) from None
         except publish.PublishFailed as failed:
-            raise _failed(failed) from None
+            raise _failed(failed, "finish.effective_from_us") from None
         if self._published is not None and not finish.dry_run:
             await self._published(result)
-        return pb.PublishResponse(
-            ruleset_digest=result.digest,
-            sequence=result.sequence,
-            effective_from_us=0 if finish.dry_run else result.effective_from_us,
-            stats=pb.RulesetStats(files=len(files), compiled=result.programs_compiled, reused=result.programs_reused),
-            diagnostics=diagnostics(result.diagnostics),
+        response = timeline_answers.publish_response(result, dry_run=finish.dry_run)
+        response.stats.files = len(files)
+        return response
+
+    async def GetPublication(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """GetPublicationRequest → GetPublicationResponse. Raises Failure."""
+        message = parse(pb.GetPublicationRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        _refuse_id("publication_id", message.publication_id)
+        response = pb.GetPublicationResponse(publication=await self._publication(message.publication_id))
+        return response.SerializeToString(deterministic=True)
+
+    async def WatchPublication(self, data: bytes) -> AsyncIterator[bytes]:  # noqa: N802 - the contract's name
+        """WatchPublicationRequest → WatchPublicationResponses, until it has ended. Raises Failure."""
+        message = parse(pb.WatchPublicationRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        _refuse_id("publication_id", message.publication_id)
+        with self._watching():
+            told: pb.Publication | None = None
+            while True:
+                now = await self._publication(message.publication_id)
+                if now != told:
+                    told = now
+                    yield pb.WatchPublicationResponse(publication=now).SerializeToString(deterministic=True)
+                if now.state in (pb.PUBLICATION_STATE_COMMITTED, pb.PUBLICATION_STATE_REFUSED):
+                    return
+                await self._look_again()
+
+    async def _publication(self, name: str) -> pb.Publication:
+        """How far it is: the Timeline is asked as well as the record."""
+        with self._reading() as store:
+            record = None
+            try:
+                if stored := await store.get_publication(name):  # before the Timeline: whoever writes does it after
+                    record = Record.decode(stored)
+            except Unreadable:
+                record = None
+            change = await store.change_of(name)
+            now_us, timeline = await store.read(self._holder.timeline)
+        if change is not None:
+            first = timeline.entries[change[1] - 1]
+            if record is not None and record.state == publications.COMMITTED:
+                response = timeline_answers.publish_response(PublishResult.of(record.result))
+            else:
+                response = pb.PublishResponse(
+                    ruleset_digest=first.digest, sequence=first.sequence, effective_from_us=first.effective_from_us
+                )
+            state = pb.PUBLICATION_STATE_COMMITTED
+            return pb.Publication(publication_id=name, state=state, response=response, step="done")
+        if record is None:
+            text = "no publication of this id is known"
+            code, reason = grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_ID_UNKNOWN
+            raise Failure(code, reason, text, field="publication_id")
+        record = publications.outcome(record, now_us)
+        found = timeline_answers.publication(record)
+        if record.state == publications.REFUSED:
+            found.error.CopyFrom(_error_of(record).detail)
+        return found
+
+    # ------------------------------------------------------------------------------------------------ other changes
+
+    async def Schedule(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """ScheduleRequest → ScheduleResponse. Raises Failure."""
+        message = parse(pb.ScheduleRequest, data)
+        self._check_change(message)
+        _refuse_digest(message.ruleset_digest)
+        change = self._change_of("schedule", message, digest=message.ruleset_digest)
+        return await self._changed(change, lambda result: pb.ScheduleResponse(entry=_first(result)))
+
+    async def CancelScheduled(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """CancelScheduledRequest → CancelScheduledResponse. Raises Failure."""
+        message = parse(pb.CancelScheduledRequest, data)
+        self._check_change(message)
+        _refuse_sequence("sequence", message.sequence, 1)
+        change = self._change_of("cancel", message, sequence=message.sequence)
+        return await self._changed(
+            change, lambda result: pb.CancelScheduledResponse(entry=_first(result)), instant="sequence"
         )
+
+    async def Rollback(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """RollbackRequest → RollbackResponse. Raises Failure."""
+        message = parse(pb.RollbackRequest, data)
+        self._check_change(message, why=True)
+        _refuse_sequence("to_sequence", message.to_sequence, 0)
+        change = self._change_of("rollback", message, sequence=message.to_sequence)
+        return await self._changed(change, lambda result: pb.RollbackResponse(entry=_first(result)))
+
+    async def Pause(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """PauseRequest → PauseResponse. Raises Failure."""
+        message = parse(pb.PauseRequest, data)
+        self._check_change(message, why=True)
+        _refuse_promotion(message.promotion)
+        _refuse_instant("until_us", message.until_us)
+        if not message.until_us:
+            raise Refused("until_us", "needed: when the pause ends", common.ERROR_REASON_MISSING)
+        change = self._change_of("pause", message, promotion=message.promotion, until_us=message.until_us)
+
+        def response(result: PublishResult) -> pb.PauseResponse:
+            entries = timeline_answers.appended(result)
+            ends = [entry for entry in entries if entry.kind != "cancel"]
+            last = next((entry for entry in reversed(ends) if entry.effective_from_us == message.until_us), None)
+            answer = pb.PauseResponse(entry=to_entry(entries[0]))
+            known = last or self._holder.timeline.in_force(message.until_us)
+            if known is not None:
+                answer.resume_entry.CopyFrom(to_entry(known))
+            return answer
+
+        return await self._changed(change, response)
+
+    async def Resume(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """ResumeRequest → ResumeResponse. Raises Failure."""
+        message = parse(pb.ResumeRequest, data)
+        self._check_change(message)
+        _refuse_promotion(message.promotion)
+        change = self._change_of("resume", message, promotion=message.promotion)
+        return await self._changed(change, lambda result: pb.ResumeResponse(entry=_first(result)))
+
+    def _check_change(self, message: Any, *, why: bool = False) -> None:
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        _refuse_words(message, "")
+        if why and not message.reason:
+            raise Refused("reason", "needed: why", common.ERROR_REASON_MISSING)
+        _refuse_id("change_id", message.change_id)
+        if "effective_from_us" in message.DESCRIPTOR.fields_by_name:
+            _refuse_instant("effective_from_us", message.effective_from_us)
+
+    def _change_of(self, kind: str, message: Any, **what: Any) -> publish.Change:
+        timed = "effective_from_us" in message.DESCRIPTOR.fields_by_name
+        return publish.Change(
+            kind,
+            message.author,
+            message.reason,
+            message.change_id,
+            effective_from_us=(message.effective_from_us or None) if timed else None,
+            force=message.force,
+            urgent=message.urgent,
+            **what,
+        )
+
+    async def _changed(
+        self,
+        change: publish.Change,
+        response: Callable[[PublishResult], Message],
+        *,
+        instant: str = "effective_from_us",
+    ) -> bytes:
+        async def work() -> bytes:
+            try:
+                result = await self._publish.change(change, settings=self._settings)
+            except publish.PublishFailed as failed:
+                raise _failed(failed, instant, named="promotion" if change.promotion else "ruleset_digest") from None
+            if self._published is not None:
+                await self._published(result)
+            return response(result).SerializeToString(deterministic=True)
+
+        return await self._alone(work)
+
+    # ------------------------------------------------------------------------------------------------ the Timeline
 
     async def GetTimeline(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """GetTimelineRequest → GetTimelineResponse. Raises Failure."""
@@ -254,6 +440,119 @@ class RulesetServicer:
         if in_force is not None:
             response.in_force.CopyFrom(to_entry(in_force, records))
         return response.SerializeToString(deterministic=True)
+
+    async def WatchTimeline(self, data: bytes) -> AsyncIterator[bytes]:  # noqa: N802 - the contract's name
+        """WatchTimelineRequest → WatchTimelineResponses, for ever. Raises Failure."""
+        message = parse(pb.WatchTimelineRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        _refuse_sequence("from_sequence", message.from_sequence, 0)
+        following = message.from_sequence or len(self._holder.timeline.entries) + 1
+        with self._watching():
+            told_ns = 0
+            while True:
+                for entry in self._holder.timeline.entries[following - 1 :]:
+                    told_ns = self._clock.monotonic_ns()
+                    following = entry.sequence + 1
+                    sent = pb.WatchTimelineResponse(
+                        entry=to_entry(entry, message.with_records), store_time_us=self._holder.now_us()
+                    )
+                    yield sent.SerializeToString(deterministic=True)
+                if self._clock.monotonic_ns() - told_ns >= HEARTBEAT_S * 1e9:
+                    told_ns = self._clock.monotonic_ns()
+                    alive = pb.WatchTimelineResponse(store_time_us=self._holder.now_us())
+                    yield alive.SerializeToString(deterministic=True)
+                await self._look_again()
+
+    async def _look_again(self) -> None:
+        if self._stopping:
+            raise _stops("this server stops; follow at another node", common.ERROR_REASON_NOT_READY)
+        await asyncio.sleep(WATCH_S)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        if self._watchers >= WATCHERS_MAX:
+            text = f"{WATCHERS_MAX} callers follow here already; try another node"
+            code, reason = grpc.StatusCode.RESOURCE_EXHAUSTED, common.ERROR_REASON_OVERLOADED
+            raise Failure(code, reason, text, retryable=True, retry_after_ms=RETRY_AFTER_MS)
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+
+    @contextmanager
+    def _reading(self) -> Iterator[Store]:
+        """The store; its errors as the caller is told them."""
+        if self._store is None:
+            text = "this server has no store to read that from"
+            raise Failure(grpc.StatusCode.UNIMPLEMENTED, common.ERROR_REASON_NOT_AVAILABLE, text)
+        try:
+            yield self._store
+        except stores.StoreUnavailable as error:
+            raise _failed(publish.StoreGone(f"{error}; try again, or another node")) from None
+
+    async def ListNodes(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """ListNodesRequest → ListNodesResponse. Raises Failure."""
+        message = parse(pb.ListNodesRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        with self._reading() as store:
+            now_us = await store.time_us()
+            known = await store.nodes()
+            since_us = now_us - LIVE_LEASES * store.terms.lease_us
+            live = [name for name, (seen_us, said) in known.items() if said and seen_us >= since_us]
+            response = pb.ListNodesResponse(
+                nodes=[
+                    timeline_answers.node(name, *known[name])
+                    for name in sorted(known, key=str.encode)
+                    if known[name][0] > now_us - NODE_KEPT_US
+                ],
+                store_time_us=now_us,
+                staged_rulesets=[
+                    timeline_answers.staged(digest, await store.acks(digest), live)
+                    for digest in sorted(await store.staged())
+                ],
+            )
+        return response.SerializeToString(deterministic=True)
+
+    # ------------------------------------------------------------------------------------------------ one ruleset
+
+    async def GetRuleset(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
+        """GetRulesetRequest → GetRulesetResponse. Raises Failure."""
+        message = parse(pb.GetRulesetRequest, data)
+        refuse_foreign_tenant(message.tenant, self._settings.tenant)
+        timeline, now_us = self._holder.timeline, self._holder.now_us()
+        in_force = timeline.in_force(now_us)
+        if message.ruleset_digest:
+            _refuse_digest(message.ruleset_digest)
+        elif in_force is None:
+            raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_NO_RULESET, "no ruleset is in force")
+        digest = message.ruleset_digest or (in_force.digest if in_force is not None else "")
+        files: dict[str, bytes] = {}
+        with self._reading() as store:
+            try:
+                described = Described.decode(await store.get_about(digest))
+            except NotStored:
+                code, reason = grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN
+                raise Failure(code, reason, "no ruleset of this digest is stored", field="ruleset_digest") from None
+            except NotDescribed:
+                code, reason = grpc.StatusCode.INTERNAL, common.ERROR_REASON_INTERNAL
+                raise Failure(code, reason, "what is stored about this ruleset cannot be read") from None
+            named = (entry.sources for entry in reversed(timeline.entries) if entry.digest == digest and entry.sources)
+            sources = next(named, described.sources)
+            if message.with_sources and sources:
+                try:
+                    files = await store.get_sources(sources, SOURCES_BYTES_MAX) or {}
+                except NotStored:
+                    files = {}
+        kept_us = max(self._last_us(digest, now_us), now_us) + self._settings.keep_days * 86_400_000_000
+        response = timeline_answers.ruleset(digest, described, sources=sources, files=files, kept_until_us=kept_us)
+        return response.SerializeToString(deterministic=True)
+
+    def _last_us(self, digest: str, now_us: int) -> int:
+        """The last instant at which this ruleset is known to be in force; 0: none."""
+        counting = [*self._holder.timeline.up_to(now_us), *self._holder.timeline.after(now_us)]
+        ends = [*(entry.effective_from_us for entry in counting[1:]), now_us]
+        return max((end for entry, end in zip(counting, ends, strict=False) if entry.digest == digest), default=0)
 
     async def GetPrograms(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """GetProgramsRequest → GetProgramsResponse. Raises Failure."""
@@ -282,57 +581,61 @@ class RulesetServicer:
         return response.SerializeToString(deterministic=True)
 
 
-def to_entry(entry: Entry, with_record: bool = False) -> pb.TimelineEntry:
-    """The contract's entry; `with_record`: and the bytes that were hashed."""
-    return pb.TimelineEntry(
-        sequence=entry.sequence,
-        effective_from_us=entry.effective_from_us,
-        ruleset_digest=entry.digest,
-        kind=_KINDS[entry.kind],
-        author=entry.author,
-        reason=entry.reason,
-        previous_hash=entry.previous_hash,
-        entry_hash=entry.entry_hash,
-        appended_at_us=entry.appended_at_us,
-        sources_digest=entry.sources,
-        promotion=entry.promotion,
-        until_us=entry.until_us,
-        cancelled_sequence=entry.cancelled,
-        record=_record(entry) if with_record else b"",
-    )
+def _first(result: PublishResult) -> pb.TimelineEntry:
+    return to_entry(timeline_answers.appended(result)[0])
 
 
-def _record(entry: Entry) -> bytes:
-    """The bytes whose SHA-256 is the entry's hash: a prefix, and the entry without that hash as canonical JSON."""
-    fields = json.loads(entry.encode())
-    del fields["entry_hash"]
-    body = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    record = HASH_PREFIX + body.encode("ascii")
-    assert hashlib.sha256(record).hexdigest() == entry.entry_hash
-    return record
+def _refuse_words(message: Any, within: str) -> None:
+    if not message.author:
+        raise Refused(f"{within}author", "needed: who asks for it", common.ERROR_REASON_MISSING)
+    if len(message.author) > AUTHOR_MAX:
+        raise Refused(f"{within}author", f"at most {AUTHOR_MAX} characters")
+    if len(message.reason) > REASON_MAX:
+        raise Refused(f"{within}reason", f"at most {REASON_MAX:,} characters")
 
 
-def diagnostics(findings: Iterable[Finding]) -> list[common.Diagnostic]:
-    """The contract's diagnostics, gravest first, then by place."""
-    messages = [
-        common.Diagnostic(
-            code=finding.code,
-            severity=_SEVERITIES[finding.severity],
-            file=finding.file,
-            line=finding.line,
-            column=finding.column,
-            end_line=finding.end_line,
-            end_column=finding.end_column,
-            message=finding.message,
-            help=finding.help,
-            edits=[
-                common.Edit(file=file, line=line, column=column, end_line=end_line, end_column=end_column, text=text)
-                for file, line, column, end_line, end_column, text in finding.edits
-            ],
+def _refuse_instant(field: str, instant_us: int) -> None:
+    if not 0 <= instant_us <= INSTANT_MAX_US:
+        raise Refused(field, f"microseconds since the epoch, from 0 to {INSTANT_MAX_US:,}")
+
+
+def _refuse_id(field: str, text: str) -> None:
+    if not text:
+        raise Refused(
+            field, "needed: an id of your own, which makes asking again harmless", common.ERROR_REASON_MISSING
         )
-        for finding in findings
-    ]
-    return sorted(messages, key=lambda d: (d.severity, d.file.encode(), d.line, d.column, d.code))
+    if not _ID.fullmatch(text):
+        form = f"1 to {CHANGE_ID_MAX} ASCII letters, digits and . _ : -"
+        raise Refused(field, form, common.ERROR_REASON_WRONG_FORM)
+
+
+def _refuse_sequence(field: str, sequence: int, least: int) -> None:
+    if not least <= sequence <= SEQUENCE_MAX:
+        raise Refused(field, f"the number of an entry, from {least} to {SEQUENCE_MAX:,}")
+
+
+def _refuse_digest(digest: str) -> None:
+    if not digest:
+        raise Refused("ruleset_digest", "needed: which ruleset", common.ERROR_REASON_MISSING)
+    if not is_digest(digest):
+        raise Refused("ruleset_digest", "64 lowercase hexadecimal characters", common.ERROR_REASON_WRONG_FORM)
+
+
+def _refuse_promotion(name: str) -> None:
+    if not name:
+        raise Refused("promotion", "needed: the name of a promotion", common.ERROR_REASON_MISSING)
+    if len(name) > PROMOTION_MAX:
+        raise Refused("promotion", f"at most {PROMOTION_MAX} characters")
+
+
+def _error_of(record: Record) -> Failure:
+    """Why a publication was refused."""
+    if "refused" in record.error:
+        return _refused(publish.PublishRefused(tuple(Finding.of(fields) for fields in record.error["refused"])))
+    text, kind = str(record.error.get("failed", "")), str(record.error.get("kind", ""))
+    if kind == "gone":
+        return Failure(grpc.StatusCode.ABORTED, common.ERROR_REASON_UNSPECIFIED, text, retryable=True)
+    return _failed(publish.failure(kind, text), "finish.effective_from_us")
 
 
 def _refused(refused: publish.PublishRefused) -> Failure:
@@ -348,7 +651,8 @@ def _stops(text: str, reason: common.ErrorReason.ValueType) -> Failure:
     return Failure(grpc.StatusCode.UNAVAILABLE, reason, text, retryable=again)
 
 
-def _failed(failed: publish.PublishFailed) -> Failure:
+def _failed(failed: publish.PublishFailed, instant: str = "", named: str = "") -> Failure:
+    """`instant`, `named`: the fields that say when, and what is unknown."""
     text = str(failed)
     match failed:
         case publish.TooEarly():
@@ -356,8 +660,18 @@ def _failed(failed: publish.PublishFailed) -> Failure:
                 grpc.StatusCode.FAILED_PRECONDITION,
                 common.ERROR_REASON_TOO_EARLY,
                 text,
-                field="finish.effective_from_us",
+                field=instant,
             )
+        case publish.NodesNotReady():
+            return Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NODES_NOT_READY, text)
+        case publish.NotPossible():
+            return Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NOT_POSSIBLE, text)
+        case publish.IdConflict():
+            return Failure(grpc.StatusCode.ALREADY_EXISTS, common.ERROR_REASON_ID_CONFLICT, text)
+        case publish.Unknown() if named == "promotion":
+            return Refused(named, text, common.ERROR_REASON_UNKNOWN_NAME)
+        case publish.Unknown():
+            return Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN, text, field=named)
         case publish.NoKey():
             return Failure(grpc.StatusCode.FAILED_PRECONDITION, common.ERROR_REASON_NOT_AVAILABLE, text)
         case publish.Busy():

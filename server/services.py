@@ -497,17 +497,16 @@ def _handler(method: MethodDescriptor, servicer: object, counters: Counters, gat
     """bytes in, bytes out. A method that answers with a stream is one that is not served yet."""
     function: Any = getattr(servicer, method.name, None)
     if method.server_streaming:
-        if function is not None:
-            assert method.client_streaming, "a method that is asked once and answers with a stream is later work"
-            return grpc.stream_stream_rpc_method_handler(_stream(method, function, counters, gate))
         make = (
             grpc.stream_stream_rpc_method_handler if method.client_streaming else grpc.unary_stream_rpc_method_handler
         )
-        return make(_not_served_stream(method))
+        return make(_not_served_stream(method) if function is None else _stream(method, function, counters, gate))
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(_call(method, function, counters, gate, seconds=None))
     asked_first = servicer.ordinary(method.name) if isinstance(servicer, DecisionServicer) else None
-    call = _call(method, function, counters, gate, seconds=CALL_SECONDS_MAX, ordinary=asked_first)
+    patient = isinstance(servicer, RulesetServicer) and method.name in servicer.PATIENT
+    seconds = None if patient else CALL_SECONDS_MAX
+    call = _call(method, function, counters, gate, seconds=seconds, ordinary=asked_first)
     return grpc.unary_unary_rpc_method_handler(call)
 
 
@@ -526,13 +525,15 @@ def _not_served_stream(method: MethodDescriptor) -> Callable[[Any, grpc.aio.Serv
 
 def _stream(
     method: MethodDescriptor,
-    function: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]],
+    function: Callable[[Any], AsyncIterator[bytes]],
     counters: Counters,
     gate: Gate,
-) -> Callable[[AsyncIterator[bytes], grpc.aio.ServicerContext], AsyncIterator[bytes]]:
-    """A method that takes a stream and answers with one, its errors told as the contract tells them."""
+) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[bytes]]:
+    """A method that answers with a stream, its errors told as the contract tells them. It is asked by a stream of
+    messages, or by one."""
+    decides = method.containing_service.name == "DecisionService"
 
-    async def behaviour(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    async def behaviour(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         try:
             gate.enter()
             async with aclosing(function(requests)) as responses:  # type: ignore[type-var]
@@ -543,7 +544,8 @@ def _stream(
             failure = as_failure(error) if isinstance(error, BadRequest) else error
         except Exception:  # noqa: BLE001 - a fault of ours: logged in full, and told without its inside
             failure = _our_fault(method)
-        counters.add(Metric.DECISIONS_REFUSED if isinstance(failure, Refused) else Metric.DECISIONS_FAILED)
+        if decides:
+            counters.add(Metric.DECISIONS_REFUSED if isinstance(failure, Refused) else Metric.DECISIONS_FAILED)
         await _abort(context, failure)
 
     return behaviour

@@ -111,6 +111,12 @@ class Settings(BaseSettings):
     publish_timeout_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         600, description="a publish that takes longer is ended and changes nothing"
     )
+    readiness_timeout_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
+        30, description="how long a publication waits until every node has said that it can decide by the ruleset"
+    )
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        730, description="how long a ruleset is kept at least after it was in force for the last time"
+    )
     publish_idle_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
         900, description="how long the publishing process waits for the next publication before it ends"
     )

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from engine.program import address
+from engine.schedule import Draft
 from engine.timeline import Entry, Timeline, TimelineError, decode, is_digest, make_entry
 from server.lease import Terms
 from server.links import Link, Wire
@@ -45,6 +46,7 @@ from server.telemetry import Event, say
 
 __all__ = [
     "LIBRARY",
+    "Draft",
     "StoreError",
     "StoreUnavailable",
     "StoreUnsuitable",
@@ -65,7 +67,13 @@ BATCH_BYTES: Final = 8 << 20
 APPEND_TRIES: Final = 8
 APPEND_AGAIN_S: Final = 5.0  # on top of two leases: until an epoch is open, or until it is known what became of it
 ASAP_MARGIN_US: Final = 20_000  # for the way from reading the store's time to appending; doubled when it was too short
+STAGED_MAX_US: Final = 3_600_000_000  # a mark that is older was left by somebody who has gone
+PUBLICATION_MAX: Final = 1 << 20  # bytes of a publication's record
+PUBLICATION_KEPT_S: Final = 35 * 86_400
+
 _T = TypeVar("_T")
+# The Timeline, T, the first instant that an entry may have → what to append, or whatever it raises
+Plan = Callable[[Timeline, int, int], Sequence[Draft]]
 
 
 class NotStored(StoreError):
@@ -106,19 +114,6 @@ class OutcomeUnknown(StoreError):
     def __init__(self, entry: Entry) -> None:
         super().__init__(f"whether entry {entry.sequence} ({entry.entry_hash}) was written is not known: look it up")
         self.entry = entry
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An entry that shall be appended (engine.timeline). `effective_from_us` None: as soon as the Timeline allows."""
-
-    digest: str
-    kind: str = "publish"
-    effective_from_us: int | None = None
-    sources: str = ""
-    promotion: str = ""
-    until_us: int = 0
-    cancelled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +198,18 @@ class Keys:
         """The signatures of a ruleset."""
         return f"einklang:{{{self.tenant}}}:signature:{digest}"
 
+    def about(self, digest: str) -> str:  #                 BLOB     JSON: what people want to know of a ruleset
+        """What a ruleset holds, for people."""
+        return f"einklang:{{{self.tenant}}}:about:{digest}"
+
+    def sources(self, sources: str) -> str:  #              BLOB     JSON: path → size and SHA-256 of a file
+        """The files of a set of sources."""
+        return f"einklang:{{{self.tenant}}}:sources:{sources}"
+
+    def source(self, digest: str) -> str:  #                BLOB     one source file, by its SHA-256
+        """One source file."""
+        return f"einklang:{{{self.tenant}}}:source:{digest}"
+
     def build(self, sources: str) -> str:  #                BLOB     JSON: what these sources and this compiler became
         """What a set of source files was compiled to."""
         return f"einklang:{{{self.tenant}}}:build:{sources}"
@@ -285,16 +292,21 @@ class Store:
             if len(rows) < ENTRIES_PER_READ:
                 return now_us, known
 
+    async def time_us(self) -> int:
+        """T, roughly: no promise that it goes on."""
+        off_us = await self._ask(lambda: cast(Awaitable[Any], self._client.hget(self.keys.meta, "off_us")))
+        return await self.now_us() + int(off_us or 0)
+
     async def timeline(self) -> Timeline:
         """The whole Timeline, its chain verified."""
         return (await self.read(Timeline()))[1]
 
-    async def append(self, drafts: Sequence[Draft], change: Change) -> tuple[Entry, ...]:
-        """Append entries that name stored rulesets, all or none.
+    async def append(self, drafts: Sequence[Draft] | Plan, change: Change) -> tuple[Entry, ...]:
+        """Append entries that name stored rulesets, all or none. A Plan is asked for them by the Timeline that they
+        will stand behind: again, where something else was appended meanwhile.
 
         Returns once they are on the store's disk, and on the replicas that may be promoted. Raises TooEarly,
         ChangeIdUsed, NotStored (a manifest), OutcomeUnknown, and engine.timeline.BadEntry for what is out of bounds."""
-        assert drafts
         known = Timeline()
         margin_us = ASAP_MARGIN_US
         earliest_us = 0
@@ -303,8 +315,13 @@ class Store:
         while conflicts < APPEND_TRIES:
             now_us, known = await self.read(known)
             asap_us = max(earliest_us, now_us) + margin_us
+            ahead_us = 0 if known.head is None else self.terms.lead_us - change.urgent * self.terms.horizon_us
+            planned = drafts
+            if callable(planned):
+                planned = planned(known, now_us, max(earliest_us, now_us + ahead_us + margin_us))
+            assert planned
             entries: list[Entry] = []
-            for draft in drafts:
+            for draft in planned:
                 entries.append(
                     make_entry(
                         entries[-1] if entries else known.head,
@@ -328,8 +345,11 @@ class Store:
                     raise NotStored(f"no manifest {entries[int(place)].digest} is stored")
                 case ["EARLY", earliest]:
                     earliest_us = int(earliest)
-                    fixed = [d.effective_from_us for d in drafts if d.effective_from_us is not None]
-                    if fixed and min(fixed) < earliest_us:
+                    margin_us *= 2  # the way there takes longer than was thought
+                    fixed = [d.effective_from_us for d in planned if d.effective_from_us is not None]
+                    if callable(drafts):
+                        earliest_us += margin_us  # which the plan judges
+                    elif fixed and min(fixed) < earliest_us:
                         raise TooEarly(min(fixed), earliest_us)
                 case ["USED", used]:
                     fingerprint, first, count = used.rsplit(" ", 2)
@@ -382,6 +402,14 @@ class Store:
         rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hkeys(self.keys.stage)))
         return tuple(name for row in rows if is_digest(name := row.decode("ascii", "replace")))
 
+    async def staged_since(self) -> dict[str, int]:
+        """The same, and since when, by the store's clock."""
+        rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hgetall(self.keys.stage)))
+        return {
+            name.decode("ascii", "replace"): _integer(said.partition(b" ")[0], "when a ruleset was staged")
+            for name, said in rows.items()
+        }
+
     async def acknowledge(self, node: str, digest: str, *, self_test: str = "", failed: str = "") -> str:
         """Say that a ruleset is ready on this node, or why it is not. Returns "" or why it is not to be used: the first
         node that was ready decides the ruleset's self-test otherwise."""
@@ -396,6 +424,23 @@ class Store:
         rows = await self._ask(lambda: cast(Awaitable[Any], self._client.hgetall(self.keys.acks(digest))))
         told = {name.decode("utf-8", "replace"): said.decode("utf-8", "replace") for name, said in rows.items()}
         return {name: said for name, said in told.items() if name != ":self-test"}
+
+    async def change_of(self, change_id: str) -> tuple[str, int, int] | None:
+        """The fingerprint, first entry and number of entries of the change of this id; None: no such change is."""
+        said = await self._ask(lambda: cast(Awaitable[Any], self._client.hget(self.keys.changes, change_id)))
+        if said is None:
+            return None
+        fingerprint, first, count = said.decode("utf-8", "replace").rsplit(" ", 2)
+        return fingerprint, _integer(first.encode(), "a change's entry"), _integer(count.encode(), "a change's length")
+
+    async def put_publication(self, name: str, record: bytes) -> None:
+        """Note how far a publication is; kept for some weeks."""
+        assert len(record) <= PUBLICATION_MAX
+        await self._ask(lambda: self._client.set(self.keys.publication(name), record, ex=PUBLICATION_KEPT_S))
+
+    async def get_publication(self, name: str) -> bytes:
+        """What was noted of a publication; empty: nothing."""
+        return await self._bytes(self.keys.publication(name), PUBLICATION_MAX)
 
     async def nodes(self) -> dict[str, tuple[int, str]]:
         """Node → T when it was last heard of, and what it said of itself (JSON)."""
@@ -462,6 +507,39 @@ class Store:
         except (ValueError, TypeError, RecursionError):
             raise BadStoreData(f"{key}: not a list of addresses") from None
         return tuple(addresses)
+
+    async def put_about(self, digest: str, about: bytes) -> None:
+        """Note what people want to know of a ruleset, as JSON. Nothing is decided by it."""
+        await self._put_missing({self.keys.about(digest): about}, BUILD_MAX)
+
+    async def get_about(self, digest: str) -> bytes:
+        """What was noted of a ruleset. Raises NotStored."""
+        return await self._get(self.keys.about(digest), BUILD_MAX)
+
+    async def put_sources(self, sources: str, files: Mapping[str, bytes]) -> None:
+        """Store source files, each once by its digest, then the list of them under the digest of them all."""
+        digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+        listed = [[path, len(data), digests[path]] for path, data in files.items()]
+        await self._put_missing({self.keys.source(digests[path]): data for path, data in files.items()}, PROGRAM_MAX)
+        await self._put_missing({self.keys.sources(sources): json.dumps(listed).encode()}, BUILD_MAX)
+
+    async def get_sources(self, sources: str, most: int) -> dict[str, bytes] | None:
+        """The files by their path; None: they have more than so many bytes in all. Raises NotStored."""
+        key = self.keys.sources(sources)
+        try:
+            listed = [
+                (str(path), int(size), str(name)) for path, size, name in json.loads(await self._get(key, BUILD_MAX))
+            ]
+        except (ValueError, TypeError, RecursionError):
+            raise BadStoreData(f"{key}: not a list of files") from None
+        if sum(size for _, size, _ in listed) > most:
+            return None
+        files = {}
+        for path, size, name in sorted(listed):
+            files[path] = await self._get(self.keys.source(name), min(max(size, 0), most))
+            if hashlib.sha256(files[path]).hexdigest() != name:
+                raise BadStoreData(f"source {name}: its bytes have another digest")
+        return files
 
     async def put_parts(self, parts: Mapping[str, bytes]) -> int:
         """Store the parts (digest → bytes) that are not stored yet; how many were new."""

@@ -254,7 +254,11 @@ def test_what_is_too_large_or_unpacks_to_it_is_refused(server, decisions, compre
     assert decisions.Decide(basket(), timeout=SECONDS).decision.totals.payable_minor == 458
 
 
-SERVED = {"Decide", "DecideBatch", "Explain", "ProductPrices", "Publish", "GetTimeline", "GetPrograms"}
+SERVED = {
+    *("Decide", "DecideBatch", "Explain", "ProductPrices"),
+    *("Publish", "GetPublication", "WatchPublication", "Schedule", "CancelScheduled", "Rollback", "Pause", "Resume"),
+    *("GetTimeline", "WatchTimeline", "GetRuleset", "GetPrograms", "ListNodes"),
+}
 LATER = [
     f"/{service.full_name}/{method.name}"
     for module in (decision_pb2, ruleset_pb2, redemption_pb2, customer_pb2)

@@ -22,7 +22,11 @@ REASONS = """applied schedule channel place audience consent code-missing code-u
     beaten exclusive guard control-group paused unknown-fact currency unavailable no-saving""".split()
 
 # Methods that a server must serve. Every other one says in its comment that it may answer UNIMPLEMENTED.
-SERVED = {"Decide", "DecideBatch", "Explain", "ProductPrices", "Publish", "GetTimeline", "GetPrograms"}
+SERVED = {
+    *("Decide", "DecideBatch", "Explain", "ProductPrices"),
+    *("Publish", "GetPublication", "WatchPublication", "Schedule", "CancelScheduled", "Rollback", "Pause", "Resume"),
+    *("GetTimeline", "WatchTimeline", "GetRuleset", "GetPrograms", "ListNodes"),
+}
 
 # Fields that nearly every request or answer holds: their numbers take one byte on the wire.
 HOT = {

@@ -389,6 +389,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: the credential does not allow this method, tenant, channel or store."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 32
     """INTERNAL: a fault of the server."""
+    ERROR_REASON_NODES_NOT_READY: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION: a node cannot decide by the ruleset, or does not say that it can;
+    see `message`. Nothing was appended.
+    """
+    ERROR_REASON_NOT_POSSIBLE: _ErrorReason.ValueType  # 34
+    """FAILED_PRECONDITION: the Timeline as it is does not allow this change; see `message`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """What went wrong, for programs. Each comment names the gRPC status that it comes with."""
@@ -472,6 +478,12 @@ ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 31
 """PERMISSION_DENIED: the credential does not allow this method, tenant, channel or store."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 32
 """INTERNAL: a fault of the server."""
+ERROR_REASON_NODES_NOT_READY: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION: a node cannot decide by the ruleset, or does not say that it can;
+see `message`. Nothing was appended.
+"""
+ERROR_REASON_NOT_POSSIBLE: ErrorReason.ValueType  # 34
+"""FAILED_PRECONDITION: the Timeline as it is does not allow this change; see `message`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -213,6 +213,8 @@ class PublishFinish(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PUBLICATION_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     effective_from_us: _builtins.int
     """From when it shall be in force, microseconds since the Unix epoch, UTC. 0: as soon as
     every node can know of it. Earlier than that is refused with TOO_EARLY.
@@ -230,11 +232,20 @@ class PublishFinish(_message.Message):
     """
     publication_id: _builtins.str
     """The caller's id, which makes publishing again harmless: the same id and content get
-    the same answer; other content is refused with ALREADY_EXISTS. Empty: none.
-    Refused by a server that does not serve it yet.
+    the same answer; other content is refused with ALREADY_EXISTS. 1 to 64 ASCII letters,
+    digits and `.`, `_`, `:`, `-`; none of a change either. With an id the publication goes
+    on when its caller has gone. Empty: none. Refused in a dry run, which changes nothing.
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -244,10 +255,12 @@ class PublishFinish(_message.Message):
         dry_run: _builtins.bool = ...,
         publication_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "dry_run", b"dry_run", "effective_from_us", b"effective_from_us", "publication_id", b"publication_id", "reason", b"reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "dry_run", b"dry_run", "effective_from_us", b"effective_from_us", "force", b"force", "publication_id", b"publication_id", "reason", b"reason", "tenant", b"tenant", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,10 +471,15 @@ class Publication(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     publication_id: _builtins.str
     """Its id."""
     state: Global___PublicationState.ValueType
     """How far it is."""
+    step: _builtins.str
+    """What is being done, for people: compile, link, store-image, stage, readiness,
+    schedule, done.
+    """
     @_builtins.property
     def response(self) -> Global___PublishResponse:
         """COMMITTED: the answer of Publish."""
@@ -482,10 +500,11 @@ class Publication(_message.Message):
         response: Global___PublishResponse | None = ...,
         error: _common_pb2.ErrorDetail | None = ...,
         nodes: _abc.Iterable[Global___NodeReadiness] | None = ...,
+        step: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "nodes", b"nodes", "publication_id", b"publication_id", "response", b"response", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "nodes", b"nodes", "publication_id", b"publication_id", "response", b"response", "state", b"state", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,6 +560,7 @@ class TimelineEntry(_message.Message):
     PROMOTION_FIELD_NUMBER: _builtins.int
     UNTIL_US_FIELD_NUMBER: _builtins.int
     CANCELLED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its number: from 1, without gaps, in the order of appending."""
     effective_from_us: _builtins.int
@@ -571,6 +591,10 @@ class TimelineEntry(_message.Message):
     """PAUSE: until when, exclusive, microseconds since the Unix epoch, UTC. Else 0."""
     cancelled_sequence: _builtins.int
     """CANCEL: sequence of the entry that is taken back. Else 0."""
+    change_id: _builtins.str
+    """The id of the change that it belongs to: the first entry says what the change is, the
+    others follow from it. Empty: it is alone.
+    """
     def __init__(
         self,
         *,
@@ -588,10 +612,11 @@ class TimelineEntry(_message.Message):
         promotion: _builtins.str = ...,
         until_us: _builtins.int = ...,
         cancelled_sequence: _builtins.int = ...,
+        change_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["appended_at_us", b"appended_at_us", "author", b"author", "cancelled_sequence", b"cancelled_sequence", "effective_from_us", b"effective_from_us", "entry_hash", b"entry_hash", "kind", b"kind", "previous_hash", b"previous_hash", "promotion", b"promotion", "reason", b"reason", "record", b"record", "ruleset_digest", b"ruleset_digest", "sequence", b"sequence", "sources_digest", b"sources_digest", "until_us", b"until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appended_at_us", b"appended_at_us", "author", b"author", "cancelled_sequence", b"cancelled_sequence", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "entry_hash", b"entry_hash", "kind", b"kind", "previous_hash", b"previous_hash", "promotion", b"promotion", "reason", b"reason", "record", b"record", "ruleset_digest", b"ruleset_digest", "sequence", b"sequence", "sources_digest", b"sources_digest", "until_us", b"until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1019,6 +1044,8 @@ class ScheduleRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     ruleset_digest: _builtins.str
     """The ruleset, 64 lowercase hexadecimal characters. Required."""
     effective_from_us: _builtins.int
@@ -1035,6 +1062,14 @@ class ScheduleRequest(_message.Message):
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -1044,10 +1079,12 @@ class ScheduleRequest(_message.Message):
         reason: _builtins.str = ...,
         change_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "reason", b"reason", "ruleset_digest", b"ruleset_digest", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "force", b"force", "reason", b"reason", "ruleset_digest", b"ruleset_digest", "tenant", b"tenant", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1088,8 +1125,12 @@ class CancelScheduledRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Sequence of the entry. Required. Too close to its instant is refused with TOO_EARLY."""
+    """Sequence of the entry, the first of its change: what follows from it is taken back
+    with it. Required. Too close to its instant is refused with TOO_EARLY.
+    """
     author: _builtins.str
     """Who: at most 256 characters. Required, unless the credential says so."""
     reason: _builtins.str
@@ -1100,6 +1141,14 @@ class CancelScheduledRequest(_message.Message):
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -1108,10 +1157,12 @@ class CancelScheduledRequest(_message.Message):
         reason: _builtins.str = ...,
         change_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "reason", b"reason", "sequence", b"sequence", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "force", b"force", "reason", b"reason", "sequence", b"sequence", "tenant", b"tenant", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1153,9 +1204,12 @@ class RollbackRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     to_sequence: _builtins.int
-    """Sequence of the entry whose ruleset shall be in force again. 0: that of the entry in
-    force before the present one.
+    """Sequence of the entry whose ruleset shall be in force again; of one that pauses or
+    resumes a promotion, the ruleset that it was taken out of. What is paused stays so.
+    0: that which was published or gone back to before the present one.
     """
     effective_from_us: _builtins.int
     """From when, microseconds since the Unix epoch, UTC. 0: as soon as every node can know
@@ -1171,6 +1225,14 @@ class RollbackRequest(_message.Message):
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -1180,10 +1242,12 @@ class RollbackRequest(_message.Message):
         reason: _builtins.str = ...,
         change_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "reason", b"reason", "tenant", b"tenant", "to_sequence", b"to_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "force", b"force", "reason", b"reason", "tenant", b"tenant", "to_sequence", b"to_sequence", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1226,6 +1290,8 @@ class PauseRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     promotion: _builtins.str
     """The promotion. Required; it must be in the ruleset in force."""
     effective_from_us: _builtins.int
@@ -1244,6 +1310,14 @@ class PauseRequest(_message.Message):
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -1254,10 +1328,12 @@ class PauseRequest(_message.Message):
         reason: _builtins.str = ...,
         change_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "promotion", b"promotion", "reason", b"reason", "tenant", b"tenant", "until_us", b"until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "force", b"force", "promotion", b"promotion", "reason", b"reason", "tenant", b"tenant", "until_us", b"until_us", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1277,7 +1353,7 @@ class PauseResponse(_message.Message):
 
     @_builtins.property
     def resume_entry(self) -> Global___TimelineEntry:
-        """The entry that ends it."""
+        """The entry from which it has ended: the one in force at `until_us`."""
 
     def __init__(
         self,
@@ -1305,6 +1381,8 @@ class ResumeRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     promotion: _builtins.str
     """The promotion. Required; it must be paused."""
     effective_from_us: _builtins.int
@@ -1321,6 +1399,14 @@ class ResumeRequest(_message.Message):
     """
     tenant: _builtins.str
     """The tenant. Empty: the one that the credential belongs to."""
+    force: _builtins.bool
+    """True: nodes that cannot decide by it, or do not say that they can, are no reason to
+    refuse. Else the call ends with NODES_NOT_READY and nothing is appended.
+    """
+    urgent: _builtins.bool
+    """True: as soon as every node with a lease can know of it, also where a horizon is
+    allowed to nodes that are cut off: those may answer by the old ruleset meanwhile.
+    """
     def __init__(
         self,
         *,
@@ -1330,10 +1416,12 @@ class ResumeRequest(_message.Message):
         reason: _builtins.str = ...,
         change_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "promotion", b"promotion", "reason", b"reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "effective_from_us", b"effective_from_us", "force", b"force", "promotion", b"promotion", "reason", b"reason", "tenant", b"tenant", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1396,25 +1484,59 @@ class ListNodesResponse(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     STORE_TIME_US_FIELD_NUMBER: _builtins.int
+    STAGED_RULESETS_FIELD_NUMBER: _builtins.int
     store_time_us: _builtins.int
     """The store's clock, microseconds since the Unix epoch, UTC."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Node]:
         """Every node that was heard of in the last day, ascending by name (bytes)."""
 
+    @_builtins.property
+    def staged_rulesets(self) -> _containers.RepeatedCompositeFieldContainer[Global___StagedRuleset]:
+        """Rulesets that the nodes are to have ready, ascending by digest."""
+
     def __init__(
         self,
         *,
         nodes: _abc.Iterable[Global___Node] | None = ...,
         store_time_us: _builtins.int = ...,
+        staged_rulesets: _abc.Iterable[Global___StagedRuleset] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "store_time_us", b"store_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "staged_rulesets", b"staged_rulesets", "store_time_us", b"store_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListNodesResponse: _TypeAlias = ListNodesResponse  # noqa: Y015
+
+@_typing.final
+class StagedRuleset(_message.Message):
+    """A ruleset that the nodes are to have ready."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULESET_DIGEST_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    ruleset_digest: _builtins.str
+    """The ruleset, 64 lowercase hexadecimal characters."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeReadiness]:
+        """How far the nodes are, ascending by node (bytes)."""
+
+    def __init__(
+        self,
+        *,
+        ruleset_digest: _builtins.str = ...,
+        nodes: _abc.Iterable[Global___NodeReadiness] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "ruleset_digest", b"ruleset_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StagedRuleset: _TypeAlias = StagedRuleset  # noqa: Y015
 
 @_typing.final
 class Node(_message.Message):

@@ -118,7 +118,6 @@ class RulesetServiceServicer:
     def GetPublication(self, request, context):
         """Tells what became of a publication, also while it is under way: for callers whose
         Publish ended without an answer.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,7 +125,6 @@ class RulesetServiceServicer:
 
     def WatchPublication(self, request, context):
         """Follows a publication until it has ended: compiling, distribution, readiness of nodes.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +139,6 @@ class RulesetServiceServicer:
 
     def WatchTimeline(self, request, context):
         """Sends entries of the Timeline as they are appended; the stream does not end by itself.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,7 +146,6 @@ class RulesetServiceServicer:
 
     def GetRuleset(self, request, context):
         """Describes one ruleset, in force or not.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,7 +161,6 @@ class RulesetServiceServicer:
 
     def Schedule(self, request, context):
         """Puts a ruleset that is already stored in force, now or later.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +168,6 @@ class RulesetServiceServicer:
 
     def CancelScheduled(self, request, context):
         """Takes back an entry that is not in force yet, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +175,6 @@ class RulesetServiceServicer:
 
     def Rollback(self, request, context):
         """Puts an earlier ruleset in force again, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +182,6 @@ class RulesetServiceServicer:
 
     def Pause(self, request, context):
         """Takes one promotion out of the ruleset in force until an instant, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,7 +189,6 @@ class RulesetServiceServicer:
 
     def Resume(self, request, context):
         """Ends a pause early, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,7 +196,6 @@ class RulesetServiceServicer:
 
     def ListNodes(self, request, context):
         """Lists the nodes: which entry each knows, what it has ready, how sure it is.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

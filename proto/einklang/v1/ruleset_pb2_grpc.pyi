@@ -49,50 +49,31 @@ class RulesetServiceStub:
     GetPublication: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetPublicationRequest, _ruleset_pb2.GetPublicationResponse]
     """Tells what became of a publication, also while it is under way: for callers whose
     Publish ended without an answer.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
     WatchPublication: _grpc.UnaryStreamMultiCallable[_ruleset_pb2.WatchPublicationRequest, _ruleset_pb2.WatchPublicationResponse]
-    """Follows a publication until it has ended: compiling, distribution, readiness of nodes.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Follows a publication until it has ended: compiling, distribution, readiness of nodes."""
     GetTimeline: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetTimelineRequest, _ruleset_pb2.GetTimelineResponse]
     """Reads the Timeline."""
     WatchTimeline: _grpc.UnaryStreamMultiCallable[_ruleset_pb2.WatchTimelineRequest, _ruleset_pb2.WatchTimelineResponse]
-    """Sends entries of the Timeline as they are appended; the stream does not end by itself.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Sends entries of the Timeline as they are appended; the stream does not end by itself."""
     GetRuleset: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetRulesetRequest, _ruleset_pb2.GetRulesetResponse]
-    """Describes one ruleset, in force or not.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Describes one ruleset, in force or not."""
     GetPrograms: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetProgramsRequest, _ruleset_pb2.GetProgramsResponse]
     """Sends the compiled declarations of a ruleset, so that a caller can say what another
     text would change.
     """
     Schedule: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.ScheduleRequest, _ruleset_pb2.ScheduleResponse]
-    """Puts a ruleset that is already stored in force, now or later.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Puts a ruleset that is already stored in force, now or later."""
     CancelScheduled: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.CancelScheduledRequest, _ruleset_pb2.CancelScheduledResponse]
-    """Takes back an entry that is not in force yet, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Takes back an entry that is not in force yet, by a further entry."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.RollbackRequest, _ruleset_pb2.RollbackResponse]
-    """Puts an earlier ruleset in force again, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Puts an earlier ruleset in force again, by a further entry."""
     Pause: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.PauseRequest, _ruleset_pb2.PauseResponse]
-    """Takes one promotion out of the ruleset in force until an instant, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Takes one promotion out of the ruleset in force until an instant, by a further entry."""
     Resume: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.ResumeRequest, _ruleset_pb2.ResumeResponse]
-    """Ends a pause early, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Ends a pause early, by a further entry."""
     ListNodes: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.ListNodesRequest, _ruleset_pb2.ListNodesResponse]
-    """Lists the nodes: which entry each knows, what it has ready, how sure it is.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Lists the nodes: which entry each knows, what it has ready, how sure it is."""
 
 @_typing.type_check_only
 class RulesetServiceAsyncStub(RulesetServiceStub):
@@ -107,50 +88,31 @@ class RulesetServiceAsyncStub(RulesetServiceStub):
     GetPublication: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetPublicationRequest, _ruleset_pb2.GetPublicationResponse]  # type: ignore[assignment]
     """Tells what became of a publication, also while it is under way: for callers whose
     Publish ended without an answer.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
     """
     WatchPublication: _aio.UnaryStreamMultiCallable[_ruleset_pb2.WatchPublicationRequest, _ruleset_pb2.WatchPublicationResponse]  # type: ignore[assignment]
-    """Follows a publication until it has ended: compiling, distribution, readiness of nodes.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Follows a publication until it has ended: compiling, distribution, readiness of nodes."""
     GetTimeline: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetTimelineRequest, _ruleset_pb2.GetTimelineResponse]  # type: ignore[assignment]
     """Reads the Timeline."""
     WatchTimeline: _aio.UnaryStreamMultiCallable[_ruleset_pb2.WatchTimelineRequest, _ruleset_pb2.WatchTimelineResponse]  # type: ignore[assignment]
-    """Sends entries of the Timeline as they are appended; the stream does not end by itself.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Sends entries of the Timeline as they are appended; the stream does not end by itself."""
     GetRuleset: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetRulesetRequest, _ruleset_pb2.GetRulesetResponse]  # type: ignore[assignment]
-    """Describes one ruleset, in force or not.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Describes one ruleset, in force or not."""
     GetPrograms: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetProgramsRequest, _ruleset_pb2.GetProgramsResponse]  # type: ignore[assignment]
     """Sends the compiled declarations of a ruleset, so that a caller can say what another
     text would change.
     """
     Schedule: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.ScheduleRequest, _ruleset_pb2.ScheduleResponse]  # type: ignore[assignment]
-    """Puts a ruleset that is already stored in force, now or later.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Puts a ruleset that is already stored in force, now or later."""
     CancelScheduled: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.CancelScheduledRequest, _ruleset_pb2.CancelScheduledResponse]  # type: ignore[assignment]
-    """Takes back an entry that is not in force yet, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Takes back an entry that is not in force yet, by a further entry."""
     Rollback: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.RollbackRequest, _ruleset_pb2.RollbackResponse]  # type: ignore[assignment]
-    """Puts an earlier ruleset in force again, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Puts an earlier ruleset in force again, by a further entry."""
     Pause: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.PauseRequest, _ruleset_pb2.PauseResponse]  # type: ignore[assignment]
-    """Takes one promotion out of the ruleset in force until an instant, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Takes one promotion out of the ruleset in force until an instant, by a further entry."""
     Resume: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.ResumeRequest, _ruleset_pb2.ResumeResponse]  # type: ignore[assignment]
-    """Ends a pause early, by a further entry.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Ends a pause early, by a further entry."""
     ListNodes: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.ListNodesRequest, _ruleset_pb2.ListNodesResponse]  # type: ignore[assignment]
-    """Lists the nodes: which entry each knows, what it has ready, how sure it is.
-    Answers UNIMPLEMENTED on a server that does not serve it yet.
-    """
+    """Lists the nodes: which entry each knows, what it has ready, how sure it is."""
 
 class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Publishes rulesets and tells the Timeline."""
@@ -172,7 +134,6 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ruleset_pb2.GetPublicationResponse, _abc.Awaitable[_ruleset_pb2.GetPublicationResponse]]:
         """Tells what became of a publication, also while it is under way: for callers whose
         Publish ended without an answer.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
         """
 
     def WatchPublication(
@@ -180,9 +141,7 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ruleset_pb2.WatchPublicationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ruleset_pb2.WatchPublicationResponse], _abc.AsyncIterator[_ruleset_pb2.WatchPublicationResponse]]:
-        """Follows a publication until it has ended: compiling, distribution, readiness of nodes.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Follows a publication until it has ended: compiling, distribution, readiness of nodes."""
 
     def GetTimeline(
         self,
@@ -196,18 +155,14 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ruleset_pb2.WatchTimelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ruleset_pb2.WatchTimelineResponse], _abc.AsyncIterator[_ruleset_pb2.WatchTimelineResponse]]:
-        """Sends entries of the Timeline as they are appended; the stream does not end by itself.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Sends entries of the Timeline as they are appended; the stream does not end by itself."""
 
     def GetRuleset(
         self,
         request: _ruleset_pb2.GetRulesetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.GetRulesetResponse, _abc.Awaitable[_ruleset_pb2.GetRulesetResponse]]:
-        """Describes one ruleset, in force or not.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Describes one ruleset, in force or not."""
 
     def GetPrograms(
         self,
@@ -223,53 +178,41 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ruleset_pb2.ScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.ScheduleResponse, _abc.Awaitable[_ruleset_pb2.ScheduleResponse]]:
-        """Puts a ruleset that is already stored in force, now or later.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Puts a ruleset that is already stored in force, now or later."""
 
     def CancelScheduled(
         self,
         request: _ruleset_pb2.CancelScheduledRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.CancelScheduledResponse, _abc.Awaitable[_ruleset_pb2.CancelScheduledResponse]]:
-        """Takes back an entry that is not in force yet, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Takes back an entry that is not in force yet, by a further entry."""
 
     def Rollback(
         self,
         request: _ruleset_pb2.RollbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.RollbackResponse, _abc.Awaitable[_ruleset_pb2.RollbackResponse]]:
-        """Puts an earlier ruleset in force again, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Puts an earlier ruleset in force again, by a further entry."""
 
     def Pause(
         self,
         request: _ruleset_pb2.PauseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.PauseResponse, _abc.Awaitable[_ruleset_pb2.PauseResponse]]:
-        """Takes one promotion out of the ruleset in force until an instant, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Takes one promotion out of the ruleset in force until an instant, by a further entry."""
 
     def Resume(
         self,
         request: _ruleset_pb2.ResumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.ResumeResponse, _abc.Awaitable[_ruleset_pb2.ResumeResponse]]:
-        """Ends a pause early, by a further entry.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Ends a pause early, by a further entry."""
 
     def ListNodes(
         self,
         request: _ruleset_pb2.ListNodesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ruleset_pb2.ListNodesResponse, _abc.Awaitable[_ruleset_pb2.ListNodesResponse]]:
-        """Lists the nodes: which entry each knows, what it has ready, how sure it is.
-        Answers UNIMPLEMENTED on a server that does not serve it yet.
-        """
+        """Lists the nodes: which entry each knows, what it has ready, how sure it is."""
 
 def add_RulesetServiceServicer_to_server(servicer: RulesetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,7 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.basket import BadRequest, Fault, Request
 from engine.decision import Reason
 from engine.program import address
 from engine.timeline import Entry, Timeline, make_entry
-from server import services
+from server import publish, services
 from server.activate import CERTAIN, FOR_EVER_NS, UNSURE, Active, Standing
 from server.lease import Wait
 from server.publish import PublishResult
@@ -180,6 +180,26 @@ class Publisher:
         digest = hashlib.sha256(repr(files).encode()).hexdigest()
         sequence = 0 if what["dry_run"] else 7
         return PublishResult(digest, sequence, NOW + 1, 3, 4, 1, 2, False, ())
+
+    async def change(self, change: publish.Change, **_: Any) -> PublishResult:
+        self.calls.append(asdict(change))
+        if self.raises:
+            raise self.raises
+        kind = "publish" if change.kind == "schedule" else change.kind
+        entry = make_entry(
+            None,
+            effective_from_us=change.effective_from_us or NOW + 1,
+            digest=change.digest or "a" * 64,
+            kind="publish" if kind == "cancel" else kind,
+            author=change.author,
+            reason=change.reason,
+            appended_at_us=NOW,
+            promotion=change.promotion,
+            until_us=change.until_us,
+            change_id=change.change_id,
+        )
+        data = entry.encode().decode("ascii")
+        return PublishResult(entry.digest, 1, entry.effective_from_us, 0, 0, 0, 0, False, (), (data,))
 
 
 class Listed:

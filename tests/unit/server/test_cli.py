@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server import cli
+from server import cli, instants, timeline_cli
+from server.timeline_answers import to_entry
 from tests.unit.server.stub_server import BEGIN, NOW, Holder, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +56,10 @@ def bad(tmp_path):
     return str(tmp_path)
 
 
-COMMANDS = ("check", "fmt", "diff", "plan", "test", "decide", "explain", "status", "serve")
+COMMANDS = (
+    *("check", "fmt", "diff", "plan", "test", "decide", "explain", "status", "serve"),
+    *("publish", "schedule", "cancel", "rollback", "pause", "resume", "log"),
+)
 
 
 def test_help_names_every_command_with_examples():
@@ -84,6 +88,10 @@ def test_help_names_every_command_with_examples():
         ("serve", "--listen", "nowhere"),
         ("serve", "--store", "http://x"),
         ("status", "--timeout", "soon"),
+        ("publish", "no-such-directory"),
+        ("rollback",),
+        ("pause", "pasta", "--reason", "x"),
+        ("pause", "pasta", "--until", "+2h"),
     ],
 )
 def test_a_wrong_command_line_ends_with_64(arguments):
@@ -212,6 +220,65 @@ def test_status(served):
     assert "scheduled  entry 2 from " in got.output
     state = json.loads(run("status", "--address", served.address, "--format", "json").output)
     assert (state["ready"], state["timeline"]["in_force"]["sequence"]) == (True, "1")
+
+
+def test_the_log_says_who_changed_what_when_and_why(served):
+    got = run("log", "--address", served.address)
+    assert got.exit_code == 0, got.output
+    first, second, hashes, *_ = got.output.splitlines()
+    assert first.startswith("#1 ")
+    assert first.endswith("aaaaaaaaaaaa  publish")
+    assert second.strip().startswith("anna, ")
+    assert second.endswith(": autumn")
+    assert hashes.strip().endswith("after 0000000000000000…")
+    got = run("log", "--address", served.address, "--verify", "-n", "1", "--format", "json")
+    assert (got.exit_code, json.loads(got.stdout)["sequence"]) == (0, "2")
+    assert "the chain holds: 2 entries" in got.stderr
+
+
+def test_a_chain_that_does_not_hold_is_found():
+    holder = Holder()
+    holder.add("a", BEGIN)
+    holder.add("b", NOW)
+    entries = [to_entry(entry, True) for entry in holder.timeline.entries]
+    timeline_cli.verify(entries)
+    for field, value in (("reason", "other"), ("sequence", 3), ("record", b"{}"), ("previous_hash", "0" * 64)):
+        wrong = [to_entry(entry, True) for entry in holder.timeline.entries]
+        setattr(wrong[1], field, value)
+        with pytest.raises(timeline_cli.Unfit, match="entry 2"):
+            timeline_cli.verify(wrong)
+    with pytest.raises(timeline_cli.Unfit, match="does not follow"):
+        timeline_cli.verify(entries[1:])
+
+
+def test_entries_are_named_by_number_or_digest():
+    holder = Holder()
+    holder.add("a", BEGIN)
+    holder.add("b", NOW)
+    entries = [to_entry(entry) for entry in holder.timeline.entries]
+    for text, sequence in (("#2", 2), ("1", 1), ("aaaa", 1), ("b" * 64, 2)):
+        assert timeline_cli.entry_of(text, entries).sequence == sequence
+    for text in ("#3", "0", "aaa", "cccc", "x"):
+        with pytest.raises(timeline_cli.Unfit):
+            timeline_cli.entry_of(text, entries)
+
+
+def test_instants_as_people_write_them():
+    assert instants.parse("+10m", 5) == 600_000_005
+    assert instants.parse("+1h30m", 0) == 5_400_000_000
+    assert instants.parse("2026-12-01T06:00+01:00", 0) == instants.parse("2026-12-01 05:00Z", 0)
+    here = instants.parse("2026-12-01 06:00", 0)
+    assert instants.local(here).startswith("2026-12-01 06:00:00 ")
+    for text in ("tomorrow", "2026-12-01", "+10", "+m", "10m", "", "2026-13-01T00:00"):
+        with pytest.raises(instants.NoInstant):
+            instants.parse(text, 0)
+    assert [instants.span(us) for us in (300_000, 4_000_000, 125_000_000, 7_500_000_000, 172_800_000_000)] == [
+        "0.3 s",
+        "4 s",
+        "2 min 5 s",
+        "2 h 5 min",
+        "2 d",
+    ]
 
 
 def test_status_of_a_server_that_is_not_ready():

@@ -293,7 +293,11 @@ def test_explain_speaks_the_language_asked_for(decisions, language, says):
 
 # ---------------------------------------------------------------------------------------------------- not yet
 
-SERVED = {"Decide", "DecideBatch", "Explain", "ProductPrices", "Publish", "GetTimeline", "GetPrograms"}
+SERVED = {
+    *("Decide", "DecideBatch", "Explain", "ProductPrices"),
+    *("Publish", "GetPublication", "WatchPublication", "Schedule", "CancelScheduled", "Rollback", "Pause", "Resume"),
+    *("GetTimeline", "WatchTimeline", "GetRuleset", "GetPrograms", "ListNodes"),
+}
 LATER = [
     method
     for module in (decision_pb2, ruleset_pb2, redemption_pb2, customer_pb2)
@@ -410,7 +414,12 @@ def test_files_arrive_whole(served, rulesets):
             common.ERROR_REASON_OUT_OF_BOUNDS,
             [chunk("a.promo"), finish(effective_from_us=-1)],
         ),
-        ("finish.publication_id", common.ERROR_REASON_NOT_AVAILABLE, [chunk("a.promo"), finish(publication_id="x")]),
+        ("finish.publication_id", common.ERROR_REASON_WRONG_FORM, [chunk("a.promo"), finish(publication_id="a b")]),
+        (
+            "finish.publication_id",
+            common.ERROR_REASON_CONTRADICTION,
+            [chunk("a.promo"), finish(publication_id="x", dry_run=True)],
+        ),
     ],
 )
 def test_an_upload_that_does_not_fit(served, rulesets, field, reason, parts):

@@ -1,0 +1,394 @@
+"""What the commands about the Timeline do: publish, schedule, cancel, rollback, pause, resume, log, and the nodes.
+
+A change is asked for with an id that is made up here, so that asking again is harmless: an answer that was lost, a
+server that is busy, are asked again, and a publication that goes on without its caller can be looked up.
+
+What can go wrong, and who is told: client.CallFailed and Unfit, the person at the terminal, in a sentence
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from einklang.v1 import common_pb2 as common
+from einklang.v1 import ruleset_pb2 as pb
+from einklang.v1 import ruleset_pb2_grpc
+from engine.timeline import HASH_PREFIX
+from server import client, instants
+from server.client import CallFailed
+from server.instants import from_now, local, span
+
+CHUNK: Final = 128 * 1_024
+PAGE: Final = 1_000
+AGAIN: Final = 20  # times that something is asked for again
+AGAIN_S: Final = 0.5
+LOOK_UP_S: Final = 2.0
+
+_pause = threading.Event().wait  # nobody sets it: it lets time pass
+
+
+class Unfit(Exception):
+    """What the command line says cannot be; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom to ask, and who asks."""
+
+    address: str
+    timeout_s: float
+    author: str = ""
+    reason: str = ""
+    force: bool = False
+    urgent: bool = False
+
+    def words(self) -> dict[str, Any]:
+        """What every change says."""
+        return {
+            "author": self.author,
+            "reason": self.reason,
+            "force": self.force,
+            "urgent": self.urgent,
+            "change_id": new_id(),
+        }
+
+
+def new_id() -> str:
+    """An id that nobody used."""
+    return f"cli-{secrets.token_hex(8)}"
+
+
+# ---------------------------------------------------------------------------------------------------- asking
+
+
+def timeline(asked: Asked, **fields: Any) -> pb.GetTimelineResponse:
+    """A part of the Timeline. Raises CallFailed."""
+    with client.channel(asked.address) as connection:
+        stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+        request = pb.GetTimelineRequest(**fields)
+        found: pb.GetTimelineResponse = client.call(
+            stub.GetTimeline, request, address=asked.address, timeout_s=asked.timeout_s
+        )
+        return found
+
+
+def all_entries(asked: Asked, *, with_records: bool = False) -> tuple[list[pb.TimelineEntry], pb.GetTimelineResponse]:
+    """The whole Timeline, and the last answer. Raises CallFailed."""
+    entries: list[pb.TimelineEntry] = []
+    following = 1
+    while True:
+        response = timeline(asked, from_sequence=following, page_size=PAGE, with_records=with_records)
+        entries += response.entries
+        following = response.next_sequence
+        if not following:
+            return entries, response
+
+
+def changed(asked: Asked, method: str, request: Any) -> Any:
+    """Ask for a change until it is known what came of it. Raises CallFailed."""
+    with client.channel(asked.address) as connection:
+        call = getattr(ruleset_pb2_grpc.RulesetServiceStub(connection), method)
+        for number in range(AGAIN):
+            try:
+                return client.call(call, request, address=asked.address, timeout_s=asked.timeout_s)
+            except CallFailed as error:
+                again = error.detail.retryable or error.detail.reason == common.ERROR_REASON_OUTCOME_UNKNOWN
+                if not again or number == AGAIN - 1:
+                    raise
+                _pause(max(AGAIN_S, error.detail.retry_after_ms / 1_000))
+        raise AssertionError("the last time returns or raises")
+
+
+def when(text: str, now_us: int) -> int:
+    """An instant that was typed; "" is 0, as soon as it may be. Raises Unfit."""
+    if not text:
+        return 0
+    try:
+        return instants.parse(text, now_us)
+    except instants.NoInstant as error:
+        raise Unfit(str(error)) from None
+
+
+def entry_of(text: str, entries: Sequence[pb.TimelineEntry]) -> pb.TimelineEntry:
+    """The entry that is meant by "#12", "12" or the beginning of a ruleset's digest. Raises Unfit."""
+    number = text.removeprefix("#")
+    if number.isdigit() and (text.startswith("#") or len(number) < 8):
+        if not 1 <= int(number) <= len(entries):
+            raise Unfit(f"the Timeline has no entry {number}; its last one is {len(entries)}")
+        return entries[int(number) - 1]
+    named = [entry for entry in entries if entry.ruleset_digest.startswith(text.lower())]
+    if not named or len(text) < 4:
+        raise Unfit(f"no ruleset of the Timeline begins with {text!r}; `einklang log` shows them")
+    if len({entry.ruleset_digest for entry in named}) > 1:
+        raise Unfit(f"several rulesets begin with {text!r}; write more of the digest, or #ENTRY")
+    return named[-1]
+
+
+# ---------------------------------------------------------------------------------------------------- publishing
+
+Tell = Callable[[str], None]
+
+
+class Publication:
+    """One publication: sent in one thread, followed in another."""
+
+    def __init__(self, asked: Asked, files: Mapping[str, bytes], *, at_us: int, dry_run: bool) -> None:
+        self.id = "" if dry_run else new_id()
+        self.address = asked.address
+        self.last = pb.Publication()  # as far as it is known
+        self._asked = asked
+        self._files = files
+        self._finish = pb.PublishFinish(
+            author=asked.author,
+            reason=asked.reason,
+            effective_from_us=at_us,
+            dry_run=dry_run,
+            publication_id=self.id,
+            force=asked.force,
+            urgent=asked.urgent,
+        )
+
+    def publish(self, tell: Tell) -> pb.PublishResponse:
+        """Send everything and wait for the answer; `tell` hears of each step. Raises CallFailed."""
+        done = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(tell, done), daemon=True)
+        if self.id:
+            watching.start()
+        try:
+            with client.channel(self._asked.address) as connection:
+                stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+                for number in range(AGAIN):
+                    try:
+                        sent: pb.PublishResponse = stub.Publish(self._messages(), timeout=self._asked.timeout_s)
+                        return sent
+                    except grpc.RpcError as error:
+                        failed = client.failed(error, self._asked.address)
+                        if not failed.detail.retryable or number == AGAIN - 1:
+                            return self._looked_up(failed)
+                        tell(f"{failed}; trying again")
+                        _pause(max(AGAIN_S, failed.detail.retry_after_ms / 1_000))
+                raise AssertionError("the last time returns or raises")
+        finally:
+            done.set()
+
+    def _messages(self) -> Iterator[pb.PublishRequest]:
+        for path, data in self._files.items():
+            for begin in range(0, max(1, len(data)), CHUNK):
+                yield pb.PublishRequest(chunk=pb.FileChunk(path=path, data=data[begin : begin + CHUNK]))
+        yield pb.PublishRequest(finish=self._finish)
+
+    def _looked_up(self, failed: CallFailed) -> pb.PublishResponse:
+        """The answer was lost, or there was none: what the server knows of it. Raises CallFailed."""
+        lost = failed.detail.reason in (common.ERROR_REASON_UNSPECIFIED, common.ERROR_REASON_OUTCOME_UNKNOWN)
+        if self.id and lost:
+            try:
+                found = look_up(self._asked, self.id)
+            except CallFailed:
+                raise failed from None
+            if found.state == pb.PUBLICATION_STATE_COMMITTED:
+                return found.response
+            raise CallFailed(f"{failed}\n{state_of(found)}", failed.detail)
+        raise failed
+
+    def _watch(self, tell: Tell, done: threading.Event) -> None:
+        """Tell of each step, as the record of the publication says."""
+        told = ""
+        while not done.is_set():
+            try:
+                with client.channel(self._asked.address) as connection:
+                    stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+                    request = pb.WatchPublicationRequest(publication_id=self.id)
+                    for response in stub.WatchPublication(request, timeout=self._asked.timeout_s):
+                        self.last = response.publication
+                        line = step_of(self.last)
+                        if done.is_set():
+                            return
+                        if line and line != told:
+                            tell(line)
+                            told = line
+                    return
+            except grpc.RpcError:  # it has not begun yet, or the server stops
+                done.wait(0.1)
+
+
+def look_up(asked: Asked, publication_id: str) -> pb.Publication:
+    """How far a publication is. Raises CallFailed."""
+    with client.channel(asked.address) as connection:
+        stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+        request = pb.GetPublicationRequest(publication_id=publication_id)
+        timeout_s = max(LOOK_UP_S, asked.timeout_s)
+        found = client.call(stub.GetPublication, request, address=asked.address, timeout_s=timeout_s)
+        publication: pb.Publication = found.publication
+        return publication
+
+
+_STEPS: Final = {
+    "compile": "compiling",
+    "link": "linking",
+    "store-image": "storing the image",
+    "stage": "handing it to the nodes",
+    "schedule": "appending to the Timeline",
+}
+
+
+def step_of(publication: pb.Publication) -> str:
+    """What is being done, for people; "" where it has ended."""
+    if publication.step == "readiness":
+        return readiness(publication.nodes)
+    return _STEPS.get(publication.step, "") if publication.state != pb.PUBLICATION_STATE_REFUSED else ""
+
+
+def readiness(nodes: Sequence[pb.NodeReadiness]) -> str:
+    """Which nodes can decide by a ruleset."""
+    if not nodes:
+        return "no node is to get it ready first"
+    ready = sum(node.state == pb.READINESS_STATE_READY for node in nodes)
+    pending = [node.node for node in nodes if node.state == pb.READINESS_STATE_PENDING]
+    failed = [f"{node.node} ({node.message})" for node in nodes if node.state == pb.READINESS_STATE_FAILED]
+    line = f"{ready} of {len(nodes)} nodes ready"
+    if pending:
+        line += f"; waiting for {', '.join(pending[:5])}{' …' if len(pending) > 5 else ''}"
+    if failed:
+        line += f"; failed: {', '.join(failed[:3])}{' …' if len(failed) > 3 else ''}"
+    return line
+
+
+def state_of(publication: pb.Publication) -> str:
+    """How far a publication is, for people."""
+    name = publication.publication_id
+    match publication.state:
+        case pb.PUBLICATION_STATE_COMMITTED:
+            response = publication.response
+            return f"publication {name}: entry {response.sequence}, from {local(response.effective_from_us)}"
+        case pb.PUBLICATION_STATE_REFUSED:
+            return f"publication {name} was refused, nothing changed: {publication.error.message}"
+        case pb.PUBLICATION_STATE_IN_DOUBT:
+            return f"publication {name}: whether its entry was written is not known yet; wait, do not publish again"
+        case pb.PUBLICATION_STATE_UNSPECIFIED:
+            return f"publication {name}: not begun, as far as is known"
+        case _:
+            return f"publication {name} is under way: {step_of(publication)}"
+
+
+def published(response: pb.PublishResponse, before: int, now_us: int) -> str:
+    """What was published and when it takes force. `before`: the last entry before it was asked for."""
+    stats = response.stats
+    known = " (nothing new: it was the ruleset already)" if response.sequence <= before else ""
+    lines = [
+        f"entry {response.sequence}   ruleset {response.ruleset_digest[:16]}…{known}",
+        in_force_line(response.effective_from_us, now_us),
+    ]
+    if stats.promotions:
+        size = f"{stats.promotions:,} promotions, {stats.articles:,} articles, {_bytes(stats.image_bytes)}"
+        lines.append(f"{size}; compiled {stats.compiled:,}, reused {stats.reused:,}, in {span(stats.took_us)}")
+    return "\n".join(lines)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.0f} kB"
+
+
+def in_force_line(at_us: int, now_us: int) -> str:
+    """When something takes force."""
+    if at_us <= now_us:
+        return f"in force since {local(at_us)}"
+    return f"takes force at {local(at_us)}, {from_now(at_us, now_us)}"
+
+
+# ---------------------------------------------------------------------------------------------------- showing
+
+_KINDS: Final = {value: name.removeprefix("ENTRY_KIND_").lower() for name, value in pb.EntryKind.items()}
+
+
+def what(entry: pb.TimelineEntry) -> str:
+    """What an entry is about, in a word or two."""
+    kind = _KINDS.get(entry.kind, "?")
+    if entry.kind == pb.ENTRY_KIND_CANCEL:
+        return f"{kind} #{entry.cancelled_sequence}"
+    return f"{kind} {entry.promotion}".strip()
+
+
+def log_lines(entries: Sequence[pb.TimelineEntry], width: int) -> list[str]:
+    """Two lines an entry: what and by which ruleset from when; who, when and why."""
+    lines = []
+    for entry in entries:
+        head = f"#{entry.sequence:<5} {local(entry.effective_from_us)}  {entry.ruleset_digest[:12]}  {what(entry)}"
+        lines.append(head if len(head) <= width else head[: width - 1] + "…")
+        until = f" until {local(entry.until_us)}" if entry.until_us else ""
+        why = f"{entry.author}, {local(entry.appended_at_us)}{until}: {entry.reason or '(no reason)'}"
+        line = f"       {' '.join(why.split())}"
+        lines.append(line if len(line) <= width else line[: width - 1] + "…")
+        lines.append(f"       {entry.entry_hash[:16]}… after {entry.previous_hash[:16]}…"[:width])
+    return lines
+
+
+def verify(entries: Sequence[pb.TimelineEntry]) -> None:
+    """That the entries are a chain from the first on, and say what was hashed. Raises Unfit."""
+    before = "0" * 64
+    for number, entry in enumerate(entries, 1):
+        if hashlib.sha256(entry.record).hexdigest() != entry.entry_hash:
+            raise Unfit(f"entry {number}: its record has another hash than it says")
+        try:
+            fields = json.loads(entry.record.removeprefix(HASH_PREFIX))
+        except ValueError:
+            raise Unfit(f"entry {number}: its record cannot be read") from None
+        said = {
+            "sequence": entry.sequence,
+            "effective_from_us": entry.effective_from_us,
+            "digest": entry.ruleset_digest,
+            "kind": _KINDS.get(entry.kind),
+            "author": entry.author,
+            "reason": entry.reason,
+            "sources": entry.sources_digest,
+            "appended_at_us": entry.appended_at_us,
+            "promotion": entry.promotion,
+            "until_us": entry.until_us,
+            "cancelled": entry.cancelled_sequence,
+            "change_id": entry.change_id,
+            "previous_hash": entry.previous_hash,
+        }
+        differs = [name for name, value in said.items() if fields.get(name) != value]
+        if differs:
+            raise Unfit(f"entry {number}: its {differs[0]} is not what was hashed")
+        if entry.sequence != number or entry.previous_hash != before:
+            raise Unfit(f"entry {number} does not follow the one before it")
+        before = entry.entry_hash
+
+
+def nodes(response: pb.ListNodesResponse) -> str:
+    """The nodes, and how far they are with what is staged."""
+    now_us = response.store_time_us
+    rows = [("node", "build", "entry", "ruleset", "certainty", "lease", "heard", "")]
+    for node in response.nodes:
+        left_us = node.lease_until_us - now_us
+        certainty = common.Certainty.Name(node.certainty).removeprefix("CERTAINTY_").lower()
+        rows.append(
+            (
+                node.node,
+                node.build,
+                f"#{node.sequence}" if node.sequence else "-",
+                node.ruleset_digest[:12] or "-",
+                "none" if node.certainty == common.CERTAINTY_UNSPECIFIED else certainty,
+                span(left_us) if node.lease_until_us and left_us > 0 else "ended" if node.lease_until_us else "-",
+                from_now(min(node.seen_at_us, now_us), now_us),
+                node.last_error,
+            )
+        )
+    lines = [_table(rows)] if response.nodes else ["no node was heard of in the last day"]
+    for staged in response.staged_rulesets:
+        lines.append(f"staged     {staged.ruleset_digest[:16]}…  {readiness(staged.nodes)}")
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    lines = ("  ".join([*(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)), row[-1]]) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
