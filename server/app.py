@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
 SWITCH_S: Final = 0.0005  # a thread that checks a ruleset lets calls go first after so long; usually it is 5 ms
-QUIET_S: Final = 0.02  # without a call: then none is on its way that stopping would cut off
+QUIET_S: Final = 0.05  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
 WATCH_S: Final = 0.1  # what the health service says is at most so old
