@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import grpc
+import pytest
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2_grpc
 from server.embedded import find_binary
 from tests.e2e.conftest import END_SECONDS, PROJECT
 from tests.e2e.requests import SECONDS, basket
-from tests.running import Server, server, short_directory, until
+from tests.running import ROOT, Server, server, short_directory, until
 from tests.stores import free_port, one
 
-# As docs/clients.md says it: the health service tells where to go, and what a server that stops did not take is asked
-# again elsewhere.
-CALLS = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": "einklang.v1.DecisionService"},
-    "methodConfig": [
-        {
-            "name": [{"service": "einklang.v1.DecisionService"}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
+BLOCKS = re.findall(r"```json[^\n]*\n(\{.*?)```", (ROOT / "docs" / "clients.md").read_text("utf-8"), re.DOTALL)
+CALLS = {key: value for block in BLOCKS[:2] for key, value in json.loads(block).items()}  # as the page says
 
 
 @contextmanager
-def callers(addresses: list[str], count: int = 3) -> Iterator[tuple[Counter[str], Counter[str]]]:
-    """What became of calls, and which nodes answered."""
+def callers(addresses: list[str], count: int = 3) -> Iterator[tuple[Counter[str], list[set[str]]]]:
+    """What became of calls, and which nodes answered each caller."""
+    assert {"loadBalancingConfig", "healthCheckConfig", "methodConfig"} <= CALLS.keys()
     ends: Counter[str] = Counter()
-    nodes: Counter[str] = Counter()
+    nodes: list[set[str]] = [set() for _ in range(count)]
     stop = threading.Event()
 
-    def ask() -> None:
+    def ask(nodes: set[str]) -> None:
         options = [("grpc.service_config", json.dumps(CALLS)), ("grpc.use_local_subchannel_pool", 1)]
         with grpc.insecure_channel(f"ipv4:{','.join(addresses)}", options=options) as channel:
             stub = decision_pb2_grpc.DecisionServiceStub(channel)
@@ -57,9 +44,9 @@ def callers(addresses: list[str], count: int = 3) -> Iterator[tuple[Counter[str]
                     continue
                 certain = envelope.certainty == common.CERTAINTY_CERTAIN
                 ends["OK" if certain else "not certain"] += 1
-                nodes[envelope.node] += 1
+                nodes.add(envelope.node)
 
-    threads = [threading.Thread(target=ask) for _ in range(count)]
+    threads = [threading.Thread(target=ask, args=(known,)) for known in nodes]
     for thread in threads:
         thread.start()
     try:
@@ -70,6 +57,7 @@ def callers(addresses: list[str], count: int = 3) -> Iterator[tuple[Counter[str]
             thread.join(END_SECONDS)
 
 
+@pytest.mark.long
 def test_a_rolling_restart_fails_no_call():
     with short_directory() as home, one(find_binary(None), home / "store") as store, ExitStack() as stack:
         settings = {
@@ -87,12 +75,14 @@ def test_a_rolling_restart_fails_no_call():
         addresses = {name: f"127.0.0.1:{free_port()}" for name in ("a", "b")}
         running = {name: started(name, address) for name, address in addresses.items()}
         with callers(list(addresses.values())) as (ends, nodes):
-            until(lambda: len(nodes) == 2, what="answers of both")
-            for name, address in addresses.items():
+
+            def all_know(count: int) -> None:
+                until(lambda: all(len(known) == count for known in nodes), what="that all callers found the node")
+
+            all_know(2)
+            for count, (name, address) in enumerate(addresses.items(), 3):
                 assert running[name].stop(seconds=END_SECONDS) == 0
                 running[name] = started(name, address)
-                known = len(nodes)
-                until(lambda known=known: len(nodes) > known, what="answers of the node that came back")
+                all_know(count)
         assert set(ends) == {"OK"}, ends
         assert ends["OK"] > 100
-        assert len(nodes) == 4
