@@ -86,7 +86,9 @@ def test_a_restored_backup_holds_what_it_held_and_nodes_that_know_more_refuse_it
             async def meeting() -> None:
                 """A node that knows nothing opens an epoch on it; the one that knows more takes nothing from it."""
                 async with opened(store_settings(settings)) as restored, following(restored):
-                    await asyncio.to_thread(until, lambda: "knows other entries" in node.problem, what="that it refuses")
+                    await asyncio.to_thread(
+                        until, lambda: "knows other entries" in node.problem, what="that it refuses"
+                    )
 
             asyncio.run(meeting())
             assert node.lease is None
