@@ -29,7 +29,7 @@ from engine.timeline import (
 )
 from server import publications, publish, timeline_answers
 from server import store as stores
-from server.activate import RulesetHolder
+from server.activate import RulesetHolder, Standing
 from server.clock import Clock, SystemClock
 from server.contract import Failure, Refused, parse, refuse_foreign_tenant
 from server.description import Described
@@ -38,6 +38,7 @@ from server.publications import Record, Unreadable
 from server.publish import Finding, PublishResult
 from server.settings import Settings
 from server.store import NotStored, Store
+from server.telemetry import Event, say
 from server.timeline_answers import diagnostics, to_entry
 
 CHUNK_BYTES_MAX: Final = 131_072  # a message holds one chunk; messages have at most 262,144 bytes
@@ -248,15 +249,19 @@ class RulesetServicer:
                 settings=self._settings,
             )
         except publish.PublishRefused as refused:
+            say(Event.CHANGE_REFUSED, kind="publish", reason=str(refused))
             if finish.dry_run:
                 return pb.PublishResponse(
                     stats=pb.RulesetStats(files=len(files)), diagnostics=diagnostics(refused.diagnostics)
                 )
             raise _refused(refused) from None
         except publish.PublishFailed as failed:
+            say(Event.CHANGE_REFUSED, kind="publish", reason=str(failed))
             raise _failed(failed, "finish.effective_from_us") from None
-        if self._published is not None and not finish.dry_run:
-            await self._published(result)
+        if not finish.dry_run:
+            say(Event.TIMELINE_CHANGED, kind="publish", sequence=result.sequence, digest=result.digest)
+            if self._published is not None:
+                await self._published(result)
         response = timeline_answers.publish_response(result, dry_run=finish.dry_run)
         response.stats.files = len(files)
         return response
@@ -407,7 +412,9 @@ class RulesetServicer:
             try:
                 result = await self._publish.change(change, settings=self._settings)
             except publish.PublishFailed as failed:
+                say(Event.CHANGE_REFUSED, kind=change.kind, reason=str(failed))
                 raise _failed(failed, instant, named="promotion" if change.promotion else "ruleset_digest") from None
+            say(Event.TIMELINE_CHANGED, kind=change.kind, sequence=result.sequence, digest=result.digest)
             if self._published is not None:
                 await self._published(result)
             return response(result).SerializeToString(deterministic=True)
@@ -436,6 +443,9 @@ class RulesetServicer:
             next_sequence=entries[-1].sequence + 1 if entries and entries[-1] is not timeline.head else 0,
             store_time_us=now_us,
         )
+        standing = self._holder.standing()
+        if isinstance(standing, Standing):
+            response.certainty = common.Certainty.ValueType(standing.certainty)
         in_force = timeline.in_force(now_us)
         if in_force is not None:
             response.in_force.CopyFrom(to_entry(in_force, records))

@@ -69,6 +69,8 @@ class Event(enum.Enum):
     PUBLISH_UNCHANGED = ("publish.unchanged", _INFO, "unchanged: {digest} is entry {sequence} already")
     PUBLISH_REFUSED = ("publish.refused", _ERROR, "refused: {errors} errors; what is in force stays in force")
     PUBLISH_FAILED = ("publish.failed", _ERROR, "not published: {reason}")
+    TIMELINE_CHANGED = ("timeline.changed", _INFO, "{kind}: entry {sequence}, ruleset {digest}")
+    CHANGE_REFUSED = ("timeline.refused", _WARNING, "{kind} refused, the Timeline stays as it is: {reason}")
     KEY_MADE = ("signing.key-made", _INFO, "made the key {key} that rulesets are signed with; keep a copy of {path}")
     TRUSTED = ("signing.trusted", _INFO, "rulesets are taken that one of these keys has signed: {keys}")
     UNSIGNED = (

@@ -144,8 +144,20 @@ def test_the_same_id_is_published_once_and_everybody_can_look_it_up(running):
         await shop.store.put_publication("p-1", b"")
         found = (await shop.ask("GetPublication", publication_id="p-1")).publication
         assert (found.state, found.response.sequence) == (pb.PUBLICATION_STATE_COMMITTED, first.sequence)
+        doubt = Record("p-1", "f", publications.IN_DOUBT, "done", shop.now, shop.now)
+        await shop.store.put_publication("p-1", doubt.encode())
+        found = (await shop.ask("GetPublication", publication_id="p-1")).publication
+        assert (found.state, found.response.sequence) == (pb.PUBLICATION_STATE_COMMITTED, first.sequence)
+        await shop.store.put_publication("p-1", b"")
         again = await shop.publish(files(10), publication_id="p-1")
         assert (again.ruleset_digest, again.sequence) == (first.ruleset_digest, first.sequence)
+        await shop.store.put_publication("p-3", doubt.encode())
+        found = (await shop.ask("GetPublication", publication_id="p-3")).publication
+        assert found.state == pb.PUBLICATION_STATE_IN_DOUBT, "its entry may be on its way"
+        late = Record("p-4", "f", publications.STAGED, "stage", 1, shop.now - publications.LATE_US - 1)
+        await shop.store.put_publication("p-4", late.encode())
+        found = (await shop.ask("GetPublication", publication_id="p-4")).publication
+        assert (found.state, "has gone" in found.error.message) == (pb.PUBLICATION_STATE_REFUSED, True)
         detail = await refused(shop.ask("GetPublication", publication_id="p-2"))
         assert detail.reason == common.ERROR_REASON_ID_UNKNOWN
 
