@@ -455,6 +455,57 @@ def diff(
         raise typer.Exit(CHANGES)
 
 
+@app.command(
+    "image",
+    epilog=_examples(
+        "einklang image examples/shop --out shop.image",
+        "einklang image . --out shop.image --signing-key shop.key",
+    ),
+)
+def write_image(
+    directory: Project = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where it is written.")] = Path(
+        "ruleset.image"
+    ),
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", metavar="FILE", help="Sign it (`einklang key new FILE`).")
+    ] = None,
+    tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="For whom it is signed.")] = "default",
+    author: Author = "",
+    output: Output = Format.TEXT,
+    language: Language = Spoken.EN,
+) -> None:
+    """Write a project's ruleset as one file, for a till or device that decides in its own process.
+
+    The file has the same image, under the same digest, that publishing the project would put in force. How to decide by
+    it: examples/embedded. Nothing is stored and nothing takes force.
+    """
+    from dsl.compiler import check_project
+    from engine.link import link
+    from server import image_file
+    from server.keys import BadKey, read_signing
+    from server.signing import Seal
+
+    compilation = check_project(_project(directory))
+    if not compilation.ok:
+        _findings(compilation, output, language)
+    image = link(compilation.programs)
+    try:
+        signatures = b""
+        if signing_key is not None:
+            signatures = Seal(read_signing(signing_key), tenant).sign(image.digest, _author(author))
+        size = image_file.write(out, image.manifest, image.parts, signatures)
+    except BadKey as error:
+        _usage(str(error))
+    except OSError as error:
+        _usage(f"{out}: cannot be written: {error.strerror}")
+    if output is Format.JSON:
+        _say(json.dumps({"ruleset_digest": image.digest, "file": str(out), "bytes": size}))
+    else:
+        signed = "" if signing_key is None else ", signed"
+        _say(f"{out}: ruleset {image.digest}, {size:,} bytes{signed}", "green")
+
+
 # ---------------------------------------------------------------------------------------------------- a server
 
 
@@ -1091,17 +1142,22 @@ def key_show(
 
 
 def _asked(address: str, timeout: float, author: str, reason: str, force: bool, urgent: bool) -> Asked:
-    """Whom to ask, and who asks: the user at this terminal, if nobody else is named."""
-    import getpass
-
+    """Whom to ask, and who asks."""
     from server.timeline_cli import Asked
+
+    return Asked(address, timeout, _author(author), reason, force, urgent)
+
+
+def _author(author: str) -> str:
+    """The user at this terminal, if nobody else is named."""
+    import getpass
 
     if not author:
         with suppress(OSError, KeyError):
             author = getpass.getuser()
     if not author:
         _usage("say who asks: --author NAME")
-    return Asked(address, timeout, author, reason, force, urgent)
+    return author
 
 
 def _needs_reason(reason: str) -> None:

@@ -21,6 +21,7 @@ ROOMS = (
     "property",
     "unit/engine",
     "unit/server/test_batches",
+    "unit/server/test_image_file",
     "unit/server/test_counterexamples",
     "unit/server/test_ordinary",
     "unit/test_best",
