@@ -348,13 +348,19 @@ def test_a_command_whose_answer_is_lost_is_not_repeated_behind_the_callers_back(
     twice: only the caller knows whether it may be repeated."""
 
     async def front(reader, writer):
-        onward, back = await asyncio.open_unix_connection(store.socket)
-        while data := await reader.read(65_536):
-            back.write(data)
-            answer = await onward.read(65_536)
-            if b"INCR" in data:
-                break
+        answers, back = await asyncio.open_unix_connection(store.socket)
+        lost = asyncio.Event()
+
+        async def asked():
+            while data := await reader.read(65_536):
+                if b"INCR" in data:
+                    lost.set()
+                back.write(data)
+
+        asking = asyncio.ensure_future(asked())
+        while (answer := await answers.read(65_536)) and not lost.is_set():
             writer.write(answer)
+        asking.cancel()
         back.close()
         writer.close()
 
