@@ -313,7 +313,11 @@ class Store:
         until = asyncio.get_running_loop().time() + 2 * self.terms.lease_us / 1e6 + APPEND_AGAIN_S
         conflicts = 0
         while conflicts < APPEND_TRIES:
-            now_us, known = await self.read(known)
+            try:
+                now_us, known = await self.read(known)
+            except Regressed:  # what was read a moment ago was never confirmed, and went with the primary
+                known, conflicts = Timeline(), conflicts + 1
+                continue
             asap_us = max(earliest_us, now_us) + margin_us
             ahead_us = 0 if known.head is None else self.terms.lead_us - change.urgent * self.terms.horizon_us
             planned = drafts

@@ -36,7 +36,10 @@ def decider():
 def test_an_ordinary_request_gets_the_decision_of_a_server(decider, name):
     data = ORDINARY[name].SerializeToString()
     at_once = servicer()[0].ordinary("Decide")
-    theirs = pb.DecideResponse.FromString(at_once(data))
+    assert at_once is not None
+    response = at_once(data)
+    assert response is not None
+    theirs = pb.DecideResponse.FromString(response)
     ours = pb.DecideResponse.FromString(decider.decide(data, NOW))
     assert ours.decision.SerializeToString(deterministic=True) == theirs.decision.SerializeToString(deterministic=True)
     assert ours.envelope.decision_digest == theirs.envelope.decision_digest
