@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from functools import cache
+from typing import Final
 
 from engine.calendar import instant
 from engine.decision import SEMANTICS
@@ -54,19 +56,26 @@ class Described:
         return sum(not promotion.paused for promotion in self.promotions)
 
     def encode(self) -> bytes:
-        """As JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True).encode()
+        """As JSON; a promotion is a row, for there may be ten thousand."""
+        fields = {name: getattr(self, name) for name in _PLAIN}
+        fields["promotions"] = [[getattr(one, name) for name in _ROW] for one in self.promotions]
+        return json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Described:
         """From JSON. Raises Unreadable."""
         try:
-            fields = json.loads(data)
-            rows = tuple(Listed(**{**row, "channels": tuple(row["channels"])}) for row in fields.pop("promotions"))
-            currencies, channels = tuple(fields.pop("currencies")), tuple(fields.pop("channels"))
-            return cls(promotions=rows, currencies=currencies, channels=channels, **fields)
+            stored = json.loads(data)
+            rows = (dict(zip(_ROW, row, strict=True)) for row in stored.pop("promotions"))
+            promotions = tuple(Listed(**{**row, "channels": tuple(row["channels"])}) for row in rows)
+            currencies, channels = tuple(stored.pop("currencies")), tuple(stored.pop("channels"))
+            return cls(promotions=promotions, currencies=currencies, channels=channels, **stored)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Unreadable("not the description of a ruleset") from error
+
+
+_ROW: Final = tuple(field.name for field in dataclass_fields(Listed))
+_PLAIN: Final = tuple(field.name for field in dataclass_fields(Described) if field.name != "promotions")
 
 
 def described(

@@ -383,6 +383,7 @@ class Work:
         self._seal = seal
         self._book = book
         self._derived = False
+        self._describing: asyncio.Task[dict[str, Any]] | None = None  # while nodes get ready
 
     async def publish(self, compiler: str) -> PublishResult:
         """Files → Programs → image → store → Timeline."""
@@ -409,17 +410,19 @@ class Work:
             )
             digest = hashlib.sha256(manifest).hexdigest()
             await self._step("store-image", parts=len(parts), size_bytes=sum(map(len, parts.values())))
-            facts = await asyncio.to_thread(_facts, programs, parts, len(order.files), sources)
             notes = tuple(asdict(finding) for finding in findings)
             new_parts, *_ = await asyncio.gather(
                 self._store_image(manifest, parts, addresses),
                 store.put_build(name, stores.Build(digest, addresses, notes)),
-                store.put_about(digest, facts.pop("about")),
             )
+            self._describing = asyncio.create_task(self._described(digest, programs, parts, sources))
             counts = (new, len(programs) - new, new_parts, len(parts) - new_parts)
             workshop.known = {digest: programs}
         wish = Wish("publish", order.effective_from_us, digest, sources)
         told = await self._roll_out(wish)
+        if self._describing is not None:
+            facts = await self._describing
+        assert facts is not None
         entry = told.entries[0]
         return PublishResult(
             digest,
@@ -431,6 +434,14 @@ class Work:
             entries=tuple(entry.encode().decode("ascii") for entry in told.entries),
             **facts,
         )
+
+    async def _described(
+        self, digest: str, programs: tuple[Any, ...], parts: Mapping[str, bytes], sources: str
+    ) -> dict[str, Any]:
+        """Note what people want to know of a ruleset."""
+        facts = await asyncio.to_thread(_facts, programs, parts, len(self._order.files), sources)
+        await self._store.put_about(digest, facts.pop("about"))
+        return facts
 
     async def change(self) -> PublishResult:
         """What is asked for without files."""
@@ -466,10 +477,16 @@ class Work:
             readiness_s=self._settings.readiness_timeout_s,
             deadline_us=self._book.deadline_us,
             tell=self._readiness,
-            about_to_append=lambda: self._step("schedule"),
+            about_to_append=self._about_to_append,
         )
         await self._step("stage")
         return await rolling.append(wish)
+
+    async def _about_to_append(self) -> None:
+        """What can go wrong beside appending has to go wrong before."""
+        if self._describing is not None:
+            await self._describing
+        await self._step("schedule")
 
     async def _readiness(self, states: rollout.States) -> None:
         self._say(
