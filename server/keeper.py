@@ -199,5 +199,5 @@ def _keys(keys: Keys) -> dict[str, Sequence[str]]:
         "open": (keys.meta, keys.timeline, keys.holders),
         "renew": (keys.meta, keys.timeline, keys.holders, keys.nodes),
         "fault": (keys.meta,),
-        "release": (keys.meta, keys.holders),
+        "release": (keys.meta, keys.holders, keys.nodes),
     }

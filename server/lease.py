@@ -299,7 +299,8 @@ class Node:
         self.lease = None
         self._next_ns = FOREVER
         upto_us = max(self._upto_us, lease.bounds.latest_us(min(now_ns, lease.end_ns)))
-        return Call("release", (self._run, str(lease.epoch), self.holder, str(upto_us)), durable=False)
+        told = (self._run, str(lease.epoch), self.holder, str(upto_us), self.node)
+        return Call("release", told, durable=False)
 
     def failed(self, now_ns: int) -> None:
         """No answer came, or it is not sure that it lasts."""

@@ -212,13 +212,14 @@ local function renew(keys, args)
 end
 
 -- A holder has stopped answering, for good: its lease is waited for by nobody. `upto_us`: the latest T by which it may
--- have decided. KEYS meta, holders; ARGV run, epoch, holder, upto_us. Returns OK.
+-- have decided. KEYS meta, holders, nodes; ARGV run, epoch, holder, upto_us, node. Returns OK.
 local function release(keys, args)
   local state = read(keys[1])
   if args[1] == run_id() and state.run == args[1] and whole(state.epoch) == args[2] then
     higher(keys[1], state, num(args[4]))
     redis.call('HDEL', keys[2], args[3])
   end
+  redis.call('HDEL', keys[3], args[5])
   return {'OK'}
 end
 

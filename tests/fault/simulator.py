@@ -45,7 +45,7 @@ KEYS = {
     "open": (META, TIMELINE, HOLDERS),
     "renew": (META, TIMELINE, HOLDERS, NODES),
     "fault": (META,),
-    "release": (META, HOLDERS),
+    "release": (META, HOLDERS, NODES),
 }
 FAULTS = ("cut", "pause", "fail-over", "step", "leave", "kill", "restart")
 DIGEST = "d" * 64

@@ -428,7 +428,7 @@ def test_who_leaves_says_how_far_it_decided_and_asks_nothing_more() -> None:
     lease = node.lease
     assert isinstance(lease, Lease)
     call = node.release(500_000_000)
-    assert call == Call("release", ("run", "1", "a", str(lease.bounds.latest_us(500_000_000))), durable=False)
+    assert call == Call("release", ("run", "1", "a", str(lease.bounds.latest_us(500_000_000)), ""), durable=False)
     assert node.window(500_000_001) is None
     assert node.due(500_000_001) == FOREVER
     assert node.release(500_000_002) is None

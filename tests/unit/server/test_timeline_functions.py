@@ -36,7 +36,7 @@ KEYS = {
     "fault": ("meta",),
     "open": ("meta", "timeline", "holders"),
     "renew": ("meta", "timeline", "holders", "nodes"),
-    "release": ("meta", "holders"),
+    "release": ("meta", "holders", "nodes"),
     "stage": ("stage",),
     "ack": ("acks",),
 }
@@ -204,7 +204,9 @@ def step(chance: random.Random, twins: Twins) -> None:
             status = chance.choice([("", ""), ("node", "READY x"), ("node2", "")])
             twins.ask("renew", [holder, house, *told, *known(chance, twins), *status])
         case "release":
-            twins.ask("release", [run, epoch, holder, chance.choice([0, twins.t_us + 1_000_000])])
+            twins.ask(
+                "release", [run, epoch, holder, chance.choice([0, twins.t_us + 1_000_000]), chance.choice(["", "n"])]
+            )
         case "fault":
             twins.ask("fault", [run, epoch])
         case "another run":
@@ -293,7 +295,7 @@ def test_what_was_not_heard_of_for_a_day_is_forgotten(store: Any) -> None:
     twins.ask("renew", ["a", "", 1, 0, 0, 0, 0, 0, 0, "", "node", "READY"])
     twins.ask("stage", ["new", 1, "note"])
     twins.ask("stage", ["new", 0, ""])
-    twins.ask("release", [twins.run, 1, "a", 0])
+    twins.ask("release", [twins.run, 1, "a", 0, "n"])
     twins.look()
     assert list(twins.data[twins.keys["nodes"]]) == [b"node"]
     twins.ask("ack", ["a", "READY", "s", ""])
