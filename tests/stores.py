@@ -157,9 +157,9 @@ class StoreProcess:
 
 
 @contextmanager
-def one(binary: Path, home: Path, environment: Environment | None = None, **settings: str) -> Iterator[StoreProcess]:
+def one(binary: Path, home: Path, **settings: str) -> Iterator[StoreProcess]:
     """One store; `settings` with "_" for "-"."""
-    process = StoreProcess(binary, home / "one", SETTINGS | _named(settings), environment=environment)
+    process = StoreProcess(binary, home / "one", SETTINGS | _named(settings))
     try:
         yield process.start()
     finally:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -41,12 +42,13 @@ from engine.timeline import TimelineError
 from server.clock import SystemClock
 from server.settings import load
 from server.store import Change, Draft, Store, StoreError, TooEarly, opened
+from server.telemetry import ROOT as LOG
 from tests.e2e.conftest import PROJECT
 from tests.e2e.requests import basket
 from tests.e2e.test_publish import PUBLISH_SECONDS, upload
 from tests.fault.audit import Fault, Found, Reading, judge, read
 from tests.running import ROOT, START_SECONDS, Server, until
-from tests.stores import Replicated, StoreProcess, binaries, free_port, one, replicated
+from tests.stores import SETTINGS, Replicated, StoreProcess, binaries, free_port, replicated
 
 FAULTS: Final = ("stop node", "kill node", "stop store", "kill store", "step clock", "cut", "cut all", "drop", "delay")
 RECOVER_SECONDS: Final = 90.0  # a restarted server shares two cores with all others
@@ -78,6 +80,7 @@ class Options:
     in_flight: int = 1
     publish_s: float = 2.0
     pause_s: float = 4.0
+    longest_s: float = 3.0  # of a fault, about
     decisions: int = 0
     activations: int = 0
     faults: int = 0
@@ -290,7 +293,9 @@ class Backend:
 
         self.replicated: Replicated | None = None
         if kind == "single":
-            self.servers = [stack.enter_context(one(binary, home, preloaded))]
+            alone = StoreProcess(binary, home / "p0", SETTINGS, environment=preloaded)
+            stack.callback(alone.kill)
+            self.servers = [alone.start()]
             self.replicas = 0
         else:
             self.replicated = stack.enter_context(
@@ -628,7 +633,10 @@ class Run:
             kind = coming.pop() if options.each else random.choice(kinds)
             if "store" in kind or kind == "step clock":
                 until(self.backend.whole, RECOVER_SECONDS, "the store has its replica")
+            before_ns = _CLOCK.monotonic_ns()
             getattr(self, f"_{kind.replace(' ', '_')}")()
+            if options.each:
+                self.say(f"{kind}: {(_CLOCK.monotonic_ns() - before_ns) / 1e9:.1f} s")
             self.counts[kind] += 1
             if options.each or random.random() < 0.7:
                 self._recovered()
@@ -679,7 +687,7 @@ class Run:
         return self.random.choice(self.members)
 
     def _stop_node(self) -> None:
-        member, seconds = self._one_of_them(), self.random.uniform(0.1, 3)
+        member, seconds = self._one_of_them(), self.random.uniform(0.1, self.options.longest_s)
         with self._marked("stop node", member.name):
             member.signal(signal.SIGSTOP)
             try:
@@ -688,7 +696,7 @@ class Run:
                 member.signal(signal.SIGCONT)
 
     def _kill_node(self) -> None:
-        member, seconds = self._one_of_them(), self.random.uniform(0, 1)
+        member, seconds = self._one_of_them(), self.random.uniform(0, self.options.longest_s / 3)
         with self._marked("kill node", member.name):
             member.close()  # kill -9
             self._wait(seconds)
@@ -696,7 +704,9 @@ class Run:
 
     def _stop_store(self) -> None:
         """Shortly; or for longer than the Sentinels wait: then it wakes up as one that is no primary any more."""
-        seconds = self.random.choice((self.random.uniform(0.05, 0.25), self.random.uniform(0.5, 3)))
+        seconds = self.random.choice(
+            (self.random.uniform(0.05, 0.25), self.random.uniform(0.5, 0.5 + self.options.longest_s))
+        )
         server = self.backend.primary()
         with self._marked("stop store"):
             server.signal(signal.SIGSTOP)
@@ -710,7 +720,7 @@ class Run:
             until(self.backend.whole, RECOVER_SECONDS, "the store has its replica")
 
     def _kill_store(self) -> None:
-        seconds = self.random.uniform(0, 1.5)
+        seconds = self.random.uniform(0, self.options.longest_s / 2)
         server = self.backend.primary()
         with self._marked("kill store"):
             server.kill()
@@ -735,7 +745,7 @@ class Run:
         self._cut_off([self._one_of_them()], "drop")
 
     def _cut_off(self, members: Sequence[Member], kind: str) -> None:
-        seconds = self.random.uniform(0.1, self.options.lease_ms / 1_000 + 2)
+        seconds = self.random.uniform(0.1, self.options.lease_ms / 1_000 + self.options.longest_s / 2)
         with self._marked(kind, members[0].name if len(members) == 1 else ""):
             for member in members:
                 self.links.cut(member.name, drop=kind == "drop")
@@ -747,7 +757,7 @@ class Run:
                 self.links.heal(member.name)
 
     def _delay(self) -> None:
-        member, seconds = self._one_of_them(), self.random.uniform(0.5, 3)
+        member, seconds = self._one_of_them(), self.random.uniform(0.3, self.options.longest_s)
         with self._marked("delay", member.name):
             self.links.delay(member.name, self.random.choice((0.005, 0.02, 0.05, 0.2, 0.6)))
             self._wait(seconds)
@@ -793,6 +803,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="+", choices=FAULTS, default=FAULTS, help="of faults (all)")
     given = vars(parser.parse_args(arguments))
     options = Options(**{**given, "kinds": tuple(given["kinds"])})
+    logging.getLogger(LOG).setLevel(logging.ERROR)  # this process uses the store too, and finds it lost
     print(f"seed {options.seed}: {options.command}", flush=True)
     outcome = run(options, lambda text: print(text, flush=True))
     print(*outcome.lines(), sep="\n")

@@ -20,8 +20,6 @@ def check(outcome: Outcome) -> None:
     print(told)
     assert outcome.sound, told
     assert outcome.found.counts["activations"] >= 3
-    assert outcome.found.counts["judged"] >= 1
-    assert outcome.found.flips_ms
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,11 +30,11 @@ def compiler():
             pytest.skip("not run: no C compiler")
 
 
-SHORT = Options(servers=2, seed=6, lease_ms=1_000, publish_s=0.8, pause_s=0.2, each=True)
+SHORT = Options(servers=2, seed=6, lease_ms=1_000, publish_s=0.8, pause_s=0.2, longest_s=0.6, each=True)
 
 
 def test_no_node_disagrees_whatever_happens():
-    outcome = run(SHORT)
+    outcome = run(SHORT, print)
     check(outcome)
     assert set(outcome.faults) == set(FAULTS)
 
@@ -48,6 +46,8 @@ def test_no_node_disagrees_in_a_long_run():
     assert outcome.found.counts["decisions"] >= 2_000_000
     assert outcome.found.counts["activations"] >= 500
     assert outcome.faults.total() >= 200
+    assert outcome.found.counts["judged"] >= 20
+    assert outcome.found.spreads_ms
 
 
 @pytest.mark.long
