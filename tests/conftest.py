@@ -17,6 +17,7 @@ from server.settings import load
 ROOMS = (
     "conformance",
     "e2e",
+    "fault/test_channels",
     "fault/test_processes",
     "property",
     "unit/engine",

@@ -6,12 +6,13 @@ are free ones; a start that loses the race for one tries again.
 
 import asyncio
 import ipaddress
+import os
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,10 +53,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# What is added to the environment of a server that has this directory.
+Environment = Callable[[Path], Mapping[str, str]]
+
+
 class StoreProcess:
     """One server of a store: started, killed, started again on the same port and data."""
 
-    def __init__(self, binary: Path, directory: Path, settings: Mapping[str, str], *, sentinel: str = "") -> None:
+    def __init__(
+        self,
+        binary: Path,
+        directory: Path,
+        settings: Mapping[str, str],
+        *,
+        sentinel: str = "",
+        environment: Environment | None = None,
+    ) -> None:
         self.binary = binary
         self.directory = directory
         self.socket = directory / "s"
@@ -64,6 +77,7 @@ class StoreProcess:
         self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True)
+        self._environment = environment(directory) if environment is not None else {}
 
     @property
     def address(self) -> str:
@@ -90,6 +104,7 @@ class StoreProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
+                env={**os.environ, **self._environment},
             )
         process = self._process
         with redis.Redis(port=self.port, **self._login()) as client:
@@ -130,6 +145,11 @@ class StoreProcess:
             self._process.kill()
             self._process.wait(SECONDS)
             self._process = None
+
+    def signal(self, number: int) -> None:
+        """To its process."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def said(self) -> str:
         """Its log."""
@@ -178,14 +198,21 @@ class Replicated:
 
 @contextmanager
 def replicated(
-    binary: Path, home: Path, *, replicas: int = 1, sentinel_password: str = "", **settings: str
+    binary: Path,
+    home: Path,
+    *,
+    replicas: int = 1,
+    sentinel_password: str = "",
+    environment: Environment | None = None,
+    **settings: str,
 ) -> Iterator[Replicated]:
     """A primary, replicas and three Sentinels that promote after some hundred milliseconds."""
     own = SETTINGS | {"min-replicas-max-lag": "10"} | _named(settings)
     with ExitStack() as stack:
 
         def started(name: str, given: Mapping[str, str], sentinel: str = "") -> StoreProcess:
-            process = StoreProcess(binary, home / name, given, sentinel=sentinel)
+            added = None if sentinel else environment
+            process = StoreProcess(binary, home / name, given, sentinel=sentinel, environment=added)
             stack.callback(process.kill)
             return process.start()
 

@@ -24,6 +24,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -138,6 +139,7 @@ class Found:
         share, calm = counts["failed"] / max(1, calls), counts["failed calmly"] / max(1, calmly)
         yield f"decisions             {counts['decisions']:,}: {counts['certain']:,} certain, {counts['named']:,} named"
         yield f"activations           {counts['activations']:,} ({counts['judged']:,} while there was no fault)"
+        yield f"stalls                {counts['stalls']}: the machine let nobody reach the store for half a lease"
         yield f"disagreements         {self.disagreements}"
         yield f"outside a lease       {wrong['outside']} ({counts['cut off']:,} answers while cut off longer than it)"
         yield f"lost to an activation {wrong['lost']}"
@@ -359,7 +361,9 @@ def _troubled(calls: Sequence[Call], nodes: Sequence[str], recording: Recording,
         if not call.reason and call.certainty == CERTAIN and not call.named_us:
             certain[call.node].append(call)
     spans = []
-    for fault in recording.faults:
+    stalls = _stalls(recording)
+    found.counts["stalls"] = len(stalls)
+    for fault in (*recording.faults, *stalls):
         settled_ns = fault.end_ns + recording.lease_us * 1_000 + SECOND_NS
         until_ns = settled_ns
         recovered_ns = fault.end_ns
@@ -368,10 +372,9 @@ def _troubled(calls: Sequence[Call], nodes: Sequence[str], recording: Recording,
             until_ns = max(until_ns, rows[place].received_ns) if place < len(rows) else 1 << 62
             place = bisect_left(rows, fault.end_ns, key=lambda call: call.sent_ns)
             recovered_ns = max(recovered_ns, rows[place].received_ns) if place < len(rows) else 1 << 62
-        if recovered_ns < 1 << 62:
+        if recovered_ns < 1 << 62 and fault.kind != "stall":
             found.recovered_ms.append((recovered_ns - fault.end_ns) / 1e6)
         spans.append((fault.begin_ns, until_ns))
-        found.counts[f"fault {fault.kind}"] += 1
     merged: list[tuple[int, int]] = []
     for begin_ns, end_ns in sorted(spans):
         if merged and begin_ns <= merged[-1][1]:
@@ -379,6 +382,19 @@ def _troubled(calls: Sequence[Call], nodes: Sequence[str], recording: Recording,
         else:
             merged.append((begin_ns, end_ns))
     return merged
+
+
+def _stalls(recording: Recording) -> list[Fault]:
+    """Faults that nobody asked for: for half a lease whoever reads the store's clock beside the nodes had no answer
+    that says much. Then the machine was busy with something else, and nodes may have lost their leases."""
+    found = []
+    clock = sorted(recording.clock)
+    for before, after in pairwise(clock):
+        stall = Fault("stall", "", before.at_ns, after.at_ns)
+        asked = any(fault.begin_ns <= stall.end_ns and stall.begin_ns <= fault.end_ns for fault in recording.faults)
+        if stall.end_ns - stall.begin_ns > recording.lease_us * 500 and not asked:
+            found.append(stall)
+    return found
 
 
 def _touches(spans: Sequence[tuple[int, int]], begin_ns: int, end_ns: int) -> bool:

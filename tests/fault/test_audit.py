@@ -87,7 +87,7 @@ def test_an_honest_recording_is_sound(honest):
     assert found.counts["decisions"] == 2 * 602 - 62
     assert (found.counts["activations"], found.counts["judged"]) == (1, 1)
     assert found.counts["failed calmly"] == 0
-    assert found.counts["fault cut"] == 1
+    assert found.counts["stalls"] == 0
     assert len(found.flips_ms) == 2 and max(found.flips_ms) < 2
     assert len(found.recovered_ms) == 1
 
@@ -158,6 +158,14 @@ def test_an_activation_at_a_step_of_the_clock_is_not_judged(honest):
     clock = [reading._replace(t_us=reading.t_us + 10**6 * (reading.at_ns > FLIP_NS)) for reading in honest.clock]
     found = judge(replace(honest, clock=clock))
     assert found.sound and found.counts["judged"] == 0
+
+
+def test_what_fails_while_the_machine_lets_nobody_reach_the_store_is_not_lost_to_an_activation(honest):
+    forged = call(0, FLIP_NS, reason="NOT_CERTAIN")
+    assert wrongs(honest, forged) == {"lost": 1}
+    silent = replace(honest, clock=[reading for reading in honest.clock if reading.at_ns not in (9 * S_NS, 10 * S_NS)])
+    assert wrongs(silent, forged) == {}
+    assert judge(silent).counts["stalls"] == 1
 
 
 def test_a_recording_is_read_as_it_was_written(honest, tmp_path: Path, capsys):
