@@ -307,7 +307,7 @@ class Backend:
     @property
     def address(self) -> str:
         """For --store, without links."""
-        return self.servers[0].address if self.replicated is None else self.replicated.address
+        return f"redis://{self.servers[0].address}" if self.replicated is None else self.replicated.address
 
     def behind(self, links: Links, node: str) -> str:
         """For --store, by links of this node's own."""
