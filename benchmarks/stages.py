@@ -93,6 +93,7 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     from server.keeper import Keeper
     from server.lease import Node
     from server.parts import PartFiles
+    from server.self_test import self_test
     from server.services import DecisionServicer
     from server.settings import load as load_settings
     from server.signing import trust_of
@@ -102,7 +103,7 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
     settings = store_settings(load_settings({"data_dir": data_dir}))
     counters = Counters()
     async with opened(settings) as store:
-        machine = Machine(parts_of, load, warm, ImageRejected, Direct)
+        machine = Machine(parts_of, load, warm, ImageRejected, Direct, self_test)
         clock = SystemClock()
         keeper = Keeper(store, Node(store.terms, secrets.token_hex(8)), clock, counters)
         keeper.start(lambda: None)
@@ -110,6 +111,7 @@ async def _measure(data_dir: Path, requests: Mapping[int, Sequence[bytes]]) -> d
         holder = RulesetHolder(store, files, machine, clock, counters, trust=trust, known=keeper)
         while holder.in_force is None:
             await holder.step()
+            await holder.change(0.05)
         servicer = DecisionServicer(holder, node="host/1", build="source", counters=counters)
         gc.collect()
         gc.freeze()

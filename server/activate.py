@@ -228,10 +228,11 @@ class RulesetHolder:
                 return Standing(window.entry, self._window_active, as_of_us, CERTAIN, window.lease_end_ns)
         found = self._known.window(now_ns)
         if isinstance(found, Window):
-            self._window = found
-            self._window_active = self._loaded(found.entry)
+            active = self._loaded(found.entry)
+            if found.entry is not None:  # the first entry of all may take force at any moment
+                self._window, self._window_active = found, active
             as_of_us = found.bounds.earliest_us(now_ns)
-            return Standing(found.entry, self._window_active, as_of_us, CERTAIN, found.lease_end_ns)
+            return Standing(found.entry, active, as_of_us, CERTAIN, found.lease_end_ns)
         if found is not None:
             return found
         cut_off_us = self._known.cut_off_us(now_ns)

@@ -25,8 +25,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
-SWITCH_S: Final = 0.0005  # a thread that checks a ruleset lets calls go first after so long; usually it is 5 ms
+SWITCH_S: Final = 0.0005  # after so long a thread lets others go on; usually it is 5 ms, and leases would be late
 QUIET_S: Final = 0.05  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
@@ -97,6 +97,7 @@ def _serve_several(settings: Settings, project: Path | None) -> int:
 
 def serve_one(settings: Settings, project: Path | None, worker: Worker | None = None) -> int:
     """One serving process. `worker`: which one of several, whose parent has loaded the engine."""
+    sys.setswitchinterval(SWITCH_S)
     factory = None
     if settings.uvloop:
         import uvloop
@@ -495,30 +496,14 @@ def _machine(compiled: threading.Event, clock: Clock, checked: CheckedImages) ->
         say(Event.IMAGE_CHECKED, digest=digest)
         gc.disable()  # what is read of a large ruleset is a million objects, and none of them garbage
         try:
-            with _calls_go_first():
-                ruleset = load(manifest, parts, kept)
+            ruleset = load(manifest, parts, kept)
         finally:
             gc.enable()
         checked.add(digest)
         kernels.trim()  # of what was read in order to check it
         return ruleset
 
-    def tested(ruleset: Ruleset, direct: Direct) -> str:
-        with _calls_go_first():
-            return self_test(ruleset, direct)
-
-    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct, tested)
-
-
-@contextmanager
-def _calls_go_first() -> Iterator[None]:
-    """For work in a thread beside the one that answers."""
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual_s)
+    return Machine(parts_of, load_at_once, warm_and_note, ImageRejected, Direct, self_test)
 
 
 def _each(heard: list[Callable[[], object]]) -> None:

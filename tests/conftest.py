@@ -31,12 +31,14 @@ ROOMS = (
     "unit/test_wire",
 )  # whose tests decide baskets
 LONGEST = (
+    "fault/test_processes",
     "e2e/test_store",
     "property/test_engine_is_the_oracle",
     "e2e/test_benchmark_service",
     "e2e/test_demo",
     "property/test_generators",
     "e2e/test_conformance_live",
+    "fault/test_channels",
     "unit/engine/test_image",
     "property/test_laws",
 )  # begin first, so that at the end no worker is alone with one of them
