@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Server:
         return found
 
 
-def start(data_dir: Path, project: Path | None = PROJECT, *options: str) -> Server:
+def start(data_dir: Path, project: Path | None = PROJECT, *options: str, terms: Mapping[str, str] = TERMS) -> Server:
     """Start a server on a free port and wait until it says that it is ready."""
     command = [sys.executable, "-m", "server.cli", "serve"]
     command += [str(project)] if project else []
@@ -56,7 +56,7 @@ def start(data_dir: Path, project: Path | None = PROJECT, *options: str) -> Serv
         **os.environ,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}",
         "EINKLANG_DRAIN_PAUSE_MS": "0",
-        **TERMS,
+        **terms,
     }
     process = subprocess.Popen(
         command,
@@ -142,7 +142,9 @@ def running(data_dir: Path, project: Path | None = PROJECT, *options: str) -> It
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The worker's server."""
-    started = start(tmp_path_factory.mktemp("server") / "data")
+    # Nothing is published to it, and it is treated badly on a busy machine: its lease may be long.
+    patient = {"EINKLANG_LEASE_MS": "20000", "EINKLANG_GUARD_MS": "200"}
+    started = start(tmp_path_factory.mktemp("server") / "data", terms=patient)
     try:
         yield started
     finally:

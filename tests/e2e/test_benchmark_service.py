@@ -111,6 +111,7 @@ def test_it_measures_swaps_under_load(data_dir):
     assert "2 swaps: all " in said
 
 
+@pytest.mark.long
 def test_every_null_server_answers(stand_in):
     code, said = run(quickest(stand_in), "--nulls", "--in-flight", "2", "--rounds", "1", "--seconds", "0.02")
     assert code == 0, said
