@@ -92,6 +92,7 @@ def test_it_tells_the_stages_of_a_call(data_dir, stand_in):
         assert f"\n {stage}" in said
 
 
+@pytest.mark.long
 def test_it_measures_several_workers_against_one(data_dir, stand_in):
     options = [*SMALL, "--lines", "5", "--workers", "2", "--connections", "4", "--data-dir", str(data_dir)]
     code, said = run(quickest(stand_in), *options)
