@@ -377,8 +377,8 @@ class Workers:
         stack.callback(_end, pid)
         with ours:
             said = ours.makefile("rb").read().decode("utf-8", "replace")
-        if said.startswith("!"):
-            raise MetricsAddressTaken(said[1:])
+        if not said or said.startswith("!"):
+            raise MetricsAddressTaken(said[1:] or f"metrics_address {address}: its process did not start; see the log")
         say(Event.METRICS, address=said)
 
     def _tell_figures(self, address: str, parent: int, line: socket.socket) -> NoReturn:
