@@ -133,16 +133,20 @@ def cut(response: bytes) -> tuple[bytes, bytes]:
     """The bytes of `decision` as they stand in a DecideResponse, and the rest. Raises AskFailed."""
     if not response or response[0] != _DECISION_TAG:
         raise AskFailed("an answer does not begin with a decision")
-    length = shift = 0
-    place = 1
+    length, place = number_at(response, 1)
+    return response[place : place + length], response[place + length :]
+
+
+def number_at(data: bytes, place: int) -> tuple[int, int]:
+    """The number of any length (varint) that begins there, and where the next thing does."""
+    number = shift = 0
     while True:
-        byte = response[place]
+        byte = data[place]
         place += 1
-        length |= (byte & 127) << shift
+        number |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            break
-    return response[place : place + length], response[place + length :]
+            return number, place
 
 
 async def drive(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import redis
@@ -39,6 +40,7 @@ SETTINGS = {
 }
 HASTE = {"info-period": 100, "publish-period": 100}  # milliseconds, of a Sentinel
 TRIES = 5
+PORTS = range(10_000, 32_000)  # Linux gives those from 32,768 on to connections
 
 
 def binaries() -> dict[str, Path | None]:
@@ -48,9 +50,12 @@ def binaries() -> dict[str, Path | None]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, and that the system gives to nobody who does not name it: so whoever is
+    started again finds it free again. Of five digits."""
+    for port in Random().sample(PORTS, len(PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError(f"no port of {PORTS} is free")
 
 
 # What is added to the environment of a server that has this directory.

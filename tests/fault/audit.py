@@ -4,7 +4,9 @@
 
 A recording is a directory:
 
-* `*.calls`         a line a call (`Call`), fields divided by tabs
+* `*.calls`         a line a call (`Call`), fields divided by tabs. A basket of a stream is a call like any other: sent
+                    before its request was written, received once its answer was read; a stream that ends early
+                    fails all that were under way
 * `marks.jsonl`     a line each: the terms, readings of the store's clock, faults with their begin and end, cuts
 * `timeline`        a line an entry, as GetTimeline told it at the end: its hash, and in hex the bytes that were hashed
 
@@ -38,6 +40,7 @@ KINDS: Final = {
     "lost": "a call that failed at an activation while there was no fault",
 }
 DISAGREEMENTS: Final = ("chain", "entry", "order", "digest", "bytes")
+WAYS: Final = ("unary", "stream")
 CERTAIN: Final = 1  # the contract's Certainty
 SHOWN: Final = 10  # of each kind
 GENESIS: Final = "0" * 64
@@ -63,6 +66,7 @@ class Call(NamedTuple):
     told: str  # the digest that the answer names
     basket: int
     reason: str = ""
+    way: str = "unary"  # or "stream": one of the baskets of a DecideBatch
 
     def line(self) -> str:
         """As it is recorded."""
@@ -138,6 +142,8 @@ class Found:
         calls, calmly = counts["calls"], counts["calmly"]
         share, calm = counts["failed"] / max(1, calls), counts["failed calmly"] / max(1, calmly)
         yield f"decisions             {counts['decisions']:,}: {counts['certain']:,} certain, {counts['named']:,} named"
+        for way in WAYS:
+            yield f"{way:<21} {counts[way]:,} calls, {counts[f'failed {way}']:,} failed"
         yield f"activations           {counts['activations']:,} ({counts['judged']:,} while there was no fault)"
         yield f"stalls                {counts['stalls']}: the machine let nobody reach the store for half a lease"
         yield f"disagreements         {self.disagreements}"
@@ -190,9 +196,9 @@ def read(directory: Path) -> Recording:
 
 def _call(line: str) -> Call:
     words = line.rstrip("\n").split("\t")
-    if len(words) != len(Call._fields):
+    if len(words) != len(Call._fields) or words[-1] not in WAYS:
         raise ValueError(f"not a call: {line!r}")
-    sent, received, node, named, as_of, sequence, certainty, ruleset, decision, told, basket, reason = words
+    sent, received, node, named, as_of, sequence, certainty, ruleset, decision, told, basket, reason, way = words
     return Call(
         int(sent),
         int(received),
@@ -206,6 +212,7 @@ def _call(line: str) -> Call:
         sys.intern(told),
         int(basket),
         sys.intern(reason),
+        sys.intern(way),
     )
 
 
@@ -256,6 +263,8 @@ def judge(recording: Recording) -> Found:
             "failed": len(calls) - len(answered),
         }
     )
+    found.counts.update(call.way for call in calls)
+    found.counts.update(f"failed {call.way}" for call in calls if call.reason)
     _judge_entries(answered, timeline, found)
     _judge_order([call for call in answered if call.certainty == CERTAIN and not call.named_us], timeline, found)
     _judge_decisions(answered, found)

@@ -77,7 +77,8 @@ class Options:
     store: str = "sentinels"
     lease_ms: int = 1_500
     guard_ms: int = 100
-    in_flight: int = 1
+    in_flight: int = 1  # calls at a time and node
+    streams: int = 1  # of many baskets, at a time and node
     publish_s: float = 2.0
     pause_s: float = 4.0
     longest_s: float = 3.0  # of a fault, about
@@ -492,7 +493,8 @@ class Run:
     def _start_callers(self, stack: ExitStack) -> subprocess.Popen[bytes]:
         nodes = [f"{member.name}={member.address}" for member in self.members]
         command = [sys.executable, "-m", "tests.fault.callers", str(self.recording / "0.calls"), *nodes]
-        command += ["--in-flight", str(self.options.in_flight), "--seed", str(self.options.seed), "--as-of"]
+        command += ["--in-flight", str(self.options.in_flight), "--streams", str(self.options.streams)]
+        command += ["--seed", str(self.options.seed), "--as-of"]
         log = stack.enter_context((self.home / "callers.log").open("ab"))
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'proto'}"}
         process = subprocess.Popen(
@@ -795,6 +797,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lease-ms", type=int, default=usual.lease_ms, help="(%(default)s)")
     parser.add_argument("--guard-ms", type=int, default=usual.guard_ms, help="(%(default)s)")
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="calls at a time and node (%(default)s)")
+    parser.add_argument("--streams", type=int, default=usual.streams, help="streams at a time and node (%(default)s)")
     parser.add_argument("--publish-s", type=float, default=usual.publish_s, help="between publications (%(default)s)")
     parser.add_argument("--pause-s", type=float, default=usual.pause_s, help="between faults, about (%(default)s)")
     parser.add_argument("--decisions", type=int, default=0, help="not before there were so many")

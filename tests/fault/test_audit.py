@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.timeline import HASH_PREFIX, Entry, make_entry
-from tests.fault.audit import Call, Fault, Reading, Recording, judge, main, read
+from tests.fault.audit import WAYS, Call, Fault, Reading, Recording, judge, main, read
 
 T_US = 1_800_000_000_000_000  # T when the host's clock says 0
 S_NS, MS_NS = 10**9, 10**6
@@ -67,15 +67,15 @@ def record(entry: Entry) -> tuple[str, bytes]:
 
 @pytest.fixture
 def honest() -> Recording:
-    """Two nodes asked for thirty seconds, a call each 50 ms; one of them is cut off from second 20 to 25."""
+    """Two nodes for thirty seconds, asked each 50 ms, the second by streams; it is cut off from second 20 to 25."""
     calls = []
     for node in range(2):
         for step in range(600):
             sent_ns = step * 50 * MS_NS
             off = node == 1 and 20 * S_NS + 1_900 * MS_NS <= sent_ns < 25 * S_NS
-            calls.append(call(node, sent_ns, basket=step % 7, reason="NOT_CERTAIN" if off else ""))
-        calls.append(call(node, 12 * S_NS, named_us=at(5 * S_NS), as_of_us=at(5 * S_NS)))
-        calls.append(call(node, 12 * S_NS, named_us=at(99 * S_NS), as_of_us=at(99 * S_NS), certainty=0))
+            calls.append(call(node, sent_ns, basket=step % 7, reason="NOT_CERTAIN" if off else "", way=WAYS[node]))
+        calls.append(call(node, 12 * S_NS, named_us=at(5 * S_NS), as_of_us=at(5 * S_NS), way=WAYS[node]))
+        calls.append(call(node, 12 * S_NS, named_us=at(99 * S_NS), as_of_us=at(99 * S_NS), certainty=0, way=WAYS[node]))
     cut = Fault("cut", "n1", 20 * S_NS, 25 * S_NS)
     clock = [Reading(second * S_NS, at(second * S_NS)) for second in range(31)]
     return Recording(calls, [record(entry) for entry in timeline()], LEASE_US, [cut], [cut], clock)
@@ -87,6 +87,8 @@ def test_an_honest_recording_is_sound(honest):
     assert found.counts["decisions"] == 2 * 602 - 62
     assert (found.counts["activations"], found.counts["judged"]) == (1, 1)
     assert found.counts["failed calmly"] == 0
+    assert (found.counts["unary"], found.counts["stream"]) == (602, 602)
+    assert (found.counts["failed unary"], found.counts["failed stream"]) == (0, 62)
     assert found.counts["stalls"] == 0
     assert len(found.flips_ms) == 2 and max(found.flips_ms) < 2
     assert len(found.recovered_ms) == 1
@@ -125,9 +127,10 @@ FORGED = {
 }
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("forged", "kind"), FORGED.values(), ids=FORGED)
-def test_a_lie_is_found(honest, forged, kind):
-    found = wrongs(honest, forged)
+def test_a_lie_is_found(honest, forged, kind, way):
+    found = wrongs(honest, forged._replace(way=way))
     assert found.pop(kind) == 1
     assert set(found) <= {"order"}  # who comes after one that was too early, comes after it
 

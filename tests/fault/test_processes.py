@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fault.audit import WAYS
 from tests.fault.processes import FAULTS, Options, Outcome, run, shim
 from tests.running import short_directory
 from tests.stores import binaries
@@ -19,7 +20,9 @@ def check(outcome: Outcome) -> None:
     told = "\n".join(outcome.lines())
     print(told)
     assert outcome.sound, told
-    assert outcome.found.counts["activations"] >= 3
+    counts = outcome.found.counts
+    assert counts["activations"] >= 3
+    assert all(counts[way] > 2 * counts[f"failed {way}"] for way in WAYS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +44,7 @@ def test_no_node_disagrees_whatever_happens():
 
 @pytest.mark.long
 def test_no_node_disagrees_in_a_long_run():
-    outcome = run(Options(servers=8, in_flight=2, decisions=2_000_000, activations=500, faults=200), print)
+    outcome = run(Options(servers=8, decisions=2_000_000, activations=500, faults=200), print)
     check(outcome)
     assert outcome.found.counts["decisions"] >= 2_000_000
     assert outcome.found.counts["activations"] >= 500
