@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
 
 from engine.timeline import Entry, Timeline, is_digest
 from server.clock import Clock
-from server.lease import Lease, Wait, Window
+from server.lease import Heard, Lease, Wait, Window
 from server.parts import PartFiles
 from server.signing import Trust
 from server.store import NotStored, Store, StoreError, StoreUnavailable
@@ -134,8 +134,8 @@ class Known(Protocol):
         """The present lease."""
 
     @property
-    def last(self) -> Lease | None:
-        """The latest lease, also when it has ended."""
+    def heard(self) -> Heard | None:
+        """The store's latest grant, or what was kept of it."""
 
     @property
     def reachable(self) -> bool:
@@ -253,7 +253,7 @@ class RulesetHolder:
         """By what a request that names this instant is answered. CERTAIN where it is settled, SCHEDULED within the
         horizon, UNSURE for the future: more may be published until then. None: nothing is known here yet."""
         known = self._known
-        if known.last is None:
+        if known.heard is None:
             return None
         entry = known.timeline.in_force(as_of_us)
         certainty = UNSURE
@@ -265,8 +265,18 @@ class RulesetHolder:
 
     def now_us(self) -> int:
         """T, roughly: microseconds since 1970. 0: it was never known here."""
-        last = self._known.last
-        return 0 if last is None else last.bounds.earliest_us(self._clock.monotonic_ns())
+        heard = self._known.heard
+        return 0 if heard is None else heard.bounds.earliest_us(self._clock.monotonic_ns())
+
+    def scheduled_left_us(self) -> int:
+        """How long this node may still decide, were it cut off now; 0: not at all."""
+        cut_off_us = self._known.cut_off_us(self._clock.monotonic_ns())
+        return 0 if cut_off_us is None else self._known.horizon_us() - cut_off_us
+
+    @property
+    def scheduled_until_us(self) -> int:
+        """Up to which instant, by the store's clock; 0: not at all."""
+        return self._known.horizon_us() if self.scheduled_left_us() else 0
 
     async def change(self, seconds: float) -> None:
         """Wait until the lease or the Timeline is another one; not longer than this."""
@@ -374,7 +384,7 @@ class RulesetHolder:
 
     async def step(self) -> None:
         """Load what is wanted now, acknowledge what is staged. Whatever fails, what is loaded stays."""
-        if self._known.last is not None or not self._known.reachable:
+        if self._known.heard is not None or not self._known.reachable:
             self.stepped.set()
         await self._load_wanted()
         await self._look_at_staged()
@@ -457,8 +467,8 @@ class RulesetHolder:
     async def _load(self, digest: str) -> Ruleset:
         """Fetch, verify, map, load, warm. Raises StoreError, OSError, Unusable."""
         began_ns = self._clock.monotonic_ns()
-        manifest = await self._store.get_manifest(digest)
-        if doubt := self._trust.doubt(digest, await self._store.get_signatures(digest)):
+        manifest, signatures = await self._files.manifest(self._store, digest)
+        if doubt := self._trust.doubt(digest, signatures):
             raise NotSigned(doubt)  # before anything of it is read
         try:
             parts = tuple(self._machine.parts_of(manifest))
@@ -546,13 +556,15 @@ class RulesetHolder:
         """What this node says of itself."""
         status = self.status()
         self._counters.put(Metric.LEASE_LEFT_US, status.lease_left_us)
-        last = self._known.last
+        self._counters.put(Metric.SCHEDULED_LEFT_US, self.scheduled_left_us())
+        heard = self._known.heard
         told = {
             "build": self._build,
             "sequence": status.entries,
             "digest": "" if status.in_force is None else status.in_force.digest,
             "certainty": ("none", "certain", "scheduled")[status.certainty],
-            "lease_until_us": 0 if last is None else last.readings[-1].t_us + status.lease_left_us,
+            "lease_until_us": 0 if heard is None else heard.t_us + status.lease_left_us,
+            "scheduled_until_us": self.scheduled_until_us,
             "error": (status.problem or (status.rejected[-1].reason if status.rejected else ""))[:256],
             "semantics": [1],
         }

@@ -33,8 +33,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from weakref import WeakValueDictionary
 
 from server import kernels, lease
-from server.activate import SOON_US, Machine, RulesetHolder, aside, busy, follow
+from server.activate import CERTAIN, SCHEDULED, SOON_US, Machine, RulesetHolder, Standing, aside, busy, follow
 from server.clock import Clock, SystemClock
+from server.edge import Edge, tell_scheduled
+from server.edge_disk import EdgeInUse
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.keeper import Keeper
 from server.metrics import MetricsAddressTaken, served
@@ -49,7 +51,7 @@ from server.workers import AddressTaken, Worker, Workers, new_house
 
 if TYPE_CHECKING:
     from server.rulesets import RulesetServicer
-    from server.services import Gate
+    from server.services import DecisionServicer, Gate
 
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
@@ -70,14 +72,20 @@ class CannotServe(Exception):
         self.code = code
 
 
-def serve(settings: Settings, project: Path | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; blocks, from the main thread. Publishes `project` first. Returns the exit code."""
+def serve(settings: Settings, project: Path | None = None, *, edge: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT; blocks, from the main thread. Publishes `project` first. Returns the exit code.
+
+    `edge`: what is needed to go on without the store is kept in the data directory, which is this process's alone."""
     configure(settings.log_format, settings.log_level)
     # The publishing process is started by fork and exec at once; gRPC's handlers for processes that go on after a fork
     # would only complain of the threads that they find.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of numpy's linear algebra: nobody asks it anything
-    code = serve_one(settings, project) if settings.workers == 1 else _serve_several(settings, project)
+    if edge and (settings.store is None or settings.workers > 1):
+        unfit = "needs the address of the store (--store)" if settings.store is None else "is one process (--workers 1)"
+        return _told(CannotServe(f"an edge {unfit}"))
+    alone = settings.workers == 1
+    code = serve_one(settings, project, edge=edge) if alone else _serve_several(settings, project)
     if busy():  # stopped while a ruleset was loading: everything else has ended in order
         sys.stdout.flush()
         sys.stderr.flush()
@@ -95,7 +103,7 @@ def _serve_several(settings: Settings, project: Path | None) -> int:
     return code
 
 
-def serve_one(settings: Settings, project: Path | None, worker: Worker | None = None) -> int:
+def serve_one(settings: Settings, project: Path | None, worker: Worker | None = None, *, edge: bool = False) -> int:
     """One serving process. `worker`: which one of several, whose parent has loaded the engine."""
     sys.setswitchinterval(SWITCH_S)
     factory = None
@@ -104,12 +112,12 @@ def serve_one(settings: Settings, project: Path | None, worker: Worker | None = 
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_guarded(settings, project, worker))
+        return runner.run(_guarded(settings, project, worker, edge))
 
 
-async def _guarded(settings: Settings, project: Path | None, worker: Worker | None) -> int:
+async def _guarded(settings: Settings, project: Path | None, worker: Worker | None, edge: bool) -> int:
     """Serve, with signals and errors turned into an exit code."""
-    node = Node(settings, project, worker=worker)
+    node = Node(settings, project, worker=worker, edge=edge)
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(node.run())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -149,12 +157,14 @@ class Node:
         project: Path | None,
         clock: Clock | None = None,
         worker: Worker | None = None,
+        edge: bool = False,
     ) -> None:
         self.worker = worker
         self.settings = settings
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.counters = Counters() if worker is None else worker.counters
+        self.edge = Edge(settings, self.clock, self.counters) if edge else None
         self.publisher = Publisher(worker)
         self.ending = ""  # the signal that asked for the end
         self.name = f"{socket.gethostname()}/{os.getpid()}"
@@ -173,6 +183,10 @@ class Node:
         """Everything from start to stop; whatever ends it, all parts are ended in the reverse order."""
         async with AsyncExitStack() as stack:
             embedded = None
+            edge = self.edge
+            if edge is not None:
+                edge.open()
+                stack.callback(edge.close)
             if self.settings.store is None:
                 embedded = EmbeddedStore(self.settings, self.clock)
                 stack.callback(embedded.stop)
@@ -187,15 +201,30 @@ class Node:
             loading = await stack.enter_async_context(_task(_load_engine(preparing, self.settings, loaded)))
             if embedded is not None:
                 await asyncio.to_thread(embedded.wait)
-            store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S))
+            remembered = None if edge is None else edge.remembered
+            store = await stack.enter_async_context(opened(settings, patient_s=PATIENT_S, remembered=remembered))
             stack.push_async_callback(self.publisher.close)
             if self.worker is None:
                 tell_trust(trust)
-                say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
             heard: list[Callable[[], object]] = []  # who is told once there is somebody
-            keeper = Keeper(store, self._lessee(store, embedded is not None), self.clock, self.counters)
-            keeper.start(lambda: _each(heard))
+            lessee = self._lessee(store, embedded is not None)
+            keeper = Keeper(store, lessee, self.clock, self.counters)
+
+            def start() -> None:
+                keeper.start(lambda: _each(heard))
+
+            if edge is not None:
+                stack.push_async_callback(asyncio.to_thread, edge.note_now, store, keeper)
+                edge.restore(lessee)
             stack.push_async_callback(asyncio.to_thread, keeper.stop)
+            if store.joined:
+                if edge is not None:
+                    edge.joined(store)
+                elif self.worker is None:
+                    say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+                start()
+            elif edge is not None:
+                await stack.enter_async_context(_task(edge.join(store, keeper, lessee, start)))
             publishing = None
             if self.project is not None:
                 publishing = await stack.enter_async_context(_task(self._publish_project(self.project)))
@@ -223,6 +252,8 @@ class Node:
             if self.worker is not None and self.worker.late:
                 await holder.ready.wait()  # not bound before: the others serve already
             doors = await stack.enter_async_context(self._doors(holder, store))
+            if edge is not None:
+                await stack.enter_async_context(_task(edge.tend(store, keeper, doors.decisions.again)))
             waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors, store.terms)))
             await stack.enter_async_context(_task(self._watch(holder, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
@@ -245,10 +276,20 @@ class Node:
         self._wake.set()
 
     async def _watch(self, holder: RulesetHolder, doors: Doors) -> None:
-        """The health service says whether baskets are decided here, from the beginning to the end."""
+        """The health service says whether baskets are decided here, and the log how sure that is, from the beginning
+        to the end."""
+        said = CERTAIN
         while not self._stop.is_set():
-            if self._serving and holder.answers != doors.deciding:
-                await doors.decide(holder.answers)
+            if self._serving:
+                if holder.answers != doors.deciding:
+                    await doors.decide(holder.answers)
+                standing = holder.standing()
+                if isinstance(standing, Standing) and standing.certainty != said:
+                    said = standing.certainty
+                    if said == SCHEDULED:
+                        tell_scheduled(holder)
+                    else:
+                        say(Event.DECIDES_CERTAIN)
             await holder.change(WATCH_S)
 
     async def _prepared(self) -> kernels.Prepared:
@@ -342,6 +383,7 @@ class Node:
             build=version(),
             counters=self.counters,
             threads=max(1, (os.cpu_count() or 1) // self.settings.workers),
+            keep=None if self.edge is None else self.edge.keep,
         )
         rulesets = RulesetServicer(
             holder, self.settings, publish_files=self.publisher, published=published, store=store
@@ -352,7 +394,7 @@ class Node:
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         if self.settings.reflection:
             reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        doors = Doors(server, checks, names, _bind(server, self.settings.address), rulesets, gate)
+        doors = Doors(server, checks, names, _bind(server, self.settings.address), rulesets, gate, decisions)
         await doors.close()
         await server.start()
         say(Event.LISTENING, address=doors.address)
@@ -378,6 +420,7 @@ TOLD: Final = (
     OSError,
     BadSettings,
     EmbeddedStoreError,
+    EdgeInUse,
     StoreError,
     PublishFailed,
     kernels.CacheUnsafe,
@@ -396,6 +439,7 @@ class Doors:
     address: str  # as bound
     rulesets: RulesetServicer
     gate: Gate
+    decisions: DecisionServicer
     deciding: bool = False  # as the health service says
 
     async def close(self) -> None:

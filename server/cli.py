@@ -16,16 +16,21 @@ import sys
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
+from server import cli_nodes
+from server.terminal import CHANGES, FINDINGS, USAGE, Format, Output
+from server.terminal import examples as _examples
+from server.terminal import say as _say
+from server.terminal import usage as _usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from google.protobuf.message import Message
-    from rich.text import Text
 
     from dsl.changes import Change
     from dsl.compiler import Compilation
@@ -35,28 +40,12 @@ if TYPE_CHECKING:
     from server.formatting import Formatted
     from server.timeline_cli import Asked, Publication
 
-FINE: Final = 0
-FINDINGS: Final = 1
-CHANGES: Final = 2
-USAGE: Final = 64
 STDIN: Final = "<stdin>"
 ADDRESS: Final = "127.0.0.1:50051"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green", "FAIL": "red"}
 _SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red"}
-
-
-def _examples(*commands: str) -> str:
-    """The end of a command's help: what to type, one a line."""
-    return "Examples:\n\n" + "\n\n".join(f"`{command}`" for command in commands)
-
-
-class Format(StrEnum):
-    """How a command answers."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Report(StrEnum):
@@ -125,7 +114,6 @@ app = typer.Typer(
 Project = Annotated[
     Path, typer.Argument(metavar="DIR", help="The project: a directory of .promo files and the data they name.")
 ]
-Output = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 Address = Annotated[str, typer.Option("--address", "-a", metavar="HOST:PORT", help="The server to ask.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long an answer may take.")]
 Language = Annotated[Spoken, typer.Option("--lang", help="In which language to answer.")]
@@ -999,143 +987,17 @@ def status(
         _say(json.dumps(state, ensure_ascii=False))
     else:
         _say(f"{address} is {'ready' if ready else 'not ready'}", "green" if ready else "red")
+        if apart := timeline_cli.cut_off(timeline):
+            _say(apart, "yellow")
         _say(receipt.timeline(timeline))
         _say("\n" + (timeline_cli.nodes(nodes) if nodes is not None else f"nodes      not known: {unknown}"))
     if not ready:
         raise typer.Exit(FINDINGS)
 
 
-@app.command(
-    epilog=_examples(
-        "einklang serve examples/shop",
-        "einklang serve --store redis://10.0.0.5:6379 --trusted-keys shop.key.pub --listen 0.0.0.0:50051",
-    ),
-)
-def serve(
-    directory: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", help="A project to publish first; without one, what the store holds."),
-    ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option("--listen", "--address", metavar="HOST:PORT", help="Where to serve; port 0: any free one."),
-    ] = None,
-    address_file: Annotated[
-        Path | None, typer.Option("--address-file", metavar="FILE", help="Write the bound HOST:PORT here.")
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="The embedded store's log, and mapped parts.")
-    ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option("--cache-dir", metavar="DIR", help="Compiled kernels; may be deleted.")
-    ] = None,
-    store: Annotated[
-        str | None, typer.Option("--store", metavar="URL", help="redis://…, redis+sentinel://…; else embedded.")
-    ] = None,
-    store_binary: Annotated[
-        Path | None, typer.Option("--store-binary", metavar="FILE", help="valkey-server for the embedded store.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Serving processes that share the address; else one.")
-    ] = None,
-    signing_key: Annotated[
-        Path | None, typer.Option("--signing-key", metavar="FILE", help="Private key that published rulesets get.")
-    ] = None,
-    trusted_keys: Annotated[
-        Path | None,
-        typer.Option("--trusted-keys", metavar="FILE|DIR", help="Public keys; only what they signed is taken."),
-    ] = None,
-    unsigned: Annotated[
-        bool, typer.Option("--unsigned", help="Development only: rulesets without a signature are taken.")
-    ] = False,
-    metrics_address: Annotated[
-        str | None, typer.Option("--metrics-address", metavar="HOST:PORT", help="Where Prometheus is told figures.")
-    ] = None,
-    log_format: Annotated[str | None, typer.Option("--log-format", metavar="human|json")] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")] = None,
-) -> None:
-    """Serve decisions over gRPC until SIGTERM or Ctrl-C; publish DIR first.
-
-    Without --store a private Valkey runs in the data directory, with a key of its own that rulesets are signed by; a
-    store elsewhere needs --trusted-keys, and --signing-key where rulesets are published (`einklang key new`). If DIR
-    does not compile, its findings are shown and the last good ruleset stays in force. Every option can stand in the
-    environment too: EINKLANG_DATA_DIR and so on; the address as EINKLANG_ADDRESS, the store's password only there
-    (EINKLANG_STORE_PASSWORD).
-
-    Ends with 0 when stopped, 1 if DIR does not compile and nothing was in force, 2 if something else prevents serving.
-    """
-    from server.settings import BadSettings, load
-
-    if directory is not None and not directory.is_dir():
-        _usage(f"{directory}: not a directory")
-    try:
-        settings = load(
-            {
-                "address": listen,
-                "address_file": address_file,
-                "data_dir": data_dir,
-                "cache_dir": cache_dir,
-                "store": store,
-                "store_binary": store_binary,
-                "workers": workers,
-                "signing_key": signing_key,
-                "trusted_keys": trusted_keys,
-                "unsigned": unsigned or None,  # else as the environment says
-                "metrics_address": metrics_address,
-                "log_format": log_format,
-                "log_level": log_level,
-            }
-        )
-    except BadSettings as error:
-        _usage(str(error))
-    from server import app as node
-
-    raise typer.Exit(node.serve(settings, directory))
-
-
-# ---------------------------------------------------------------------------------------------------- keys
-
-key = typer.Typer(
-    name="key",
-    help="Make and show the keys that rulesets are signed with.",
-    epilog=_examples("einklang key new shop.key", "einklang key show shop.key.pub"),
-    no_args_is_help=True,
-)
-app.add_typer(key)
-
-
-@key.command(name="new", epilog=_examples("einklang key new shop.key"))
-def key_new(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to stand.")]) -> None:
-    """Make a key: FILE is private and closed to others, FILE.pub is what serving nodes are given.
-
-    Neither is ever overwritten. Keep FILE where rulesets are published, and a copy of it where nobody else comes.
-    """
-    from server.keys import BadKey, make, public_file
-
-    try:
-        made = make(file)
-    except BadKey as error:
-        _usage(str(error))
-    _say(f"key {made.id}\n   private: {file}   (for --signing-key; keep it secret)")
-    _say(f"   public:  {public_file(file)}   (for --trusted-keys)")
-
-
-@key.command(name="show", epilog=_examples("einklang key show shop.key", "einklang key show keys/shop.key.pub"))
-def key_show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A private key, or public ones.")],
-    output: Output = Format.TEXT,
-) -> None:
-    """Show the id and the public key of a key file; never the private key."""
-    from server.keys import BadKey, read_public
-
-    try:
-        keys = read_public(file)
-    except BadKey as error:
-        _usage(str(error))
-    if output is Format.JSON:
-        _say(json.dumps({"keys": [{"id": one.id, "public_key": one.pem} for one in keys]}))
-    else:
-        _say("\n".join(f"key {one.id}\n{one.pem.rstrip()}" for one in keys))
+app.command(epilog=cli_nodes.SERVE_EXAMPLES)(cli_nodes.serve)
+app.command(epilog=cli_nodes.EDGE_EXAMPLES)(cli_nodes.edge)
+app.add_typer(cli_nodes.key)
 
 
 # ---------------------------------------------------------------------------------------------------- small things
@@ -1455,20 +1317,6 @@ def _refused(error: CallFailed, output: Format) -> NoReturn:
     else:
         _say(f"einklang: {error}", "red", to=sys.stderr)
     raise typer.Exit(FINDINGS)
-
-
-def _usage(message: str) -> NoReturn:
-    """Say what does not fit about the command line, and end with 64."""
-    _say(f"einklang: {message}", "red", to=sys.stderr)
-    raise typer.Exit(USAGE)
-
-
-def _say(text: str | Text, style: str = "", *, to: TextIO | None = None) -> None:
-    """Print as it is; in colour only where a person looks on and NO_COLOR does not say no."""
-    from rich.console import Console
-
-    console = Console(file=to, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(text, style=style or None)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -21,6 +23,10 @@ class Clock(Protocol):
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since some instant; only differences mean something."""
+
+    def boot(self) -> str:
+        """A name for the time since this host was started: as long as it is the same, readings of `monotonic_ns` of
+        one process mean something to another. "": not known."""
 
 
 class SystemClock:
@@ -34,6 +40,13 @@ class SystemClock:
         """Nanoseconds since boot, suspension included."""
         return time.clock_gettime_ns(_MONOTONIC)
 
+    def boot(self) -> str:
+        """As Linux says."""
+        try:
+            return _BOOT.read_text("ascii").strip()
+        except OSError:
+            return ""
+
 
 @dataclass
 class SimulatedClock:
@@ -41,6 +54,7 @@ class SimulatedClock:
 
     wall_us: int = 1_800_000_000_000_000
     ticks_ns: int = 0
+    boot_name: str = "boot 1"
 
     def now_us(self) -> int:
         """Microseconds since 1970-01-01T00:00:00Z, as last set."""
@@ -49,6 +63,10 @@ class SimulatedClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds that `advance` has let pass."""
         return self.ticks_ns
+
+    def boot(self) -> str:
+        """As last set."""
+        return self.boot_name
 
     def advance(self, us: int) -> None:
         """Let both clocks run for so many microseconds."""

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from engine.timeline import Timeline
 from server.clock import Clock
-from server.lease import Call, Lease, Node, Wait, Window
+from server.lease import Call, Heard, Lease, Node, Wait, Window
 from server.links import Wire
 from server.store import LIBRARY, BadStoreData, Keys, Store, StoreError, StoreUnavailable
 from server.store_errors import told
@@ -60,9 +60,9 @@ class Keeper:
         return self._node.lease
 
     @property
-    def last(self) -> Lease | None:
-        """The latest lease, also when it has ended."""
-        return self._node.last
+    def heard(self) -> Heard | None:
+        """The store's latest grant, or what was kept of it."""
+        return self._node.heard
 
     def window(self, now_ns: int) -> Window | Wait | None:
         """See `Node.window`."""
@@ -89,7 +89,12 @@ class Keeper:
     def start(self, changed: Callable[[], None]) -> None:
         """Begin. `changed` is called in the thread when the Timeline or the lease is another one."""
         self._changed = changed
+        self.problem = ""
         self._thread.start()
+
+    def apart(self, problem: str) -> None:
+        """Before `start`: why not."""
+        self.problem = problem
 
     def stop(self) -> None:
         """Give the lease up and end; blocks. Call it once nothing is answered any more."""

@@ -128,6 +128,15 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The store's latest grant: what is known here is all that had been appended by T = `t_us`, also where the answer
+    took too long to give a lease. `bounds`: of T ever since."""
+
+    t_us: int
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
 class _First:
     """A first reading of the clock, by a node that joins an epoch."""
 
@@ -176,7 +185,7 @@ class Node:
     status: str = ""  # what it says of itself, at each renewal
     timeline: Timeline = field(default_factory=Timeline)
     lease: Lease | None = None
-    last: Lease | None = None  # the latest, also when it has ended
+    heard: Heard | None = None  # by this node, or by one before it that kept it (server/edge.py)
     problem: str = ""  # why there is no answer that could be used; "": none
 
     _first: _First | None = None
@@ -227,22 +236,22 @@ class Node:
 
     def final_us(self) -> int:
         """Instants before this are settled: nothing that is not known here can take force earlier."""
-        if self.last is None or not self.timeline.entries:
+        if self.heard is None or not self.timeline.entries:
             return 0
-        return self.last.readings[-1].t_us + self.terms.lease_us
+        return self.heard.t_us + self.terms.lease_us
 
     def horizon_us(self) -> int:
         """Instants before this are settled but for urgent entries; the first of all takes force when it likes."""
-        if self.last is None or not self.timeline.entries:
+        if self.heard is None or not self.timeline.entries:
             return 0
-        return self.last.readings[-1].t_us + self.terms.horizon_us
+        return self.heard.t_us + self.terms.horizon_us
 
     def cut_off_us(self, now_ns: int) -> int | None:
         """T, roughly, as long as it is surely before the horizon; None: it is not."""
-        last = self.last
-        if last is None or last.bounds.latest_us(now_ns) >= self.horizon_us():
+        heard = self.heard
+        if heard is None or heard.bounds.latest_us(now_ns) >= self.horizon_us():
             return None
-        return last.bounds.earliest_us(now_ns)
+        return heard.bounds.earliest_us(now_ns)
 
     # ------------------------------------------------------------------------------------------------ asking
 
@@ -375,10 +384,12 @@ class Node:
             self._opening = self._first = None
         if self.vague(reading):
             self.vagues += 1
+            self.heard = Heard(reading.t_us, Bounds.of((reading,)))
             self._soon(now_ns, 100)
             return
         kept = () if opened else self.kept(epoch, reading)
         if kept is None:
+            self.heard = Heard(reading.t_us, Bounds.of((reading,)))
             self._give_up()
             self._first = None
             self._soon(now_ns, 100)
@@ -394,7 +405,8 @@ class Node:
             self.counted_from_ns(reading) + self.terms.lease_us * 1_000 * _MILLION // _FAST,
             bounds.surely_until_ns(reading.t_us + self.terms.lease_us),
         )
-        self.lease = self.last = Lease(epoch, gseq, readings, bounds, end_ns)
+        self.lease = Lease(epoch, gseq, readings, bounds, end_ns)
+        self.heard = Heard(reading.t_us, bounds)
         self._first = self._opening = None
 
     def kept(self, epoch: int, reading: Reading) -> tuple[Reading, ...] | None:

@@ -1,4 +1,5 @@
-"""Image parts as files: fetched once, verified, mapped read-only; the workers of a host share them.
+"""Image parts and manifests as files: parts are fetched once, verified, mapped read-only; the workers of a host share
+them.
 
 A part is the file of its digest's name in `<data>/parts`. It is written under another name, synced and renamed, so
 that a file of that name is whole; it is verified nevertheless, each time it is mapped: a disk may lie. While it is
@@ -14,12 +15,13 @@ import hashlib
 import mmap
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from engine.timeline import is_digest
-from server.store import Store
+from server.store import MANIFEST_MAX, Store, StoreUnavailable
 from server.telemetry import Counters, Event, Metric, say
 
 
@@ -44,6 +46,22 @@ class PartFiles:
             self._known[digest] = view.obj
         return view
 
+    async def manifest(self, store: Store, digest: str) -> tuple[bytes, bytes]:
+        """A ruleset's manifest and its signatures, from the store; while that is away, as they were the last time.
+
+        Raises what Store.get_manifest raises, and OSError for a full disk."""
+        path = self._directory / f"{digest}.manifest"
+        signed = self._directory / f"{digest}.signatures"
+        try:
+            manifest, signatures = await store.get_manifest(digest), await store.get_signatures(digest)
+        except StoreUnavailable:
+            manifest, signatures = await asyncio.to_thread(lambda: (_read(path), _read(signed)))
+            if hashlib.sha256(manifest).hexdigest() != digest:
+                raise
+            return manifest, signatures
+        await asyncio.to_thread(_keep, {path: manifest, signed: signatures})
+        return manifest, signatures
+
     async def _get(self, store: Store, digest: str, size: int) -> memoryview:
         path = self._directory / digest
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
@@ -57,7 +75,7 @@ class PartFiles:
         data = await store.get_part(digest, size)
         self._counters.add(Metric.PART_FETCHES)
         self._counters.add(Metric.PART_FETCHED_BYTES, size)
-        await asyncio.to_thread(_write, path, data)
+        await asyncio.to_thread(write_whole, path, data)
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is None:
             raise OSError(f"{path}: what was written cannot be read back")
@@ -86,7 +104,7 @@ class CheckedImages:
         path = self._path(digest)
         with suppress(OSError):
             path.unlink(missing_ok=True)  # of another engine
-            _write(path, self._note(digest))
+            write_whole(path, self._note(digest))
 
     def _path(self, digest: str) -> Path:
         assert is_digest(digest)
@@ -111,11 +129,27 @@ def _mapped(path: Path, digest: str, size: int) -> memoryview | None:
     return view if hashlib.sha256(view).hexdigest() == digest else None
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, also when the power fails."""
+def _read(path: Path) -> bytes:
+    """A file's content; empty where there is none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MANIFEST_MAX)
+    except OSError:
+        return b""
+
+
+def _keep(files: Mapping[Path, bytes]) -> None:
+    """Write those that are not there yet, or otherwise. Raises OSError."""
+    for path, data in files.items():
+        if _read(path) != data:
+            write_whole(path, data)
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o400) -> None:
+    """Whole or not at all, also when the power fails. Raises OSError."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -442,6 +442,7 @@ class RulesetServicer:
             scheduled=[to_entry(entry, records) for entry in timeline.after(now_us)[:SCHEDULED_MAX]],
             next_sequence=entries[-1].sequence + 1 if entries and entries[-1] is not timeline.head else 0,
             store_time_us=now_us,
+            scheduled_until_us=self._holder.scheduled_until_us,
         )
         standing = self._holder.standing()
         if isinstance(standing, Standing):

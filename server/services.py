@@ -76,6 +76,10 @@ class Decide(Protocol):
         """Raises BadRequest."""
 
 
+# Keeps an answer that was given while cut off: the request, by what it was decided, for which instant, the Decision.
+Keep = Callable[[bytes, Standing, int, bytes], None]
+
+
 class DecisionServicer:
     """Decides and explains: methods take a request's bytes and give a response's."""
 
@@ -89,9 +93,11 @@ class DecisionServicer:
         counters: Counters,
         decide: Decide | None = None,
         threads: int = 1,
+        keep: Keep | None = None,
     ) -> None:
         """`decide` None: the engine's, which is imported now; so its kernel cache must be set before. `threads`: in
-        which many baskets are decided at once, beside the event loop."""
+        which many baskets are decided at once, beside the event loop. `keep`: is told, from any thread, what was
+        answered while cut off."""
         self._directly = False  # ordinary requests are answered from bytes to bytes
         if decide is None:
             from engine import decide as door
@@ -105,6 +111,7 @@ class DecisionServicer:
         self._build = build
         self._counters = counters
         self._threads = batches.Threads(threads)
+        self._keep = keep
 
     async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """DecideRequest → DecideResponse, whatever it asks. Raises Failure."""
@@ -114,7 +121,13 @@ class DecisionServicer:
         decided = asked.decision_bytes(answer)
         envelope = self._envelope(asked, decided, answer.promotions)
         self._count(asked.standing)
+        self._note(data, asked.standing, asked.request.at_us, decided)
         return _field(1, decided) + _field(2, envelope)
+
+    async def again(self, message: decision_pb2.DecideRequest) -> tuple[decision_pb2.Decision, Standing]:
+        """What a request is answered by its ruleset or instant, without its being counted. Raises Failure."""
+        asked = await self._asked(message)
+        return asked.decision_message(self._answer(asked)), asked.standing
 
     async def Explain(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """ExplainRequest → ExplainResponse, the Decision's bytes being those of Decide. Raises Failure."""
@@ -154,7 +167,7 @@ class DecisionServicer:
             found: list[bytes | None] = []
             for data in requests:
                 answered = direct.ask(data, standing.as_of_us) == _ANSWERED
-                found.append(self.response(direct.answered(), standing) if answered else None)
+                found.append(self._told(data, direct.answered(), standing) if answered else None)
             return [None] * len(requests) if self._holder.lapsed(standing) else found
 
         return quickly
@@ -218,7 +231,7 @@ class DecisionServicer:
         if reason != _ANSWERED or self._holder.lapsed(standing):
             return None
         self._count(standing)
-        return self.response(direct.answered(), standing)
+        return self._told(data, direct.answered(), standing)
 
     def _elsewhere(self, asks: Asks, now: Standing) -> tuple[Direct, Standing] | None:
         """What answers a request that names a tenant, a ruleset or an instant. None: all this is judged at length."""
@@ -236,6 +249,16 @@ class DecisionServicer:
         self._counters.add(Metric.DECISIONS)
         if standing.certainty == SCHEDULED:
             self._counters.add(Metric.DECISIONS_SCHEDULED)
+
+    def _told(self, data: bytes, answer: Answer, standing: Standing) -> bytes:
+        """The response, which is kept if this node is cut off."""
+        if standing.certainty == SCHEDULED:
+            self._note(data, standing, answer.at_us, answer.decision)
+        return self.response(answer, standing)
+
+    def _note(self, data: bytes, standing: Standing, at_us: int, decided: bytes) -> None:
+        if standing.certainty == SCHEDULED and self._keep is not None:
+            self._keep(data, standing, at_us, decided)
 
     def response(self, answer: Answer, standing: Standing) -> bytes:
         """The DecideResponse that bears an answer."""

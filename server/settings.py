@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     horizon_ms: Annotated[int, Field(ge=0, le=604_800_000)] = Field(
         0, description="for a new tenant: how long cut-off nodes still answer; publishing takes force no earlier"
     )
+    offline_mb: Annotated[int, Field(ge=1, le=1_048_576)] = Field(
+        256, description="for an edge: so much is kept of decisions made without the store, to be looked at again"
+    )
     drain_ms: Annotated[int, Field(ge=0, le=300_000)] = Field(
         10_000, description="on SIGTERM: how long calls in flight may take to finish"
     )

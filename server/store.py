@@ -242,12 +242,21 @@ class Store:
         self.about = ""  # product and version, for people
         self.store_id = ""  # made up when the tenant was set up; another one means: another store
         self.terms = Terms()
+        self.joined = False  # it was found, checked and set up, by this process
 
     # ------------------------------------------------------------------------------------------------ the start check
+
+    def remember(self, store_id: str, terms: Terms) -> None:
+        """Which store this is, where it is known from an earlier time; until it is joined, nothing is asked of it."""
+        self.store_id, self.terms = store_id, terms
 
     async def prepare(self) -> None:
         """Check version and settings, load the functions, set up the tenant. Raises StoreUnsuitable."""
         self.about = (await self._link.prepare()).about
+        if self.store_id and not self.joined:
+            there = await self._link.ask(lambda: self._client.hexists(self.keys.meta, "format"))
+            if not there:
+                raise StoreUnsuitable(f"it holds no Timeline of this tenant, and is not the store {self.store_id}")
         wanted = (self._settings.lease_ms * 1_000, self._settings.guard_ms * 1_000, self._settings.horizon_ms * 1_000)
         fixed = [secrets.token_hex(16), *map(str, wanted), str(self._settings.store_replicas)]
         answer = await self._call("setup", [self.keys.meta], fixed, durable=True)
@@ -256,9 +265,16 @@ class Store:
                 f"{self.keys.meta} was set up by another version of this program: "
                 "start that version, or name another --data-dir or --store"
             )
-        self.store_id = answer[1].decode("ascii", "replace")
+        store_id = answer[1].decode("ascii", "replace")
+        if self.store_id not in ("", store_id):
+            raise StoreUnsuitable(
+                f"this is another store ({store_id}) than the one that is remembered here ({self.store_id}): "
+                "name that one, or begin anew with another --data-dir"
+            )
+        self.store_id = store_id
         lease_us, guard_us, horizon_us = (_integer(word, "a term of the tenant") for word in answer[2:5])
         self.terms = Terms(lease_us, guard_us, horizon_us)
+        self.joined = True
 
     # ------------------------------------------------------------------------------------------------ the Timeline
 
@@ -706,24 +722,38 @@ class Store:
     ) -> list[bytes]:
         """Call a function of the library. `durable`: return only once its effects are on the disk."""
         command = ("FCALL", f"{LIBRARY}_{name}", len(keys), *keys, *arguments)
+        if name != "setup":
+            self._must_be_joined()
         if durable:
             return cast(list[bytes], await self._link.durably(*command))
         ask = cast(Callable[..., Awaitable[Any]], self._client.execute_command)
         return cast(list[bytes], await self._ask(lambda: ask(*command)))
 
+    def _must_be_joined(self) -> None:
+        if not self.joined:
+            raise StoreUnavailable("the store was not reached since this process began")
+
     async def _ask(self, command: Callable[[], Any]) -> Any:
         """Run a command of the client; its errors become ours."""
+        self._must_be_joined()
         return await self._link.ask(command)
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, patient_s: float = 0.0) -> AsyncIterator[Store]:
+async def opened(
+    settings: Settings, *, patient_s: float = 0.0, remembered: tuple[str, Terms] | None = None
+) -> AsyncIterator[Store]:
     """The store of these settings (`settings.store` is set), checked and set up; closed at the end.
 
-    A store that cannot be reached is asked again for `patient_s` seconds. Raises StoreUnavailable, StoreUnsuitable."""
+    A store that cannot be reached is asked again for `patient_s` seconds. One that is remembered is not asked at all:
+    `Store.prepare` joins it. Raises StoreUnavailable, StoreUnsuitable."""
     link = Link(settings)
     store = Store(link, settings)
     try:
+        if remembered is not None:
+            store.remember(*remembered)
+            yield store
+            return
         until = asyncio.get_running_loop().time() + patient_s
         while True:
             try:

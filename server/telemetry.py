@@ -52,6 +52,47 @@ class Event(enum.Enum):
         "the store took {took_ms} ms to answer: more than the {most_ms} ms after which it does not say what time it is",
     )
     DECIDES_NOT = ("server.not-deciding", _ERROR, "no lease, or no ruleset in force that is ready: baskets are refused")
+    DECIDES_SCHEDULED = (
+        "server.scheduled",
+        _WARNING,
+        "cut off from the store: baskets are decided by what was scheduled, until {until} ({left} from now)",
+    )
+    DECIDES_CERTAIN = ("server.certain", _INFO, "the store is heard again: answers are certain")
+    EDGE_BEGINS = (
+        "edge.begins",
+        _INFO,
+        "from disk: {entries} entries of the Timeline, the store was last heard {heard}; decides without it "
+        "until {until} ({left})",
+    )
+    EDGE_EMPTY = ("edge.empty", _INFO, "nothing is on this disk yet: the store is needed to begin")
+    EDGE_DAMAGED = (
+        "edge.damaged",
+        _ERROR,
+        "what this edge kept cannot be used, and is set aside (*.damaged): {reason}",
+    )
+    EDGE_ALONE = ("edge.alone", _WARNING, "the store was not joined yet, and is asked again and again: {reason}")
+    EDGE_CLOCK = (
+        "edge.clock",
+        _ERROR,
+        "this host's clock stands {seconds:.0f} s before the last time that this edge noted: set it; "
+        "nothing is decided until then, or until the store is back",
+    )
+    EDGE_NO_HORIZON = (
+        "edge.no-horizon",
+        _WARNING,
+        "this tenant allows no horizon: without the store this edge decides nothing (EINKLANG_HORIZON_MS of the node "
+        "that sets the tenant up)",
+    )
+    EDGE_NOT_NOTED = ("edge.not-noted", _ERROR, "what this edge knows could not be kept on its disk: {reason}")
+    JOURNAL_FULL = ("journal.full", _ERROR, "decisions without the store are not kept to be looked at again: {reason}")
+    JOURNAL_SOUND = ("journal.sound", _INFO, "{checked} decisions made without the store: all are as the Timeline says")
+    JOURNAL_DIFFERS = (
+        "journal.differs",
+        _WARNING,
+        "of {checked} decisions made without the store {differing} are otherwise by the Timeline, {unchecked} more "
+        "could not be looked at: {path}",
+    )
+    JOURNAL_FAILED = ("journal.failed", _ERROR, "decisions made without the store could not be looked at: {reason}")
     DECIDES_AGAIN = ("server.deciding", _INFO, "baskets are decided again")
     EPOCH_OPENED = ("lease.epoch", _INFO, "epoch {epoch} of the Timeline's time opened")
     CLOCK_STEPPED = ("lease.clock-stepped", _ERROR, "the store's clock was stepped: a new epoch begins")
@@ -114,6 +155,14 @@ class Metric(enum.Enum):
     LEASE_ROUND_TRIP_US = ("lease_round_trip_us", "the last answer's round trip")
     LEASE_VAGUE = ("lease_vague_total", "answers that came too late to say what time it is")
     LEASE_LEFT_US = ("lease_left_us", "until the lease ends; 0: there is none")
+    SCHEDULED_LEFT_US = ("scheduled_left_us", "how long this node may decide without the store; 0: not any more")
+    JOURNAL_BYTES = ("journal_bytes", "decisions made without the store that are still to be looked at")
+    JOURNAL_CHECKED = ("journal_checked_total", "of them, looked at again")
+    JOURNAL_DIFFERENCES = (
+        "journal_differences_total",
+        "of these, otherwise by the Timeline, or not to be decided anew",
+    )
+    JOURNAL_LOST = ("journal_lost_total", "decisions made without the store that were not kept")
     EPOCHS_OPENED = ("epochs_opened_total", "epochs that this node opened")
     CLOCK_STEPS = ("clock_steps_total", "steps of the store's clock that this node saw")
     IMAGES_LOADED = ("images_loaded_total", "rulesets fetched, verified, mapped and warmed")
@@ -129,7 +178,15 @@ class Metric(enum.Enum):
 
 
 # What is not counted but put: the present value.
-GAUGES: Final = frozenset({Metric.LEASE_ROUND_TRIP_US, Metric.LEASE_LEFT_US, Metric.IN_FORCE_SEQUENCE})
+GAUGES: Final = frozenset(
+    {
+        Metric.LEASE_ROUND_TRIP_US,
+        Metric.LEASE_LEFT_US,
+        Metric.SCHEDULED_LEFT_US,
+        Metric.JOURNAL_BYTES,
+        Metric.IN_FORCE_SEQUENCE,
+    }
+)
 
 # How long decisions took is counted by these bounds; each is twice the one before.
 BUCKETS_US: Final = tuple(1 << exponent for exponent in range(6, 21))

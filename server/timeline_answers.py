@@ -180,6 +180,7 @@ def node(name: str, seen_us: int, status: str) -> pb.Node:
         certainty=_CERTAINTIES.get(_text(said.get("certainty")), common.CERTAINTY_UNSPECIFIED),
         seen_at_us=seen_us,
         lease_until_us=number("lease_until_us"),
+        scheduled_until_us=number("scheduled_until_us"),
         last_error=_text(said.get("error")),
         semantics_numbers=sorted(n for n in numbers if type(n) is int and 0 <= n < 1 << 31)
         if isinstance(numbers, list)

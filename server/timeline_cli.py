@@ -366,7 +366,7 @@ def verify(entries: Sequence[pb.TimelineEntry]) -> None:
 def nodes(response: pb.ListNodesResponse) -> str:
     """The nodes, and how far they are with what is staged."""
     now_us = response.store_time_us
-    rows = [("node", "build", "entry", "ruleset", "certainty", "lease", "heard", "")]
+    rows = [("node", "build", "entry", "ruleset", "certainty", "lease", "alone", "heard", "")]
     for node in response.nodes:
         left_us = node.lease_until_us - now_us
         certainty = common.Certainty.Name(node.certainty).removeprefix("CERTAINTY_").lower()
@@ -378,6 +378,7 @@ def nodes(response: pb.ListNodesResponse) -> str:
                 node.ruleset_digest[:12] or "-",
                 "none" if node.certainty == common.CERTAINTY_UNSPECIFIED else certainty,
                 span(left_us) if node.lease_until_us and left_us > 0 else "ended" if node.lease_until_us else "-",
+                _alone(node.scheduled_until_us, now_us),
                 from_now(min(node.seen_at_us, now_us), now_us),
                 node.last_error,
             )
@@ -386,6 +387,21 @@ def nodes(response: pb.ListNodesResponse) -> str:
     for staged in response.staged_rulesets:
         lines.append(f"staged     {staged.ruleset_digest[:16]}…  {readiness(staged.nodes)}")
     return "\n".join(lines)
+
+
+def _alone(until_us: int, now_us: int) -> str:
+    """How long a node may still decide without the store."""
+    return "-" if not until_us else span(until_us - now_us) if until_us > now_us else "ended"
+
+
+def cut_off(response: pb.GetTimelineResponse) -> str:
+    """What a node that is cut off may still do; "" for one that is not."""
+    if response.certainty == common.CERTAINTY_SCHEDULED:
+        until_us = response.scheduled_until_us
+        return f"cut off    decides by what was scheduled until {local(until_us)}, " + from_now(
+            until_us, response.store_time_us
+        )
+    return ""
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

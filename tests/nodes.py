@@ -60,12 +60,11 @@ class KnownExactly:
 
     @property
     def lease(self) -> Any:
-        return self.last if self.has_lease else None
+        return SimpleNamespace(bounds=Exactly(self.clock), end_ns=FOREVER, epoch=1) if self.has_lease else None
 
     @property
-    def last(self) -> Any:
-        readings = [SimpleNamespace(t_us=self.clock.now_us())]
-        return SimpleNamespace(bounds=Exactly(self.clock), readings=readings, end_ns=FOREVER, epoch=1)
+    def heard(self) -> Any:
+        return SimpleNamespace(t_us=self.clock.now_us(), bounds=Exactly(self.clock))
 
     def window(self, now_ns: int) -> Window | Wait | None:
         if not self.has_lease:

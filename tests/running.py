@@ -27,6 +27,13 @@ from server.settings import load
 sys.exit(serve(load(), Path(sys.argv[1]) if len(sys.argv) > 1 else None))
 """
 
+EDGE = """
+import sys
+from server.app import serve
+from server.settings import load
+sys.exit(serve(load(), edge=True))
+"""
+
 # A tenant whose rulesets take force soon, on a machine where a store's answer may take its time.
 TERMS = {"EINKLANG_LEASE_MS": "1000", "EINKLANG_GUARD_MS": "100"}
 
@@ -121,7 +128,7 @@ def command_of(pid: int) -> str:
 class Server:
     """One `serve` process over its own directories."""
 
-    def __init__(self, home: Path, directory: Path | None = None, **environment: str) -> None:
+    def __init__(self, home: Path, directory: Path | None = None, *, program: str = SERVE, **environment: str) -> None:
         self.home = home
         self.log = home / "log"
         settings = {
@@ -139,7 +146,7 @@ class Server:
         }
         self._output = open(self.log, "ab")  # noqa: SIM115 - closed by `close`
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, *([str(directory)] if directory else [])],
+            [sys.executable, "-c", program, *([str(directory)] if directory else [])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._output,

@@ -8,6 +8,7 @@ wrong by up to 200 ppm, and a server's may be stepped. Messages take 0.2 to 4 ms
 are paused, also in the middle of a decision, cut off, killed, leave and come; the primary is restarted, or killed or
 cut off and the replica promoted. A seed also chooses how many nodes there are, whether there is a replica, the lease,
 the guard, the horizon, and whether all nodes are the processes of one server (a house) with a store of its own.
+Every other node is an edge: what it knew when it was killed it knows when it comes back.
 
 WAIT is as Valkey 9 has it: it waits for the last *write* of its connection, so not at all where nothing was written.
 
@@ -75,6 +76,7 @@ class World:
     faults: tuple[str, ...] = FAULTS
     delays: float = 0.03  # the share of messages that take up to 0.6 s
     steps_s: tuple[float, ...] = (0.015, 0.03, 0.2, 1, 5, 60)
+    remembers: bool = True  # every other node, what it knew before it ended
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Tally:
     cuts: int = 0
     pauses: int = 0
     kills: int = 0
+    remembered: int = 0  # nodes that began with what they had known
     released: int = 0
     epochs: int = 0
     at_once: int = 0  # of these, opened without waiting
@@ -181,12 +184,19 @@ class Shop:
         self.paused = 0.0
         self.target = 0
         self.told = 0  # by hints
+        self.node = self.new(run)
         self.start(run)
+
+    def new(self, run: Run) -> Node:
+        house = f"local/{run.house}/" if run.house else ""
+        return run.world.node(run.terms, f"{house}n{self.number}.{self.lives}", house)
 
     def start(self, run: Run) -> None:
         self.lives += 1
-        house = f"local/{run.house}/" if run.house else ""
-        self.node = run.world.node(run.terms, f"{house}n{self.number}.{self.lives}", house)
+        before, self.node = self.node, self.new(run)
+        if run.world.remembers and self.number % 2:  # an edge (server/edge.py)
+            self.node.timeline, self.node.heard = before.timeline, before.heard
+            run.tally.remembered += self.node.heard is not None
         self.window: Window | None = None
         self.lease = Lease(0, 0, (), Bounds(0, 0), 0)  # of the window
         self.wrote: dict[bytes, int] = {}  # the replication offset of this connection's last write, by server
@@ -458,23 +468,20 @@ class Run:
 
     def cut_off(self, shop: Shop, now_ns: int) -> None:
         """Without a lease: what was scheduled for sure."""
-        t_us, last = shop.node.cut_off_us(now_ns), shop.node.last
+        t_us, heard = shop.node.cut_off_us(now_ns), shop.node.heard
         if t_us is None:
             self.tally.unavailable += self.now > 4 * self.lease_s
             return
-        assert last is not None
+        assert heard is not None
         self.tally.scheduled += 1
-        self.look_at(shop, last, now_ns)
+        self.settle(shop)
         entry = shop.node.timeline.in_force(t_us)
         sequence = entry.sequence if entry else 0
-        self.cutoffs.append(Cutoff(t_us, sequence, f"n{shop.number}.{shop.lives}", last.readings[-1].t_us))
+        self.cutoffs.append(Cutoff(t_us, sequence, f"n{shop.number}.{shop.lives}", heard.t_us))
 
     def look_at(self, shop: Shop, lease: Lease, now_ns: int) -> None:
         """Whether T is where a node says, if the clock that it read was not stepped; what it takes for settled."""
-        node = shop.node
-        known = len(node.timeline.entries)
-        final_us, horizon_us = self.settled.get(known, (0, 0))
-        self.settled[known] = max(final_us, node.final_us()), max(horizon_us, node.horizon_us())
+        self.settle(shop)
         server = self.servers[self.master]
         here = (server.id, server.steps)
         if all(self.read[reading.t_us] == here for reading in lease.readings):
@@ -483,6 +490,13 @@ class Run:
             low, high = lease.bounds.earliest_us(now_ns), lease.bounds.latest_us(now_ns)
             if int(server.data[META][b"epoch"]) == lease.epoch and not low - 1 <= t_us <= high + 1:
                 self.unsound.append(f"{self.now:.6f} s, n{shop.number}: T {t_us} is not from {low} to {high}")
+
+    def settle(self, shop: Shop) -> None:
+        """What a node takes for settled."""
+        node = shop.node
+        known = len(node.timeline.entries)
+        final_us, horizon_us = self.settled.get(known, (0, 0))
+        self.settled[known] = max(final_us, node.final_us()), max(horizon_us, node.horizon_us())
 
     def leave(self, shop: Shop) -> None:
         """Stop in order, and come back as another holder."""

@@ -668,6 +668,7 @@ class GetTimelineResponse(_message.Message):
     NEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
     STORE_TIME_US_FIELD_NUMBER: _builtins.int
     CERTAINTY_FIELD_NUMBER: _builtins.int
+    SCHEDULED_UNTIL_US_FIELD_NUMBER: _builtins.int
     next_sequence: _builtins.int
     """The sequence to ask for to go on. 0: there are no more."""
     store_time_us: _builtins.int
@@ -676,6 +677,10 @@ class GetTimelineResponse(_message.Message):
     """
     certainty: _common_pb2.Certainty.ValueType
     """How sure the answering node is of all this."""
+    scheduled_until_us: _builtins.int
+    """Up to which instant the answering node may go on without the store, by the store's
+    clock, microseconds since the Unix epoch, UTC. 0: not at all.
+    """
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
         """Entries, ascending by sequence."""
@@ -697,10 +702,11 @@ class GetTimelineResponse(_message.Message):
         next_sequence: _builtins.int = ...,
         store_time_us: _builtins.int = ...,
         certainty: _common_pb2.Certainty.ValueType = ...,
+        scheduled_until_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["in_force", b"in_force"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certainty", b"certainty", "entries", b"entries", "in_force", b"in_force", "next_sequence", b"next_sequence", "scheduled", b"scheduled", "store_time_us", b"store_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certainty", b"certainty", "entries", b"entries", "in_force", b"in_force", "next_sequence", b"next_sequence", "scheduled", b"scheduled", "scheduled_until_us", b"scheduled_until_us", "store_time_us", b"store_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1553,6 +1559,7 @@ class Node(_message.Message):
     LEASE_UNTIL_US_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     SEMANTICS_NUMBERS_FIELD_NUMBER: _builtins.int
+    SCHEDULED_UNTIL_US_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     """Its name."""
     build: _builtins.str
@@ -1569,6 +1576,10 @@ class Node(_message.Message):
     """Until when its lease reaches, microseconds since the Unix epoch, UTC. 0: it has none."""
     last_error: _builtins.str
     """Its last fault, for people. Empty: none."""
+    scheduled_until_us: _builtins.int
+    """Up to which instant it may go on without the store, by the store's clock, microseconds
+    since the Unix epoch, UTC. 0: not at all.
+    """
     @_builtins.property
     def semantics_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Numbers of the semantics that it can decide by, ascending."""
@@ -1585,10 +1596,11 @@ class Node(_message.Message):
         lease_until_us: _builtins.int = ...,
         last_error: _builtins.str = ...,
         semantics_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        scheduled_until_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "certainty", b"certainty", "last_error", b"last_error", "lease_until_us", b"lease_until_us", "node", b"node", "ruleset_digest", b"ruleset_digest", "seen_at_us", b"seen_at_us", "semantics_numbers", b"semantics_numbers", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "certainty", b"certainty", "last_error", b"last_error", "lease_until_us", b"lease_until_us", "node", b"node", "ruleset_digest", b"ruleset_digest", "scheduled_until_us", b"scheduled_until_us", "seen_at_us", b"seen_at_us", "semantics_numbers", b"semantics_numbers", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

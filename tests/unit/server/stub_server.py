@@ -107,6 +107,7 @@ class Holder:
     timeline: Timeline = field(default_factory=Timeline)
     rulesets: dict[str, Any] = field(default_factory=dict)
     raises: Exception | None = None
+    scheduled_until_us: int = 0
 
     def add(self, letter: str, effective_from_us: int, *, loaded: bool = True) -> None:
         entry = make_entry(

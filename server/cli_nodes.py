@@ -1,0 +1,218 @@
+"""The commands of nodes: serve, edge, key. What they need is imported when they run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.terminal import FINDINGS, FINE, Format, Output, examples, say, usage
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+Listen = Annotated[
+    str | None,
+    typer.Option("--listen", "--address", metavar="HOST:PORT", help="Where to serve; port 0: any free one."),
+]
+AddressFile = Annotated[
+    Path | None, typer.Option("--address-file", metavar="FILE", help="Write the bound HOST:PORT here.")
+]
+CacheDir = Annotated[Path | None, typer.Option("--cache-dir", metavar="DIR", help="Compiled kernels; may be deleted.")]
+SigningKey = Annotated[
+    Path | None, typer.Option("--signing-key", metavar="FILE", help="Private key that published rulesets get.")
+]
+TrustedKeys = Annotated[
+    Path | None,
+    typer.Option("--trusted-keys", metavar="FILE|DIR", help="Public keys; only what they signed is taken."),
+]
+Unsigned = Annotated[bool, typer.Option("--unsigned", help="Development only: rulesets without a signature are taken.")]
+MetricsAddress = Annotated[
+    str | None, typer.Option("--metrics-address", metavar="HOST:PORT", help="Where Prometheus is told figures.")
+]
+LogFormat = Annotated[str | None, typer.Option("--log-format", metavar="human|json")]
+LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="debug|info|warning|error")]
+
+
+def serve(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="A project to publish first; without one, what the store holds."),
+    ] = None,
+    listen: Listen = None,
+    address_file: AddressFile = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="The embedded store's log, and mapped parts.")
+    ] = None,
+    cache_dir: CacheDir = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="redis://…, redis+sentinel://…; else embedded.")
+    ] = None,
+    store_binary: Annotated[
+        Path | None, typer.Option("--store-binary", metavar="FILE", help="valkey-server for the embedded store.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Serving processes that share the address; else one.")
+    ] = None,
+    signing_key: SigningKey = None,
+    trusted_keys: TrustedKeys = None,
+    unsigned: Unsigned = False,
+    metrics_address: MetricsAddress = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Serve decisions over gRPC until SIGTERM or Ctrl-C; publish DIR first.
+
+    Without --store a private Valkey runs in the data directory, with a key of its own that rulesets are signed by; a
+    store elsewhere needs --trusted-keys, and --signing-key where rulesets are published (`einklang key new`). If DIR
+    does not compile, its findings are shown and the last good ruleset stays in force. Every option can stand in the
+    environment too: EINKLANG_DATA_DIR and so on; the address as EINKLANG_ADDRESS, the store's password only there
+    (EINKLANG_STORE_PASSWORD).
+
+    Ends with 0 when stopped, 1 if DIR does not compile and nothing was in force, 2 if something else prevents serving.
+    """
+    from server import app as node
+
+    if directory is not None and not directory.is_dir():
+        usage(f"{directory}: not a directory")
+    settings = _settings(
+        {
+            "address": listen,
+            "address_file": address_file,
+            "data_dir": data_dir,
+            "cache_dir": cache_dir,
+            "store": store,
+            "store_binary": store_binary,
+            "workers": workers,
+            "signing_key": signing_key,
+            "trusted_keys": trusted_keys,
+            "unsigned": unsigned or None,  # else as the environment says
+            "metrics_address": metrics_address,
+            "log_format": log_format,
+            "log_level": log_level,
+        }
+    )
+    raise typer.Exit(node.serve(settings, directory))
+
+
+SERVE_EXAMPLES = examples(
+    "einklang serve examples/shop",
+    "einklang serve --store redis://10.0.0.5:6379 --trusted-keys shop.key.pub --listen 0.0.0.0:50051",
+)
+
+
+def edge(
+    listen: Listen = None,
+    address_file: AddressFile = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="What is kept on disk; this edge's alone.")
+    ] = None,
+    cache_dir: CacheDir = None,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="The tenant's store: redis://… .")] = None,
+    trusted_keys: TrustedKeys = None,
+    unsigned: Unsigned = False,
+    metrics_address: MetricsAddress = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Serve nothing: show what DIR holds, and what was decided otherwise.")
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Serve from a store's back room or a till: on, also over restarts, while the tenant's store is away.
+
+    The Timeline, rulesets and prices are kept in the data directory. Without the store it answers SCHEDULED, for as
+    long as the tenant's horizon allows since the store was last heard (EINKLANG_HORIZON_MS, said when the tenant is set
+    up), then not at all. What was answered meanwhile is decided anew once the store is back; what comes out otherwise
+    is listed: --status shows it, and for how long this edge still may. The first start needs the store.
+
+    Ends with 0 when stopped, 2 if something prevents serving; --status with 1 where something was decided otherwise.
+    """
+    settings = _settings(
+        {
+            "address": listen,
+            "address_file": address_file,
+            "data_dir": data_dir,
+            "cache_dir": cache_dir,
+            "store": store,
+            "trusted_keys": trusted_keys,
+            "unsigned": unsigned or None,
+            "metrics_address": metrics_address,
+            "log_format": log_format,
+            "log_level": log_level,
+        }
+    )
+    if status:
+        from server.clock import SystemClock
+        from server.edge_status import look, text
+
+        found = look(settings, SystemClock())
+        say(json.dumps(found.as_data(), ensure_ascii=False) if output is Format.JSON else text(found))
+        raise typer.Exit(FINDINGS if found.differences else FINE)
+    from server import app as node
+
+    raise typer.Exit(node.serve(settings, edge=True))
+
+
+EDGE_EXAMPLES = examples(
+    "einklang edge --store redis://einklang.example:6379 --trusted-keys shop.key.pub --data-dir /var/lib/einklang",
+    "einklang edge --status --data-dir /var/lib/einklang",
+    "einklang status --address till-7:50051",
+)
+
+
+def _settings(given: Mapping[str, object]) -> Settings:
+    """Of the command line and the environment. Ends with 64 where they do not fit."""
+    from server.settings import BadSettings, load
+
+    try:
+        return load(given)
+    except BadSettings as error:
+        usage(str(error))
+
+
+# ---------------------------------------------------------------------------------------------------- keys
+
+key = typer.Typer(
+    name="key",
+    help="Make and show the keys that rulesets are signed with.",
+    epilog=examples("einklang key new shop.key", "einklang key show shop.key.pub"),
+    no_args_is_help=True,
+)
+
+
+@key.command(name="new", epilog=examples("einklang key new shop.key"))
+def key_new(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to stand.")]) -> None:
+    """Make a key: FILE is private and closed to others, FILE.pub is what serving nodes are given.
+
+    Neither is ever overwritten. Keep FILE where rulesets are published, and a copy of it where nobody else comes.
+    """
+    from server.keys import BadKey, make, public_file
+
+    try:
+        made = make(file)
+    except BadKey as error:
+        usage(str(error))
+    say(f"key {made.id}\n   private: {file}   (for --signing-key; keep it secret)")
+    say(f"   public:  {public_file(file)}   (for --trusted-keys)")
+
+
+@key.command(name="show", epilog=examples("einklang key show shop.key", "einklang key show keys/shop.key.pub"))
+def key_show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A private key, or public ones.")],
+    output: Output = Format.TEXT,
+) -> None:
+    """Show the id and the public key of a key file; never the private key."""
+    from server.keys import BadKey, read_public
+
+    try:
+        keys = read_public(file)
+    except BadKey as error:
+        usage(str(error))
+    if output is Format.JSON:
+        say(json.dumps({"keys": [{"id": one.id, "public_key": one.pem} for one in keys]}))
+    else:
+        say("\n".join(f"key {one.id}\n{one.pem.rstrip()}" for one in keys))
