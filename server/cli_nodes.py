@@ -152,6 +152,8 @@ def edge(
         found = look(settings, SystemClock())
         say(json.dumps(found.as_data(), ensure_ascii=False) if output is Format.JSON else text(found))
         raise typer.Exit(FINDINGS if found.differences else FINE)
+    if settings.store is None:
+        usage("an edge needs the address of the tenant's store: --store redis://HOST:PORT")
     from server import app as node
 
     raise typer.Exit(node.serve(settings, edge=True))

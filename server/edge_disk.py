@@ -103,7 +103,8 @@ class Memory:
 
     def open(self) -> None:
         """Take the directory and read what is there. Raises EdgeInUse, OSError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self.directory.parent, self.directory):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._lock = os.open(self.directory / "lock", flags, 0o600)
         try:

@@ -173,7 +173,7 @@ class Journal:
         await asyncio.to_thread(self.close)
         reports = []
         for path in self.waiting():
-            if self._latest_us.get(path, 0) >= final_us:
+            if self._latest_us.get(path, 0) >= final_us or self._written(path):
                 break
             found = await self._looked_at(path, decide, pause)
             if found is None:
@@ -181,6 +181,11 @@ class Journal:
             self._delete(path)
             reports.append(found)
         return reports
+
+    def _written(self, path: Path) -> bool:
+        """Whether it is the one that is written to: one that was begun meanwhile."""
+        with self._lock:
+            return self._file is not None and self._path == path
 
     def _delete(self, path: Path) -> None:
         with self._lock:

@@ -40,7 +40,9 @@ def calls(address):
 def shop():
     """A store, a server in the middle, and an edge whose way to the store can be cut."""
     with short_directory() as home:
-        store = StoreProcess(binaries()["valkey"], home / "store", SETTINGS).start()
+        binary = binaries()["valkey"]
+        assert binary is not None
+        store = StoreProcess(binary, home / "store", SETTINGS).start()
         links = Links()
         (home / "edge").mkdir()
         terms = {"EINKLANG_HORIZON_MS": str(HORIZON_MS), "EINKLANG_UNSIGNED": "1", "EINKLANG_PUBLISH_IDLE_S": "1"}
@@ -52,7 +54,7 @@ def shop():
         edges = []
 
         def edge():
-            edges.append(Server(home / "edge", program=EDGE, **own))
+            edges.append(Server(home / "edge", None, program=EDGE, **own))
             return edges[-1].ready()
 
         try:
@@ -122,9 +124,11 @@ def test_an_edge_goes_on_without_the_store_and_finds_what_it_missed(shop, tmp_pa
 
         shop.links.heal("edge")
         back = until(
-            lambda: (answer := till.decisions.Decide(basket(), timeout=SECONDS)).envelope.certainty
-            == common.CERTAINTY_CERTAIN
-            and answer,
+            lambda: (
+                (answer := till.decisions.Decide(basket(), timeout=SECONDS)).envelope.certainty
+                == common.CERTAINTY_CERTAIN
+                and answer
+            ),
             what="it is certain again",
         )
         assert back.decision == due
