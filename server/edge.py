@@ -86,7 +86,7 @@ class Edge:
         self._tell_beginning(node, node.heard)
 
     def _tell_beginning(self, node: Node, heard: Heard) -> None:
-        now_us = heard.bounds.earliest_us(self._clock.monotonic_ns())
+        now_us = heard.bounds.likely_us(self._clock.monotonic_ns())
         until_us = node.horizon_us()
         say(
             Event.EDGE_BEGINS,

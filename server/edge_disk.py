@@ -149,7 +149,7 @@ class Memory:
             low=heard.bounds.low,
             high=heard.bounds.high,
             wall_us=self._clock.now_us(),
-            t_us=heard.bounds.earliest_us(self._clock.monotonic_ns()),
+            t_us=heard.bounds.likely_us(self._clock.monotonic_ns()),
         )
         write_whole(self.directory / "state.json", state.model_dump_json().encode(), mode=0o600)
 

@@ -64,7 +64,7 @@ def look(settings: Settings, clock: Clock) -> Found:
     memory = Memory(settings.data_dir, settings.tenant, clock)
     known, problem = memory.look()
     heard = None if known is None else known.heard(clock)
-    now_us = 0 if heard is None else heard.bounds.earliest_us(clock.monotonic_ns())
+    now_us = 0 if heard is None else heard.bounds.likely_us(clock.monotonic_ns())
     if known is not None and heard is None:
         problem = f"this host's clock stands {known.behind_us(clock) / 1e6:.0f} s before the last note: set it"
     waiting = sum(path.stat().st_size for path in (memory.directory / "journal").glob("*.jsonl"))

@@ -103,6 +103,10 @@ class Bounds:
         """T is at most this."""
         return -(-(self.high + now_ns * _FAST) // _SCALE)
 
+    def likely_us(self, now_ns: int) -> int:
+        """T, if both clocks run right: where there is nothing better to go by."""
+        return (self.earliest_us(now_ns) + self.latest_us(now_ns)) // 2
+
     def surely_from_ns(self, t_us: int) -> int:
         """From this reading on surely T >= t_us."""
         return -((self.low - t_us * _SCALE) // _SLOW)
@@ -251,7 +255,7 @@ class Node:
         heard = self.heard
         if heard is None or heard.bounds.latest_us(now_ns) >= self.horizon_us():
             return None
-        return heard.bounds.earliest_us(now_ns)
+        return heard.bounds.likely_us(now_ns)
 
     # ------------------------------------------------------------------------------------------------ asking
 

@@ -43,7 +43,7 @@ class Exactly:
     def earliest_us(self, _now_ns: int) -> int:
         return self._clock.now_us()
 
-    latest_us = earliest_us
+    latest_us = likely_us = earliest_us
 
 
 @dataclass
