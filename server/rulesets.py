@@ -8,6 +8,7 @@ What became of a publication is in the store, so that every node can tell it (se
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from einklang.v1 import ruleset_pb2 as pb
 from engine.timeline import (
     AUTHOR_MAX,
     CHANGE_ID_MAX,
+    ENTRY_BYTES_MAX,
     INSTANT_MAX_US,
     PROMOTION_MAX,
     REASON_MAX,
@@ -49,6 +51,7 @@ SCHEDULED_MAX: Final = 100
 PROGRAM_BYTES_MAX: Final = 16 << 20  # a larger one is a table; its address tells whether it changed
 PROGRAMS_BYTES_MAX: Final = 56 << 20  # of one answer
 SOURCES_BYTES_MAX: Final = 1 << 20  # of one answer
+WORDS_BYTES_MAX: Final = ENTRY_BYTES_MAX - 1_024  # of author and reason, as an entry has them beside all that is fixed
 RETRY_AFTER_MS: Final = 1_000
 WATCHERS_MAX: Final = 64  # of the Timeline or a publication, at once
 WATCH_S: Final = 0.1  # between two looks
@@ -105,9 +108,10 @@ class RulesetServicer:
         self._published = published
         self._store = store
         self._clock = clock or SystemClock()
-        self._busy = asyncio.Lock()
+        self._busy = asyncio.Lock()  # a change
+        self._uploading = asyncio.Lock()  # a publication, from its first byte on: files of one at a time are held
         self._stopping = False
-        self._under_way: asyncio.Task[bytes] | None = None  # the change
+        self._under_way: set[asyncio.Task[bytes]] = set()
         self._watchers = 0
 
     def stop_taking(self) -> None:
@@ -118,29 +122,34 @@ class RulesetServicer:
         """Wait for the publication under way; end it after so many seconds, and tell its caller."""
         self.stop_taking()
         try:
-            async with asyncio.timeout(seconds), self._busy:
+            async with asyncio.timeout(seconds), self._uploading, self._busy:
                 return
         except TimeoutError:
-            if self._under_way is not None:
-                self._under_way.cancel()
+            for task in self._under_way:
+                task.cancel()
 
-    async def _alone(self, work: Callable[[], Awaitable[bytes]], goes_on: Callable[[], bool] = lambda: False) -> bytes:
-        """Do this while nothing else is published here. `goes_on`: also when its caller has gone by now."""
-        if self._stopping:
-            raise _stops("this server stops; try again, or at another node", common.ERROR_REASON_NOT_READY)
-        if self._busy.locked():
+    async def _alone(
+        self,
+        work: Callable[[], Awaitable[bytes]],
+        lock: asyncio.Lock,
+        goes_on: Callable[[], bool] = lambda: False,
+    ) -> bytes:
+        """Do this while nothing else does under this lock, and refuse it where something is published here already.
+        `goes_on`: also when its caller has gone by now."""
+        self._refuse_when_stopping()
+        if lock.locked() or self._busy.locked():
             raise _failed(publish.Busy())
-        await self._busy.acquire()
+        await lock.acquire()
 
         async def all_of_it() -> bytes:
             try:
                 return await work()
             finally:
-                self._under_way = None
-                self._busy.release()
+                lock.release()
 
         task = asyncio.create_task(all_of_it())
-        self._under_way = task
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(task)
@@ -151,6 +160,10 @@ class RulesetServicer:
             if not goes_on():
                 task.cancel()
             raise
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise _stops("this server stops; try again, or at another node", common.ERROR_REASON_NOT_READY)
 
     # ------------------------------------------------------------------------------------------------ publishing
 
@@ -167,12 +180,14 @@ class RulesetServicer:
                 raise Failure(grpc.StatusCode.DEADLINE_EXCEEDED, common.ERROR_REASON_UNSPECIFIED, text) from None
             if finish.publication_id:
                 named.append(finish.publication_id)
-            began = self._clock.monotonic_ns()
-            response = await self._compile(files, finish)
-            response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
+            async with self._busy:  # not before: whoever sends slowly must not keep others from a pause or a roll-back
+                self._refuse_when_stopping()
+                began = self._clock.monotonic_ns()
+                response = await self._compile(files, finish)
+                response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000
             return response.SerializeToString(deterministic=True)
 
-        return await self._alone(work, lambda: bool(named))
+        return await self._alone(work, self._uploading, lambda: bool(named))
 
     async def _receive(self, requests: AsyncIterator[bytes]) -> tuple[dict[str, bytes], pb.PublishFinish]:
         files: dict[str, bytearray] = {}
@@ -419,7 +434,7 @@ class RulesetServicer:
                 await self._published(result)
             return response(result).SerializeToString(deterministic=True)
 
-        return await self._alone(work)
+        return await self._alone(work, self._busy)
 
     # ------------------------------------------------------------------------------------------------ the Timeline
 
@@ -501,6 +516,9 @@ class RulesetServicer:
             yield self._store
         except stores.StoreUnavailable as error:
             raise _failed(publish.StoreGone(f"{error}; try again, or another node")) from None
+        except stores.StoreError as error:  # the operator's: what is stored, or who may read it, is not as it must be
+            say(Event.STORE_BAD, reason=str(error))
+            raise _failed(publish.PublishFailed(str(error))) from None
 
     async def ListNodes(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """ListNodesRequest → ListNodesResponse. Raises Failure."""
@@ -573,22 +591,21 @@ class RulesetServicer:
         digest = message.ruleset_digest or (in_force.digest if in_force is not None else "")
         if message.ruleset_digest and not is_digest(digest):
             raise Refused("ruleset_digest", "64 lowercase hexadecimal characters", common.ERROR_REASON_WRONG_FORM)
-        if not digest or self._store is None:
+        if not digest:
             text = "no ruleset is in force"
             raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_NO_RULESET, text)
         response = pb.GetProgramsResponse(ruleset_digest=digest)
         if in_force is not None and in_force.digest == digest:
             response.sequence = in_force.sequence
-        try:
-            left = PROGRAMS_BYTES_MAX
-            async for address, program in self._store.get_programs(
-                await self._store.get_listing(digest), PROGRAM_BYTES_MAX
-            ):
-                response.programs.append(pb.Program(address=address, data=program if len(program) <= left else b""))
-                left -= len(response.programs[-1].data)
-        except NotStored:
-            text = f"the declarations of ruleset {digest} are not stored; publish its text again"
-            raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN, text) from None
+        with self._reading() as store:
+            try:
+                addresses, left = await store.get_listing(digest), PROGRAMS_BYTES_MAX
+                async for address, program in store.get_programs(addresses, PROGRAM_BYTES_MAX):
+                    response.programs.append(pb.Program(address=address, data=program if len(program) <= left else b""))
+                    left -= len(response.programs[-1].data)
+            except NotStored:
+                text = f"the declarations of ruleset {digest} are not stored; publish its text again"
+                raise Failure(grpc.StatusCode.NOT_FOUND, common.ERROR_REASON_RULESET_UNKNOWN, text) from None
         return response.SerializeToString(deterministic=True)
 
 
@@ -603,6 +620,11 @@ def _refuse_words(message: Any, within: str) -> None:
         raise Refused(f"{within}author", f"at most {AUTHOR_MAX} characters")
     if len(message.reason) > REASON_MAX:
         raise Refused(f"{within}reason", f"at most {REASON_MAX:,} characters")
+    # An entry is written as JSON in ASCII, where a letter outside it has 6 bytes, and one beyond the first plane 12.
+    written = len(json.dumps(message.author)) + len(json.dumps(message.reason))
+    if written > WORDS_BYTES_MAX:
+        text = f"with the author at most {WORDS_BYTES_MAX:,} bytes as the Timeline writes them; these have {written:,}"
+        raise Refused(f"{within}reason", text)
 
 
 def _refuse_instant(field: str, instant_us: int) -> None:

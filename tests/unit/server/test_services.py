@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import grpc
 import pytest
@@ -26,7 +27,7 @@ from server.contract import Failure
 from server.publish import Finding, InDoubt, PublishFailed, PublishRefused, StoreGone, TooEarly
 from server.rulesets import RulesetServicer
 from server.settings import load
-from server.store import StoreUnavailable
+from server.store import BadStoreData, StoreUnavailable
 from tests.unit.server.stub_server import BEGIN, NOW, Holder, Publisher, Served, serving
 
 TIMEOUT = 10
@@ -409,6 +410,7 @@ def test_files_arrive_whole(served, rulesets):
         ("finish.author", common.ERROR_REASON_MISSING, [chunk("a.promo"), finish(author="")]),
         ("finish.author", common.ERROR_REASON_OUT_OF_BOUNDS, [chunk("a.promo"), finish(author="x" * 257)]),
         ("finish.reason", common.ERROR_REASON_OUT_OF_BOUNDS, [chunk("a.promo"), finish(reason="x" * 1_025)]),
+        ("finish.reason", common.ERROR_REASON_OUT_OF_BOUNDS, [chunk("a.promo"), finish(reason="\U0001f600" * 1_024)]),
         (
             "finish.effective_from_us",
             common.ERROR_REASON_OUT_OF_BOUNDS,
@@ -582,3 +584,57 @@ def test_a_repair_travels_with_its_diagnostic(served, rulesets):
     first, second = detail.diagnostics
     told = [(e.file, e.line, e.column, e.end_line, e.end_column, e.text) for e in first.edits]
     assert (tuple(told), list(second.edits)) == (edits, [])
+
+
+def test_who_sends_a_project_slowly_keeps_nobody_from_another_change():
+    """A till's promotion can be paused while somebody's upload hangs; a second upload is asked to come again."""
+
+    async def ask() -> None:
+        publisher = Publisher()
+        rulesets = servicer(publisher)
+        more, sending = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield chunk("a.promo").SerializeToString()
+            sending.set()
+            await more.wait()
+            yield finish().SerializeToString()
+
+        first = asyncio.ensure_future(rulesets.Publish(slowly()))
+        await sending.wait()
+        with pytest.raises(Failure, match="another publication is under way"):
+            await rulesets.Publish(_stream(chunk("a.promo"), finish()))
+        resume = ruleset_pb2.ResumeRequest(promotion="x", author="a", change_id="1")
+        answer = ruleset_pb2.ResumeResponse.FromString(await rulesets.Resume(resume.SerializeToString()))
+        assert answer.entry.promotion == "x"
+        assert not first.done()
+        more.set()
+        assert ruleset_pb2.PublishResponse.FromString(await first).sequence == 7
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (StoreUnavailable("gone"), grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_STORE_UNAVAILABLE),
+        (
+            BadStoreData("program x: its bytes have another digest"),
+            grpc.StatusCode.INTERNAL,
+            common.ERROR_REASON_INTERNAL,
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["GetPrograms", "GetRuleset"])
+def test_what_is_wrong_with_the_store_is_told_to_who_reads_rulesets(error, code, reason, method):
+    class Broken:
+        async def get_listing(self, _digest: str) -> NoReturn:
+            raise error
+
+        get_about = get_listing
+
+    rulesets = RulesetServicer(Holder(), load(), publish_files=Publisher(), store=Broken())  # type: ignore[arg-type] # a stub
+    request = getattr(ruleset_pb2, f"{method}Request")(ruleset_digest="a" * 64)
+    with pytest.raises(Failure, match=str(error)) as caught:
+        asyncio.run(getattr(rulesets, method)(request.SerializeToString()))
+    assert (caught.value.code, caught.value.detail.reason) == (code, reason)
