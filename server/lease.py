@@ -31,6 +31,7 @@ RATE_PPM: Final = 440  # as in functions/timeline.lua
 MARGIN_US: Final = 20_000
 AFTER_US: Final = 5_000
 FOREVER: Final = 1 << 62
+LATE_MAX: Final = 8  # answers that took too long, one after the other, after which no other is asked for in haste
 
 _MILLION: Final = 1_000_000
 _SLOW: Final = _MILLION - RATE_PPM
@@ -133,8 +134,8 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The store's latest grant: what is known here is all that had been appended by T = `t_us`, also where the answer
-    took too long to give a lease. `bounds`: of T ever since."""
+    """What is known here is all that had been appended by T = `t_us`, says the store: with a lease, with a first
+    reading of its clock, or by an answer that took too long for either. `bounds`: of T ever since."""
 
     t_us: int
     bounds: Bounds
@@ -201,6 +202,7 @@ class Node:
     _asked: Call | None = None
     _next_ns: int = 0  # when the lease is renewed
     _hold_ns: int = 0  # nothing is asked before
+    _late: int = 0  # answers that took too long, one after the other
     regressed: bool = False  # the store knows less of the Timeline than this node
     steps: int = 0  # of the store's clock that were seen
     vagues: int = 0  # answers that took too long to say what time it is
@@ -337,13 +339,16 @@ class Node:
                     reading = Reading(int(t_us), sent_ns, received_ns)
                     self._granted(call, int(epoch), int(gseq), reading, now_ns)
                 case ("renew", ["JOIN", epoch, t_us, gseq, granted, run]):
+                    self._learn(reply[6:])
                     self._run = run
                     reading = Reading(int(t_us), sent_ns, received_ns)
+                    self.heard = Heard(reading.t_us, Bounds.of((reading,)))
                     if self.vague(reading):
-                        self.vagues += 1
+                        self._too_late(now_ns, 40)
                     else:
+                        self._late = 0
                         self._first = _First(int(epoch), int(gseq), int(granted), reading)
-                    self._soon(now_ns, 40)
+                        self._soon(now_ns, 40)
                 case ("renew", ["JOINWAIT", *_]):
                     self._soon(now_ns, 40)
                 case ("renew", ["NEED_EPOCH", run, ended]):
@@ -387,10 +392,10 @@ class Node:
             self.openings += 1
             self._opening = self._first = None
         if self.vague(reading):
-            self.vagues += 1
             self.heard = Heard(reading.t_us, Bounds.of((reading,)))
-            self._soon(now_ns, 100)
+            self._too_late(now_ns, 100)
             return
+        self._late = 0
         kept = () if opened else self.kept(epoch, reading)
         if kept is None:
             self.heard = Heard(reading.t_us, Bounds.of((reading,)))
@@ -468,6 +473,14 @@ class Node:
     def _known(self) -> tuple[str, str]:
         head = self.timeline.head
         return ("0", "") if head is None else (str(head.sequence), head.entry_hash)
+
+    def _too_late(self, now_ns: int, share: int) -> None:
+        """This answer gives no lease; the next one may. Where they are always late, they are asked for no sooner than
+        usual: the way to the store is long, and what is heard by it counts all the same."""
+        self.vagues += 1
+        self._late += 1
+        if self._late <= LATE_MAX:
+            self._soon(now_ns, share)
 
     def _soon(self, now_ns: int, share: int) -> None:
         """Ask again after a share of a lease."""

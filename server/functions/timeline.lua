@@ -170,7 +170,7 @@ end
 -- somebody else has accepted a later one (`vseq`), so that no step of the clock stays between them.
 -- KEYS meta, timeline, holders, nodes; ARGV holder, house, epoch, accepted gseq, join epoch, join gseq, join granted,
 -- waited, known, known_hash, node, status. epoch 0: no lease; join epoch 0: no first reading.
--- Returns GRANTED epoch T gseq entries…; JOIN epoch T gseq granted run; JOINWAIT epoch T;
+-- Returns GRANTED epoch T gseq entries…; JOIN epoch T gseq granted run entries…; JOINWAIT epoch T;
 --   NEED_EPOCH run ended (1: all leases have ended); BEHIND entries…; REGRESSED length.
 local function renew(keys, args)
   local run = run_id()
@@ -201,8 +201,9 @@ local function renew(keys, args)
     return {'NEED_EPOCH', run, '0'}
   end
   if num(args[5]) ~= state.epoch then
+    higher(keys[1], state, time) -- what is appended later takes force a lease later than this: the caller builds on it
     redis.call('HSET', keys[1], 'gseq', whole(state.gseq + 1))
-    return {'JOIN', whole(state.epoch), whole(time), whole(state.gseq + 1), whole(state.granted), run}
+    return {'JOIN', whole(state.epoch), whole(time), whole(state.gseq + 1), whole(state.granted), run, unpack(entries)}
   end
   if state.vseq > num(args[6]) then return grant(keys, state, args[1], time, entries) end
   if args[8] ~= '1' then return {'JOINWAIT', whole(state.epoch), whole(time)} end

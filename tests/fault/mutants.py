@@ -163,6 +163,9 @@ MUTANTS: dict[str, Mutant] = {
             "if args[8] == '1' then return grant(keys, state, args[1], time, entries) end if true then return",
         ),
     ),
+    "a first reading leaves no mark": changed(
+        2, JOINS, ("    higher(keys[1], state, time) -- what is", "    -- what is")
+    ),
     "a lease that ended vouches": Mutant(19, replace(ENDED, node=KeepsLittle)),
     "all leases always ended": changed(129, CUTS, ("state.granted == num(args[7]) and '1' or '0'", "'1'")),
     "no WAIT": Mutant(41, replace(REPLICA, waits=False)),

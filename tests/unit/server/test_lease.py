@@ -353,6 +353,33 @@ def test_who_may_not_open_at_once_waits() -> None:
     assert isinstance(node.due(0), int)
 
 
+def test_behind_a_slow_way_it_has_no_lease_but_hears_what_there_is() -> None:
+    """Answers that take longer than two fifths of the guard, for ever: it asks no oftener than others, and the horizon
+    counts from the latest."""
+    node = Node(replace(TERMS, horizon_us=4 * LEASE), "a", timeline=timeline(1))
+    late_ns = TERMS.vague_ns + 1
+    now_ns, calls = 0, 0
+    while now_ns < 10 * LEASE * 1_000:
+        t_us = 10**15 + now_ns // 1_000
+        tell(node, now_ns, [b"JOIN", b"4", b"%d" % t_us, b"7", b"3", b"run"], took_ns=late_ns)
+        calls += 1
+        assert node.lease is None
+        assert node.window(now_ns + late_ns) is None
+        assert (node.final_us(), node.horizon_us()) == (t_us + LEASE, t_us + 4 * LEASE)
+        likely_us = node.cut_off_us(now_ns + late_ns)
+        assert likely_us is not None
+        assert abs(likely_us - t_us - late_ns // 2_000) <= late_ns // 2_000
+        due_ns = node.due(now_ns + late_ns)
+        assert isinstance(due_ns, int)
+        now_ns = due_ns
+    assert calls < 8 + 10 * 7, "six times a lease, and some in haste at first"
+    tell(node, now_ns, [b"JOIN", b"4", b"%d" % (10**15 + now_ns // 1_000), b"7", b"3", b"run"])
+    due_ns = node.due(now_ns)
+    assert isinstance(due_ns, int)
+    tell(node, due_ns, granted(4, 10**15 + due_ns // 1_000, 9))
+    assert node.lease is not None, "the way is quick again"
+
+
 def test_who_joins_tells_its_first_reading_and_when_it_waited_for_long() -> None:
     node = Node(TERMS, "a")
     tell(node, 0, [b"JOIN", b"4", b"1000000000000000", b"7", b"3", b"run"])
