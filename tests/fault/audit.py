@@ -7,7 +7,8 @@ A recording is a directory:
 * `*.calls`         a line a call (`Call`), fields divided by tabs. A basket of a stream is a call like any other: sent
                     before its request was written, received once its answer was read; a stream that ends early
                     fails all that were under way
-* `marks.jsonl`     a line each: the terms, readings of the store's clock, faults with their begin and end, cuts
+* `marks.jsonl`     a line each: the terms, readings of the store's clock, when the store was reached, faults with
+                    their begin and end, cuts
 * `timeline`        a line an entry, as GetTimeline told it at the end: its hash, and in hex the bytes that were hashed
 
 Instants ending in `_ns` are readings of one monotonic clock of the host on which callers, servers and store ran; those
@@ -42,6 +43,7 @@ KINDS: Final = {
 DISAGREEMENTS: Final = ("chain", "entry", "order", "digest", "bytes")
 WAYS: Final = ("unary", "stream")
 CERTAIN: Final = 1  # the contract's Certainty
+LATE: Final = "NOT_CERTAIN"  # the contract's reason of a node whose lease has ended
 SHOWN: Final = 10  # of each kind
 GENESIS: Final = "0" * 64
 SECOND_NS: Final = 10**9
@@ -107,6 +109,7 @@ class Recording:
     faults: list[Fault] = field(default_factory=list)
     cuts: list[Fault] = field(default_factory=list)  # the store could not be reached at all
     clock: list[Reading] = field(default_factory=list)
+    reached: list[int] = field(default_factory=list)  # when the store was reached as a lease needs it
 
 
 @dataclass
@@ -145,7 +148,8 @@ class Found:
         for way in WAYS:
             yield f"{way:<21} {counts[way]:,} calls, {counts[f'failed {way}']:,} failed"
         yield f"activations           {counts['activations']:,} ({counts['judged']:,} while there was no fault)"
-        yield f"stalls                {counts['stalls']}: the machine let nobody reach the store for half a lease"
+        excused = f"{counts['late']:,} calls excused at {counts['stalled']:,} activations"
+        yield f"stalls                {counts['stalls']}: {excused}"
         yield f"disagreements         {self.disagreements}"
         yield f"outside a lease       {wrong['outside']} ({counts['cut off']:,} answers while cut off longer than it)"
         yield f"lost to an activation {wrong['lost']}"
@@ -185,6 +189,8 @@ def read(directory: Path) -> Recording:
                 made.lease_us = int(mark["lease_us"])
             case "clock":
                 made.clock.append(Reading(**mark))
+            case "reached":
+                made.reached.append(int(mark["at_ns"]))
             case "fault":
                 made.faults.append(Fault(**mark))
             case "cut":
@@ -330,7 +336,9 @@ def _judge_leases(answered: Sequence[Call], recording: Recording, found: Found) 
 def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Timeline, found: Found) -> None:
     """How the flip went, and whether a call failed for it. `calls`: by when they were sent."""
     nodes = sorted({call.node for call in calls})
-    troubled = _troubled(calls, nodes, recording, found)
+    stalls = _stalls(recording)
+    found.counts["stalls"] = len(stalls)
+    troubled, late = (_until_recovered(faults, calls, nodes, recording, found) for faults in (recording.faults, stalls))
     for call in calls:
         if not _touches(troubled, call.sent_ns, call.received_ns):
             found.counts["calmly"] += 1
@@ -346,33 +354,38 @@ def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Ti
         begin_ns, end_ns = at_ns - AROUND_NS, at_ns + AROUND_NS
         if _touches(troubled, begin_ns, end_ns):
             continue
-        found.counts["judged"] += 1
+        calm = not _touches(late, begin_ns, end_ns)
+        found.counts["judged" if calm else "stalled"] += 1
         begin = bisect_left(calls, begin_ns - longest_ns, key=lambda call: call.sent_ns)
         end = bisect_left(calls, end_ns, key=lambda call: call.sent_ns)
         first: dict[str, int] = {}
         for call in calls[begin:end]:
             if call.received_ns < begin_ns:
                 continue
-            if call.reason:
+            if not calm and call.reason == LATE and _touches(late, call.sent_ns, call.received_ns):
+                found.counts["late"] += 1
+            elif call.reason:
                 found.bad("lost", f"entry {entry.sequence} took force at {at_ns}: {call}")
             elif call.sequence == entry.sequence and call.certainty == CERTAIN and not call.named_us:
                 first[call.node] = min(first.get(call.node, call.received_ns), call.received_ns)
+        if not calm:
+            continue
         found.flips_ms += [(received_ns - at_ns) / 1e6 for received_ns in first.values()]
         if len(first) > 1 and len(first) == len(nodes):
             found.spreads_ms.append((max(first.values()) - min(first.values())) / 1e6)
 
 
-def _troubled(calls: Sequence[Call], nodes: Sequence[str], recording: Recording, found: Found) -> list[tuple[int, int]]:
-    """When a fault was under way: from its begin until it was undone, what it began (a lease that ends, an epoch) has
-    come, and every node is certain again."""
+def _until_recovered(
+    faults: Sequence[Fault], calls: Sequence[Call], nodes: Sequence[str], recording: Recording, found: Found
+) -> list[tuple[int, int]]:
+    """When one of these was under way: from its begin until it was undone, what it began (a lease that ends, an epoch)
+    has come, and every node is certain again."""
     certain: Mapping[str, list[Call]] = {node: [] for node in nodes}
     for call in calls:
         if not call.reason and call.certainty == CERTAIN and not call.named_us:
             certain[call.node].append(call)
     spans = []
-    stalls = _stalls(recording)
-    found.counts["stalls"] = len(stalls)
-    for fault in (*recording.faults, *stalls):
+    for fault in faults:
         settled_ns = fault.end_ns + recording.lease_us * 1_000 + SECOND_NS
         until_ns = settled_ns
         recovered_ns = fault.end_ns
@@ -394,12 +407,18 @@ def _troubled(calls: Sequence[Call], nodes: Sequence[str], recording: Recording,
 
 
 def _stalls(recording: Recording) -> list[Fault]:
-    """Faults that nobody asked for: for half a lease whoever reads the store's clock beside the nodes had no answer
-    that says much. Then the machine was busy with something else, and nodes may have lost their leases."""
+    """Faults that nobody asked for: for half a lease a witness beside the nodes could not do with the store what renews
+    a lease (be told its clock soon enough, have a write confirmed by disk and replica soon enough). Then the machine
+    was busy with something else, and nodes may have lost their leases too.
+
+    It cannot hide what the run is to find. Answers are judged in a stall as anywhere: it excuses calls without one
+    alone, and of these only those in which a node says that it has no lease, which is what it is to say then. The
+    witness is asked by nobody, follows no Timeline and holds no lease: no activation and no rule of the nodes can make
+    it late, but by making the store itself late for everybody; so what was excused is counted, and an activation at
+    which anything could have been is not counted as judged."""
     found = []
-    clock = sorted(recording.clock)
-    for before, after in pairwise(clock):
-        stall = Fault("stall", "", before.at_ns, after.at_ns)
+    for before_ns, after_ns in pairwise(sorted(recording.reached)):
+        stall = Fault("stall", "", before_ns, after_ns)
         asked = any(fault.begin_ns <= stall.end_ns and stall.begin_ns <= fault.end_ns for fault in recording.faults)
         if stall.end_ns - stall.begin_ns > recording.lease_us * 500 and not asked:
             found.append(stall)

@@ -40,6 +40,7 @@ from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2_grpc, ruleset_pb2, ruleset_pb2_grpc
 from engine.timeline import TimelineError
 from server.clock import SystemClock
+from server.links import Wire
 from server.settings import load
 from server.store import Change, Draft, Store, StoreError, TooEarly, opened
 from server.telemetry import ROOT as LOG
@@ -464,6 +465,7 @@ class Run:
                 grpc.insecure_channel(member.address, options=[("grpc.max_reconnect_backoff_ms", 500)])
             )
             self._stubs[member.name] = decision_pb2_grpc.DecisionServiceStub(channel)
+        self._recovered()
         self._callers = self._start_callers(stack)
         self._publisher = threading.Thread(target=self._publishing, name="publisher")
         stack.callback(self._stopped)
@@ -574,7 +576,7 @@ class Run:
 
     async def _publish_on(self) -> None:
         async with opened(self.settings, patient_s=10) as store:
-            reading = asyncio.create_task(self._read_clock(store))
+            reading = asyncio.gather(self._read_clock(store), asyncio.to_thread(self._reach, store))
             random = Random(f"publisher {self.options.seed}")
             number = 0
             while not self._stop.is_set():
@@ -622,6 +624,26 @@ class Run:
                 if after_ns - before_ns < READ_NS:
                     self.marks.add("clock", **Reading((before_ns + after_ns) // 2, t_us)._asdict())
             await self._pause(READ_SECONDS)
+
+    def _reach(self, store: Store) -> None:
+        """Does with the store what a node must to renew its lease, and as soon; says each time that it could."""
+        lease_ms = self.options.lease_ms
+        commands = (("TIME",), *store.confirming(lease_ms // 4))
+        link: Wire | None = None
+        while not self._stop.wait(READ_SECONDS):
+            try:
+                link = link or store.connect(lease_ms / 2_000)
+                sent_ns = _CLOCK.monotonic_ns()
+                link.send_packed_command([piece for words in commands for piece in link.pack_command(*words)])
+                link.read_response()
+                soon = _CLOCK.monotonic_ns() - sent_ns <= store.terms.vague_ns
+                held = [link.read_response() for _ in commands[1:]]
+                if soon and store.is_confirmed(held):
+                    self.marks.add("reached", at_ns=_CLOCK.monotonic_ns())
+            except (StoreError, redis.RedisError, OSError):
+                _let_go(link)
+                link = None
+        _let_go(link)
 
     # ------------------------------------------------------------------------------------------------ the faults
 
@@ -764,6 +786,12 @@ class Run:
             self.links.delay(member.name, self.random.choice((0.005, 0.02, 0.05, 0.2, 0.6)))
             self._wait(seconds)
             self.links.heal(member.name)
+
+
+def _let_go(link: Wire | None) -> None:
+    if link is not None:
+        with suppress(redis.RedisError, OSError):
+            link.disconnect()
 
 
 def _ended(fault: Fault) -> Fault:

@@ -78,7 +78,8 @@ def honest() -> Recording:
         calls.append(call(node, 12 * S_NS, named_us=at(99 * S_NS), as_of_us=at(99 * S_NS), certainty=0, way=WAYS[node]))
     cut = Fault("cut", "n1", 20 * S_NS, 25 * S_NS)
     clock = [Reading(second * S_NS, at(second * S_NS)) for second in range(31)]
-    return Recording(calls, [record(entry) for entry in timeline()], LEASE_US, [cut], [cut], clock)
+    reached = [step * S_NS // 4 for step in range(31 * 4)]
+    return Recording(calls, [record(entry) for entry in timeline()], LEASE_US, [cut], [cut], clock, reached)
 
 
 def test_an_honest_recording_is_sound(honest):
@@ -166,9 +167,13 @@ def test_an_activation_at_a_step_of_the_clock_is_not_judged(honest):
 def test_what_fails_while_the_machine_lets_nobody_reach_the_store_is_not_lost_to_an_activation(honest):
     forged = call(0, FLIP_NS, reason="NOT_CERTAIN")
     assert wrongs(honest, forged) == {"lost": 1}
-    silent = replace(honest, clock=[reading for reading in honest.clock if reading.at_ns not in (9 * S_NS, 10 * S_NS)])
-    assert wrongs(silent, forged) == {}
-    assert judge(silent).counts["stalls"] == 1
+    assert judge(honest).counts["stalls"] == 0
+    silent = replace(honest, reached=[at_ns for at_ns in honest.reached if abs(at_ns - FLIP_NS) >= S_NS])
+    found = judge(replace(silent, calls=[*silent.calls, forged]))
+    assert found.sound, found.texts
+    assert [found.counts[name] for name in ("stalls", "stalled", "late", "judged")] == [1, 1, 1, 0]
+    assert wrongs(silent, forged._replace(reason="NOT_READY")) == {"lost": 1}
+    assert wrongs(silent, call(0, FLIP_NS + 300 * MS_NS, as_of_us=at(0))) == {"order": 1}
 
 
 def test_a_recording_is_read_as_it_was_written(honest, tmp_path: Path, capsys):
@@ -178,6 +183,7 @@ def test_a_recording_is_read_as_it_was_written(honest, tmp_path: Path, capsys):
     marks = [{"mark": "terms", "lease_us": LEASE_US}]
     marks += [{"mark": "fault", **fault._asdict()} for fault in honest.faults]
     marks += [{"mark": "cut", **cut._asdict()} for cut in honest.cuts]
+    marks += [{"mark": "reached", "at_ns": at_ns} for at_ns in honest.reached]
     marks += [{"mark": "clock", **reading._asdict()} for reading in honest.clock]
     (tmp_path / "marks.jsonl").write_text("".join(json.dumps(mark) + "\n" for mark in marks))
     (tmp_path / "timeline").write_text("".join(f"{name} {body.hex()}\n" for name, body in honest.records))
