@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 BENCHMARKS: Final = {
+    "activation": "several servers at one store: how the flip goes across them, and what requests wait that meet one",
     "backtest": "real till receipts decided in threads, for the sums alone",
     "best": "how often the best combination is proven, and what greedy choices would cost shoppers",
     "compile": "compile, check and link a large made-up retailer from nothing; publish one changed file of it",
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     wanted = not given or given[0] in ("-h", "--help")
     lines = ["python -m benchmarks NAME [--help]", ""]
-    lines += [f"  {name:<9} {about}" for name, about in BENCHMARKS.items()]
+    lines += [f"  {name:<10} {about}" for name, about in BENCHMARKS.items()]
     if not wanted:
         lines.insert(0, f"there is no benchmark «{given[0]}»\n")
     (sys.stdout if wanted else sys.stderr).write("\n".join(lines) + "\n")

@@ -153,12 +153,13 @@ class _Publication(threading.Thread):
 def _publish(rulesets: ruleset_pb2_grpc.RulesetServiceStub, files: Mapping[str, bytes]) -> tuple[int, int]:
     """When it began, when the entry was written; both by the store's clock, which is this machine's."""
     began_us = rulesets.GetTimeline(pb.GetTimelineRequest(page_size=1), timeout=PUBLISH_S).store_time_us
-    sequence = rulesets.Publish(_upload(files), timeout=PUBLISH_S).sequence
+    sequence = rulesets.Publish(upload(files), timeout=PUBLISH_S).sequence
     asked = pb.GetTimelineRequest(page_size=1, from_sequence=sequence)
     return began_us, rulesets.GetTimeline(asked, timeout=PUBLISH_S).entries[0].appended_at_us
 
 
-def _upload(files: Mapping[str, bytes]) -> Iterator[pb.PublishRequest]:
+def upload(files: Mapping[str, bytes]) -> Iterator[pb.PublishRequest]:
+    """A publication of these files."""
     for path, data in files.items():
         for start in range(0, max(len(data), 1), CHUNK):
             yield pb.PublishRequest(chunk=pb.FileChunk(path=path, data=data[start : start + CHUNK]))
