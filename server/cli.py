@@ -997,6 +997,7 @@ def status(
 
 app.command(epilog=cli_nodes.SERVE_EXAMPLES)(cli_nodes.serve)
 app.command(epilog=cli_nodes.EDGE_EXAMPLES)(cli_nodes.edge)
+app.command(epilog=cli_nodes.PRUNE_EXAMPLES)(cli_nodes.prune)
 app.add_typer(cli_nodes.key)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ import typer
 from server.terminal import FINDINGS, FINE, Format, Output, examples, say, usage
 
 if TYPE_CHECKING:
+    from server.retention import Pruned
     from server.settings import Settings
 
 Listen = Annotated[
@@ -164,6 +167,76 @@ EDGE_EXAMPLES = examples(
     "einklang edge --status --data-dir /var/lib/einklang",
     "einklang status --address till-7:50051",
 )
+
+
+def prune(
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="The tenant's store; else the one of --data-dir.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Of the running server that has its own store.")
+    ] = None,
+    keep_days: Annotated[
+        int | None,
+        typer.Option("--keep-days", metavar="N", help="Since a ruleset was last in force; 730, or EINKLANG_KEEP_DAYS."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; say what would be.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Delete rulesets that were last in force so many days ago, and what only they needed.
+
+    What is in force, scheduled or being tried stays, and the whole Timeline. Decisions for an instant whose ruleset is
+    gone are refused by name from then on. It is safe while rulesets are published and served. Run it by a timer, with
+    --yes.
+    """
+    import asyncio
+
+    from server import retention
+    from server.embedded import store_settings
+    from server.store import StoreError, opened
+    from server.telemetry import configure
+
+    given = {"store": store, "data_dir": data_dir, "keep_days": keep_days, "log_level": "error"}
+    settings = _settings(given)
+    configure(settings.log_format, settings.log_level)
+
+    async def work(dry: bool) -> Pruned:
+        async with opened(store_settings(settings), new=False) as found:
+            return await retention.prune(found, settings.keep_days, dry_run=dry)
+
+    try:
+        if not dry_run and not yes:
+            would = asyncio.run(work(True))
+            say(_pruned(would, settings.keep_days, "would delete"))
+            if not would.blobs or not typer.confirm("Delete all that?", default=False):
+                raise typer.Exit(FINE)
+        done = asyncio.run(work(dry_run))
+    except (StoreError, retention.CannotTell) as error:
+        say(f"einklang: {error}", "red", to=sys.stderr)
+        raise typer.Exit(FINDINGS) from None
+    if output is Format.JSON:
+        say(json.dumps({"dry_run": dry_run, "keep_days": settings.keep_days, **asdict(done)}))
+    else:
+        say(_pruned(done, settings.keep_days, "would delete" if dry_run else "deleted"))
+
+
+PRUNE_EXAMPLES = examples(
+    "einklang prune --dry-run",
+    "einklang prune --store redis://10.0.0.5:6379 --keep-days 730 --yes",
+)
+
+
+def _pruned(done: Pruned, keep_days: int, verb: str) -> str:
+    busy = sum(done.busy.values())
+    spared = f"{busy:,} pieces more were in use a short while ago: another time"
+    if not done.blobs:
+        text = f"nothing to delete: {done.kept:,} rulesets, each in force within {keep_days:,} days or to come"
+    else:
+        pieces = ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.blobs.items()))
+        text = f"{verb} {done.rulesets:,} rulesets last in force more than {keep_days:,} days ago; {done.kept:,} stay\n"
+        text += f"{done.size_bytes:,} bytes: {pieces}"
+    return f"{text}\n{spared}" if busy else text
 
 
 def _settings(given: Mapping[str, object]) -> Settings:

@@ -46,6 +46,7 @@ from engine.schedule import NotPossible
 from engine.timeline import Entry, Timeline, TimelineError, is_digest
 from server import publications, rollout
 from server import store as stores
+from server.clock import Clock, SystemClock
 from server.publications import Record, Unreadable
 from server.publish import KEPT, Finding, IdConflict, PublishFailed, PublishResult, Unknown, check_files
 from server.rollout import NodesNotReady, RollOut, Wish
@@ -53,6 +54,7 @@ from server.settings import BadSettings, Settings, load
 from server.signing import NoKey, Seal, seal_of, trust_of
 from server.telemetry import ROOT, configure
 
+LOOK_AGAIN_NS: Final = 3_600 * 10**9  # what is known to be stored is looked for again: `einklang prune` may delete it
 HEAD_MAX: Final = 16 << 20  # bytes of the first line
 ROOMS: Final = Path(__file__).resolve().parent.parent
 KINDS: Final = ("publish", "schedule", "rollback", "pause", "resume", "cancel")
@@ -238,6 +240,8 @@ class Workshop:
         self._reuse_derived = Reuse()
         self._stored: dict[int, tuple[Any, str]] = {}  # by the Program's id: it, and its address in the store
         self._store_id = ""
+        self._clock: Clock = SystemClock()
+        self._looked_ns = 0  # when all of them were looked for in the store
         self.known: dict[str, tuple[Any, ...]] = {}  # the Programs of the ruleset that was published last
 
     def compile(self, files: Mapping[str, bytes]) -> tuple[tuple[Any, ...], tuple[Finding, ...]]:
@@ -294,8 +298,9 @@ class Workshop:
         """Store the Programs that are not stored. Returns all addresses and how many were new."""
         from engine.program import encode
 
-        if store.store_id != self._store_id:
-            self._store_id, self._stored = store.store_id, {}
+        now_ns = self._clock.monotonic_ns()
+        if store.store_id != self._store_id or now_ns - self._looked_ns > LOOK_AGAIN_NS:
+            self._store_id, self._stored, self._looked_ns = store.store_id, {}, now_ns
         fresh = [program for program in programs if id(program) not in self._stored]
         addresses, new = await store.put_programs([encode(program) for program in fresh])
         known = self._stored | {id(program): (program, name) for program, name in zip(fresh, addresses, strict=True)}

@@ -162,6 +162,7 @@ def is_primary(server: Server) -> None:
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "TIME": (),
     "EXISTS": ("{}meta",),
+    "TOUCH": ("{}meta",),
     "GETRANGE": ("{}meta", "0", "0"),
     "SET": ("{}barrier", ""),
     "APPEND": ("{}barrier", ""),
@@ -185,11 +186,15 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
 }
 # What cannot be tried without effect, or not by each: asked for where it is used.
 _ALSO: Final = ("info", "multi", "exec", "discard", "function|list")
+# What `einklang prune` needs besides (server/retention.py); nodes do not: SCAN shows other tenants' keys.
+PRUNES: Final = ("memory|usage", "object|idletime", "scan", "unlink")
 
 
-def acl_rules(tenant: str, kind: str = "one", *, waits_for_disk: bool = True, database: int = 0) -> str:
-    """The rules of ACL SETUSER that a serving user needs, no more."""
-    more = [*_ALSO]
+def acl_rules(
+    tenant: str, kind: str = "one", *, waits_for_disk: bool = True, database: int = 0, prunes: bool = False
+) -> str:
+    """The rules of ACL SETUSER that a serving user needs, or one that prunes; no more."""
+    more = [*_ALSO, *(PRUNES if prunes else ())]
     more += ["cluster|slots", "cluster|nodes"] if kind == "cluster" else []
     more += ["select"] if database else []
     more += [] if waits_for_disk else ["config|get"]

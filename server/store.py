@@ -32,6 +32,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from engine.program import address
@@ -250,13 +251,16 @@ class Store:
         """Which store this is, where it is known from an earlier time; until it is joined, nothing is asked of it."""
         self.store_id, self.terms = store_id, terms
 
-    async def prepare(self) -> None:
-        """Check version and settings, load the functions, set up the tenant. Raises StoreUnsuitable."""
+    async def prepare(self, *, new: bool = True) -> None:
+        """Check version and settings, load the functions, set up the tenant. `new` False: it must have been.
+
+        Raises StoreUnsuitable."""
         self.about = (await self._link.prepare()).about
-        if self.store_id and not self.joined:
+        if not new or self.store_id:
             there = await self._link.ask(lambda: self._client.hexists(self.keys.meta, "format"))
             if not there:
-                raise StoreUnsuitable(f"it holds no Timeline of this tenant, and is not the store {self.store_id}")
+                what = f": it is not the store {self.store_id}" if self.store_id else ""
+                raise StoreUnsuitable(f"the store holds nothing of the tenant {self.keys.tenant!r}{what}")
         wanted = (self._settings.lease_ms * 1_000, self._settings.guard_ms * 1_000, self._settings.horizon_ms * 1_000)
         fixed = [secrets.token_hex(16), *map(str, wanted), str(self._settings.store_replicas)]
         answer = await self._call("setup", [self.keys.meta], fixed, durable=True)
@@ -561,6 +565,14 @@ class Store:
                 raise BadStoreData(f"source {name}: its bytes have another digest")
         return files
 
+    async def listed_sources(self, sources: str) -> tuple[str, ...]:
+        """The digests of the files of a set of sources. Raises NotStored."""
+        key = self.keys.sources(sources)
+        try:
+            return tuple(str(name) for _, _, name in json.loads(await self._get(key, BUILD_MAX)))
+        except (ValueError, TypeError, RecursionError):
+            raise BadStoreData(f"{key}: not a list of files") from None
+
     async def put_parts(self, parts: Mapping[str, bytes]) -> int:
         """Store the parts (digest → bytes) that are not stored yet; how many were new."""
         for digest, data in parts.items():
@@ -627,8 +639,36 @@ class Store:
         except (BadStoreData, ValueError, KeyError, TypeError, RecursionError):
             say(Event.BUILD_UNREADABLE, sources=sources)
             return None
-        stored = await self._ask(lambda: self._client.exists(self.keys.manifest(build.digest)))
+        stored = await self._ask(lambda: self._client.touch(self.keys.manifest(build.digest)))
         return build if stored else None
+
+    # ------------------------------------------------------------------------------------------------ retention
+
+    async def scan(self, kind: str) -> dict[str, list[str]]:
+        """The blobs of a kind (a name of `Keys`): what stands behind the kind in their key → the keys of their chunks,
+        the head first. What is written meanwhile may be missing."""
+        prefix = f"einklang:{{{self.keys.tenant}}}:{kind}:"
+        found: dict[str, list[str]] = {}
+        cursor = -1
+        while cursor != 0:
+            ask = partial(self._client.scan, max(0, cursor), match=f"{prefix}*", count=1_000)
+            cursor, rows = await self._ask(ask)
+            for row in rows:
+                key = row.decode("utf-8", "replace")
+                found.setdefault(key.removeprefix(prefix).partition(":")[0], []).append(key)
+        return {name: sorted(set(keys), key=_by_length) for name, keys in found.items() if f"{prefix}{name}" in keys}
+
+    async def discard(self, keys: Sequence[str], idle_s: int, *, dry_run: bool = False) -> int | None:
+        """Delete a blob that nobody looked for in so many seconds. Returns how many bytes it took; None: it stays."""
+        answer = cast(Any, await self._call("discard", keys, [str(idle_s), str(int(not dry_run))]))
+        return None if int(answer) < 0 else int(answer)
+
+    async def build_digest(self, sources: str) -> str:
+        """The ruleset that these sources became, stored or not; "": what was noted cannot be read."""
+        try:
+            return str(json.loads(await self._get(self.keys.build(sources), BUILD_MAX))["digest"])
+        except (StoreError, ValueError, KeyError, TypeError, RecursionError):
+            return ""
 
     # ------------------------------------------------------------------------------------------------ blobs
 
@@ -648,14 +688,14 @@ class Store:
         return len(missing)
 
     async def _missing(self, keys: Iterable[str]) -> list[str]:
-        """Those of the keys that are not stored."""
+        """Those of the keys that are not stored. The others have been looked for: they are not discarded for hours."""
         names = list(keys)
         missing: list[str] = []
         for begin in range(0, len(names), BATCH):
             batch = names[begin : begin + BATCH]
             pipe = self._client.pipeline(transaction=False)
             for name in batch:
-                pipe.exists(name)
+                pipe.touch(name)
             there = await self._ask(pipe.execute)
             missing += [name for name, known in zip(batch, there, strict=True) if not known]
         return missing
@@ -741,12 +781,12 @@ class Store:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, patient_s: float = 0.0, remembered: tuple[str, Terms] | None = None
+    settings: Settings, *, patient_s: float = 0.0, remembered: tuple[str, Terms] | None = None, new: bool = True
 ) -> AsyncIterator[Store]:
     """The store of these settings (`settings.store` is set), checked and set up; closed at the end.
 
     A store that cannot be reached is asked again for `patient_s` seconds. One that is remembered is not asked at all:
-    `Store.prepare` joins it. Raises StoreUnavailable, StoreUnsuitable."""
+    `Store.prepare` joins it. `new` False: the tenant must be set up. Raises StoreUnavailable, StoreUnsuitable."""
     link = Link(settings)
     store = Store(link, settings)
     try:
@@ -757,7 +797,7 @@ async def opened(
         until = asyncio.get_running_loop().time() + patient_s
         while True:
             try:
-                await store.prepare()
+                await store.prepare(new=new)
                 break
             except StoreUnavailable:
                 if asyncio.get_running_loop().time() >= until:
@@ -766,6 +806,10 @@ async def opened(
         yield store
     finally:
         await link.aclose()
+
+
+def _by_length(key: str) -> tuple[int, str]:
+    return len(key), key
 
 
 async def _packed(key: str, data: bytes) -> list[tuple[str, bytes]]:

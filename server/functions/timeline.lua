@@ -311,6 +311,17 @@ local function ack(keys, args)
   return {'OK'}
 end
 
+-- Delete what nobody looked for in so many seconds: who publishes looks for all that it builds on. KEYS the head of a
+-- blob, its chunks; ARGV seconds, really (0: only count). Returns how many bytes it took; -1: somebody looked for it.
+local function discard(keys, args)
+  local idle = redis.call('OBJECT', 'IDLETIME', keys[1])
+  if not idle or idle < num(args[1]) then return -1 end
+  local size = 0
+  for _, key in ipairs(keys) do size = size + num(redis.call('MEMORY', 'USAGE', key)) end -- which is no looking for it
+  if args[2] == '1' then redis.call('UNLINK', unpack(keys)) end
+  return size
+end
+
 redis.register_function('einklang_timeline_v2_setup', setup)
 redis.register_function('einklang_timeline_v2_begin', begin)
 redis.register_function('einklang_timeline_v2_fault', fault)
@@ -320,3 +331,4 @@ redis.register_function('einklang_timeline_v2_release', release)
 redis.register_function('einklang_timeline_v2_append', append)
 redis.register_function('einklang_timeline_v2_stage', stage)
 redis.register_function('einklang_timeline_v2_ack', ack)
+redis.register_function('einklang_timeline_v2_discard', discard)

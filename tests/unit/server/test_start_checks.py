@@ -9,7 +9,7 @@ import pytest
 from server.clock import SimulatedClock
 from server.links import RECHECK_NS, Link
 from server.settings import load
-from server.start_checks import CODE, COMMANDS, Needs, acl_rules, check, server_of
+from server.start_checks import CODE, COMMANDS, PRUNES, Needs, acl_rules, check, server_of
 from server.store import StoreUnavailable, StoreUnsuitable, opened
 from tests.running import short_directory, until
 from tests.stores import binaries, one
@@ -242,8 +242,10 @@ def test_every_command_that_is_used_stands_in_the_table():
     for path in (ROOT / "server").glob("*.py"):
         outer |= set(re.findall(r"\b(?:pipe|self\._client)\.([a-z]+)\b", path.read_text("utf-8")))
     outer -= {"execute", "pipeline", "aclose", "from"}
-    assert inner <= {*COMMANDS, "INFO"}, "whoever may not INFO is refused before"
-    assert {name.upper() for name in outer} <= COMMANDS.keys(), "add a row to COMMANDS, and to docs/stores.md"
+    prunes = {name.partition("|")[0].upper() for name in PRUNES}
+    assert inner <= {*COMMANDS, "INFO", *prunes}, "whoever may not INFO is refused before"
+    known = COMMANDS.keys() | prunes
+    assert {name.upper() for name in outer} <= known, "add a row to COMMANDS, and to docs/stores.md"
 
 
 def test_the_page_for_operators_has_the_rules_as_they_are():
@@ -252,5 +254,6 @@ def test_the_page_for_operators_has_the_rules_as_they_are():
         acl_rules("default"),
         acl_rules("default", waits_for_disk=False),
         acl_rules("default", "cluster"),
+        acl_rules("default", prunes=True),
     ):
         assert rules in page
