@@ -36,7 +36,7 @@ from server import kernels, lease
 from server.activate import CERTAIN, SCHEDULED, SOON_US, Machine, RulesetHolder, Standing, aside, busy, follow
 from server.clock import Clock, SystemClock
 from server.edge import Edge, tell_scheduled
-from server.edge_disk import EdgeInUse
+from server.edge_disk import EdgeInUse, OtherTenant
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
 from server.keeper import Keeper
 from server.metrics import MetricsAddressTaken, served
@@ -421,6 +421,7 @@ TOLD: Final = (
     BadSettings,
     EmbeddedStoreError,
     EdgeInUse,
+    OtherTenant,
     StoreError,
     PublishFailed,
     kernels.CacheUnsafe,

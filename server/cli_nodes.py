@@ -132,7 +132,8 @@ def edge(
     up), then not at all. What was answered meanwhile is decided anew once the store is back; what comes out otherwise
     is listed: --status shows it, and for how long this edge still may. The first start needs the store.
 
-    Ends with 0 when stopped, 2 if something prevents serving; --status with 1 where something was decided otherwise.
+    Ends with 0 when stopped, 2 if something prevents serving; --status with 1 where something was decided otherwise, or
+    what is there cannot be used.
     """
     settings = _settings(
         {
@@ -154,7 +155,7 @@ def edge(
 
         found = look(settings, SystemClock())
         say(json.dumps(found.as_data(), ensure_ascii=False) if output is Format.JSON else text(found))
-        raise typer.Exit(FINDINGS if found.differences else FINE)
+        raise typer.Exit(FINDINGS if found.differences or found.problem else FINE)
     if settings.store is None:
         usage("an edge needs the address of the tenant's store: --store redis://HOST:PORT")
     from server import app as node

@@ -12,11 +12,13 @@ edge remembers of the Timeline, as who may write to the store may change the Tim
 What time it is without the store: as long as the host was not booted anew, by the clock that counts since then, as
 server/lease.py does it. After that only by the wall clock: T goes on from what both said when they were last noted,
 some seconds before the end. A wall clock that stands before that is not believed; one that runs ahead cannot be told
-from a long night. What is answered by this is called SCHEDULED, never CERTAIN.
+from a long night. T never goes back by it: what was noted once is where it goes on from, until the store is heard.
+What is answered by this is called SCHEDULED, never CERTAIN.
 
 What can go wrong, and who is told:
 
 * EdgeInUse        the operator: another edge runs over this directory
+* OtherTenant      the operator: it is kept for another tenant, and stays as it is
 * a damaged state  the operator, by the log; it is set aside, and the store is needed to begin anew
 * OSError          the operator, by the log: what is not noted is lost with this process
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +38,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.timeline import INSTANT_MAX_US, SEQUENCE_MAX, Entry, Timeline, TimelineError, decode
 from server.clock import Clock
 from server.lease import Bounds, Heard, Reading, Terms
-from server.parts import write_whole
+from server.parts import delete_drafts, open_file, write_whole
 from server.telemetry import Event, say
 
 TIMELINE_BYTES_MAX: Final = 1 << 30
 STATE_BYTES_MAX: Final = 64 << 10
+ANY_US: Final = 1 << 62  # what a host's clock may say, however wrong it is
 FORMAT: Final = 1  # of the state; raised whenever its meaning changes
 
 
 class EdgeInUse(Exception):
     """Another edge runs over this data directory."""
+
+
+class OtherTenant(Exception):
+    """What is kept here is of another tenant than the settings name."""
 
 
 class _State(BaseModel):
@@ -58,11 +66,11 @@ class _State(BaseModel):
     horizon_us: int = Field(ge=0, le=10**12)
     entries: int = Field(ge=0, le=SEQUENCE_MAX)  # that were known when the store was last heard
     heard_us: int = Field(ge=0, le=INSTANT_MAX_US)
-    boot: str = Field(max_length=64)  # the boot that the bounds are of
+    boot: str = Field(max_length=64)  # the boot that the bounds are of; "": they rest on the wall clock
     low: int
     high: int
-    wall_us: int = Field(ge=0, le=INSTANT_MAX_US)  # when this was written
-    t_us: int = Field(ge=0, le=INSTANT_MAX_US)  # T at that moment
+    wall_us: int = Field(ge=0, le=ANY_US)  # when this was written
+    t_us: int = Field(ge=0, le=ANY_US)  # T at that moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +85,17 @@ class Remembered:
     def heard(self, clock: Clock) -> Heard | None:
         """When the store was heard, and T ever since by this host's clocks; None: the wall clock was set back."""
         state = self.state
-        if state.boot and state.boot == clock.boot():
+        if not self.by_wall(clock):
             return Heard(state.heard_us, Bounds(state.low, state.high))
         passed_us = clock.now_us() - state.wall_us
         if passed_us < 0:
             return None
         now_ns = clock.monotonic_ns()
         return Heard(state.heard_us, Bounds.of((Reading(state.t_us + passed_us, now_ns, now_ns),)))
+
+    def by_wall(self, clock: Clock) -> bool:
+        """Whether T is known by the wall clock alone."""
+        return not self.state.boot or self.state.boot != clock.boot()
 
     def behind_us(self, clock: Clock) -> int:
         """How far the wall clock stands before what was noted; 0: it does not."""
@@ -99,10 +111,11 @@ class Memory:
         self._tenant = tenant
         self._clock = clock
         self._lock: int | None = None
+        self._noting = threading.Lock()  # the last note of all may be asked for while one is still under way
         self._written: tuple[str, Timeline] | None = None  # of which store, what stands in the file
 
     def open(self) -> None:
-        """Take the directory and read what is there. Raises EdgeInUse, OSError."""
+        """Take the directory and read what is there. Raises EdgeInUse, OtherTenant, OSError."""
         for path in (self.directory.parent, self.directory):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -112,20 +125,28 @@ class Memory:
         except BlockingIOError:
             self.close()
             raise EdgeInUse(f"{self.directory}: another edge runs here; each needs a --data-dir of its own") from None
+        delete_drafts(self.directory)
         try:
-            self.known = self._read()
+            found = self._read()
+        except OtherTenant:
+            self.close()
+            raise
         except _Damaged as damaged:
             self._set_aside()
             say(Event.EDGE_DAMAGED, reason=str(damaged))
-        if self.known is not None:
-            self._written = (self.known.store_id, self.known.timeline)
+            return
+        if found is not None:
+            self.known, torn = found
+            if not torn:  # else it is written anew by the next note
+                self._written = (self.known.store_id, self.known.timeline)
 
     def look(self) -> tuple[Remembered | None, str]:
         """What is there, without taking it; or why it cannot be used."""
         try:
-            return self._read(mend=False), ""
-        except _Damaged as damaged:
-            return None, str(damaged)
+            found = self._read()
+        except (_Damaged, OtherTenant) as error:
+            return None, str(error)
+        return (None if found is None else found[0]), ""
 
     def close(self) -> None:
         """Let others have it."""
@@ -133,8 +154,12 @@ class Memory:
             os.close(self._lock)
             self._lock = None
 
-    def note(self, store_id: str, terms: Terms, timeline: Timeline, heard: Heard) -> None:
-        """Keep this, whole or not at all. Raises OSError."""
+    def note(self, store_id: str, terms: Terms, timeline: Timeline, heard: Heard, *, by_wall: bool = False) -> None:
+        """Keep this, whole or not at all. `by_wall`: T is known by the wall clock alone. Raises OSError."""
+        with self._noting:
+            self._note(store_id, terms, timeline, heard, by_wall)
+
+    def _note(self, store_id: str, terms: Terms, timeline: Timeline, heard: Heard, by_wall: bool) -> None:
         self._note_entries(store_id, timeline)
         state = _State(
             format=FORMAT,
@@ -145,11 +170,11 @@ class Memory:
             horizon_us=terms.horizon_us,
             entries=len(timeline.entries),
             heard_us=heard.t_us,
-            boot=self._clock.boot(),
+            boot="" if by_wall else self._clock.boot(),
             low=heard.bounds.low,
             high=heard.bounds.high,
-            wall_us=self._clock.now_us(),
-            t_us=heard.bounds.likely_us(self._clock.monotonic_ns()),
+            wall_us=min(max(0, self._clock.now_us()), ANY_US),
+            t_us=min(max(0, heard.bounds.likely_us(self._clock.monotonic_ns())), ANY_US),
         )
         write_whole(self.directory / "state.json", state.model_dump_json().encode(), mode=0o600)
 
@@ -170,8 +195,8 @@ class Memory:
             write_whole(path, _lines(timeline.entries), mode=0o600)
         self._written = (store_id, timeline)
 
-    def _read(self, *, mend: bool = True) -> Remembered | None:
-        """Raises _Damaged."""
+    def _read(self) -> tuple[Remembered, bool] | None:
+        """What is kept, and whether the last line of the Timeline is torn. Raises _Damaged, OtherTenant."""
         try:
             data = _bytes(self.directory / "state.json", STATE_BYTES_MAX)
         except FileNotFoundError:
@@ -182,7 +207,10 @@ class Memory:
             first = error.errors(include_url=False, include_input=False)[0]
             raise _Damaged(f"state.json: {'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from None
         if state.tenant != self._tenant:
-            raise _Damaged(f"it is of the tenant {state.tenant!r}, not of {self._tenant!r}")
+            raise OtherTenant(
+                f"{self.directory} is kept for the tenant {state.tenant!r}, not for {self._tenant!r}: "
+                "name that one (EINKLANG_TENANT), or another --data-dir"
+            )
         rows = _bytes(self.directory / "timeline", TIMELINE_BYTES_MAX).split(b"\n")
         torn = rows.pop()  # empty, unless the last one was not written to its end
         try:
@@ -191,10 +219,8 @@ class Memory:
             raise _Damaged(f"timeline: {error}") from None
         if len(timeline.entries) < state.entries:
             raise _Damaged(f"timeline: {len(timeline.entries)} entries; {state.entries} were known")
-        if torn and mend:
-            write_whole(self.directory / "timeline", _lines(timeline.entries), mode=0o600)
         terms = Terms(state.lease_us, state.guard_us, state.horizon_us)
-        return Remembered(state.store_id, terms, timeline, state)
+        return Remembered(state.store_id, terms, timeline, state), bool(torn)
 
     def _set_aside(self) -> None:
         for name in ("state.json", "timeline"):
@@ -214,7 +240,7 @@ def _lines(entries: tuple[Entry, ...]) -> bytes:
 def _bytes(path: Path, most: int) -> bytes:
     """A file's content. Raises FileNotFoundError, and _Damaged for what is too long or cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open(open_file(path), "rb") as file:
             data = file.read(most + 1)
     except FileNotFoundError:
         if path.name == "state.json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from server.clock import Clock
 from server.edge_disk import Memory, Remembered
 from server.explain import money
 from server.instants import from_now, local
+from server.parts import open_file
 from server.settings import Settings
 
 SHOWN: Final = 50  # differences
@@ -67,20 +69,29 @@ def look(settings: Settings, clock: Clock) -> Found:
     now_us = 0 if heard is None else heard.bounds.likely_us(clock.monotonic_ns())
     if known is not None and heard is None:
         problem = f"this host's clock stands {known.behind_us(clock) / 1e6:.0f} s before the last note: set it"
-    waiting = sum(path.stat().st_size for path in (memory.directory / "journal").glob("*.jsonl"))
+    waiting = 0
+    for path in (memory.directory / "journal").glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # it was looked at again just now
+            waiting += path.lstat().st_size
     return Found(memory.directory, known, problem, now_us, waiting, tuple(_differences(memory.directory)))
 
 
 def _differences(directory: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for path in sorted((directory / "differences").glob("[0-9]*.jsonl")):
-        with open(path, "rb") as file:
+        try:
+            file = open(open_file(path), "rb")  # noqa: SIM115 - closed below
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                rows.append({"file": str(path), "problem": f"{path.name} cannot be read: {error.strerror}"})
+            continue
+        with file:
             while line := file.readline(LINE_MAX):
                 try:
                     row = json.loads(line)
-                except ValueError:
-                    row = {"problem": "a damaged line"}
-                rows.append({"file": str(path), **(row if isinstance(row, dict) else {})})
+                except (ValueError, RecursionError):
+                    row = None
+                rows.append({"file": str(path), **(row if isinstance(row, dict) else {"problem": "a damaged line"})})
     return rows
 
 
@@ -116,7 +127,8 @@ def _of_known(found: Found, known: Remembered) -> list[str]:
     if in_force is not None:
         lines.append(f"in force    entry {in_force.sequence}, ruleset {in_force.digest[:16]}…")
     if not until_us:
-        lines.append("without it  decides nothing: the tenant allows no horizon")
+        why = "nothing was published by then" if known.terms.horizon_us else "the tenant allows no horizon"
+        lines.append(f"without it  decides nothing: {why}")
     elif now_us and now_us >= until_us:
         lines.append(f"without it  decides nothing any more since {local(until_us)}, {from_now(until_us, now_us)}")
     else:
@@ -130,10 +142,10 @@ def _difference(row: dict[str, Any]) -> str:
     try:
         when = local(int(row["as_of_us"]))
         if "problem" in row:
-            return f"  {when}  entry {row['sequence']}: {row['problem']}"
+            return f"  {when}  entry {int(row['sequence'])}: {row['problem']}"
         paid, due = int(row["payable_minor"]), int(row["right_payable_minor"])
         currency = str(row["currency"])
         amount = "the same amount" if paid == due else f"{money(paid, currency)} for {money(due, currency)}"
         return f"  {when}  entry {row['sequence']} for {row['right_sequence']}: {amount}"
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return f"  {row.get('problem', 'a line that cannot be read')}"

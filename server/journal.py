@@ -7,13 +7,15 @@
 A difference is a Decision that says something else than the name of its ruleset: a shopper got another price, another
 reason, another proof. What cannot be decided anew (its ruleset is gone, the engine answers otherwise than it did) is
 listed too: nothing is passed over. A crash in between begins the file anew; its list is replaced, so nothing counts
-twice. The journal holds baskets as they came, customers' references included: it belongs to its user alone, and is
-deleted once it was looked at; a list of differences stays until somebody deletes it.
+twice. Files do not wait for each other: one with an instant that is not settled yet does not keep those behind it.
+
+The journal holds baskets as they came, customers' references included: it belongs to its user alone, and is deleted
+once it was looked at; a list of differences stays until somebody deletes it.
 
 Lines are written at once and synced every second: a killed process loses none, a power cut the last second's.
 
 What can go wrong, and who is told: a full disk, or journal, does not stop a till from selling: the log says so once,
-and `journal_lost_total` how many decisions cannot be looked at again.
+until something was looked at again, and `journal_lost_total` how many decisions cannot be.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
+import stat
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -36,10 +40,13 @@ from einklang.v1 import decision_pb2 as pb
 from engine.basket import BadRequest
 from engine.timeline import INSTANT_MAX_US, SEQUENCE_MAX
 from server.contract import Failure, parse
-from server.telemetry import Counters, Event, Metric, say
+from server.parts import open_file, sync_folder
+from server.telemetry import ROOT, Counters, Event, Metric, say
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 LINE_MAX: Final = 8 << 20  # bytes: a request of the largest size, and some
+GLANCE: Final = 100  # lines that are only skimmed before others have their turn
+_LOG = logging.getLogger(ROOT)
 
 
 class Made(BaseModel):
@@ -91,14 +98,19 @@ class Journal:
         self.differences = directory / "differences"
         for path in (self.directory, self.differences):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for draft in self.differences.glob(".*.jsonl"):  # of a process that was killed
+            draft.unlink()
+        self.postponed = False  # something could not be said the last time, though it is settled
         self._bytes_max = bytes_max
         self._counters = counters
         self._lock = threading.Lock()
         self._file: int | None = None
         self._path = self.directory
         self._held = sum(path.stat().st_size for path in self.waiting())  # bytes of all files
-        self._latest_us: dict[Path, int] = {}  # of files of this process: the latest instant
-        self._dirty = False
+        numbers = [_number(path) for folder in (self.directory, self.differences) for path in folder.iterdir()]
+        self._latest = max(numbers, default=0)  # number
+        self._latest_us: dict[Path, int] = {}  # of files of this process, or that were skimmed: the latest instant
+        self._dirty = self._new = False
         self._told = False
 
     # ------------------------------------------------------------------------------------------------ writing
@@ -113,8 +125,10 @@ class Journal:
             else:
                 try:
                     if self._file is None:
-                        self._path = self._next()
-                        self._file = os.open(self._path, _NEW, 0o600)
+                        path = self.directory / f"{self._latest + 1:08}.jsonl"
+                        self._file = os.open(path, _NEW, 0o600)
+                        self._path, self._new = path, True
+                        self._latest += 1
                     if (written := os.write(self._file, line)) != len(line):
                         os.ftruncate(self._file, os.fstat(self._file).st_size - written)
                         problem = "the disk is full"
@@ -123,7 +137,7 @@ class Journal:
             if not problem:
                 self._held += len(line)
                 self._latest_us[self._path] = max(made.as_of_us, self._latest_us.get(self._path, 0))
-                self._dirty, self._told = True, False
+                self._dirty = True
                 return
             self._counters.add(Metric.JOURNAL_LOST)
             if not self._told:
@@ -134,9 +148,13 @@ class Journal:
         """Have the disk keep what was written. Blocks."""
         with self._lock:
             file, self._dirty = (self._file if self._dirty else None), False
+            new, self._new = self._new, False
         if file is not None:
             with suppress(OSError):  # closed meanwhile, which syncs it
                 os.fsync(file)
+        if new:
+            with suppress(OSError):
+                sync_folder(self.directory)
 
     def close(self) -> None:
         """What is written next stands in another file."""
@@ -147,12 +165,6 @@ class Journal:
                 os.fsync(file)
             os.close(file)
 
-    def _next(self) -> Path:
-        numbers = [
-            int(path.stem) for path in (*self.waiting(), *self.differences.glob("*.jsonl")) if path.stem.isdigit()
-        ]
-        return self.directory / f"{max(numbers, default=0) + 1:08}.jsonl"
-
     # ------------------------------------------------------------------------------------------------ reading
 
     @property
@@ -161,25 +173,31 @@ class Journal:
         return self._held
 
     def waiting(self) -> list[Path]:
-        """The files, the oldest first."""
-        return sorted(path for path in self.directory.glob("*.jsonl") if path.stem.isdigit())
+        """The files, the oldest first; whatever else somebody put there is not looked at."""
+        found = [path for path in self.directory.glob("*.jsonl") if _number(path) and _is_file(path)]
+        return sorted(found, key=_number)
 
     async def look_again(self, final_us: int, decide: Decide, pause: Callable[[], Awaitable[None]]) -> list[Report]:
         """Look again at every file of which all instants are settled. `pause` after each decision: others come first.
 
-        Raises OSError."""
-        if not self.waiting():
-            return []
-        await asyncio.to_thread(self.close)
-        reports = []
+        Raises OSError, after all others were looked at."""
+        self.postponed = False
+        if self._file is not None and self._latest_us.get(self._path, 0) < final_us:
+            await asyncio.to_thread(self.close)
+        reports: list[Report] = []
+        failed: OSError | None = None
         for path in self.waiting():
             if self._latest_us.get(path, 0) >= final_us or self._written(path):
-                break
-            found = await self._looked_at(path, decide, pause)
-            if found is None:
-                break
-            self._delete(path)
-            reports.append(found)
+                continue
+            try:
+                found = await self._looked_at(path, decide, pause)
+                if found is not None:
+                    self._delete(path)
+                    reports.append(found)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
         return reports
 
     def _written(self, path: Path) -> bool:
@@ -191,6 +209,7 @@ class Journal:
         with self._lock:
             self._held = max(0, self._held - path.stat().st_size)
             self._latest_us.pop(path, None)
+            self._told = False
             path.unlink()
 
     async def _looked_at(self, path: Path, decide: Decide, pause: Callable[[], Awaitable[None]]) -> Report | None:
@@ -199,9 +218,15 @@ class Journal:
         draft = self.differences / f".{path.name}"
         try:
             with open(draft, "w", encoding="utf-8", opener=_private) as file:
-                for made in _lines(path):
+                rows = _lines(path)
+                for made in rows:
                     row = await _difference(made, decide) if made is not None else {"problem": "a damaged line"}
+                    if row is _LATER:
+                        self.postponed = True
+                        return None
                     if row is _NOT_YET:
+                        assert made is not None
+                        self._latest_us[path] = await _latest_of(rows, made.as_of_us)
                         return None
                     tally["same" if row is None else "unchecked" if "problem" in row else "differing"] += 1
                     if row is not None:
@@ -213,6 +238,7 @@ class Journal:
             listed = bool(report.differing or report.unchecked)
             if listed:
                 os.replace(draft, self.differences / path.name)
+                await asyncio.to_thread(sync_folder, self.differences)
         finally:
             draft.unlink(missing_ok=True)
         self._counters.add(Metric.JOURNAL_CHECKED, report.checked)
@@ -231,11 +257,35 @@ def _private(path: str, flags: int) -> int:
 
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-_NOT_YET: Final[dict[str, object]] = {}
+_NOT_YET: Final[dict[str, object]] = {}  # its instant is not settled
+_LATER: Final[dict[str, object]] = {}  # something is away that is needed for it
+
+
+def _number(path: Path) -> int:
+    """Of a file that this module named; 0: it did not."""
+    return int(path.stem) if path.stem.isascii() and path.stem.isdecimal() and path.suffix == ".jsonl" else 0
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+async def _latest_of(rows: Iterator[Made | None], latest_us: int) -> int:
+    """The latest instant of this one and of the rows that follow."""
+    for number, made in enumerate(rows):
+        latest_us = max(latest_us, 0 if made is None else made.as_of_us)
+        if number % GLANCE == 0:
+            await asyncio.sleep(0)
+    return latest_us
 
 
 async def _difference(made: Made, decide: Decide) -> dict[str, object] | None:
-    """What was answered and what is right; None: the same; _NOT_YET: that cannot be said now."""
+    """What was answered and what is right; None: the same; _NOT_YET, _LATER: that cannot be said now.
+
+    Raises OSError: the disk is full."""
     row: dict[str, object] = made.model_dump()
     try:
         request = parse(pb.DecideRequest, base64.b64decode(made.request, validate=True))
@@ -252,10 +302,15 @@ async def _difference(made: Made, decide: Decide) -> dict[str, object] | None:
         answered = await decide(request)
     except Failure as failure:
         if failure.detail.retryable:
-            return _NOT_YET
+            return _LATER
         return row | {"problem": f"it cannot be decided anew: {failure}"}
     except (BadRequest, ValueError) as error:
         return row | {"problem": f"it cannot be decided anew: {error}"}
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours: logged in full, and the others are looked at
+        _LOG.exception("a decision that was made without the store")
+        return row | {"problem": f"it cannot be decided anew, a fault of the server: {type(error).__name__}: {error}"}
     if answered.digest != made.decision:
         return row | {
             "problem": "by the same ruleset it is decided otherwise now: other software, or a damaged journal"
@@ -283,7 +338,7 @@ def _without_ruleset(decision: pb.Decision) -> bytes:
 
 def _lines(path: Path) -> Iterator[Made | None]:
     """The decisions of a file; None for a line that is not whole or was damaged."""
-    with open(path, "rb") as file:
+    with open(open_file(path), "rb") as file:
         while line := file.readline(LINE_MAX):
             try:
                 yield Made.model_validate_json(line)

@@ -11,18 +11,24 @@ What an image says is checked by the engine once, when it is first loaded; `Chec
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import mmap
 import os
+import re
 import secrets
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 from weakref import WeakValueDictionary
 
 from engine.timeline import is_digest
 from server.store import MANIFEST_MAX, Store, StoreUnavailable
 from server.telemetry import Counters, Event, Metric, say
+
+_DRAFT: Final = re.compile(r"\..+\.[0-9a-f]{8}")  # as write_whole names them
 
 
 class PartFiles:
@@ -33,6 +39,7 @@ class PartFiles:
         self._directory = directory
         self._counters = counters
         self._known: WeakValueDictionary[str, mmap.mmap] = WeakValueDictionary()  # those of rulesets that are loaded
+        self._lacking: set[str] = set()  # what was said not to be here, while the store was away
 
     async def get(self, store: Store, digest: str, size: int) -> memoryview:
         """The part's bytes, mapped. Fetched from the store unless a sound file is here.
@@ -57,6 +64,7 @@ class PartFiles:
         except StoreUnavailable:
             manifest, signatures = await asyncio.to_thread(lambda: (_read(path), _read(signed)))
             if hashlib.sha256(manifest).hexdigest() != digest:
+                self._lacks(path.name)
                 raise
             return manifest, signatures
         await asyncio.to_thread(_keep, {path: manifest, signed: signatures})
@@ -67,12 +75,18 @@ class PartFiles:
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is not None:
             return mapped
-        if path.exists():  # or another process has just written it
+        damaged = path.exists()  # or another process has just written it
+        if damaged:
             mapped = await asyncio.to_thread(_mapped, path, digest, size)
             if mapped is not None:
                 return mapped
+        try:
+            data = await store.get_part(digest, size)
+        except StoreUnavailable:
+            self._lacks(digest)
+            raise
+        if damaged:
             say(Event.PART_REPAIRED, digest=digest)
-        data = await store.get_part(digest, size)
         self._counters.add(Metric.PART_FETCHES)
         self._counters.add(Metric.PART_FETCHED_BYTES, size)
         await asyncio.to_thread(write_whole, path, data)
@@ -80,6 +94,12 @@ class PartFiles:
         if mapped is None:
             raise OSError(f"{path}: what was written cannot be read back")
         return mapped
+
+    def _lacks(self, name: str) -> None:
+        """Say, once, that a file is needed that is not here; the store is asked for it again and again."""
+        if name not in self._lacking:
+            self._lacking.add(name)
+            say(Event.PART_LACKING, name=name)
 
 
 class CheckedImages:
@@ -117,7 +137,7 @@ class CheckedImages:
 def _mapped(path: Path, digest: str, size: int) -> memoryview | None:
     """The file's bytes if it has this size and digest."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_file(path)
     except OSError:
         return None
     try:
@@ -132,7 +152,7 @@ def _mapped(path: Path, digest: str, size: int) -> memoryview | None:
 def _read(path: Path) -> bytes:
     """A file's content; empty where there is none that can be read."""
     try:
-        with open(path, "rb") as file:
+        with open(open_file(path), "rb") as file:
             return file.read(MANIFEST_MAX)
     except OSError:
         return b""
@@ -145,8 +165,24 @@ def _keep(files: Mapping[Path, bytes]) -> None:
             write_whole(path, data)
 
 
+def open_file(path: Path) -> int:
+    """A descriptor to read a file by. Raises OSError, also for what is none: a pipe would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return descriptor
+
+
 def write_whole(path: Path, data: bytes, mode: int = 0o400) -> None:
-    """Whole or not at all, also when the power fails. Raises OSError."""
+    """Whole or not at all, also when the power fails. Raises OSError, which names the path."""
+    try:
+        _write_whole(path, data, mode)
+    except OSError as error:  # it names a draft, whose name is another one each time: what is said once would not be
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _write_whole(path: Path, data: bytes, mode: int) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -157,7 +193,20 @@ def write_whole(path: Path, data: bytes, mode: int = 0o400) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def delete_drafts(directory: Path) -> None:
+    """Delete what killed processes began to write here; for whoever has the directory alone."""
+    for path in directory.glob(".*"):
+        if _DRAFT.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+
+
+def sync_folder(path: Path) -> None:
+    """Have the disk keep which files a directory has. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

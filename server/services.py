@@ -159,6 +159,7 @@ class DecisionServicer:
     def _chunk(self) -> batches.Quickly:
         """What decides a chunk of a stream in a thread, by what is in force now."""
         standing = self._holder.standing() if self._directly else None
+        count = asyncio.get_running_loop().call_soon_threadsafe
 
         def quickly(requests: Sequence[bytes]) -> list[bytes | None]:
             if not isinstance(standing, Standing) or standing.active is None or standing.active.direct is None:
@@ -168,7 +169,12 @@ class DecisionServicer:
             for data in requests:
                 answered = direct.ask(data, standing.as_of_us) == _ANSWERED
                 found.append(self._told(data, direct.answered(), standing) if answered else None)
-            return [None] * len(requests) if self._holder.lapsed(standing) else found
+            if self._holder.lapsed(standing):
+                return [None] * len(requests)
+            if standing.certainty == SCHEDULED and (kept := len(found) - found.count(None)):
+                with suppress(RuntimeError):  # the loop is closed: nobody asks for figures any more
+                    count(self._counters.add, Metric.DECISIONS_SCHEDULED, kept)
+            return found
 
         return quickly
 

@@ -64,6 +64,12 @@ class Event(enum.Enum):
         "from disk: {entries} entries of the Timeline, the store was last heard {heard}; decides without it "
         "until {until} ({left})",
     )
+    EDGE_BEGINS_NOT = (
+        "edge.begins-not",
+        _WARNING,
+        "from disk: {entries} entries of the Timeline, the store was last heard {heard}; without it this edge decides "
+        "nothing: {why}",
+    )
     EDGE_EMPTY = ("edge.empty", _INFO, "nothing is on this disk yet: the store is needed to begin")
     EDGE_DAMAGED = (
         "edge.damaged",
@@ -76,6 +82,17 @@ class Event(enum.Enum):
         _ERROR,
         "this host's clock stands {seconds:.0f} s before the last time that this edge noted: set it; "
         "nothing is decided until then, or until the store is back",
+    )
+    EDGE_CLOCK_SET = (
+        "edge.clock-set",
+        _WARNING,
+        "this host's clock was set forward by {seconds:.0f} s: the Timeline's time is counted by it without the store",
+    )
+    EDGE_CLOCK_OFF = (
+        "edge.clock-off",
+        _WARNING,
+        "without the store this edge took it to be {seconds:.1f} s {which} than it was: what it decided meanwhile was "
+        "decided, and is looked at again, for instants that are as wrong",
     )
     EDGE_NO_HORIZON = (
         "edge.no-horizon",
@@ -123,6 +140,11 @@ class Event(enum.Enum):
     IMAGE_WARM = ("image.warm", _INFO, "ruleset {digest} is warm after {seconds:.2f} s ({size_bytes} bytes)")
     IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")
     IMAGE_IN_FORCE = ("image.in-force", _INFO, "in force: entry {sequence}, ruleset {digest}")
+    PART_LACKING = (
+        "image.part-lacking",
+        _ERROR,
+        "{name} of a ruleset is not on this disk, or damaged, and the store cannot be asked for it now",
+    )
     PART_REPAIRED = ("image.part-repaired", _WARNING, "part file {digest} was damaged; fetched again")
     WORKER_RUNS = ("worker.runs", _INFO, "worker {worker} runs, process {pid}")
     WORKER_ENDED = ("worker.ended", _ERROR, "worker {worker} ended ({how}); it is started again in {seconds:g} s")
@@ -149,7 +171,10 @@ class Metric(enum.Enum):
     DECISIONS_FAILED = ("decisions_failed_total", "requests that failed for another reason")
     DECISIONS_WAITED = ("decisions_waited_total", "decisions that waited at an activation")
     DECISIONS_UNCERTAIN = ("decisions_uncertain_total", "requests refused because this node has no lease")
-    DECISIONS_SCHEDULED = ("decisions_scheduled_total", "decisions answered while cut off, within the horizon")
+    DECISIONS_SCHEDULED = (
+        "decisions_scheduled_total",
+        "decisions answered by what was scheduled: while cut off, or for an instant to come",
+    )
     LEASE_CALLS = ("lease_calls_total", "answers of the store to this node's lease")
     LEASE_FAILURES = ("lease_failures_total", "times it did not answer, or not surely")
     LEASE_ROUND_TRIP_US = ("lease_round_trip_us", "the last answer's round trip")

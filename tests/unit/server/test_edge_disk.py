@@ -1,12 +1,15 @@
 """What an edge keeps on its disk, how it knows the time without the store, and what it does with damage."""
 
+import errno
 import json
+import os
 
 import pytest
 
 from engine.timeline import Timeline, make_entry
+from server import parts
 from server.clock import SimulatedClock
-from server.edge_disk import EdgeInUse, Memory
+from server.edge_disk import EdgeInUse, Memory, OtherTenant
 from server.lease import Bounds, Heard, Reading, Terms
 
 T = 1_800_000_000_000_000
@@ -185,6 +188,62 @@ def test_what_is_damaged_is_set_aside_and_nothing_is_known(opened, clock, tmp_pa
     assert opened().known is not None
 
 
-def test_what_is_kept_of_another_tenant_is_not_used(opened, clock):
+def test_what_is_kept_of_another_tenant_is_refused_and_stays(opened, clock, tmp_path):
     opened().note("store-1", TERMS, timeline(1), heard(clock))
-    assert opened("other").known is None
+    with pytest.raises(OtherTenant, match="EINKLANG_TENANT"):
+        opened("other")
+    known, problem = Memory(tmp_path, "other", clock).look()
+    assert known is None
+    assert "'default'" in problem
+    assert opened().known is not None
+
+
+def _no_room(*_):
+    raise OSError(errno.ENOSPC, "No space left on device", "/x/.state.json.0123abcd")
+
+
+def test_a_torn_line_does_not_keep_an_edge_from_starting_on_a_full_disk(opened, clock, tmp_path, monkeypatch):
+    opened().note("store-1", TERMS, timeline(2), heard(clock))
+    with open(tmp_path / "edge" / "timeline", "ab") as file:
+        file.write(b'{"appended_at_us":1')
+    with monkeypatch.context() as full:
+        full.setattr(parts, "_write_whole", _no_room)
+        memory = opened()
+        assert memory.known.timeline == timeline(2)
+        with pytest.raises(OSError, match="edge/timeline") as told:
+            memory.note("store-1", TERMS, timeline(2), heard(clock))
+        assert "0123abcd" not in str(told.value), "what is said once must be the same each time"
+    memory.note("store-1", TERMS, timeline(2), heard(clock))
+    assert (tmp_path / "edge" / "timeline").read_bytes().count(b"\n") == 2
+
+
+def test_what_a_killed_process_began_to_write_is_deleted(opened, tmp_path):
+    opened()
+    for name in (".state.json.0123abcd", ".timeline.89abcdef"):
+        (tmp_path / "edge" / name).write_bytes(b"x")
+    opened()
+    assert {path.name for path in (tmp_path / "edge").iterdir()} == {"lock"}
+
+
+@pytest.mark.parametrize("name", ["state.json", "timeline"])
+def test_a_pipe_in_the_place_of_a_file_is_damage_and_is_not_waited_for(opened, clock, tmp_path, name):
+    opened().note("store-1", TERMS, timeline(1), heard(clock))
+    (tmp_path / "edge" / name).unlink()
+    os.mkfifo(tmp_path / "edge" / name)
+    assert "not a file" in Memory(tmp_path, "default", clock).look()[1]
+    assert opened().known is None
+
+
+def test_a_wall_clock_of_another_century_can_be_noted(opened, clock):
+    clock.step(200 * 365 * 24 * HOUR_US)
+    opened().note("store-1", TERMS, timeline(1), heard(clock))
+    assert opened().known.heard(clock) == heard(clock)
+
+
+def test_what_rests_on_the_wall_clock_is_known_to_by_the_next_process(opened, clock):
+    opened().note("store-1", TERMS, timeline(1), heard(clock), by_wall=True)
+    known = opened().known
+    assert known.by_wall(clock)
+    clock.step(HOUR_US)  # by NTP, in the same boot
+    now_ns = clock.monotonic_ns()
+    assert abs(known.heard(clock).bounds.likely_us(now_ns) - heard(clock).bounds.likely_us(now_ns) - HOUR_US) < 10_000

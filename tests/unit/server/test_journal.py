@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import json
+import os
 
 import grpc
 import pytest
 
 from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2 as pb
+from server import parts
 from server.contract import Failure
 from server.journal import Anew, Journal, Made
 from server.telemetry import Counters
@@ -218,3 +220,99 @@ def test_a_full_journal_says_so_once_and_counts(tmp_path, counters, caplog):
     journal.add(line)
     assert counters.all()["journal_lost_total"] == 2, "there is room again"
     journal.close()
+
+
+def test_a_file_that_is_not_settled_does_not_keep_others_waiting(journal):
+    journal.add(made(500, request("later"), decided(OLD, 900)[1]))
+    journal.close()
+    journal.add(made(5, request("now"), decided(OLD, 900)[1]))
+    engine = Engine({OLD: 900}, OLD)
+    assert len(look(journal, engine)) == 1
+    assert [asked[0] for asked in engine.asked] == ["now"]
+    assert len(look(journal, engine, final_us=501)) == 1
+    assert journal.held_bytes == 0
+
+
+def test_the_file_that_is_written_to_is_not_closed_for_what_is_not_settled(journal):
+    for _ in range(3):
+        journal.add(made(500, request(), decided(OLD, 900)[1]))
+        assert look(journal, Engine({OLD: 900}, OLD)) == []
+    assert len(journal.waiting()) == 1
+
+
+def test_what_an_earlier_process_left_unsettled_is_not_decided_again_and_again(tmp_path, counters):
+    first = Journal(tmp_path, 1 << 20, counters)
+    for as_of_us in (5, 300, 500, 7):
+        first.add(made(as_of_us, request(), decided(OLD, 900)[1]))
+    first.close()
+
+    class Until(Engine):
+        final_us = 0
+
+        async def __call__(self, message):
+            self.certain = message.as_of_us < self.final_us
+            return await super().__call__(message)
+
+    second, engine = Journal(tmp_path, 1 << 20, counters), Until({OLD: 900}, OLD)
+    for final_us, asked in ((100, 2), (400, 2), (500, 2), (501, 6)):
+        engine.final_us = final_us
+        look(second, engine, final_us)
+        assert len(engine.asked) == asked, final_us
+    assert second.held_bytes == 0
+
+
+def test_what_is_no_file_is_not_looked_at(tmp_path, counters):
+    (tmp_path / "journal" / "00000003.jsonl").mkdir(parents=True)
+    os.mkfifo(tmp_path / "journal" / "00000004.jsonl")
+    (tmp_path / "journal" / "00000005.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "journal" / "\u00b2.jsonl").touch()
+    journal = Journal(tmp_path, 1 << 20, counters)
+    assert look(journal, Engine({OLD: 900}, OLD)) == []
+    journal.add(made(5, request(), decided(OLD, 900)[1]))
+    assert len(look(journal, Engine({OLD: 900}, OLD))) == 1
+    assert counters.all()["journal_lost_total"] == 0
+
+
+def test_a_row_that_trips_the_engine_is_listed_and_the_others_looked_at(journal, caplog):
+    journal.add(made(5, request("x"), decided(OLD, 900)[1], ruleset=OLD))
+    journal.add(made(6, request("y"), decided(OLD, 900)[1], ruleset=OLD))
+
+    class Trips(Engine):
+        async def __call__(self, message):
+            if message.request_id == "x":
+                raise ZeroDivisionError("of ours")
+            return await super().__call__(message)
+
+    (report,) = look(journal, Trips({OLD: 900}, OLD))
+    assert (report.checked, report.unchecked) == (1, 1)
+    assert "ZeroDivisionError" in differences(journal)[0]["problem"]
+    assert "a decision that was made without the store" in caplog.text
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_looked_at(journal, monkeypatch):
+    for name in ("x", "y"):
+        journal.add(made(5, request(name), decided(OLD, 900)[1]))
+        journal.close()
+    opener = parts.open_file
+
+    def refused(path):
+        if path.name == "00000001.jsonl":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opener(path)
+
+    monkeypatch.setattr("server.journal.open_file", refused)
+    engine = Engine({OLD: 900}, OLD)
+    with pytest.raises(PermissionError):
+        look(journal, engine)
+    assert [asked[0] for asked in engine.asked] == ["y"]
+    assert len(journal.waiting()) == 1
+
+
+def test_baskets_of_all_sizes_at_a_full_journal_are_said_once(tmp_path, counters, caplog):
+    small, large = (made(5, request("x" * length), decided(OLD, 900)[1]) for length in (1, 100))
+    journal = Journal(tmp_path, 6 * len(small.model_dump_json()), counters)
+    for _ in range(4):
+        journal.add(large)
+        journal.add(small)
+    assert counters.all()["journal_lost_total"] > 1
+    assert caplog.text.count("journal.full") == 1
