@@ -58,6 +58,8 @@ def channel(address: str) -> grpc.Channel:
         options=[
             ("grpc.service_config", json.dumps(_RETRIES)),
             ("grpc.max_receive_message_length", 64 << 20),  # explaining a large ruleset takes some megabytes
+            ("grpc.keepalive_time_ms", 30_000),  # whoever follows the Timeline notices that the way there is gone
+            ("grpc.keepalive_timeout_ms", 10_000),
         ],
     )
 
@@ -76,7 +78,9 @@ def failed(error: grpc.RpcError, address: str) -> CallFailed:
     if detail is not None:
         return CallFailed(str(error.details()), detail)
     code = error.code()
-    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return CallFailed(f"{address} did not answer in time (--timeout)")
+    if code == grpc.StatusCode.UNAVAILABLE:
         return CallFailed(f"no server answers at {address}; start one with: einklang serve DIR")
     return CallFailed(f"{code.name}: {error.details()}")
 

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from engine.timeline import INSTANT_MAX_US
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _AHEAD: Final = re.compile(r"\+(?:\d{1,6}[wdhms])+")
@@ -20,15 +22,28 @@ class NoInstant(Exception):
 
 
 def parse(text: str, now_us: int) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z. "+10m" and the like count from `now_us`. Raises NoInstant."""
+    """Microseconds since 1970-01-01T00:00:00Z. "+10m" and the like count from `now_us`. Raises NoInstant, also where
+    clocks are set forward or back and a local time is no instant, or two."""
     text = text.strip()
-    if _AHEAD.fullmatch(text):
-        return now_us + ahead_us(text)
+    us = now_us + ahead_us(text) if _AHEAD.fullmatch(text) else _written(text)
+    if not 0 < us <= INSTANT_MAX_US:
+        raise NoInstant(f"{text!r} is not between 1970 and 2100: {_HINT}")
+    return us
+
+
+def _written(text: str) -> int:
+    """An instant by date and time of day."""
     try:
         moment = datetime.fromisoformat(text)
         if len(text) <= len("2026-12-01"):
             raise NoInstant(f"{text!r} says no time of day: {_HINT}")
-        since = (moment if moment.tzinfo is not None else moment.astimezone()) - _EPOCH
+        if moment.tzinfo is None:
+            first, second = moment.astimezone(), moment.replace(fold=1).astimezone()
+            if first.utcoffset() != second.utcoffset():
+                often = "twice" if first.replace(tzinfo=None) == moment else "never"
+                raise NoInstant(f"{text!r} comes {often} by the clock of this machine, which is set then: {_HINT}")
+            moment = first
+        since = moment - _EPOCH
     except (ValueError, OverflowError, OSError):
         raise NoInstant(f"{text!r} is no instant: {_HINT}") from None
     return since // timedelta(microseconds=1)

@@ -66,6 +66,19 @@ class Told:
     unchanged: bool = False
 
 
+class NotTakenBack(stores.TooEarly):
+    """The entry is in force, or about to be. Nothing was appended."""
+
+    def __init__(self, sequence: int, soon: schedule.TooSoon, now_us: int) -> None:
+        super().__init__(soon.effective_from_us, soon.earliest_us)
+        when = "took force already" if soon.effective_from_us <= now_us else "takes force too soon to be taken back"
+        self.message = f"entry {sequence} {when}: publish, resume or roll back"
+
+    def __str__(self) -> str:
+        """What to do."""
+        return self.message
+
+
 class _Lacks(Exception):
     """A ruleset is needed that was not derived yet."""
 
@@ -154,7 +167,7 @@ class RollOut:
         try:
             found = schedule.drafts(timeline, _change(wish, timeline, now_us, at_us), self._without, earliest_us)
         except schedule.TooSoon as soon:
-            raise stores.TooEarly(soon.effective_from_us, soon.earliest_us) from None
+            raise NotTakenBack(wish.sequence, soon, now_us) from None
         needed = frozenset(draft.digest for draft in found if draft.kind != "cancel") - self._ready
         if needed:
             raise _NotStaged(needed)

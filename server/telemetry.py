@@ -138,7 +138,7 @@ class Event(enum.Enum):
     )
     IMAGE_CHECKED = ("image.checked", _INFO, "ruleset {digest} is new here: checking it, once for each engine")
     IMAGE_WARM = ("image.warm", _INFO, "ruleset {digest} is warm after {seconds:.2f} s ({size_bytes} bytes)")
-    IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, the last good one stays: {reason}")
+    IMAGE_REJECTED = ("image.rejected", _ERROR, "ruleset {digest} rejected, it decides nothing here: {reason}")
     IMAGE_IN_FORCE = ("image.in-force", _INFO, "in force: entry {sequence}, ruleset {digest}")
     PART_LACKING = (
         "image.part-lacking",

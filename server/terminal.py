@@ -39,8 +39,17 @@ def usage(message: str) -> NoReturn:
 
 
 def say(text: str | Text, style: str = "", *, to: TextIO | None = None) -> None:
-    """Print as it is; in colour only where a person looks on and NO_COLOR does not say no."""
+    """Print as it is; in colour only where a person looks on and NO_COLOR does not say no.
+
+    A terminal would obey what others wrote into a reason or a name: there it is shown, and not done."""
     from rich.console import Console
 
     console = Console(file=to, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if isinstance(text, str) and console.is_terminal:
+        text = visible(text)
     console.print(text, style=style or None)
+
+
+def visible(text: str) -> str:
+    """The text with a mark in the place of what moves, hides or turns other text around."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

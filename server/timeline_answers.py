@@ -189,9 +189,9 @@ def node(name: str, seen_us: int, status: str) -> pb.Node:
 
 
 def staged(digest: str, acks: Mapping[str, str], live: Iterable[str]) -> pb.StagedRuleset:
-    """How far the nodes are with a ruleset. `live`: who is to say so."""
+    """How far the nodes are with a ruleset. `live`: who is to say so; what those said who have gone counts no more."""
     rows = []
-    for name in sorted({*acks, *live}, key=str.encode):
+    for name in sorted(live, key=str.encode):
         said = acks.get(name, "")
         state = "ready" if said == "READY" else "failed" if said.startswith("FAILED") else "pending"
         rows.append(_readiness(name, state, said.removeprefix("FAILED").strip() if state == "failed" else ""))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ from einklang.v1 import ruleset_pb2_grpc
 from engine.timeline import HASH_PREFIX
 from server import client, instants
 from server.client import CallFailed
+from server.clock import SystemClock
 from server.instants import from_now, local, span
 
 CHUNK: Final = 128 * 1_024
 PAGE: Final = 1_000
-AGAIN: Final = 20  # times that something is asked for again
+AGAIN: Final = 20  # times that something is asked for again; where something else is under way, to the end of patience
 AGAIN_S: Final = 0.5
 LOOK_UP_S: Final = 2.0
 
@@ -59,6 +61,9 @@ class Asked:
             "urgent": self.urgent,
             "change_id": new_id(),
         }
+
+
+Tell = Callable[[str], None]
 
 
 def new_id() -> str:
@@ -92,19 +97,85 @@ def all_entries(asked: Asked, *, with_records: bool = False) -> tuple[list[pb.Ti
             return entries, response
 
 
-def changed(asked: Asked, method: str, request: Any) -> Any:
-    """Ask for a change until it is known what came of it. Raises CallFailed."""
+class _Patience:
+    """How often something is asked for again, and what the person at the terminal is told of that."""
+
+    def __init__(self, asked: Asked, tell: Tell) -> None:
+        self._clock = SystemClock()
+        self._until_ns = self._clock.monotonic_ns() + int(asked.timeout_s * 1e9)
+        self._left = AGAIN
+        self._told = ""
+        self._tell = tell
+
+    def wait(self, failed: CallFailed) -> bool:
+        """Let time pass before it is asked for again; False: it is not."""
+        self._left -= 1
+        pause_s = max(AGAIN_S, failed.detail.retry_after_ms / 1_000)
+        if failed.detail.reason == common.ERROR_REASON_PUBLISH_BUSY:
+            again = self._clock.monotonic_ns() + pause_s * 1e9 < self._until_ns
+        else:
+            again = self._left > 0
+        if not again:
+            return False
+        if str(failed) != self._told:
+            self._told = str(failed)
+            self._tell(f"{failed}; trying again")
+        _pause(pause_s)
+        return True
+
+
+def _on_stderr(line: str) -> None:
+    sys.stderr.write(f"   {line}\n")
+    sys.stderr.flush()
+
+
+def changed(asked: Asked, method: str, request: Any, tell: Tell = _on_stderr) -> Any:
+    """Ask for a change until it is known what came of it. Raises CallFailed, also when it is interrupted: then it says
+    how to look the change up."""
+    patience = _Patience(asked, tell)
     with client.channel(asked.address) as connection:
         call = getattr(ruleset_pb2_grpc.RulesetServiceStub(connection), method)
-        for number in range(AGAIN):
-            try:
-                return client.call(call, request, address=asked.address, timeout_s=asked.timeout_s)
-            except CallFailed as error:
-                again = error.detail.retryable or error.detail.reason == common.ERROR_REASON_OUTCOME_UNKNOWN
-                if not again or number == AGAIN - 1:
-                    raise
-                _pause(max(AGAIN_S, error.detail.retry_after_ms / 1_000))
-        raise AssertionError("the last time returns or raises")
+        try:
+            while True:
+                try:
+                    return client.call(call, request, address=asked.address, timeout_s=asked.timeout_s)
+                except CallFailed as error:
+                    unknown = error.detail.reason == common.ERROR_REASON_OUTCOME_UNKNOWN
+                    if not error.detail.retryable and not unknown:
+                        lost = error.detail.reason == common.ERROR_REASON_UNSPECIFIED  # no answer of the server's
+                        raise _look_up_later(asked, request.change_id, error) if lost else error from None
+                    if not patience.wait(error):
+                        raise _look_up_later(asked, request.change_id, error) if unknown else error from None
+        except KeyboardInterrupt:
+            raise _look_up_later(asked, request.change_id, CallFailed("interrupted")) from None
+
+
+def _look_up_later(asked: Asked, name: str, failed: CallFailed) -> CallFailed:
+    """The same error, with how to find out what came of a change or publication."""
+    look = f"einklang status --publication {name} --address {asked.address}"
+    return CallFailed(f"{failed}\nwhat came of it, if it began: {look}", failed.detail)
+
+
+def followed(asked: Asked, since: int) -> Iterator[pb.TimelineEntry]:
+    """Entries from this number on, as they are appended, for ever. Servers end connections after some minutes and are
+    restarted at times: they are asked again. Raises CallFailed where nobody answers as long as `asked` is patient."""
+    clock = SystemClock()
+    heard_ns = clock.monotonic_ns()
+    while True:
+        try:
+            with client.channel(asked.address) as connection:
+                stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
+                for response in stub.WatchTimeline(pb.WatchTimelineRequest(from_sequence=since)):
+                    heard_ns = clock.monotonic_ns()
+                    if response.HasField("entry"):
+                        since = response.entry.sequence + 1
+                        yield response.entry
+        except grpc.RpcError as error:
+            failed = client.failed(error, asked.address)
+            again = error.code() == grpc.StatusCode.UNAVAILABLE or failed.detail.retryable
+            if not again or clock.monotonic_ns() - heard_ns > asked.timeout_s * 1e9:
+                raise failed from None
+        _pause(AGAIN_S)
 
 
 def when(text: str, now_us: int) -> int:
@@ -120,7 +191,9 @@ def when(text: str, now_us: int) -> int:
 def entry_of(text: str, entries: Sequence[pb.TimelineEntry]) -> pb.TimelineEntry:
     """The entry that is meant by "#12", "12" or the beginning of a ruleset's digest. Raises Unfit."""
     number = text.removeprefix("#")
-    if number.isdigit() and (text.startswith("#") or len(number) < 8):
+    if text.startswith("#") and not (number.isdecimal() and len(number) <= 8):
+        raise Unfit(f"{number!r} is not the number of an entry; `einklang log` shows them")
+    if number.isdecimal() and (text.startswith("#") or len(number) < 8):
         if not 1 <= int(number) <= len(entries):
             raise Unfit(f"the Timeline has no entry {number}; its last one is {len(entries)}")
         return entries[int(number) - 1]
@@ -133,8 +206,6 @@ def entry_of(text: str, entries: Sequence[pb.TimelineEntry]) -> pb.TimelineEntry
 
 
 # ---------------------------------------------------------------------------------------------------- publishing
-
-Tell = Callable[[str], None]
 
 
 class Publication:
@@ -165,17 +236,15 @@ class Publication:
         try:
             with client.channel(self._asked.address) as connection:
                 stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
-                for number in range(AGAIN):
+                patience = _Patience(self._asked, tell)
+                while True:
                     try:
                         sent: pb.PublishResponse = stub.Publish(self._messages(), timeout=self._asked.timeout_s)
                         return sent
                     except grpc.RpcError as error:
                         failed = client.failed(error, self._asked.address)
-                        if not failed.detail.retryable or number == AGAIN - 1:
+                        if not failed.detail.retryable or not patience.wait(failed):
                             return self._looked_up(failed)
-                        tell(f"{failed}; trying again")
-                        _pause(max(AGAIN_S, failed.detail.retry_after_ms / 1_000))
-                raise AssertionError("the last time returns or raises")
         finally:
             done.set()
 
@@ -192,7 +261,7 @@ class Publication:
             try:
                 found = look_up(self._asked, self.id)
             except CallFailed:
-                raise failed from None
+                raise _look_up_later(self._asked, self.id, failed) from None
             if found.state == pb.PUBLICATION_STATE_COMMITTED:
                 return found.response
             raise CallFailed(f"{failed}\n{state_of(found)}", failed.detail)
