@@ -47,9 +47,12 @@ def write(path: Path, manifest: bytes, parts: Mapping[str, bytes], signatures: b
     entries |= {f"parts/{digest}": parts[digest] for digest in sorted(parts)}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in entries.items():
-                archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
+        with draft.open("wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in entries.items():
+                    archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
+            file.flush()
+            os.fsync(file.fileno())  # or power that fails leaves an empty file under the new name
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

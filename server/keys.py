@@ -135,13 +135,14 @@ def read_signing(path: Path) -> SigningKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data, mode = _read(path)
+    if _PUBLIC.search(data) and b"PRIVATE KEY" not in data:  # which others may read
+        raise BadKey(f"{path}: holds a public key; name the private one, or make a key: `einklang key new FILE`")
     if mode & 0o077:
         raise BadKey(f"{path}: others of this machine can read or change it; chmod 600 {path}")
     if b"ENCRYPTED" in data:
         raise BadKey(f"{path}: is protected by a passphrase, which a server cannot ask for; name a key without one")
     if b"-----BEGIN PRIVATE KEY-----" not in data:
-        what = "a public key" if _PUBLIC.search(data) else "no private key in PEM with PKCS#8"
-        raise BadKey(f"{path}: holds {what}; `einklang key new FILE` makes a key")
+        raise BadKey(f"{path}: holds no private key in PEM with PKCS#8; `einklang key new FILE` makes a key")
     try:
         key = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -419,6 +419,7 @@ class Link:
             "socket_connect_timeout": seconds,
             "retry": PlainRetry(NoBackoff(), 0),
             "protocol": 2,
+            "driver_info": None,  # no CLIENT SETINFO: the user may not, and the store's ACL LOG would be full of it
         }
         make: Callable[..., Wire]
         if place.path:
@@ -442,6 +443,7 @@ class Link:
             socket_connect_timeout=self._seconds,
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), retries),
             protocol=2,
+            driver_info=None,
         )
 
     def _context(self) -> ssl.SSLContext | None:

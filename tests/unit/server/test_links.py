@@ -420,7 +420,10 @@ def test_a_user_of_one_tenants_keys_does(store, loads):
         await opened_store.add_signature(entry.digest, b"a line")
         assert await opened_store.get_signatures(entry.digest) == b"\na line"
 
-    run(settings, story)
+    with store.client() as client:
+        client.execute_command("ACL", "LOG", "RESET")
+        run(settings, story)
+        assert client.execute_command("ACL", "LOG") == [], "nothing is asked that the user may not"
     assert "refuses this user" in refused(settings.model_copy(update={"tenant": "other"}))
     wrong = at(f"redis://{store.address}", store_username="serving", store_password="hunter3")
     assert "refuses this user" in refused(wrong)

@@ -90,6 +90,11 @@ def test_a_private_key_that_cannot_be_used_is_told(keys, tmp_path):
         file.chmod(mode)
         with pytest.raises(BadKey, match="chmod 600"):
             read_signing(file)
+    with pytest.raises(BadKey, match="holds a public key"):  # which others may read: no advice to close it
+        read_signing(keys / "one.key.pub")
+    file.write_bytes(whole + (keys / "one.key.pub").read_bytes())
+    with pytest.raises(BadKey, match="chmod 600"):
+        read_signing(file)
     with pytest.raises(BadKey, match="No such file"):
         read_signing(tmp_path / "none")
     with pytest.raises(BadKey, match="is not a file"):
