@@ -115,8 +115,8 @@ def test_what_is_asked_beforehand_is_not_kept(opened, clock):
     assert kept(edge, clock, T) > 0
 
 
-def run(work, edge, monkeypatch, steps=3, each=lambda: None):
-    """Run until it has slept so often for a second or more."""
+def run(work, edge, monkeypatch, steps=3, each=lambda: None, until=lambda: False):
+    """Run until it has slept so often for a second or more, or until this is so; threads take more than a step."""
     count = 0
     sleep = asyncio.sleep
 
@@ -128,7 +128,7 @@ def run(work, edge, monkeypatch, steps=3, each=lambda: None):
         if seconds >= 1:
             count += 1
             each()
-            if count > steps:
+            if count > steps or until():
                 raise Done
         await sleep(0)
 
@@ -203,7 +203,8 @@ def test_it_is_noted_also_while_decisions_are_made_anew(opened, clock, monkeypat
         asked.append(message)
         await asyncio.Event().wait()
 
-    run(lambda: edge.tend(Store(), keeper(node, lease=object()), again), edge, monkeypatch, steps=200)
+    held = keeper(node, lease=object())
+    run(lambda: edge.tend(Store(), held, again), edge, monkeypatch, 100_000, until=lambda: asked and state.exists())
     assert asked
     assert state.exists()
 
@@ -212,8 +213,12 @@ def test_a_fault_of_ours_beside_answering_is_logged_and_does_not_end_it(opened, 
     edge, node = noted(opened, clock)
     edge._noted = 0
     monkeypatch.setattr(edge.memory, "note", lambda *_, **__: 1 // 0)
-    run(lambda: edge.tend(Store(), keeper(node), None), edge, monkeypatch, steps=10)
-    assert caplog.text.count("ZeroDivisionError") > 1
+
+    def again():
+        return caplog.text.count("ZeroDivisionError: ") > 1
+
+    run(lambda: edge.tend(Store(), keeper(node), None), edge, monkeypatch, steps=100_000, until=again)
+    assert again()
 
 
 def test_behind_a_slow_line_it_is_looked_again_every_ten_minutes(opened, clock, monkeypatch):
