@@ -197,13 +197,15 @@ def _told(error: Exception) -> dict[str, object] | None:
     match error:
         case _Refused():
             return {"refused": [asdict(finding) for finding in error.findings]}
+        case rollout.NotTakenBack():
+            return {"failed": str(error), "kind": "too-early"}
         case stores.TooEarly():
             text = f"the first instant that every node can know of in time is {_instant(error.earliest_us)}"
             return {"failed": f"too early: {text}", "kind": "too-early"}
         case stores.OutcomeUnknown():
             return {"failed": str(error), "kind": "in-doubt"}
         case stores.StoreUnavailable():
-            return {"failed": str(error), "kind": "store-gone"}
+            return {"failed": f"{error}; this call scheduled nothing", "kind": "store-gone"}
         case stores.ChangeIdUsed() | IdConflict():
             return {"failed": str(error), "kind": "id-conflict"}
         case NoKey():

@@ -258,6 +258,7 @@ def test_what_cannot_be_is_refused_and_says_what_to_do(running):
         assert (wrong.reason, wrong.field) == (common.ERROR_REASON_TOO_EARLY, "effective_from_us")
         wrong = await refused(shop.ask("CancelScheduled", sequence=published.sequence, change_id="w-4"))
         assert (wrong.reason, wrong.field) == (common.ERROR_REASON_TOO_EARLY, "sequence")
+        assert "publish, resume or roll back" in wrong.message
         for fields, field in (
             ({"change_id": ""}, "change_id"),
             ({"change_id": "a b"}, "change_id"),
