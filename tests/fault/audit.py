@@ -362,6 +362,8 @@ def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Ti
         for call in calls[begin:end]:
             if call.received_ns < begin_ns:
                 continue
+            if call.reason and _touches(troubled, call.sent_ns, call.received_ns):
+                continue  # it was under way when a fault began
             if not calm and call.reason == LATE and _touches(late, call.sent_ns, call.received_ns):
                 found.counts["late"] += 1
             elif call.reason:

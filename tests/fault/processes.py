@@ -92,7 +92,11 @@ class Options:
     @property
     def command(self) -> str:
         """To run it again."""
-        given = (f"--{name} {getattr(self, name)}" for name in ("seconds", "servers", "seed", "store"))
+        usual, always = Options(), ("seconds", "servers", "seed", "store")
+        others: tuple[str, ...] = ("lease_ms", "guard_ms", "in_flight", "streams", "publish_s", "pause_s")
+        others += ("decisions", "activations", "faults")
+        said = [name for name in (*always, *others) if name in always or getattr(self, name) != getattr(usual, name)]
+        given = (f"--{name.replace('_', '-')} {getattr(self, name)}" for name in said)
         return f"python -m tests.fault.processes {' '.join(given)}"
 
 

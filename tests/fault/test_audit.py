@@ -143,6 +143,7 @@ ALLOWED = {
     "the other node while one is cut off": call(0, 24 * S_NS),
     "failed with no activation about": call(0, 3 * S_NS, reason="UNAVAILABLE"),
     "failed in a fault": call(1, 25 * S_NS, reason="UNAVAILABLE"),
+    "sent at the flip, failed in a fault": call(1, FLIP_NS, took_ns=11 * S_NS, reason="UNAVAILABLE"),
 }
 
 
