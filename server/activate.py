@@ -255,11 +255,14 @@ class RulesetHolder:
         known = self._known
         if known.heard is None:
             return None
+        # Before the Timeline, which may grow meanwhile in the lease's thread: then it knows more than was settled.
+        final_us, horizon_us = known.final_us(), known.horizon_us()
+        cut_off = known.cut_off_us(self._clock.monotonic_ns()) is not None
         entry = known.timeline.in_force(as_of_us)
         certainty = UNSURE
-        if as_of_us < known.final_us():
+        if as_of_us < final_us:
             certainty = CERTAIN
-        elif known.cut_off_us(self._clock.monotonic_ns()) is not None and as_of_us < known.horizon_us():
+        elif cut_off and as_of_us < horizon_us:
             certainty = SCHEDULED
         return Standing(entry, self._loaded(entry), as_of_us, certainty, FOR_EVER_NS)
 

@@ -261,6 +261,32 @@ def test_without_a_lease_only_what_is_settled_is_answered_for_certain(world):
     assert world.holder.standing_at(6_000).active.ruleset == "two"
 
 
+def test_what_is_heard_while_an_instant_is_looked_up_does_not_settle_it_by_the_old_timeline(world):
+    """The lease's thread may hear of an entry, and that it is settled, between any two steps of the event loop."""
+
+    class Hears(KnownExactly):
+        @property
+        def timeline(self):
+            known = self.old
+            self.old, self.final = world.store.timeline, 9_000
+            return known
+
+        @timeline.setter
+        def timeline(self, value):
+            self.old = value
+
+        def final_us(self):
+            return self.final
+
+    world.store.publish("one", 500)
+    world.step()
+    world.holder._known = hears = Hears(world.clock, timeline=world.store.timeline)
+    hears.final = 2_000
+    two = world.store.publish("two", 5_000)
+    standing = world.holder.standing_at(6_000)
+    assert standing.certainty == UNSURE or standing.entry == two
+
+
 def test_a_node_that_is_cut_off_answers_up_to_the_horizon(world):
     world.store.publish("one", 500)
     world.store.publish("two", 5_000)
