@@ -26,6 +26,7 @@ from server.terminal import CHANGES, FINDINGS, USAGE, Format, Output
 from server.terminal import examples as _examples
 from server.terminal import say as _say
 from server.terminal import usage as _usage
+from server.terminal import visible as _visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -1056,7 +1057,7 @@ def _confirm(question: str, yes: bool, output: Format) -> None:
     """Ask the person at the terminal, if there is one. Ends with 1 where it says no."""
     if yes or output is Format.JSON or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
-    if not typer.confirm(question):
+    if not typer.confirm(_visible(question)):
         _say("nothing was changed", to=sys.stderr)
         raise typer.Exit(FINDINGS)
 
@@ -1066,6 +1067,7 @@ def _with_progress(publication: Publication, output: Format) -> PublishResponse:
     command and not the publication; it says how to look that up."""
     from rich.console import Console
 
+    from einklang.v1 import ruleset_pb2
     from server import timeline_cli
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -1078,9 +1080,11 @@ def _with_progress(publication: Publication, output: Format) -> PublishResponse:
             return publication.publish(shown.update)
     except KeyboardInterrupt:
         if publication.id:
-            _say(timeline_cli.state_of(publication.last) if publication.last.state else "the files were being sent")
-            look = f"einklang status --publication {publication.id} --address {publication.address}"
-            _say(f"it goes on at the server once it has all files; look it up: {look}", to=sys.stderr)
+            known = publication.last.state
+            _say(timeline_cli.state_of(publication.last) if known else "the files were being sent", to=sys.stderr)
+            if known != ruleset_pb2.PUBLICATION_STATE_COMMITTED:
+                look = f"einklang status --publication {publication.id} --address {publication.address}"
+                _say(f"it goes on at the server once it has all files; look it up: {look}", to=sys.stderr)
         raise typer.Exit(FINDINGS) from None
 
 
@@ -1118,22 +1122,12 @@ def _show_entry(entry: TimelineEntry, output: Format) -> None:
 
 def _follow(asked: Asked, since: int, output: Format) -> None:
     """Entries as they are appended, until Ctrl-C."""
-    import grpc
+    from server import timeline_cli
 
-    from einklang.v1 import ruleset_pb2, ruleset_pb2_grpc
-    from server import client
-
-    try:
-        with client.channel(asked.address) as connection:
-            stub = ruleset_pb2_grpc.RulesetServiceStub(connection)
-            for response in stub.WatchTimeline(ruleset_pb2.WatchTimelineRequest(from_sequence=since)):
-                if response.HasField("entry"):
-                    _show_entry(response.entry, output)
-                    sys.stdout.flush()
-    except grpc.RpcError as error:
-        raise client.failed(error, asked.address) from None
-    except KeyboardInterrupt:
-        return
+    with suppress(KeyboardInterrupt):
+        for entry in timeline_cli.followed(asked, since):
+            _show_entry(entry, output)
+            sys.stdout.flush()
 
 
 def _project(directory: Path) -> dict[str, bytes]:
