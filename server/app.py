@@ -42,7 +42,7 @@ from server.keeper import Keeper
 from server.metrics import MetricsAddressTaken, served
 from server.parts import CheckedImages, PartFiles
 from server.publish import Finding, Publisher, PublishFailed, PublishRefused, PublishResult, read_project
-from server.settings import BadSettings, Settings
+from server.settings import BadSettings, Settings, unknown_variables
 from server.signing import tell as tell_trust
 from server.signing import trust_of
 from server.store import Store, StoreError, opened
@@ -77,6 +77,8 @@ def serve(settings: Settings, project: Path | None = None, *, edge: bool = False
 
     `edge`: what is needed to go on without the store is kept in the data directory, which is this process's alone."""
     configure(settings.log_format, settings.log_level)
+    for name, meant in unknown_variables().items():
+        say(Event.SETTING_UNKNOWN, name=name, hint=f"; is {meant} meant?" if meant else "")
     # The publishing process is started by fork and exec at once; gRPC's handlers for processes that go on after a fork
     # would only complain of the threads that they find.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
@@ -222,6 +224,7 @@ class Node:
                     edge.joined(store)
                 elif self.worker is None:
                     say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+                    store.tell_terms()
                 start()
             elif edge is not None:
                 await stack.enter_async_context(_task(edge.join(store, keeper, lessee, start)))
@@ -368,6 +371,8 @@ class Node:
 
         async def published(result: PublishResult) -> None:
             self._wake.set()
+            if not holder.ready.is_set():
+                return  # it still compiles its engine, perhaps: nobody can ask it yet
             with suppress(TimeoutError):
                 async with asyncio.timeout(CATCH_UP_S):
                     await holder.settled(result.sequence)

@@ -163,6 +163,7 @@ class Edge:
     def joined(store: Store) -> None:
         """Say so, and what it means for an edge."""
         say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+        store.tell_terms()
         if store.terms.horizon_us == 0:
             say(Event.EDGE_NO_HORIZON)
 

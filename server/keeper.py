@@ -186,7 +186,7 @@ class Keeper:
         elif self._node.vagues > vagues and not self._told_vague:
             self._told_vague = True
             most_ms = self._node.terms.vague_ns // 1_000_000
-            say(Event.STORE_LATE, took_ms=took_ns // 1_000_000, most_ms=most_ms)
+            say(Event.STORE_LATE, took_ms=-(-took_ns // 1_000_000), most_ms=most_ms)
         self._counters.add(Metric.LEASE_VAGUE, self._node.vagues - vagues)
 
     def _lost(self, error: StoreError) -> None:

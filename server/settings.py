@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -230,7 +231,7 @@ def _secret(given: SecretStr | None, file: Path | None, name: str) -> str | None
     try:
         return file.read_text("utf-8").split("\n", 1)[0]
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{name}: cannot be read: {error}") from None
+        raise BadSettings(f"EINKLANG_{name.upper()}: cannot be read: {error}") from None
 
 
 def load(overrides: Mapping[str, object] | None = None) -> Settings:
@@ -244,6 +245,13 @@ def load(overrides: Mapping[str, object] | None = None) -> Settings:
         message = first["msg"].removeprefix("Value error, ")
         source = f"--{name.replace('_', '-')}" if name in given else f"EINKLANG_{name.upper()}"
         raise BadSettings(f"{source}: {message}") from None
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables of the environment that look like settings and are none → the setting that may be meant, or ""."""
+    known = [f"EINKLANG_{name.upper()}" for name in Settings.model_fields]
+    given = (name for name in os.environ if name.upper().startswith("EINKLANG_") and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), known, 1)), "") for name in sorted(given)}
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

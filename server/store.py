@@ -280,6 +280,17 @@ class Store:
         self.terms = Terms(lease_us, guard_us, horizon_us)
         self.joined = True
 
+    def tell_terms(self) -> None:
+        """Log which terms these settings say otherwise than the tenant has them: they are said once."""
+        for name, has_us in (
+            ("lease_ms", self.terms.lease_us),
+            ("guard_ms", self.terms.guard_us),
+            ("horizon_ms", self.terms.horizon_us),
+        ):
+            given_ms = getattr(self._settings, name)
+            if name in self._settings.model_fields_set and given_ms * 1_000 != has_us:
+                say(Event.STORE_TERMS, name=f"EINKLANG_{name.upper()}", given=given_ms, tenant=has_us // 1_000)
+
     # ------------------------------------------------------------------------------------------------ the Timeline
 
     async def now_us(self) -> int:
@@ -795,13 +806,18 @@ async def opened(
             yield store
             return
         until = asyncio.get_running_loop().time() + patient_s
+        told = ""
         while True:
             try:
                 await store.prepare(new=new)
                 break
-            except StoreUnavailable:
-                if asyncio.get_running_loop().time() >= until:
+            except StoreUnavailable as error:
+                left_s = until - asyncio.get_running_loop().time()
+                if left_s <= 0:
                     raise
+                if str(error) != told:
+                    told = str(error)
+                    say(Event.STORE_AWAITED, reason=told, seconds=left_s)
                 await asyncio.sleep(0.1)
         yield store
     finally:

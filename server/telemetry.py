@@ -28,6 +28,13 @@ class Event(enum.Enum):
     STORE_RESTARTED = ("store.restarted", _ERROR, "embedded store ended (exit code {code}); starting it again")
     STORE_KILLED = ("store.killed", _WARNING, "embedded store did not end in {seconds:.0f} s; killed, its log is whole")
     STORE_JOINED = ("store.joined", _INFO, "store: {about}, id {store_id}")
+    SETTING_UNKNOWN = ("setting.unknown", _WARNING, "{name} is no setting and changes nothing{hint}")
+    STORE_AWAITED = ("store.awaited", _WARNING, "not usable yet, asked again for {seconds:.0f} s: {reason}")
+    STORE_TERMS = (
+        "store.terms",
+        _WARNING,
+        "{name} is {given} here and {tenant} for this tenant, as was said when it was set up: {tenant} holds",
+    )
     STORE_FUNCTIONS = ("store.functions", _INFO, "store functions loaded: {library}")
     STORE_FOUND = ("store.found", _WARNING, "store: {place} ({about}) is the primary now")
     STORE_TORN = (

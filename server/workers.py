@@ -215,6 +215,7 @@ class Workers:
     async def _join_store(self) -> None:
         async with opened(store_settings(self._settings), patient_s=PATIENT_S) as store:
             say(Event.STORE_JOINED, about=store.about, store_id=store.store_id)
+            store.tell_terms()
 
     # ------------------------------------------------------------------------------------------------ signals
 

@@ -265,6 +265,9 @@ def test_what_is_heard_while_an_instant_is_looked_up_does_not_settle_it_by_the_o
     """The lease's thread may hear of an entry, and that it is settled, between any two steps of the event loop."""
 
     class Hears(KnownExactly):
+        old: Timeline
+        final: int
+
         @property
         def timeline(self):
             known = self.old

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.settings import BadSettings, child_environment, load
+from server.settings import BadSettings, child_environment, load, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -49,14 +49,14 @@ def test_a_password_in_the_address_is_refused_and_not_repeated():
 def test_the_password_comes_from_a_file_or_the_environment_and_does_not_show(monkeypatch, tmp_path):
     file = tmp_path / "password"
     file.write_text("hunter2\n")
-    settings = load({"store_password_file": file})
+    settings = load({"EINKLANG_STORE_PASSWORD_FILE": file})
     assert settings.password() == "hunter2"
     monkeypatch.setenv("EINKLANG_STORE_PASSWORD", "hunter3")
     settings = load()
     assert settings.password() == "hunter3"
     assert "hunter3" not in repr(settings)
-    with pytest.raises(BadSettings, match="store_password_file"):
-        load({"store_password_file": tmp_path / "none", "store_password": None}).model_copy(
+    with pytest.raises(BadSettings, match="EINKLANG_STORE_PASSWORD_FILE"):
+        load({"EINKLANG_STORE_PASSWORD_FILE": tmp_path / "none", "store_password": None}).model_copy(
             update={"store_password": None}
         ).password()
 
@@ -78,3 +78,13 @@ def test_a_long_lease_needs_a_long_guard():
     assert load({"lease_ms": 30_000, "guard_ms": 42}).guard_ms == 42
     with pytest.raises(BadSettings, match="--guard-ms: must be at least 42 for a lease of 30,000 ms"):
         load({"lease_ms": 30_000, "guard_ms": 41})
+
+
+def test_a_variable_that_is_no_setting_is_found_with_the_one_that_is_meant(monkeypatch):
+    before = unknown_variables()
+    monkeypatch.setenv("EINKLANG_STORE_REPLICA", "1")
+    monkeypatch.setenv("EINKLANG_PORT", "tcp://10.0.0.1:1")
+    monkeypatch.setenv("EINKLANG_GUARD_MS", "20")
+    found = {name: meant for name, meant in unknown_variables().items() if name not in before}
+    assert found["EINKLANG_STORE_REPLICA"] == "EINKLANG_STORE_REPLICAS"
+    assert set(found) == {"EINKLANG_STORE_REPLICA", "EINKLANG_PORT"}

@@ -523,3 +523,16 @@ def test_whoever_waits_for_the_store_and_is_told_to_end_ends_at_whatever_moment(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(story()) == []
+
+
+def test_terms_that_are_not_the_tenants_are_told(tenant, caplog):
+    run(tenant.model_copy(update={"lease_ms": 2_000}), lambda store: asyncio.sleep(0))
+    told = load({"lease_ms": 3_000, "store": tenant.store, "tenant": tenant.tenant})
+
+    async def story(store):
+        store.tell_terms()
+        assert store.terms.lease_us == 2_000_000
+
+    run(told, story)
+    (record,) = [record for record in caplog.records if record.message == "store.terms"]
+    assert record.fields == {"name": "EINKLANG_LEASE_MS", "given": 3_000, "tenant": 2_000}
