@@ -50,6 +50,7 @@ IMAGE_BYTES_MAX: Final = 4 << 30
 SOON_US: Final = 1_500_000
 UNSURE, CERTAIN, SCHEDULED = 0, 1, 2  # as the contract's Certainty numbers them
 FOR_EVER_NS: Final = 1 << 62
+DAY_NS: Final = 86_400 * 10**9
 RETRY_NS: Final = 10 * 10**9  # after a ruleset was not in the store, or not signed, or the disk was full
 
 _ASIDE: Final = "engine"  # the name of threads that do engine work
@@ -196,6 +197,7 @@ class RulesetHolder:
         self._acknowledged: dict[str, str] = {}  # digest → what was said of it
         self._rejected: dict[str, str] = {}  # digest → reason
         self._again_ns: dict[str, int] = {}  # digest → when a missing one is asked for again
+        self._tidied_ns = 0
         self._window: Window | None = None
         self._window_active: Active | None = None
         self._on_demand = asyncio.Lock()  # one preview at a time: loading takes memory
@@ -394,6 +396,15 @@ class RulesetHolder:
         self._note_in_force()
         self._settle()
         self._tell()
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Once a day, while the store can be asked again."""
+        now_ns = self._clock.monotonic_ns()
+        if self._known.lease is not None and now_ns - self._tidied_ns > DAY_NS:
+            if self._tidied_ns:
+                await asyncio.to_thread(self._files.tidy, self._clock.now_us())
+            self._tidied_ns = now_ns
 
     async def _load_wanted(self) -> None:
         """Load one after another, asking anew each time what is wanted."""

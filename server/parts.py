@@ -28,6 +28,7 @@ from engine.timeline import is_digest
 from server.store import MANIFEST_MAX, Store, StoreUnavailable
 from server.telemetry import Counters, Event, Metric, say
 
+UNUSED_US: Final = 30 * 86_400_000_000
 _DRAFT: Final = re.compile(r"\..+\.[0-9a-f]{8}")  # as write_whole names them
 
 
@@ -39,12 +40,14 @@ class PartFiles:
         self._directory = directory
         self._counters = counters
         self._known: WeakValueDictionary[str, mmap.mmap] = WeakValueDictionary()  # those of rulesets that are loaded
+        self._problem = ""  # why the disk does not take what is fetched
         self._lacking: set[str] = set()  # what was said not to be here, while the store was away
 
     async def get(self, store: Store, digest: str, size: int) -> memoryview:
-        """The part's bytes, mapped. Fetched from the store unless a sound file is here.
+        """The part's bytes, mapped. Fetched from the store unless a sound file is here; held in memory alone where the
+        disk does not take it: one full disk must keep nobody else from publishing.
 
-        Raises what Store.get_part raises, and OSError for a full disk."""
+        Raises what Store.get_part raises."""
         assert is_digest(digest)
         if (known := self._known.get(digest)) is not None:
             return memoryview(known)
@@ -56,7 +59,7 @@ class PartFiles:
     async def manifest(self, store: Store, digest: str) -> tuple[bytes, bytes]:
         """A ruleset's manifest and its signatures, from the store; while that is away, as they were the last time.
 
-        Raises what Store.get_manifest raises, and OSError for a full disk."""
+        Raises what Store.get_manifest raises."""
         path = self._directory / f"{digest}.manifest"
         signed = self._directory / f"{digest}.signatures"
         try:
@@ -67,13 +70,18 @@ class PartFiles:
                 self._lacks(path.name)
                 raise
             return manifest, signatures
-        await asyncio.to_thread(_keep, {path: manifest, signed: signatures})
+        try:
+            await asyncio.to_thread(_keep, {path: manifest, signed: signatures})
+        except OSError as error:
+            self._does_not_keep(error)
         return manifest, signatures
 
     async def _get(self, store: Store, digest: str, size: int) -> memoryview:
         path = self._directory / digest
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is not None:
+            with suppress(OSError):
+                os.utime(path)  # it is in use (`tidy`)
             return mapped
         damaged = path.exists()  # or another process has just written it
         if damaged:
@@ -89,11 +97,35 @@ class PartFiles:
             say(Event.PART_REPAIRED, digest=digest)
         self._counters.add(Metric.PART_FETCHES)
         self._counters.add(Metric.PART_FETCHED_BYTES, size)
-        await asyncio.to_thread(write_whole, path, data)
-        mapped = await asyncio.to_thread(_mapped, path, digest, size)
-        if mapped is None:
-            raise OSError(f"{path}: what was written cannot be read back")
+        try:
+            await asyncio.to_thread(write_whole, path, data)
+            mapped = await asyncio.to_thread(_mapped, path, digest, size)
+            if mapped is None:
+                raise OSError(f"{path}: what was written cannot be read back")
+        except OSError as error:
+            self._does_not_keep(error)
+            return _in_memory(data)
+        self._problem = ""
         return mapped
+
+    def tidy(self, now_us: int) -> int:
+        """Delete parts that no loaded ruleset has and that nobody mapped for UNUSED_US; how many. While the store can
+        be asked for them again. Blocks."""
+        gone = 0
+        for path in list(self._directory.iterdir()):
+            with suppress(OSError):
+                part = is_digest(path.name) and path.name not in self._known
+                if part and now_us - path.lstat().st_mtime_ns // 1_000 > UNUSED_US:
+                    path.unlink()
+                    gone += 1
+        return gone
+
+    def _does_not_keep(self, error: OSError) -> None:
+        """Say, once, that the disk takes nothing."""
+        reason = error.strerror or str(error)
+        if reason != self._problem:
+            self._problem = reason
+            say(Event.PART_NOT_KEPT, reason=reason)
 
     def _lacks(self, name: str) -> None:
         """Say, once, that a file is needed that is not here; the store is asked for it again and again."""
@@ -132,6 +164,15 @@ class CheckedImages:
 
     def _note(self, digest: str) -> bytes:
         return hashlib.sha256(f"{self._engine} checked {digest}".encode()).hexdigest().encode()
+
+
+def _in_memory(data: bytes) -> memoryview:
+    """As if it were a mapped file."""
+    if not data:
+        return memoryview(b"")
+    held = mmap.mmap(-1, len(data))
+    held.write(data)
+    return memoryview(held).toreadonly()
 
 
 def _mapped(path: Path, digest: str, size: int) -> memoryview | None:

@@ -152,6 +152,11 @@ class Event(enum.Enum):
         _ERROR,
         "{name} of a ruleset is not on this disk, or damaged, and the store cannot be asked for it now",
     )
+    PART_NOT_KEPT = (
+        "image.part-not-kept",
+        _ERROR,
+        "the disk does not take a ruleset's files, which are held in memory until this process ends: {reason}",
+    )
     PART_REPAIRED = ("image.part-repaired", _WARNING, "part file {digest} was damaged; fetched again")
     WORKER_RUNS = ("worker.runs", _INFO, "worker {worker} runs, process {pid}")
     WORKER_ENDED = ("worker.ended", _ERROR, "worker {worker} ended ({how}); it is started again in {seconds:g} s")

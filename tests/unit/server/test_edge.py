@@ -76,6 +76,9 @@ class Store:
             raise self.reasons.pop(0)
         self.joined = True
 
+    def tell_terms(self):
+        pass
+
 
 def keeper(node, *, lease=None, reachable=True):
     return SimpleNamespace(

@@ -49,14 +49,14 @@ def test_a_password_in_the_address_is_refused_and_not_repeated():
 def test_the_password_comes_from_a_file_or_the_environment_and_does_not_show(monkeypatch, tmp_path):
     file = tmp_path / "password"
     file.write_text("hunter2\n")
-    settings = load({"EINKLANG_STORE_PASSWORD_FILE": file})
+    settings = load({"store_password_file": file})
     assert settings.password() == "hunter2"
     monkeypatch.setenv("EINKLANG_STORE_PASSWORD", "hunter3")
     settings = load()
     assert settings.password() == "hunter3"
     assert "hunter3" not in repr(settings)
     with pytest.raises(BadSettings, match="EINKLANG_STORE_PASSWORD_FILE"):
-        load({"EINKLANG_STORE_PASSWORD_FILE": tmp_path / "none", "store_password": None}).model_copy(
+        load({"store_password_file": tmp_path / "none", "store_password": None}).model_copy(
             update={"store_password": None}
         ).password()
 
