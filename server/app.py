@@ -35,9 +35,9 @@ from weakref import WeakValueDictionary
 from server import kernels, lease
 from server.activate import CERTAIN, SCHEDULED, SOON_US, Machine, RulesetHolder, Standing, aside, busy, follow
 from server.clock import Clock, SystemClock
-from server.edge import Edge, tell_scheduled
 from server.edge_disk import EdgeInUse, OtherTenant
 from server.embedded import EmbeddedStore, EmbeddedStoreError, store_settings
+from server.instants import local, span
 from server.keeper import Keeper
 from server.metrics import MetricsAddressTaken, served
 from server.parts import CheckedImages, PartFiles
@@ -50,6 +50,7 @@ from server.telemetry import Counters, Event, Metric, configure, say
 from server.workers import AddressTaken, Worker, Workers, new_house
 
 if TYPE_CHECKING:
+    from server.edge import Edge
     from server.rulesets import RulesetServicer
     from server.services import DecisionServicer, Gate
 
@@ -80,7 +81,7 @@ def serve(settings: Settings, project: Path | None = None, *, edge: bool = False
     for name, meant in unknown_variables().items():
         say(Event.SETTING_UNKNOWN, name=name, hint=f"; is {meant} meant?" if meant else "")
     # The publishing process is started by fork and exec at once; gRPC's handlers for processes that go on after a fork
-    # would only complain of the threads that they find.
+    # may end it before it began. gRPC reads this when it is imported: nothing here imports it before.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of numpy's linear algebra: nobody asks it anything
     if edge and (settings.store is None or settings.workers > 1):
@@ -166,7 +167,11 @@ class Node:
         self.project = project
         self.clock: Clock = clock or SystemClock()
         self.counters = Counters() if worker is None else worker.counters
-        self.edge = Edge(settings, self.clock, self.counters) if edge else None
+        self.edge: Edge | None = None
+        if edge:
+            from server.edge import Edge  # brings grpc, which must not be here when processes are started by fork
+
+            self.edge = Edge(settings, self.clock, self.counters)
         self.publisher = Publisher(worker)
         self.ending = ""  # the signal that asked for the end
         self.name = f"{socket.gethostname()}/{os.getpid()}"
@@ -290,7 +295,8 @@ class Node:
                 if isinstance(standing, Standing) and standing.certainty != said:
                     said = standing.certainty
                     if said == SCHEDULED:
-                        tell_scheduled(holder)
+                        until, left = local(holder.scheduled_until_us), span(holder.scheduled_left_us())
+                        say(Event.DECIDES_SCHEDULED, until=until, left=left)
                     else:
                         say(Event.DECIDES_CERTAIN)
             await holder.change(WATCH_S)

@@ -22,10 +22,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from einklang.v1 import decision_pb2 as pb
-from server.activate import CERTAIN, RulesetHolder, Standing
+from server.activate import CERTAIN, Standing
 from server.clock import Clock
 from server.edge_disk import Memory
-from server.instants import from_now, local, span
+from server.instants import from_now, local
 from server.journal import Anew, Decide, Journal, Made
 from server.keeper import Keeper
 from server.lease import Heard, Node, Terms
@@ -266,8 +266,3 @@ async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # noqa: BLE001 - logged in full, and tried again
             _LOG.exception("what an edge does beside answering")
             await asyncio.sleep(LATER_S)
-
-
-def tell_scheduled(holder: RulesetHolder) -> None:
-    """Say that this node is cut off, and for how long it still may."""
-    say(Event.DECIDES_SCHEDULED, until=local(holder.scheduled_until_us), left=span(holder.scheduled_left_us()))

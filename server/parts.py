@@ -25,20 +25,23 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from engine.timeline import is_digest
+from server.clock import Clock, SystemClock
 from server.store import MANIFEST_MAX, Store, StoreUnavailable
 from server.telemetry import Counters, Event, Metric, say
 
-UNUSED_US: Final = 30 * 86_400_000_000
+USED_US: Final = 86_400_000_000
+UNUSED_US: Final = 30 * USED_US
 _DRAFT: Final = re.compile(r"\..+\.[0-9a-f]{8}")  # as write_whole names them
 
 
 class PartFiles:
     """The parts of one data directory."""
 
-    def __init__(self, directory: Path, counters: Counters) -> None:
+    def __init__(self, directory: Path, counters: Counters, clock: Clock | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._counters = counters
+        self._clock = clock or SystemClock()
         self._known: WeakValueDictionary[str, mmap.mmap] = WeakValueDictionary()  # those of rulesets that are loaded
         self._problem = ""  # why the disk does not take what is fetched
         self._lacking: set[str] = set()  # what was said not to be here, while the store was away
@@ -80,8 +83,7 @@ class PartFiles:
         path = self._directory / digest
         mapped = await asyncio.to_thread(_mapped, path, digest, size)
         if mapped is not None:
-            with suppress(OSError):
-                os.utime(path)  # it is in use (`tidy`)
+            await asyncio.to_thread(self._use, path)
             return mapped
         damaged = path.exists()  # or another process has just written it
         if damaged:
@@ -107,6 +109,13 @@ class PartFiles:
             return _in_memory(data)
         self._problem = ""
         return mapped
+
+    def _use(self, path: Path) -> None:
+        """Note, at most once a day, that a part was mapped (`tidy`)."""
+        now_us = self._clock.now_us()
+        with suppress(OSError):
+            if now_us - path.stat().st_mtime_ns // 1_000 > USED_US:
+                os.utime(path, ns=(now_us * 1_000, now_us * 1_000))
 
     def tidy(self, now_us: int) -> int:
         """Delete parts that no loaded ruleset has and that nobody mapped for UNUSED_US; how many. While the store can

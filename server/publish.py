@@ -459,7 +459,8 @@ def publishing_environment(settings: Settings) -> dict[str, str]:
 
 
 async def _feed(writer: asyncio.StreamWriter, head: Mapping[str, object], files: Mapping[str, bytes]) -> None:
-    with suppress(ConnectionError):  # it refused before it had read everything: its answer says why
+    # It refused before it had read everything: its answer says why. uvloop says RuntimeError of a pipe that is closed.
+    with suppress(ConnectionError, RuntimeError):
         writer.write(json.dumps(head).encode() + b"\n")
         for data in files.values():
             writer.write(data)

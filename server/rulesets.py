@@ -181,7 +181,6 @@ class RulesetServicer:
             if finish.publication_id:
                 named.append(finish.publication_id)
             async with self._busy:  # not before: whoever sends slowly must not keep others from a pause or a roll-back
-                self._refuse_when_stopping()
                 began = self._clock.monotonic_ns()
                 response = await self._compile(files, finish)
                 response.stats.took_us = (self._clock.monotonic_ns() - began) // 1_000

@@ -364,7 +364,7 @@ def test_a_full_disk_leaves_the_last_good_ruleset_in_force(home, shop):
             assert reason_of(caught.value) in COME_AGAIN
             assert health(running.address) == "SERVING"
             (disk / "filler").unlink()
-            until(lambda: published(channel, shop), what="room on the disk, and so a publication")
+            until(lambda: published(running, channel, shop), what="room on the disk, and so a publication")
         assert running.stop() == 0
 
 
@@ -378,13 +378,13 @@ def reason_of(error):
     return detail.reason
 
 
-def published(channel, directory):
+def published(running, channel, directory):
     """The sequence of its entry; 0 as long as the store is not back."""
     try:
         return ruleset_pb2_grpc.RulesetServiceStub(channel).Publish(upload(directory), timeout=PUBLISH_SECONDS).sequence
     except grpc.RpcError as error:
         reason = reason_of(error)
-    assert reason in COME_AGAIN
+    assert reason in COME_AGAIN, running.said()
     return 0
 
 

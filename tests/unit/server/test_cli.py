@@ -305,6 +305,13 @@ def test_nothing_is_coloured_in_a_pipe():
 HEAVY = ("grpc", "lark", "numba", "numpy", "redis", "pydantic", "google.protobuf", "dsl.compiler")
 
 
+def test_a_node_is_begun_before_grpc_is_there():
+    """Its handlers for processes that are forked are only left out if it is told so before it is imported."""
+    code = "import sys, server.app, server.workers, server.cli_nodes; print('grpc' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_help_loads_nothing_that_it_does_not_need():
     code = f"import sys, server.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     got = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)

@@ -108,6 +108,10 @@ def test_where_the_disk_takes_nothing_a_part_is_held_in_memory(tmp_path, monkeyp
     assert (tmp_path / "parts" / digest).exists(), "there is room again"
 
 
+def time_us(path):
+    return path.stat().st_mtime_ns // 1_000
+
+
 def test_what_no_ruleset_needed_for_a_month_is_deleted(tmp_path):
     used, idle, young = (b"%d" % number for number in range(3))
     files = PartFiles(tmp_path, Counters())
@@ -117,7 +121,7 @@ def test_what_no_ruleset_needed_for_a_month_is_deleted(tmp_path):
         views[data] = asyncio.run(files.get(store, hashlib.sha256(data).hexdigest(), 1))
     del views[idle], views[young]
     path = {data: tmp_path / hashlib.sha256(data).hexdigest() for data in (used, idle, young)}
-    now_us = path[young].stat().st_mtime_ns // 1_000 + UNUSED_US
+    now_us = time_us(path[young]) + UNUSED_US
     (tmp_path / "note").write_text("of somebody else")
     for data in (used, idle):
         os.utime(path[data], (1, 1))
@@ -128,5 +132,5 @@ def test_what_no_ruleset_needed_for_a_month_is_deleted(tmp_path):
     held = asyncio.run(files.get(again, path[young].name, 1))
     assert (bytes(held), again.fetched) == (young, 0)
     del held
-    assert files.tidy(now_us) == 0, "mapping it is using it"
+    assert files.tidy(time_us(path[young])) == 0, "mapping it is using it"
     assert (tmp_path / "note").exists()

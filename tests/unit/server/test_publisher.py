@@ -7,10 +7,12 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.timeline import Timeline
+from server import publish
 from server.embedded import EmbeddedStore, store_settings
 from server.publish import Publisher, PublishFailed, PublishRefused, read_project
 from server.settings import load
@@ -178,3 +180,14 @@ def test_what_takes_too_long_is_ended(settings):
         await publisher.close()
 
     asyncio.run(work())
+
+
+def test_a_process_that_ended_before_it_took_the_order_is_told_from_one_that_failed():
+    """uvloop says RuntimeError of a pipe whose reader has gone."""
+
+    class Gone:
+        def write(self, _data: bytes) -> None:
+            raise RuntimeError("unable to perform operation on <UnixTransport closed>; the handler is closed")
+
+    writer: Any = Gone()
+    asyncio.run(publish._feed(writer, {}, {}))
