@@ -31,7 +31,7 @@ RATE_PPM: Final = 440  # as in functions/timeline.lua
 MARGIN_US: Final = 20_000
 AFTER_US: Final = 5_000
 FOREVER: Final = 1 << 62
-LATE_MAX: Final = 8  # answers that took too long, one after the other, after which no other is asked for in haste
+LATE_MAX: Final = 100  # answers that took too long, one after the other, after which no other is asked for in haste
 
 _MILLION: Final = 1_000_000
 _SLOW: Final = _MILLION - RATE_PPM

@@ -49,7 +49,9 @@ def check(count: int, seed: int) -> None:
         servers = []
         for number in range(count):
             home = stack.enter_context(short_directory())
-            servers.append(Server(home, PROJECT, **own[number], EINKLANG_PUBLISH_IDLE_S="1"))
+            # A long lease: here it is about bytes, and whoever is asked does nothing else for seconds.
+            terms = {"EINKLANG_LEASE_MS": "5000", "EINKLANG_GUARD_MS": "100", "EINKLANG_PUBLISH_IDLE_S": "1"}
+            servers.append(Server(home, PROJECT, **own[number] | terms))
             stack.callback(servers[-1].close)
         first = digests(servers[0].ready().address)
         assert len(first) == BASKETS * len(CHANNELS)
