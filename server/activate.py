@@ -136,7 +136,7 @@ class Known(Protocol):
 
     @property
     def heard(self) -> Heard | None:
-        """The store's latest grant, or what was kept of it."""
+        """When the store last said how long the Timeline is, or what was kept of that."""
 
     @property
     def reachable(self) -> bool:
@@ -197,7 +197,7 @@ class RulesetHolder:
         self._acknowledged: dict[str, str] = {}  # digest → what was said of it
         self._rejected: dict[str, str] = {}  # digest → reason
         self._again_ns: dict[str, int] = {}  # digest → when a missing one is asked for again
-        self._tidied_ns = 0
+        self._tidied_ns = clock.monotonic_ns()
         self._window: Window | None = None
         self._window_active: Active | None = None
         self._on_demand = asyncio.Lock()  # one preview at a time: loading takes memory
@@ -402,9 +402,8 @@ class RulesetHolder:
         """Once a day, while the store can be asked again."""
         now_ns = self._clock.monotonic_ns()
         if self._known.lease is not None and now_ns - self._tidied_ns > DAY_NS:
-            if self._tidied_ns:
-                await asyncio.to_thread(self._files.tidy, self._clock.now_us())
             self._tidied_ns = now_ns
+            await asyncio.to_thread(self._files.tidy, self._clock.now_us())
 
     async def _load_wanted(self) -> None:
         """Load one after another, asking anew each time what is wanted."""

@@ -202,9 +202,13 @@ def prune(
     settings = _settings(given)
     configure(settings.log_format, settings.log_level)
 
+    def tell(step: str) -> None:
+        if sys.stderr.isatty():
+            say(f"   looking at {step} …", to=sys.stderr)
+
     async def work(dry: bool) -> Pruned:
         async with opened(store_settings(settings), new=False) as found:
-            return await retention.prune(found, settings.keep_days, dry_run=dry)
+            return await retention.prune(found, settings.keep_days, dry_run=dry, tell=tell)
 
     try:
         if not dry_run and not yes:

@@ -180,7 +180,7 @@ class Memory:
 
     def _note_entries(self, store_id: str, timeline: Timeline) -> None:
         path = self.directory / "timeline"
-        before = None if self._written is None else self._written
+        before = self._written
         if before == (store_id, timeline):
             return
         self._written = None

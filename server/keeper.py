@@ -61,7 +61,7 @@ class Keeper:
 
     @property
     def heard(self) -> Heard | None:
-        """The store's latest grant, or what was kept of it."""
+        """When the store last said how long the Timeline is, or what was kept of that."""
         return self._node.heard
 
     def window(self, now_ns: int) -> Window | Wait | None:

@@ -443,3 +443,18 @@ def test_what_the_self_test_got_is_known_as_long_as_a_ruleset_is_loaded_and_one_
     assert world.at(1_000) is None
     assert world.holder.direct_of(bad.digest) is None
     assert world.holder.self_test_of(bad.digest) == ""
+
+
+def test_once_a_day_parts_that_nobody_needs_are_looked_for(world, monkeypatch):
+    told: list[int] = []
+    monkeypatch.setattr(world.holder._files, "tidy", told.append)
+    world.step()
+    assert told == []
+    world.clock.advance(86_400_000_001)
+    world.known.has_lease = False
+    world.step()
+    assert told == [], "they could not be fetched again"
+    world.known.has_lease = True
+    for _ in range(2):
+        world.step()
+    assert told == [world.clock.now_us()]
