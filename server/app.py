@@ -262,7 +262,8 @@ class Node:
             doors = await stack.enter_async_context(self._doors(holder, store))
             if edge is not None:
                 await stack.enter_async_context(_task(edge.tend(store, keeper, doors.decisions.again)))
-            waiting = await stack.enter_async_context(_task(self._become_ready(holder, publishing, doors, store.terms)))
+            ready = self._become_ready(holder, publishing, doors, store, keeper)
+            waiting = await stack.enter_async_context(_task(ready))
             await stack.enter_async_context(_task(self._watch(holder, doors)))
             stopping = await stack.enter_async_context(_task(self._stop.wait()))
             tasks = {loading, waiting, stopping}
@@ -320,7 +321,8 @@ class Node:
         holder: RulesetHolder,
         publishing: asyncio.Future[PublishResult] | None,
         doors: Doors,
-        store_terms: lease.Terms,
+        store: Store,
+        keeper: Keeper,
     ) -> None:
         """Wait for the project's ruleset to be in force, or without one for any; then open."""
         if publishing is not None:
@@ -340,7 +342,7 @@ class Node:
                 event = Event.PUBLISH_UNCHANGED if result.unchanged else Event.PUBLISHED
                 say(event, digest=result.digest, sequence=result.sequence)
                 self._wake.set()
-                await holder.settled(result.sequence, store_terms.outlasts_us + SOON_US)
+                await holder.settled(result.sequence, store.terms.outlasts_us + SOON_US)
         await holder.ready.wait()
         active = holder.in_force
         assert active is not None, "ready says that something is in force"
@@ -348,6 +350,8 @@ class Node:
         gc.freeze()  # what is loaded by now stays: searching it for garbage would only make callers wait
         if self.worker is not None:
             await self.worker.may_serve(active.sequence, active.digest)
+        if self.edge is not None:
+            await asyncio.to_thread(self.edge.note_now, store, keeper)  # killed from here on, it comes back alone
         await doors.open()
         self._serving = True
         if self.worker is not None:

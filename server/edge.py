@@ -2,7 +2,8 @@
 
     start   what is on the disk (server/edge_disk.py) → Timeline, T, rulesets → answers SCHEDULED; the store is joined
             as soon as it can be: from then on this is a node like any other
-    runs    what it knows is noted: at once when the Timeline is longer, else every few seconds
+    runs    what it knows is noted: before it says that it is ready, within a second when the Timeline is longer, else
+            every few seconds
     cut off each answer is kept (server/journal.py), but for instants to come: those sell nothing
     again   what was kept is decided anew by the Timeline as it is by then; what comes out otherwise is listed
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -61,6 +63,7 @@ class Edge:
         self._node: Node | None = None
         self._guessed: Heard | None = None  # what rests on the wall clock alone
         self._restored: Heard | None = None  # by what was decided before the store was heard
+        self._noting = threading.Lock()  # what was read later is written later
         self._noted_ns = 0
         self._noted = 0  # entries
         self._problem = ""  # of noting
@@ -242,7 +245,11 @@ class Edge:
             say(Event.EDGE_CLOCK_OFF, seconds=abs(ahead_us) / 1e6, which="later" if ahead_us > 0 else "earlier")
 
     def note_now(self, store: Store, keeper: Keeper) -> None:
-        """Keep what is known by now. Blocks."""
+        """Keep what is known by now. Blocks; from any thread."""
+        with self._noting:
+            self._note(store, keeper)
+
+    def _note(self, store: Store, keeper: Keeper) -> None:
         heard, timeline = keeper.heard, keeper.timeline
         if heard is None or not store.store_id:
             return

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +110,6 @@ class Memory:
         self._tenant = tenant
         self._clock = clock
         self._lock: int | None = None
-        self._noting = threading.Lock()  # the last note of all may be asked for while one is still under way
         self._written: tuple[str, Timeline] | None = None  # of which store, what stands in the file
 
     def open(self) -> None:
@@ -155,11 +153,7 @@ class Memory:
             self._lock = None
 
     def note(self, store_id: str, terms: Terms, timeline: Timeline, heard: Heard, *, by_wall: bool = False) -> None:
-        """Keep this, whole or not at all. `by_wall`: T is known by the wall clock alone. Raises OSError."""
-        with self._noting:
-            self._note(store_id, terms, timeline, heard, by_wall)
-
-    def _note(self, store_id: str, terms: Terms, timeline: Timeline, heard: Heard, by_wall: bool) -> None:
+        """Keep this, whole or not at all; one at a time. `by_wall`: T by the wall clock alone. Raises OSError."""
         self._note_entries(store_id, timeline)
         state = _State(
             format=FORMAT,

@@ -6,6 +6,7 @@ Until they are compiled (`make test` does it in the background) the tests that n
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +49,8 @@ HERE = Path(__file__).resolve().parent
 def pytest_configure() -> None:
     """Before any kernel is imported: where compiled ones are kept."""
     prepared()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; so would be what tests interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
