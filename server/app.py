@@ -59,6 +59,8 @@ CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset
 SWITCH_S: Final = 0.0005  # after so long a thread lets others go on; usually it is 5 ms, and leases would be late
 QUIET_S: Final = 0.05  # without a call: then none is on its way that stopping would cut off
 QUIET_MOST_S: Final = 1.0  # to wait for that
+HOLD_MOST_S: Final = 0.2  # to keep callers waiting for it: not longer than they may have time
+PART_S: Final = 0.02  # until connections have been told to end
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
 WATCH_S: Final = 0.1  # what the health service says is at most so old
 DECISIONS: Final = "einklang.v1.DecisionService"
@@ -478,15 +480,24 @@ class Doors:
 
     async def drain(self, settings: Settings) -> None:
         """Not serving, says the health service; then a pause in which calls are still answered; then new ones are told
-        to come again; when none comes any more (gRPC cuts off what has just arrived), those in flight finish. A
-        publication that cannot finish in time is told so."""
+        to come again; when none comes any more, those in flight finish. A publication that cannot finish in time is
+        told so.
+
+        gRPC cuts off what arrives while it stops (CANCELLED; grpc/grpc#41785). So callers who come again and again are
+        kept waiting for a moment, in flight, and told only once their connections have been told to end."""
         self.rulesets.stop_taking()
         await self.checks.enter_graceful_shutdown()
         await asyncio.sleep(settings.drain_pause_ms / 1_000)
         self.gate.shut = True
-        await self.gate.quiet(QUIET_S, QUIET_MOST_S)
+        if not await self.gate.quiet(QUIET_S, QUIET_MOST_S):
+            self.gate.hold()
+            await self.gate.quiet(QUIET_S, HOLD_MOST_S)
         seconds = settings.drain_ms / 1_000
-        await asyncio.gather(self.server.stop(seconds), self.rulesets.finish(max(0.0, seconds - REFUSE_AHEAD_S)))
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(self.server.stop(seconds))
+            ending.create_task(self.rulesets.finish(max(0.0, seconds - REFUSE_AHEAD_S)))
+            await asyncio.sleep(PART_S)
+            self.gate.let_go()
 
     async def _set(self, name: str, serving: bool) -> None:
         from grpc_health.v1 import health_pb2

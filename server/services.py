@@ -14,7 +14,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -488,21 +488,37 @@ class Gate:
     def __init__(self) -> None:
         self.arrived = 0  # calls since the beginning
         self.shut = False
+        self._ended = asyncio.Event()
+        self._ended.set()  # nobody is kept waiting
 
-    def enter(self) -> None:
-        """A call begins. Raises Failure once the gate is shut."""
+    def enter(self) -> bool:
+        """A call begins, if it may; else `turn_away` says why."""
         self.arrived += 1
-        if self.shut:
-            raise _not_ready("this server stops; try again, or another node")
+        return not self.shut
 
-    async def quiet(self, interval_s: float, most_s: float) -> None:
-        """Wait until no call came for an interval; not longer than `most_s`."""
+    async def turn_away(self) -> NoReturn:
+        """What is said to a call that came too late. Raises Failure."""
+        await self._ended.wait()
+        raise _not_ready("this server stops; try again, or another node")
+
+    async def quiet(self, interval_s: float, most_s: float) -> bool:
+        """Wait until no call came for an interval, not longer than `most_s`; whether it was so."""
         with suppress(TimeoutError):
             async with asyncio.timeout(most_s):
                 seen = -1
                 while seen != self.arrived:
                     seen = self.arrived
                     await asyncio.sleep(interval_s)
+                return True
+        return False
+
+    def hold(self) -> None:
+        """From now on who comes too late waits for `let_go` until that is said."""
+        self._ended.clear()
+
+    def let_go(self) -> None:
+        """Say it to all that wait, and to later ones at once."""
+        self._ended.set()
 
 
 def register(
@@ -564,7 +580,8 @@ def _stream(
 
     async def behaviour(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         try:
-            gate.enter()
+            if not gate.enter():
+                await gate.turn_away()
             async with aclosing(function(requests)) as responses:  # type: ignore[type-var]
                 async for response in responses:
                     yield response
@@ -608,7 +625,8 @@ def _call(
     async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> bytes:
         began_ns = clock_ns()
         try:
-            gate.enter()
+            if not gate.enter():
+                await gate.turn_away()
             if function is None:
                 raise _not_served(method)
             if (response := at_once(request)) is None:

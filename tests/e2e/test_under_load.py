@@ -34,7 +34,7 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(server: Server, callers: int = 3) -> Iterator[Load]:
+def load(server: Server, callers: int = 3, backoff_s: float = BACKOFF_S) -> Iterator[Load]:
     """Callers with a channel each, for the length of a block; they run once it begins."""
     made = Load()
 
@@ -47,7 +47,7 @@ def load(server: Server, callers: int = 3) -> Iterator[Load]:
                     made.ends["OK"] += 1
                 except grpc.RpcError as error:
                     made.ends[error.code().name] += 1
-                    made.stop.wait(BACKOFF_S)
+                    made.stop.wait(backoff_s)
 
     threads = [threading.Thread(target=ask) for _ in range(callers)]
     for thread in threads:
@@ -129,8 +129,9 @@ def lost(server: Server) -> bool:
     return any("store cannot be reached" in said for said in server.log)
 
 
-def test_calls_around_its_end_are_answered_or_told_to_come_again(tmp_path):
-    with running(tmp_path / "data") as server, load(server, callers=6) as made:
+@pytest.mark.parametrize("backoff_s", [BACKOFF_S, 0.002], ids=["patient", "hammering"])
+def test_calls_around_its_end_are_answered_or_told_to_come_again(tmp_path, backoff_s):
+    with running(tmp_path / "data") as server, load(server, callers=6, backoff_s=backoff_s) as made:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(END_SECONDS) == 0
     assert set(made.ends) <= {"OK", "UNAVAILABLE"}, made.ends
