@@ -325,6 +325,11 @@ def compile_kernels(progress: Progress | None = None) -> None:
         _compile(dispatcher)
 
 
+def waiting() -> int:
+    """How many kernels are declared, and neither compiled nor loaded yet."""
+    return len(_KERNELS)
+
+
 class NotCached(Exception):
     """A kernel is not in the cache; the message names it."""
 

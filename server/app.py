@@ -57,10 +57,11 @@ if TYPE_CHECKING:
 PATIENT_S: Final = 30.0  # for a store that is still starting
 CATCH_UP_S: Final = 30.0  # a publication's answer waits so long for its ruleset to be warm here
 SWITCH_S: Final = 0.0005  # after so long a thread lets others go on; usually it is 5 ms, and leases would be late
-QUIET_S: Final = 0.05  # without a call: then none is on its way that stopping would cut off
+QUIET_S: Final = 0.05  # without a call: then most callers have gone elsewhere
 QUIET_MOST_S: Final = 1.0  # to wait for that
-HOLD_MOST_S: Final = 0.2  # to keep callers waiting for it: not longer than they may have time
-PART_S: Final = 0.02  # until connections have been told to end
+HOLD_S: Final = 0.1  # without another call: who would come again soon waits here, none is on its way
+HOLD_MOST_S: Final = 0.4  # to keep callers waiting for that
+PART_S: Final = 0.05  # until connections have been told to end
 REFUSE_AHEAD_S: Final = 0.5  # a publication that cannot finish is told so before its call is cut off
 WATCH_S: Final = 0.1  # what the health service says is at most so old
 DECISIONS: Final = "einklang.v1.DecisionService"
@@ -483,15 +484,15 @@ class Doors:
         to come again; when none comes any more, those in flight finish. A publication that cannot finish in time is
         told so.
 
-        gRPC cuts off what arrives while it stops (CANCELLED; grpc/grpc#41785). So callers who come again and again are
-        kept waiting for a moment, in flight, and told only once their connections have been told to end."""
+        gRPC cuts off what arrives while it stops (CANCELLED; grpc/grpc#41785). So whoever still comes again and again
+        is kept waiting for a moment, in flight, and told only once the connections have been told to end."""
         self.rulesets.stop_taking()
         await self.checks.enter_graceful_shutdown()
         await asyncio.sleep(settings.drain_pause_ms / 1_000)
         self.gate.shut = True
-        if not await self.gate.quiet(QUIET_S, QUIET_MOST_S):
-            self.gate.hold()
-            await self.gate.quiet(QUIET_S, HOLD_MOST_S)
+        await self.gate.quiet(QUIET_S, QUIET_MOST_S)
+        self.gate.hold()
+        await self.gate.quiet(HOLD_S, HOLD_MOST_S)
         seconds = settings.drain_ms / 1_000
         async with asyncio.TaskGroup() as ending:
             ending.create_task(self.server.stop(seconds))

@@ -496,28 +496,28 @@ class Gate:
         self.arrived += 1
         return not self.shut
 
-    async def turn_away(self) -> NoReturn:
-        """What is said to a call that came too late. Raises Failure."""
-        await self._ended.wait()
+    async def turn_away(self, left_s: float | None) -> NoReturn:
+        """What is said to a call that came too late, and has so much time left. Raises Failure."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if left_s is None else left_s / 2):
+                await self._ended.wait()
         raise _not_ready("this server stops; try again, or another node")
 
-    async def quiet(self, interval_s: float, most_s: float) -> bool:
-        """Wait until no call came for an interval, not longer than `most_s`; whether it was so."""
+    async def quiet(self, interval_s: float, most_s: float) -> None:
+        """Wait until no call came for an interval; not longer than `most_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(most_s):
                 seen = -1
                 while seen != self.arrived:
                     seen = self.arrived
                     await asyncio.sleep(interval_s)
-                return True
-        return False
 
     def hold(self) -> None:
-        """From now on who comes too late waits for `let_go` until that is said."""
+        """From now on that is said to who comes too late only after `let_go`."""
         self._ended.clear()
 
     def let_go(self) -> None:
-        """Say it to all that wait, and to later ones at once."""
+        """Say it now to all that wait, and to later ones at once."""
         self._ended.set()
 
 
@@ -581,7 +581,7 @@ def _stream(
     async def behaviour(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         try:
             if not gate.enter():
-                await gate.turn_away()
+                await gate.turn_away(context.time_remaining())
             async with aclosing(function(requests)) as responses:  # type: ignore[type-var]
                 async for response in responses:
                     yield response
@@ -626,7 +626,7 @@ def _call(
         began_ns = clock_ns()
         try:
             if not gate.enter():
-                await gate.turn_away()
+                await gate.turn_away(context.time_remaining())
             if function is None:
                 raise _not_served(method)
             if (response := at_once(request)) is None:

@@ -7,11 +7,14 @@ Until they are compiled (`make test` does it in the background) the tests that n
 from __future__ import annotations
 
 import signal
+import sys
 from functools import cache
 from pathlib import Path
 
+import numba
 import pytest
 
+from engine import kernel
 from server import kernels
 from server.settings import load
 
@@ -77,6 +80,8 @@ def turn(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in the order in which workers take them."""
     items.sort(key=turn)
+    if "engine.direct" in sys.modules and not kernel.waiting() and not getattr(numba.config, "DISABLE_JIT", 0):
+        raise pytest.UsageError("a file compiles the kernels when it is imported: nothing would run until that is done")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,14 +12,14 @@ from engine.decide import decide
 from engine.decision import Reason
 from server.convert import to_request
 from tests.quick import AT_US
-from tests.unit.engine.test_direct import PROMOTIONS, shop
+from tests.unit.engine.test_direct import PROMOTIONS, ruled
 from tests.unit.engine.test_quick import ORDINARY, asked
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_sums_are_those_of_the_decisions(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.backtest.CHUNK", 7)
-    rules, _ = shop(*PROMOTIONS)
+    rules = ruled(*PROMOTIONS)
     messages = list(ORDINARY.values()) * 5
     told: list[int] = []
     outcome = backtest(
@@ -49,7 +49,7 @@ def test_the_sums_are_those_of_the_decisions(threads: int, monkeypatch: pytest.M
 
 
 def test_what_is_out_of_the_ordinary_is_named_and_counted_nowhere() -> None:
-    rules, _ = shop(*PROMOTIONS)
+    rules = ruled(*PROMOTIONS)
     requests = [
         asked().SerializeToString(),
         asked(codes=["A"]).SerializeToString(),

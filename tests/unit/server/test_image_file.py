@@ -19,12 +19,12 @@ from server.image_file import BadImageFile
 from server.keys import make
 from tests.running import ROOT
 from tests.unit.engine.shops import FULL, programs
-from tests.unit.engine.test_direct import PROMOTIONS, shop
+from tests.unit.engine.test_direct import PROMOTIONS, ruled
 from tests.unit.engine.test_quick import ORDINARY, asked
 from tests.unit.server.test_ordinary import NOW, servicer
 from tests.unit.server.test_signing import sealed, trusting
 
-RULES, _ = shop(*PROMOTIONS)
+RULES = ruled(*PROMOTIONS)
 
 
 @pytest.fixture(scope="module")
