@@ -40,7 +40,6 @@ LONGEST = (
     "property/test_engine_is_the_oracle",
     "e2e/test_benchmark_service",
     "e2e/test_demo",
-    "property/test_generators",
     "e2e/test_conformance_live",
     "fault/test_channels",
     "unit/engine/test_image",

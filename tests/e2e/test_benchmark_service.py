@@ -78,6 +78,7 @@ def test_it_measures_both_servers(data_dir, stand_in, tmp_path):
     assert all(basket["promotions_touch"] > 0 < basket["answer_bytes"] for basket in told["baskets"])
 
 
+@pytest.mark.long
 def test_it_tells_the_stages_of_a_call(data_dir, stand_in):
     code, said = run(stand_in, *SMALL, "--lines", "5,20", "--stages", "--data-dir", str(data_dir))
     assert code == 0, said
@@ -101,6 +102,7 @@ def test_it_measures_several_workers_against_one(data_dir, stand_in):
     assert "  5 lines: 2 workers, " in said
 
 
+@pytest.mark.long
 def test_it_measures_swaps_under_load(data_dir):
     if not shutil.which("h2load"):
         pytest.skip("not run: h2load is missing, and calls at an even rate with it")

@@ -111,7 +111,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_a_promotion_below_the_record_fails(wrong):
     code, said = run("--receipts", str(RECEIPTS), "--address", wrong.address)
-    assert code == 1, said
+    assert code == 1, f"{said}\n{''.join(wrong.log)}"
     assert "below the record: pc07-christmas-50\n" in said
     assert f"identical in 4 channels: {RECEIPTS} of {RECEIPTS}\n" in said
 

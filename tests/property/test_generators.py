@@ -120,11 +120,13 @@ def coverage() -> Coverage:
     return found
 
 
+@pytest.mark.long
 def test_every_reason_occurs(coverage: Coverage) -> None:
     for reason in Reason:
         assert (coverage.reasons[reason] >= 20) == (reason not in LATER), reason.name
 
 
+@pytest.mark.long
 def test_every_verdict_occurs(coverage: Coverage) -> None:
     assert all(coverage.verdicts[verdict] >= 20 for verdict in Verdict)
 
@@ -137,6 +139,7 @@ def every_mechanic() -> Iterable[tuple[tuple[str, bool], str]]:
                 yield (kind, buy), mode
 
 
+@pytest.mark.long
 def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None:
     rare = [one for one in every_mechanic() if coverage.applied[one] < 1]
     assert not rare, coverage.table()
@@ -149,10 +152,12 @@ def test_every_reward_applies_in_every_kind_of_group(coverage: Coverage) -> None
     assert min(coverage.facts["gifts given"], coverage.facts["gifts offered"]) >= 20
 
 
+@pytest.mark.long
 def test_tiers_apply_in_every_way(coverage: Coverage) -> None:
     assert min(coverage.facts["tiers one_article"], coverage.facts["tiers stepwise"]) >= 10
 
 
+@pytest.mark.long
 def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -> None:
     assert set(coverage.applied) <= {
         *every_mechanic(),
@@ -166,6 +171,7 @@ def test_no_promotion_lands_in_a_group_that_cannot_hold_it(coverage: Coverage) -
     }
 
 
+@pytest.mark.long
 def test_many_apply_and_some_are_bounded(coverage: Coverage) -> None:
     reached = [Reason.APPLIED, Reason.BEATEN, Reason.NO_SAVING, Reason.QUANTITY, Reason.GUARD, Reason.BUDGET]
     assert coverage.reasons[Reason.APPLIED] >= 0.25 * sum(coverage.reasons[reason] for reason in reached)
@@ -173,6 +179,7 @@ def test_many_apply_and_some_are_bounded(coverage: Coverage) -> None:
     assert coverage.facts["refund apart from net"] >= 0.05 * coverage.facts["decisions"]
 
 
+@pytest.mark.long
 def test_what_happened_before_is_asked_for_in_every_way(coverage: Coverage) -> None:
     for kind in ("happened then 0", "happened then 1", "happened then 2", "sum-of", "nth-order", "anniversary"):
         for truth in (True, False, None):

@@ -14,7 +14,7 @@ from tests import any_text
 from tests.any_text import SIGNS, judged
 
 WORDS = any_text.words()
-SEEDS, PARTS = 2_000, 4
+SEEDS, PARTS = 1_000, 4
 LONG = 1_000_000
 
 
