@@ -120,7 +120,7 @@ class Standing(NamedTuple):
     active: Active | None  # its ruleset; None: it is not loaded here
     as_of_us: int
     certainty: int  # CERTAIN, SCHEDULED or UNSURE
-    lease_end_ns: int  # an answer must have been made before
+    lease_end_ns: int  # an answer that is made later needs another lease: `lapsed`
 
 
 class Known(Protocol):
@@ -244,8 +244,13 @@ class RulesetHolder:
         return Standing(entry, self._loaded(entry), cut_off_us, SCHEDULED, FOR_EVER_NS)
 
     def lapsed(self, standing: Standing) -> bool:
-        """Whether an answer that was made by this comes too late to be given: this process was held up meanwhile."""
-        return self._clock.monotonic_ns() >= standing.lease_end_ns
+        """Whether an answer that was made by this comes too late to be given: the lease has ended, and no later one
+        says that the same entry is still in force. Any thread may ask."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < standing.lease_end_ns:
+            return False
+        found = self._known.window(now_ns)  # a lease is renewed long before it ends
+        return not isinstance(found, Window) or found.entry != standing.entry
 
     def seconds_until(self, wait: Wait) -> float:
         """How long this is to be waited for."""
@@ -383,6 +388,7 @@ class RulesetHolder:
 
     def changed(self) -> None:
         """The lease or the Timeline is another one."""
+        self._window = None  # of the lease before: who is answered by it would have less time
         self._changed.set()
         self._changed = asyncio.Event()
         self._settle()

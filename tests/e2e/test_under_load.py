@@ -13,14 +13,16 @@ import grpc
 import pytest
 
 from einklang.v1 import common_pb2 as common
-from einklang.v1 import decision_pb2_grpc, ruleset_pb2_grpc
+from einklang.v1 import decision_pb2, decision_pb2_grpc, ruleset_pb2_grpc
 from server.client import detail_of
 from tests.e2e.conftest import END_SECONDS, Server, running
 from tests.e2e.requests import SECONDS, basket
 from tests.e2e.test_publish import PUBLISH_SECONDS, change, project, upload
-from tests.running import until
+from tests.running import TERMS, until
 
 __all__ = ["project"]  # a fixture
+LEASES = 4
+LEASE_US = int(TERMS["EINKLANG_LEASE_MS"]) * 1_000
 BACKOFF_S = 0.05  # of a caller that was told to come again
 
 
@@ -111,6 +113,32 @@ def test_of_publications_at_once_one_is_taken_and_the_others_come_again(own, pro
     assert ends.total() == 4
     assert ends["taken"] >= 1
     assert set(made.ends) == {"OK"}
+
+
+def test_while_leases_are_renewed_what_is_answered_at_length_is_answered_too(own):
+    """Of a hundred answers some are under way when the lease ends by which they were begun."""
+    ends: Counter[str] = Counter()
+
+    def ask() -> None:
+        asked = decision_pb2.ExplainRequest(request=basket())
+        with grpc.insecure_channel(own.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub = decision_pb2_grpc.DecisionServiceStub(channel)
+            first_us = last_us = 0
+            while last_us <= first_us + LEASES * LEASE_US:
+                try:
+                    last_us = stub.Explain(asked, timeout=SECONDS).envelope.as_of_us
+                except grpc.RpcError as error:
+                    ends[f"{error.code().name}: {error.details()}"] += 1
+                    return
+                first_us = first_us or last_us
+                ends["OK"] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(END_SECONDS)
+    assert set(ends) == {"OK"}, ends
 
 
 def test_a_store_killed_under_load_comes_back_unnoticed_by_those_who_decide(own):

@@ -39,9 +39,10 @@ KINDS: Final = {
     "bytes": "an answer whose bytes do not have the digest that it names",
     "outside": "a certain answer without a lease, or one that promises nothing where the caller named no instant",
     "lost": "a call that failed at an activation while there was no fault",
+    "refused": "a call that failed at another time, while there was no fault",
 }
 DISAGREEMENTS: Final = ("chain", "entry", "order", "digest", "bytes")
-WAYS: Final = ("unary", "stream")
+WAYS: Final = ("unary", "stream", "explain")
 CERTAIN: Final = 1  # the contract's Certainty
 LATE: Final = "NOT_CERTAIN"  # the contract's reason of a node whose lease has ended
 SHOWN: Final = 10  # of each kind
@@ -68,7 +69,7 @@ class Call(NamedTuple):
     told: str  # the digest that the answer names
     basket: int
     reason: str = ""
-    way: str = "unary"  # or "stream": one of the baskets of a DecideBatch
+    way: str = "unary"  # or "stream": one of the baskets of a DecideBatch; or "explain"
 
     def line(self) -> str:
         """As it is recorded."""
@@ -153,6 +154,7 @@ class Found:
         yield f"disagreements         {self.disagreements}"
         yield f"outside a lease       {wrong['outside']} ({counts['cut off']:,} answers while cut off longer than it)"
         yield f"lost to an activation {wrong['lost']}"
+        yield f"refused without cause {wrong['refused']}"
         yield f"unavailable           {share:.3%} of {calls:,} calls; {calm:.3%} of {calmly:,} without a fault"
         yield f"flip of a node        {spread(self.flips_ms)} ms after effective_from, its first answer"
         yield f"flip across nodes     {spread(self.spreads_ms)} ms from the first node to the last"
@@ -339,13 +341,18 @@ def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Ti
     stalls = _stalls(recording)
     found.counts["stalls"] = len(stalls)
     troubled, late = (_until_recovered(faults, calls, nodes, recording, found) for faults in (recording.faults, stalls))
+    refused = []
     for call in calls:
-        if not _touches(troubled, call.sent_ns, call.received_ns):
-            found.counts["calmly"] += 1
-            found.counts["failed calmly"] += bool(call.reason)
+        if _touches(troubled, call.sent_ns, call.received_ns):
+            continue
+        found.counts["calmly"] += 1
+        found.counts["failed calmly"] += bool(call.reason)
+        if call.reason and not (call.reason == LATE and _touches(late, call.sent_ns, call.received_ns)):
+            refused.append(call)
     seen = {call.sequence for call in calls if not call.reason and call.certainty == CERTAIN and not call.named_us}
     found.counts["activations"] = max(0, len(seen) - 1)
     clock = sorted(recording.clock, key=lambda reading: reading.t_us)
+    lost = set()
     longest_ns = max((call.received_ns - call.sent_ns for call in calls), default=0)
     for entry in timeline.order[1:]:  # before the first there is nothing to lose
         at_ns = _host_ns(entry.effective_from_us, clock)
@@ -367,7 +374,9 @@ def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Ti
             if not calm and call.reason == LATE and _touches(late, call.sent_ns, call.received_ns):
                 found.counts["late"] += 1
             elif call.reason:
-                found.bad("lost", f"entry {entry.sequence} took force at {at_ns}: {call}")
+                if call not in lost:
+                    found.bad("lost", f"entry {entry.sequence} took force at {at_ns}: {call}")
+                lost.add(call)
             elif call.sequence == entry.sequence and call.certainty == CERTAIN and not call.named_us:
                 first[call.node] = min(first.get(call.node, call.received_ns), call.received_ns)
         if not calm:
@@ -375,6 +384,9 @@ def _judge_activations(calls: Sequence[Call], recording: Recording, timeline: Ti
         found.flips_ms += [(received_ns - at_ns) / 1e6 for received_ns in first.values()]
         if len(first) > 1 and len(first) == len(nodes):
             found.spreads_ms.append((max(first.values()) - min(first.values())) / 1e6)
+    for call in refused:
+        if call not in lost:
+            found.bad("refused", f"{call}")
 
 
 def _until_recovered(

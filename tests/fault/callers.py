@@ -3,7 +3,8 @@
     python -m tests.fault.callers FILE [--in-flight 1] [--streams 0] [--seed 1] [--as-of] NODE=HOST:PORT ...
 
 Some ask call by call, some by streams (`DecideBatch`): STREAM baskets one after the other, WINDOW of them under way,
-and then the next stream. So activations and faults come upon streams that begin, run and end.
+and then the next stream. So activations and faults come upon streams that begin, run and end. Of those asked call by
+call a share is to be explained (`Explain`): that takes the long way through a server, and more time.
 
 Says how many answers there are, a line every half second, until its standard input ends. It is a process of its own so
 that the harness's links to the store do not wait for it, and gives way to servers where they share a processor.
@@ -43,7 +44,9 @@ DEADLINE_S: Final = 5.0
 AGAIN_S: Final = 0.03  # after a call that failed
 TOLD_S: Final = 0.5
 NAMED_SHARE: Final = 0.05
+EXPLAIN_SHARE: Final = 0.2  # of what is asked call by call
 NAMED_US: Final = 5_000_000  # so far from the present, at most
+EXPLAIN_METHOD: Final = "/einklang.v1.DecisionService/Explain"
 BATCH_METHOD: Final = "/einklang.v1.DecisionService/DecideBatch"
 OPTIONS: Final = [
     ("grpc.use_local_subchannel_pool", 1),
@@ -54,6 +57,7 @@ OPTIONS: Final = [
 ]
 _AS_OF: Final = b"\x68"  # field 13 of DecideRequest, a number
 _NUMBER: Final = b"\x08"  # field 1 of DecideBatchRequest and DecideBatchResponse, a number
+_EXPLAINED: Final = b"\x0a"  # field 1 of ExplainRequest: the DecideRequest
 _BASKET: Final = b"\x12"  # field 2 of both: the DecideRequest, the DecideResponse
 _CLOCK: Final = SystemClock()
 
@@ -86,7 +90,8 @@ def basket(number: int, channel: str) -> bytes:
 
 
 def recorded(asked: Asked, response: bytes) -> Call:
-    """An answer. The decision's digest is computed from the bytes that came."""
+    """An answer. The decision's digest is computed from the bytes that came. An ExplainResponse begins as a
+    DecideResponse does."""
     received_ns = _CLOCK.monotonic_ns()
     decided, rest = cut(response)
     envelope = pb.DecideResponse.FromString(rest).envelope
@@ -175,11 +180,14 @@ class Callers:
     async def ask(self, node: str, address: str) -> None:
         """One caller with a channel of its own, until the end."""
         async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
-            decide = channel.unary_unary(METHOD)
+            decide, explain = channel.unary_unary(METHOD), channel.unary_unary(EXPLAIN_METHOD)
             while not self.ended.is_set():
-                asked, request = self._next(node, "unary")
+                explained = self._random.random() < EXPLAIN_SHARE
+                asked, request = self._next(node, "explain" if explained else "unary")
+                if explained:
+                    request = _EXPLAINED + varint(len(request)) + request
                 try:
-                    call = recorded(asked, await decide(request, timeout=DEADLINE_S))
+                    call = recorded(asked, await (explain if explained else decide)(request, timeout=DEADLINE_S))
                 except grpc.aio.AioRpcError as error:
                     call = failed(asked, why(error))
                 self._record(call)

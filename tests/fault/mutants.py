@@ -95,6 +95,7 @@ class Mutant(NamedTuple):
 
 
 W = World(remembers=False)  # the seeds were found with this
+SLOWLY = replace(W, takes_s=10, leases_s=(1,))
 REPLICA = replace(W, replicas=(1,))
 HEARSAY = replace(REPLICA, faults=("fail-over", "cut"), pause_s=3, delays=0.1, leases_s=(1, 3))
 ALONE = replace(W, replicas=(0,), houses=0, nodes=(1, 2), leases_s=(1, 3))
@@ -121,6 +122,7 @@ def changed(seed: int, world: World, *pieces: tuple[str, str]) -> Mutant:
 MUTANTS: dict[str, Mutant] = {
     "no lease": Mutant(3, replace(W, node=NoLease)),
     "no look at the lease after deciding": Mutant(6, replace(W, rechecks=False)),
+    "another lease will do, whatever is in force by it": Mutant(0, replace(SLOWLY, forgets=True)),
     "lease counted from the reply": Mutant(0, replace(W, node=FromReply, leases_s=(1,))),
     "windows kept after giving up": Mutant(2, replace(KEPT, keeps=True)),
     "short lead": changed(3, W, ("earliest = now + outlasts(state.lease_us) + MARGIN_US", "earliest = now + 60000")),

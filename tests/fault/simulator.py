@@ -61,6 +61,7 @@ class World:
     waits: bool = True  # for the replica, before an answer counts
     told: bool = False  # nodes learn of entries by hints alone
     rechecks: bool = True  # the lease, once a decision is made
+    forgets: bool = False  # to look whether what is in force by then is what was decided by
     keeps: bool = False  # a window, although its lease was given up, once there is another one
     nodes: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     leases_s: tuple[float, ...] = (1, 2, 3, 3, 5, 10)
@@ -72,6 +73,7 @@ class World:
     seconds: float = 60.0
     decisions_per_s: float = 100.0
     pause_s: float = 4.0  # between faults
+    takes_s: float = 0.005  # at most, to decide
     entries_s: tuple[float, float] = (0.5, 3.0)  # between appending
     faults: tuple[str, ...] = FAULTS
     delays: float = 0.03  # the share of messages that take up to 0.6 s
@@ -86,6 +88,7 @@ class Tally:
     runs: int = 0
     decisions: int = 0
     discarded: int = 0  # the lease had ended when they were made
+    renewed: int = 0  # likewise, but another one said the same
     scheduled: int = 0  # answers of nodes that were cut off
     unavailable: int = 0
     waits: int = 0  # at boundaries
@@ -130,6 +133,7 @@ class Decision(NamedTuple):
     who: str
     left: float
     lease_ends: float  # in true time
+    renewed: bool = False  # the lease by which it was made had ended when it left; this is a later one
 
 
 class Cutoff(NamedTuple):
@@ -417,7 +421,7 @@ class Run:
         """Somebody asks somebody, again and again."""
         self.at(self.chance.expovariate(self.world.decisions_per_s / self.pace), self.ask)
         shop = self.chance.choice(self.shops)
-        self.decide(shop, shop.lives, self.chance.uniform(0, 0.005) if self.chance.random() < 0.1 else 0)
+        self.decide(shop, shop.lives, self.chance.uniform(0, self.world.takes_s) if self.chance.random() < 0.1 else 0)
 
     def decide(self, shop: Shop, life: int, takes_s: float = 0, again: bool = False) -> None:
         if self.now < shop.paused or shop.gone or shop.lives != life:
@@ -458,13 +462,19 @@ class Run:
         if self.now < shop.paused:
             self.at(shop.paused - self.now + 1e-6, self.answer, shop, life, read, read_ns, window, lease)
             return
-        if self.world.rechecks and shop.ns(self.now) >= window.lease_end_ns:
-            self.tally.discarded += 1
-            return
+        now_ns, renewed = shop.ns(self.now), False
+        if self.world.rechecks and now_ns >= window.lease_end_ns:
+            found, later = shop.node.window(now_ns), shop.node.lease
+            renewed = isinstance(found, Window) and (self.world.forgets or found.entry == window.entry)
+            if later is None or not renewed:
+                self.tally.discarded += 1
+                return
+            self.tally.renewed += 1
+            lease = later
         assert window.entry is not None
         t_us, sequence, who = window.bounds.earliest_us(read_ns), window.entry.sequence, f"n{shop.number}.{shop.lives}"
         ends = self.granted[lease.epoch, lease.gseq] + self.lease_s
-        self.decisions.append(Decision(read, t_us, sequence, who, self.now, ends))
+        self.decisions.append(Decision(read, t_us, sequence, who, self.now, ends, renewed))
 
     def cut_off(self, shop: Shop, now_ns: int) -> None:
         """Without a lease: what was scheduled for sure."""
@@ -711,6 +721,7 @@ class Run:
         whole = Timeline().extended(decode(row) for row in self.servers[self.master].data.get(TIMELINE, ()))
         rank = {0: (0, 0)} | {entry.sequence: (entry.effective_from_us, entry.sequence) for entry in whole.entries}
         highest = (0, 0)
+        began: list[tuple[float, tuple[int, int]]] = []  # from when on an entry was decided by
         for decision in sorted(self.decisions):
             here = f"{decision.now:.6f} s, {decision.who}, entry {decision.sequence} at T {decision.t_us}"
             if decision.sequence not in rank:
@@ -718,13 +729,20 @@ class Run:
                 continue
             if rank[decision.sequence] < highest:
                 yield f"{here}: older than entry {highest[1]} before"
-            highest = max(highest, rank[decision.sequence])
+            if rank[decision.sequence] > highest:
+                highest = rank[decision.sequence]
+                began.append((decision.now, highest))
             if not self.world.told:
                 right = whole.in_force(decision.t_us)
                 if decision.sequence != (right.sequence if right else 0):
                     yield f"{here}: the Timeline says {right.sequence if right else 0}"
             if decision.left > decision.lease_ends:
                 yield f"{here}: left at {decision.left:.6f} s, the lease had ended at {decision.lease_ends:.6f}"
+        for decision in self.decisions:
+            if decision.renewed and decision.sequence in rank:
+                until = next((now for now, later in began if later > rank[decision.sequence]), decision.left)
+                if decision.left > until:
+                    yield f"{decision}: entry {decision.sequence} was in force until {until:.6f} s, not when it left"
         for entry in self.confirmed:
             if entry.sequence > len(whole.entries) or whole.entries[entry.sequence - 1] != entry:
                 yield f"entry {entry.sequence} was confirmed and is lost"

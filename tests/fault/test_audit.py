@@ -124,6 +124,7 @@ FORGED = {
     "no promise for the present": (call(0, 3 * S_NS, certainty=0), "outside"),
     "a copy's promise, where there is no horizon": (call(0, 3 * S_NS, certainty=2), "outside"),
     "failed at the flip": (call(0, FLIP_NS, reason="NOT_READY"), "lost"),
+    "failed with no activation about": (call(0, 3 * S_NS, reason="NOT_CERTAIN"), "refused"),
     "failed long after, but sent at the flip": (call(0, FLIP_NS, took_ns=5 * S_NS, reason="DEADLINE"), "lost"),
 }
 
@@ -141,7 +142,6 @@ ALLOWED = {
     "certain just after the cut began": call(1, 20 * S_NS + 1_000 * MS_NS),
     "certain of a named instant while cut off": call(1, 24 * S_NS, named_us=at(S_NS), as_of_us=at(S_NS)),
     "the other node while one is cut off": call(0, 24 * S_NS),
-    "failed with no activation about": call(0, 3 * S_NS, reason="UNAVAILABLE"),
     "failed in a fault": call(1, 25 * S_NS, reason="UNAVAILABLE"),
     "sent at the flip, failed in a fault": call(1, FLIP_NS, took_ns=11 * S_NS, reason="UNAVAILABLE"),
 }
@@ -174,6 +174,8 @@ def test_what_fails_while_the_machine_lets_nobody_reach_the_store_is_not_lost_to
     assert found.sound, found.texts
     assert [found.counts[name] for name in ("stalls", "stalled", "late", "judged")] == [1, 1, 1, 0]
     assert wrongs(silent, forged._replace(reason="NOT_READY")) == {"lost": 1}
+    assert wrongs(silent, call(0, FLIP_NS + 2 * S_NS, **LATER)._replace(reason="NOT_CERTAIN")) == {}
+    assert wrongs(silent, call(0, FLIP_NS + 2 * S_NS, **LATER)._replace(reason="UNAVAILABLE")) == {"refused": 1}
     assert wrongs(silent, call(0, FLIP_NS + 300 * MS_NS, as_of_us=at(0))) == {"order": 1}
 
 

@@ -33,6 +33,7 @@ REACHED = (
     "pauses",
     "released",
     "remembered",
+    "renewed",
     "restarts",
     "scheduled",
     "sound",
@@ -73,7 +74,7 @@ def test_what_is_left_out_is_seen(mutant: Mutant) -> None:
 WORLDS = {
     name: (
         mutant.seed,
-        replace(mutant.world, node=Node, changed=(), waits=True, told=False, rechecks=True, keeps=False),
+        replace(mutant.world, node=Node, changed=(), waits=True, told=False, rechecks=True, forgets=False, keeps=False),
     )
     for name, mutant in MUTANTS.items()
 }

@@ -309,7 +309,33 @@ def test_an_answer_that_was_held_up_until_the_lease_ended_is_not_given(world):
     standing = world.holder.standing()._replace(lease_end_ns=world.clock.monotonic_ns() + 1)
     assert not world.holder.lapsed(standing)
     world.clock.advance(1)
+    world.known.has_lease = False
     assert world.holder.lapsed(standing)
+
+
+def test_an_answer_whose_lease_ended_is_given_if_another_says_the_same(world):
+    world.store.publish("one", 500)
+    world.store.publish("two", 5_000)
+    world.step()
+    standing = world.holder.standing()._replace(lease_end_ns=world.clock.monotonic_ns() + 1)
+    world.clock.advance(1)
+    assert not world.holder.lapsed(standing)
+    world.clock.advance(5_000)
+    assert world.now == "two"
+    assert world.holder.lapsed(standing)
+
+
+def test_a_lease_that_is_renewed_is_used_at_once(world, monkeypatch):
+    world.store.publish("one", 500)
+    world.step()
+    standing = world.holder.standing()
+    found = world.known.window(world.clock.monotonic_ns())
+    for end_ns in (5_000_000, 6_000_000):
+        monkeypatch.setattr(
+            world.known, "window", lambda _, end_ns=end_ns: found._replace(end_ns=end_ns, lease_end_ns=end_ns)
+        )
+        world.holder.changed()
+        assert world.holder.standing() == standing._replace(lease_end_ns=end_ns)
 
 
 def test_a_lease_that_is_given_up_is_used_no_more_at_once(world):
