@@ -46,7 +46,7 @@ define check
 	 else echo "NOT RUN: $(1), for $(BIN)/$(2) is missing. Try: make clean test" >&2; exit 1; fi
 endef
 
-PYTEST = -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = -n 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE # tests start some hundred processes: none should compile the sources again
 
 # The engine compiles in the background, about a minute once per version, while format, lint and types are checked and
