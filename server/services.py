@@ -10,9 +10,10 @@ Who sees what: the caller a status with an ErrorDetail (server/contract.py), the
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -76,6 +77,27 @@ class Decide(Protocol):
         """Raises BadRequest."""
 
 
+_Method = Callable[["DecisionServicer", bytes], Coroutine[Any, Any, bytes]]
+
+
+class _Late(Exception):
+    """The lease ended while the answer was made, and no other one vouches for it."""
+
+
+def _once_more(method: _Method) -> _Method:
+    """What comes too late is answered again, by what is in force then."""
+
+    @functools.wraps(method)
+    async def answered(servicer: DecisionServicer, data: bytes) -> bytes:
+        with suppress(_Late):
+            return await method(servicer, data)
+        with suppress(_Late):
+            return await method(servicer, data)
+        raise servicer.uncertain()
+
+    return answered
+
+
 # Keeps an answer that was given while cut off: the request, by what it was decided, for which instant, the Decision.
 Keep = Callable[[bytes, Standing, int, bytes], None]
 
@@ -113,6 +135,7 @@ class DecisionServicer:
         self._threads = batches.Threads(threads)
         self._keep = keep
 
+    @_once_more
     async def Decide(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """DecideRequest → DecideResponse, whatever it asks. Raises Failure."""
         message = parse(decision_pb2.DecideRequest, data)
@@ -129,6 +152,7 @@ class DecisionServicer:
         asked = await self._asked(message)
         return asked.decision_message(self._answer(asked)), asked.standing
 
+    @_once_more
     async def Explain(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """ExplainRequest → ExplainResponse, the Decision's bytes being those of Decide. Raises Failure."""
         message = parse(decision_pb2.ExplainRequest, data)
@@ -182,6 +206,7 @@ class DecisionServicer:
         at_once = self._ordinary(data) if self._directly else None  # a named ruleset, or an instant
         return await self.Decide(data) if at_once is None else at_once
 
+    @_once_more
     async def ProductPrices(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """ProductPricesRequest → ProductPricesResponse. Raises Failure."""
         message = parse(decision_pb2.ProductPricesRequest, data)
@@ -203,9 +228,9 @@ class DecisionServicer:
             return list(listing.prices(message.request, asked.request, own, at_length))
 
         found = await self._threads.run(priced)
+        standing = self._in_time(asked)
         self._counters.add(Metric.DECISIONS, len(found))
         judged = any(judged for _, judged in found)
-        standing = self._in_time(asked)
         envelope = decision_pb2.Envelope(
             as_of_us=standing.as_of_us,
             sequence=standing.entry.sequence if standing.entry is not None else 0,
@@ -325,8 +350,7 @@ class DecisionServicer:
             elif self._holder.now_us() == 0:
                 raise _not_ready("this node has not read the Timeline yet; try again, or another node")
             else:
-                self._counters.add(Metric.DECISIONS_UNCERTAIN)
-                raise _not_certain()
+                raise self.uncertain()
         if waited:
             self._counters.add(Metric.DECISIONS_WAITED)
         return standing
@@ -353,15 +377,20 @@ class DecisionServicer:
             raise _unknown("the ruleset of this instant is no longer kept")
         return active
 
+    def uncertain(self) -> Failure:
+        """What a caller is told where there is no lease; it is counted."""
+        self._counters.add(Metric.DECISIONS_UNCERTAIN)
+        text = "this node is cut off from the store and may not say what is in force; try again, or another node"
+        return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_NOT_CERTAIN, text, retryable=True)
+
     def _in_time(self, asked: _Asked) -> Standing:
-        """How the ruleset was chosen, if that still holds. Raises Failure."""
+        """How the ruleset was chosen, if that still holds. Raises _Late."""
         if self._holder.lapsed(asked.standing):
-            self._counters.add(Metric.DECISIONS_UNCERTAIN)
-            raise _not_certain()
+            raise _Late
         return asked.standing
 
     def _envelope(self, asked: _Asked, decided: bytes, results: Sequence[decision.PromotionResult]) -> bytes:
-        """Raises Failure where the answer comes too late to be given."""
+        """Raises _Late where the answer comes too late to be given."""
         standing = self._in_time(asked)
         envelope = decision_pb2.Envelope(
             as_of_us=standing.as_of_us,
@@ -374,11 +403,6 @@ class DecisionServicer:
             build=self._build,
         )
         return envelope.SerializeToString(deterministic=True)
-
-
-def _not_certain() -> Failure:
-    text = "this node is cut off from the store and may not say what is in force; try again, or another node"
-    return Failure(grpc.StatusCode.UNAVAILABLE, common.ERROR_REASON_NOT_CERTAIN, text, retryable=True)
 
 
 def _not_ready(text: str) -> Failure:

@@ -69,8 +69,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """One run. It ends when its time is over and all of `decisions`, `activations` and `faults` were reached; with
-    `each`, after every kind of fault came once."""
+    """One run. It ends when its time is over and all of `decisions`, `activations` and `faults` were reached. `each`:
+    every kind of fault comes once before any comes again."""
 
     seconds: float = 60.0
     servers: int = 8
@@ -657,8 +657,8 @@ class Run:
         coming = random.sample(kinds, len(kinds)) if options.each else []
         begin_ns = told_ns = _CLOCK.monotonic_ns()
         self._wait(2 * options.lease_ms / 1_000 + options.publish_s)  # activations without a fault come first
-        while coming if options.each else not self._enough(begin_ns):
-            kind = coming.pop() if options.each else random.choice(kinds)
+        while coming or not self._enough(begin_ns):
+            kind = coming.pop() if coming else random.choice(kinds)
             if "store" in kind or kind == "step clock":
                 until(self.backend.whole, RECOVER_SECONDS, "the store has its replica")
             before_ns = _CLOCK.monotonic_ns()

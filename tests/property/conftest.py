@@ -1,14 +1,14 @@
-"""How much chance: `EINKLANG_RULESETS` (350) × `EINKLANG_BASKETS` (12) pairs; the long form takes 70 times as many."""
+"""How much chance: `EINKLANG_RULESETS` (500) × `EINKLANG_BASKETS` (12) pairs; the long form takes 50 times as many."""
 
 import os
 from itertools import pairwise
 
 import pytest
 
-RULESETS = int(os.environ.get("EINKLANG_RULESETS", "350"))
+RULESETS = int(os.environ.get("EINKLANG_RULESETS", "500"))
 BASKETS = int(os.environ.get("EINKLANG_BASKETS", "12"))
 CHUNKS = 25
-LONG = 70
+LONG = 50
 
 
 def chunks(first: int, count: int) -> list[range]:

@@ -122,3 +122,14 @@ def test_an_answer_that_comes_after_the_lease_is_not_given() -> None:
     with pytest.raises(Failure, match="cut off"):
         asyncio.run(late.Decide(data))
     assert counters.all()[Metric.DECISIONS_UNCERTAIN.label] == 1
+
+
+def test_what_came_too_late_is_answered_again_at_length() -> None:
+    late, counters = servicer()
+    holder: Any = late._holder
+    lapses = [True, False]
+    holder.lapsed = lambda _: lapses.pop(0)
+    assert asyncio.run(late.Decide(asked().SerializeToString()))
+    assert not lapses
+    assert counters.all()[Metric.DECISIONS.label] == 1
+    assert counters.all()[Metric.DECISIONS_UNCERTAIN.label] == 0
