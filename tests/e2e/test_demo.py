@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.journey import write_catalogue
 from tests.e2e.conftest import ROOT, Server, all_ended, running, watching
 
 JOURNEY = ROOT / "examples" / "journey"
@@ -103,6 +104,8 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             copy = project / file.relative_to(JOURNEY)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
+    table = project / "data" / "catalogue.csv"  # the demo writes it, which may not have run yet
+    write_catalogue(table)
     rules = project / "promotions" / "percent-off.promo"
     rules.write_text(rules.read_text("utf-8").replace("get 50% off christmas", "get 33% off christmas"), "utf-8")
     with running(directory / "data", project) as server:
