@@ -438,14 +438,13 @@ def nodes(response: pb.ListNodesResponse) -> str:
     rows = [("node", "build", "entry", "ruleset", "certainty", "lease", "alone", "heard", "")]
     for node in response.nodes:
         left_us = node.lease_until_us - now_us
-        certainty = common.Certainty.Name(node.certainty).removeprefix("CERTAINTY_").lower()
         rows.append(
             (
                 node.node,
                 node.build,
                 f"#{node.sequence}" if node.sequence else "-",
                 node.ruleset_digest[:12] or "-",
-                "none" if node.certainty == common.CERTAINTY_UNSPECIFIED else certainty,
+                _certainty(node, now_us),
                 span(left_us) if node.lease_until_us and left_us > 0 else "ended" if node.lease_until_us else "-",
                 _alone(node.scheduled_until_us, now_us),
                 from_now(min(node.seen_at_us, now_us), now_us),
@@ -456,6 +455,14 @@ def nodes(response: pb.ListNodesResponse) -> str:
     for staged in response.staged_rulesets:
         lines.append(f"staged     {staged.ruleset_digest[:16]}…  {readiness(staged.nodes)}")
     return "\n".join(lines)
+
+
+def _certainty(node: pb.Node, now_us: int) -> str:
+    """As it said when it was last heard of, if that can still be so: without a lease nobody is certain."""
+    lapsed = node.certainty == common.CERTAINTY_CERTAIN and node.lease_until_us <= now_us
+    if lapsed or node.certainty == common.CERTAINTY_UNSPECIFIED:
+        return "none"
+    return common.Certainty.Name(node.certainty).removeprefix("CERTAINTY_").lower()
 
 
 def _alone(until_us: int, now_us: int) -> str:

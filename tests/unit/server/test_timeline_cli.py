@@ -147,3 +147,10 @@ def test_what_nodes_said_that_have_gone_counts_no_more():
 
     answer = staged("a" * 64, {"gone": "FAILED not signed", "here": "READY"}, ["new", "here"])
     assert [node.node for node in answer.nodes] == ["here", "new"]
+
+
+@pytest.mark.parametrize(("until_us", "shown"), [(BEGIN + 1, "certain"), (BEGIN, "none")])
+def test_a_node_whose_lease_has_ended_is_not_certain_whatever_it_said(until_us, shown):
+    node = pb.Node(node="n-1", certainty=common.CERTAINTY_CERTAIN, lease_until_us=until_us, seen_at_us=BEGIN - 9)
+    table = timeline_cli.nodes(pb.ListNodesResponse(nodes=[node], store_time_us=BEGIN))
+    assert table.splitlines()[1].split()[3] == shown, table
