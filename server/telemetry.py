@@ -162,6 +162,11 @@ class Event(enum.Enum):
     WORKER_ENDED = ("worker.ended", _ERROR, "worker {worker} ended ({how}); it is started again in {seconds:g} s")
     WORKER_LOST = ("worker.lost", _WARNING, "worker {worker} did not end in order ({how})")
     METRICS = ("server.metrics", _INFO, "figures for Prometheus: http://{address}/metrics")
+    METRICS_ENDED = (
+        "server.metrics-ended",
+        _ERROR,
+        "nobody tells Prometheus ({how}); the next attempt is in {seconds:g} s",
+    )
     LISTENING = ("server.listening", _INFO, "listening on {address}; not serving before a ruleset is warm")
     UNPROTECTED = ("server.unprotected", _WARNING, "{address} can be reached from other machines, without encryption")
     SERVING = ("server.serving", _INFO, "serving on {address}")

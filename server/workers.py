@@ -57,6 +57,7 @@ MESSAGE_MAX: Final = 256
 TICK_S: Final = 0.25
 PAUSE_S: Final = 0.25  # before a worker that ended is started again; doubled each time
 PAUSE_MOST_S: Final = 30.0
+TELLER_S: Final = 5.0  # for who answers Prometheus, to start
 STEADY_NS: Final = 60 * 10**9  # a worker that lived so long begins with the shortest pause again
 END_S: Final = 10.0  # on top of what draining may take
 PATIENT_S: Final = 30.0  # for a store that is still starting
@@ -168,6 +169,10 @@ class Workers:
         self._address = ""
         self._house = "" if self._embedded is None else new_house()
         self._rows = shared_rows(settings.workers)
+        self._teller = 0  # the process that answers Prometheus; 0: there is none
+        self._teller_due_ns = 1 << 62  # when it is started again
+        self._teller_pause_s = PAUSE_S
+        self._figures = ""  # its address
 
     def run(self) -> int:
         """From start to stop, from the main thread; the exit code. Raises what prevents serving."""
@@ -178,7 +183,8 @@ class Workers:
                 with selectors.DefaultSelector() as self._selector:
                     self._selector.register(self._wake, selectors.EVENT_READ)
                     if self._settings.metrics_address is not None:
-                        self._fork_teller(stack, self._settings.metrics_address)
+                        stack.callback(self._end_teller)
+                        self._figures = self._fork_teller(self._settings.metrics_address)
                     for number in range(1, self._settings.workers + 1):
                         self._fork(number)
                     self._watch()
@@ -278,7 +284,7 @@ class Workers:
 
     def _patience_s(self) -> float:
         """How long nothing is due."""
-        soonest_ns = min(self._due_ns.values(), default=1 << 62) - self._clock.monotonic_ns()
+        soonest_ns = min((self._teller_due_ns, *self._due_ns.values())) - self._clock.monotonic_ns()
         return min(TICK_S, max(0.0, soonest_ns / 1e9))
 
     def _send_all(self, number: int) -> None:
@@ -309,12 +315,29 @@ class Workers:
                 self._pauses_s[one.number] = min(2 * pause_s, PAUSE_MOST_S)
                 self._due_ns[one.number] = now_ns + int(pause_s * 1e9)
                 say(Event.WORKER_ENDED, worker=one.number, how=_how(code), seconds=pause_s)
+        if self._teller:
+            pid, status = os.waitpid(self._teller, os.WNOHANG)
+            if pid:
+                self._teller = 0
+                self._teller_later(_how(os.waitstatus_to_exitcode(status)))
 
     def _start_again(self) -> None:
         now_ns = self._clock.monotonic_ns()
         for number in [number for number, due_ns in self._due_ns.items() if due_ns <= now_ns]:
             del self._due_ns[number]
             self._fork(number)
+        if self._teller_due_ns <= now_ns:
+            self._teller_due_ns = 1 << 62
+            try:
+                self._fork_teller(self._figures)
+            except MetricsAddressTaken as error:
+                self._teller_later(str(error))
+
+    def _teller_later(self, how: str) -> None:
+        """Who answers Prometheus has ended, or could not be started: again, each time after twice as long."""
+        self._teller_due_ns = self._clock.monotonic_ns() + int(self._teller_pause_s * 1e9)
+        say(Event.METRICS_ENDED, how=how, seconds=self._teller_pause_s)
+        self._teller_pause_s = min(2 * self._teller_pause_s, PAUSE_MOST_S)
 
     def _listen(self, one: _Running) -> None:
         """One message of a worker."""
@@ -366,21 +389,30 @@ class Workers:
         self._selector.register(ours, selectors.EVENT_READ, self._running[number])
         say(Event.WORKER_RUNS, worker=number, pid=pid)
 
-    def _fork_teller(self, stack: ExitStack, address: str) -> None:
-        """The process that answers Prometheus: it reads what the workers count. Raises MetricsAddressTaken."""
+    def _fork_teller(self, address: str) -> str:
+        """The process that answers Prometheus: it reads what the workers count. Gives its address. Raises
+        MetricsAddressTaken."""
         ours, theirs = socket.socketpair()
-        parent = os.getpid()
+        parent, said = os.getpid(), ""
         pid = os.fork()
         if pid == 0:
             ours.close()
             self._tell_figures(address, parent, theirs)
+        self._teller = pid
         theirs.close()
-        stack.callback(_end, pid)
-        with ours:
+        ours.settimeout(TELLER_S)
+        with ours, suppress(TimeoutError):
             said = ours.makefile("rb").read().decode("utf-8", "replace")
         if not said or said.startswith("!"):
+            self._end_teller()
             raise MetricsAddressTaken(said[1:] or f"metrics_address {address}: its process did not start; see the log")
         say(Event.METRICS, address=said)
+        return said
+
+    def _end_teller(self) -> None:
+        pid, self._teller = self._teller, 0
+        if pid:
+            _end(pid)
 
     def _tell_figures(self, address: str, parent: int, line: socket.socket) -> NoReturn:
         try:
@@ -391,7 +423,7 @@ class Workers:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
             if os.getppid() == parent:
                 self._selector.close()
-                for one in (self._wake, self._held):
+                for one in (self._wake, self._held, *(w.line for w in self._running.values())):
                     one.close()
                 self._desk.let_go()
                 if self._embedded is not None:

@@ -225,7 +225,7 @@ local function release(keys, args)
 end
 
 -- Append entries, all or none. KEYS meta, timeline, changes, stage, and for each entry its ruleset's manifest;
--- ARGV run ('' = any), urgent, change id ('' = none), fingerprint, appended_at_us, and for each entry
+-- ARGV '' (not looked at), urgent, change id ('' = none), fingerprint, appended_at_us, and for each entry
 -- sequence, previous_hash, entry_hash, effective_from_us, kind, bytes.
 -- Returns OK first; DUP first: these very entries stand there already, a repeated call is harmless; or, and nothing
 -- was done:  USED fingerprint first count: the change id was used;  CONFLICT length: something else was appended

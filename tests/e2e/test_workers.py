@@ -82,20 +82,32 @@ def test_both_answer_alike_and_take_publications(own, project):
     assert any("worker 1: serving" in line for line in own.log) and any("worker 2: serving" in line for line in own.log)
 
 
+def decided(own: Server) -> list[float]:
+    """By each worker, as Prometheus is told."""
+    url = next(line.split()[-1] for line in own.log if "/metrics" in line)
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        told = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines() if not row.startswith("#"))
+    return [float(told[f'einklang_decisions_total{{worker="{worker}"}}']) for worker in (1, 2)]
+
+
 def test_the_figures_of_both_are_told_at_one_address(own):
-    (line,) = [line for line in own.log if "/metrics" in line]
-    url = line.split()[-1]
-
-    def decided() -> list[float]:
-        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-            told = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines() if not row.startswith("#"))
-        return [float(told[f'einklang_decisions_total{{worker="{worker}"}}']) for worker in (1, 2)]
-
-    before = decided()
+    before = decided(own)
     with channels(own) as by_worker:
         for channel in by_worker.values():
             ask(channel)
-    assert all(after > earlier for after, earlier in zip(decided(), before, strict=True))
+    assert all(after > earlier for after, earlier in zip(decided(own), before, strict=True))
+
+
+def test_who_tells_the_figures_is_started_again_at_its_address_and_nothing_is_forgotten(own):
+    before = decided(own)
+    with channels(own) as by_worker:
+        others = {own.process.pid, *by_worker}
+    (teller,) = [pid for pid, words in own.family().items() if " serve " in words and pid not in others]
+    os.kill(teller, signal.SIGKILL)
+    until(lambda: sum("/metrics" in line for line in own.log) == 2, what="another one")
+    assert any("nobody tells Prometheus (" in line for line in own.log)
+    assert all(after >= earlier for after, earlier in zip(decided(own), before, strict=True))
+    assert len([words for words in own.family().values() if " serve " in words]) == 4
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
