@@ -451,10 +451,11 @@ def test_a_ruleset_from_before_there_were_signatures_is_taken_once_its_text_is_p
     with stored(home) as elsewhere, redis.Redis(unix_socket_path=str(elsewhere.socket)) as client:
         (key,) = client.scan_iter("einklang:{default}:signature:*")
         client.delete(key)
+    with server(home) as without:
+        until(lambda: "not signed" in without.said(), what="it is refused")
     with server(home, shop) as running:
         running.ready()
         assert (running.digest, running.entry) == (first.digest, 1)
-        assert "not signed" in running.said()
         assert "publish.unchanged" in running.said()
 
 
