@@ -35,7 +35,7 @@ sys.exit(serve(load(), edge=True))
 """
 
 # A tenant whose rulesets take force soon, on a machine where a store's answer may take its time.
-TERMS = {"EINKLANG_LEASE_MS": "1000", "EINKLANG_GUARD_MS": "100"}
+TERMS = {"EINKLANG_LEASE_MS": "1500", "EINKLANG_GUARD_MS": "100"}
 
 # The smallest project with something to decide.
 PROJECT = {
