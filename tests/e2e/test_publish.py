@@ -13,6 +13,7 @@ from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2_grpc, ruleset_pb2, ruleset_pb2_grpc
 from tests.e2e.conftest import PROJECT, running
 from tests.e2e.requests import SECONDS, basket, refused
+from tests.running import until
 
 PUBLISH_SECONDS = 60
 
@@ -64,6 +65,16 @@ def in_force(rulesets):
     return rulesets.GetTimeline(ruleset_pb2.GetTimelineRequest(), timeout=SECONDS).in_force
 
 
+def decided_by(decisions, sequence):
+    """An answer by this entry, once it is in force."""
+
+    def asked():
+        answer = decisions.Decide(basket(), timeout=SECONDS)
+        return answer if answer.envelope.sequence == sequence else None
+
+    return until(asked, what=f"entry {sequence} is in force")
+
+
 def test_what_is_published_takes_force_and_the_old_ruleset_can_still_be_named(rulesets, decisions, project):
     before = decisions.Decide(basket(), timeout=SECONDS)
     assert before.decision.totals.saving_minor == 199
@@ -72,7 +83,8 @@ def test_what_is_published_takes_force_and_the_old_ruleset_can_still_be_named(ru
     assert published.sequence == before.envelope.sequence + 1
     assert published.stats.compiled < 5
     assert published.stats.reused > 5
-    after = decisions.Decide(basket(), timeout=SECONDS)
+    after = decided_by(decisions, published.sequence)
+    assert after.envelope.as_of_us >= published.effective_from_us
     assert after.decision.ruleset_digest == published.ruleset_digest
     assert after.decision.totals.saving_minor == 2 * 115 + 100
     assert in_force(rulesets).reason == "half price"

@@ -110,6 +110,9 @@ class RulesetServiceServicer:
         """Compiles source files and puts them in force as one ruleset, whole or not at all: what
         does not compile is refused with its diagnostics, and the ruleset in force stays.
         The stream is: for each file its chunks in order, then one `finish`.
+        Answers once the entry is on the store's disk and the ruleset ready at the node that was
+        asked. It decides from `effective_from_us` on, a lease later; only what takes force
+        within half a second is waited for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,6 +45,9 @@ class RulesetServiceStub:
     """Compiles source files and puts them in force as one ruleset, whole or not at all: what
     does not compile is refused with its diagnostics, and the ruleset in force stays.
     The stream is: for each file its chunks in order, then one `finish`.
+    Answers once the entry is on the store's disk and the ruleset ready at the node that was
+    asked. It decides from `effective_from_us` on, a lease later; only what takes force
+    within half a second is waited for.
     """
     GetPublication: _grpc.UnaryUnaryMultiCallable[_ruleset_pb2.GetPublicationRequest, _ruleset_pb2.GetPublicationResponse]
     """Tells what became of a publication, also while it is under way: for callers whose
@@ -84,6 +87,9 @@ class RulesetServiceAsyncStub(RulesetServiceStub):
     """Compiles source files and puts them in force as one ruleset, whole or not at all: what
     does not compile is refused with its diagnostics, and the ruleset in force stays.
     The stream is: for each file its chunks in order, then one `finish`.
+    Answers once the entry is on the store's disk and the ruleset ready at the node that was
+    asked. It decides from `effective_from_us` on, a lease later; only what takes force
+    within half a second is waited for.
     """
     GetPublication: _aio.UnaryUnaryMultiCallable[_ruleset_pb2.GetPublicationRequest, _ruleset_pb2.GetPublicationResponse]  # type: ignore[assignment]
     """Tells what became of a publication, also while it is under way: for callers whose
@@ -125,6 +131,9 @@ class RulesetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Compiles source files and puts them in force as one ruleset, whole or not at all: what
         does not compile is refused with its diagnostics, and the ruleset in force stays.
         The stream is: for each file its chunks in order, then one `finish`.
+        Answers once the entry is on the store's disk and the ruleset ready at the node that was
+        asked. It decides from `effective_from_us` on, a lease later; only what takes force
+        within half a second is waited for.
         """
 
     def GetPublication(

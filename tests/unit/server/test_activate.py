@@ -16,6 +16,7 @@ from server.activate import (
     PREVIEWS,
     RETRY_NS,
     SCHEDULED,
+    SOON_US,
     UNSURE,
     Machine,
     RulesetHolder,
@@ -410,6 +411,25 @@ def test_whoever_published_is_told_when_its_ruleset_answers(world):
         waiting = asyncio.ensure_future(world.holder.settled(2))
         await world.holder.step()
         await waiting
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("ahead_us", "waited_for"), [(SOON_US, True), (SOON_US + 1, False)])
+def test_whoever_published_waits_for_what_takes_force_at_once_and_not_for_a_lease(world, ahead_us, waited_for):
+    async def story():
+        world.store.publish("one", 500)
+        world.store.publish("two", world.clock.now_us() + ahead_us)
+        world.known.timeline = world.store.timeline
+        waiting = asyncio.ensure_future(world.holder.settled(2))
+        await world.holder.step()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert waiting.done() is not waited_for
+        world.clock.advance(ahead_us)
+        world.holder.changed()
+        await waiting
+        assert world.now == "two"
 
     asyncio.run(story())
 
