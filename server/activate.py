@@ -142,6 +142,9 @@ class Known(Protocol):
     def reachable(self) -> bool:
         """Whether the store answered when it was last asked."""
 
+    def hurry(self) -> None:
+        """Have the store asked again now."""
+
     @property
     def problem(self) -> str:
         """Why there is no lease, or no longer one; "" = none."""
@@ -340,6 +343,8 @@ class RulesetHolder:
         self._settling.append((sequence, future))
         self._look_again(sequence)
         self._settle()
+        if not future.done() and sequence > len(self.timeline.entries):
+            self._known.hurry()
         await future
         entry = self.timeline.entries[sequence - 1]
         while entry.effective_from_us - self.now_us() <= soon_us:

@@ -404,7 +404,7 @@ class Node:
             keep=None if self.edge is None else self.edge.keep,
         )
         rulesets = RulesetServicer(
-            holder, self.settings, publish_files=self.publisher, published=published, store=store
+            holder, self.settings, publish_files=self.publisher, staged=self._wake.set, published=published, store=store
         )
         gate = services.Gate()
         names = services.register(server, decisions, rulesets, self.counters, gate)

@@ -39,7 +39,8 @@ class Keeper:
         self._counters = counters
         self._keys = _keys(store.keys)
         self._link: Wire | None = None
-        self._stopping = threading.Event()
+        self._stopping = self._hurrying = False
+        self._woken = threading.Event()  # for either of these
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._told = ""
         self._told_vague = False
@@ -84,6 +85,11 @@ class Keeper:
         """What this node tells of itself at its next renewal."""
         self._node.status = status
 
+    def hurry(self) -> None:
+        """See `Node.hurry`. Returns at once."""
+        self._hurrying = True
+        self._woken.set()
+
     # ------------------------------------------------------------------------------------------------ the thread
 
     def start(self, changed: Callable[[], None]) -> None:
@@ -98,17 +104,22 @@ class Keeper:
 
     def stop(self) -> None:
         """Give the lease up and end; blocks. Call it once nothing is answered any more."""
-        self._stopping.set()
+        self._stopping = True
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(2 * RELEASE_S + self._store.timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             now_ns = self._clock.monotonic_ns()
+            if self._hurrying:
+                self._hurrying = False
+                self._node.hurry(now_ns)
             due = self._node.due(now_ns)
             if not isinstance(due, Call):
                 if due > now_ns:
-                    self._stopping.wait(min(IDLE_S, (due - now_ns) / 1e9))
+                    self._woken.wait(min(IDLE_S, (due - now_ns) / 1e9))
+                    self._woken.clear()
                 continue
             before = (self._node.timeline, self._node.lease)
             steps, vagues, openings = self._node.steps, self._node.vagues, self._node.openings

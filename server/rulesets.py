@@ -77,10 +77,13 @@ class Publisher(Protocol):
         force: bool,
         urgent: bool,
         settings: Settings,
+        progress: publish.Progress,
     ) -> Awaitable[PublishResult]:
         """Raises PublishRefused and PublishFailed."""
 
-    def change(self, change: publish.Change, *, settings: Settings) -> Awaitable[PublishResult]:
+    def change(
+        self, change: publish.Change, *, settings: Settings, progress: publish.Progress
+    ) -> Awaitable[PublishResult]:
         """Raises PublishFailed."""
 
 
@@ -95,16 +98,19 @@ class RulesetServicer:
         settings: Settings,
         *,
         publish_files: Publisher | None = None,
+        staged: Callable[[], None] = lambda: None,
         published: Callable[[PublishResult], Awaitable[None]] | None = None,
         store: Store | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`published` is called after a change of the Timeline, before its answer: to wake whoever follows it.
+        """`staged` is called when nodes shall get something ready, `published` after a change of the Timeline, before
+        its answer: to wake whoever follows them.
 
         `store`: what is read here of rulesets, publications and nodes; without one that is not served."""
         self._holder = holder
         self._settings = settings
         self._publish: Publisher = publish_files or publish.Publisher()
+        self._staged = staged
         self._published = published
         self._store = store
         self._clock = clock or SystemClock()
@@ -261,6 +267,7 @@ class RulesetServicer:
                 force=finish.force,
                 urgent=finish.urgent,
                 settings=self._settings,
+                progress=self._progress,
             )
         except publish.PublishRefused as refused:
             say(Event.CHANGE_REFUSED, kind="publish", reason=str(refused))
@@ -279,6 +286,10 @@ class RulesetServicer:
         response = timeline_answers.publish_response(result, dry_run=finish.dry_run)
         response.stats.files = len(files)
         return response
+
+    def _progress(self, step: str, _known: object) -> None:
+        if step == "readiness":
+            self._staged()
 
     async def GetPublication(self, data: bytes) -> bytes:  # noqa: N802 - the contract's name
         """GetPublicationRequest → GetPublicationResponse. Raises Failure."""
@@ -424,7 +435,7 @@ class RulesetServicer:
     ) -> bytes:
         async def work() -> bytes:
             try:
-                result = await self._publish.change(change, settings=self._settings)
+                result = await self._publish.change(change, settings=self._settings, progress=self._progress)
             except publish.PublishFailed as failed:
                 say(Event.CHANGE_REFUSED, kind=change.kind, reason=str(failed))
                 raise _failed(failed, instant, named="promotion" if change.promotion else "ruleset_digest") from None

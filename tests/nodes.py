@@ -57,6 +57,7 @@ class KnownExactly:
     reachable: bool = True
     problem: str = ""
     status: str = ""
+    hurried: int = 0
 
     @property
     def lease(self) -> Any:
@@ -85,6 +86,9 @@ class KnownExactly:
 
     def says(self, status: str) -> None:
         self.status = status
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Mutant(NamedTuple):
     world: World
 
 
-W = World(remembers=False)  # the seeds were found with this
+W = World(remembers=False, hurries=0)  # the seeds were found with this
 SLOWLY = replace(W, takes_s=10, leases_s=(1,))
 REPLICA = replace(W, replicas=(1,))
 HEARSAY = replace(REPLICA, faults=("fail-over", "cut"), pause_s=3, delays=0.1, leases_s=(1, 3))

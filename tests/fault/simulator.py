@@ -75,6 +75,7 @@ class World:
     pause_s: float = 4.0  # between faults
     takes_s: float = 0.005  # at most, to decide
     entries_s: tuple[float, float] = (0.5, 3.0)  # between appending
+    hurries: float = 0.4  # the share of nodes that ask at once when something was appended: who published is told
     faults: tuple[str, ...] = FAULTS
     delays: float = 0.03  # the share of messages that take up to 0.6 s
     steps_s: tuple[float, ...] = (0.015, 0.03, 0.2, 1, 5, 60)
@@ -104,6 +105,7 @@ class Tally:
     cuts: int = 0
     pauses: int = 0
     kills: int = 0
+    hurried: int = 0  # nodes that asked at once when something was appended
     remembered: int = 0  # nodes that began with what they had known
     released: int = 0
     epochs: int = 0
@@ -203,6 +205,7 @@ class Shop:
             run.tally.remembered += self.node.heard is not None
         self.window: Window | None = None
         self.lease = Lease(0, 0, (), Bounds(0, 0), 0)  # of the window
+        self.waits = 0  # the number of its wait until something is due; 0: it does not wait
         self.wrote: dict[bytes, int] = {}  # the replication offset of this connection's last write, by server
         self.gone = False
 
@@ -216,10 +219,11 @@ class Run:
     def __init__(self, seed: int, world: World) -> None:
         self.seed, self.world = seed, world
         self.chance = chance = random.Random(seed)
+        self.hasty = random.Random(f"{seed}: who hurries")  # apart, so that a World without it runs as it did before
         self.host: Host = host(world.changed)
         self.now = 0.0
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self.number = itertools.count()
+        self.number = itertools.count(1)
         self.cut: dict[tuple[str, int], float] = {}
         self.tally = Tally(runs=1)
         self.lag = chance.choice([0, 0.05, 0.4])
@@ -394,7 +398,8 @@ class Run:
             return
         due = shop.node.due(shop.ns(self.now))
         if not isinstance(due, Call):
-            self.at(max(1e-4, min(0.5, (due - shop.ns(self.now)) / 1e9)), self.drive, shop, life)
+            shop.waits = next(self.number)
+            self.at(max(1e-4, min(0.5, (due - shop.ns(self.now)) / 1e9)), self.wake, shop, life, shop.waits)
             return
 
         def done(answer: list[bytes] | None, sent_ns: int, heard_ns: int) -> None:
@@ -412,6 +417,20 @@ class Run:
             self.at(self.chance.uniform(0, 2 * self.lease_s), self.send, shop, life, due, done)
         else:
             self.call(shop, due, done)
+
+    def wake(self, shop: Shop, life: int, waits: int) -> None:
+        """It has waited until something is due, if nothing else has woken it."""
+        if shop.lives == life and shop.waits == waits:
+            shop.waits = 0
+            self.drive(shop, life)
+
+    def hurry(self, shop: Shop, life: int) -> None:
+        """What was appended is heard of now, unless an answer is waited for; see Keeper.hurry."""
+        if shop.lives == life and shop.waits and not shop.gone and self.now >= shop.paused:
+            self.tally.hurried += 1
+            shop.waits = 0
+            shop.node.hurry(shop.ns(self.now))
+            self.drive(shop, life)
 
     def send(self, shop: Shop, life: int, call: Call, done: Callable[[list[bytes] | None, int, int], None]) -> None:
         if shop.lives == life and not shop.gone:
@@ -597,6 +616,9 @@ class Run:
         self.tally.confirmed += len(entries)
         self.tally.cancelled += entries[0].cancelled > 0
         self.tally.urgent += entries[0] in self.urgent
+        for shop in self.shops:
+            if self.world.hurries and self.hasty.random() < self.world.hurries:
+                self.at(self.hasty.uniform(0, 0.01), self.hurry, shop, shop.lives)
         # Many ask at the boundary.
         away_s = (entries[0].effective_from_us - self.servers[self.master].t_us(self.now)) / 1e6
         for shop in self.shops:

@@ -401,9 +401,12 @@ def test_a_preview_of_nothing_is_none_and_of_unsound_bytes_an_error(world):
 def test_whoever_published_is_told_when_its_ruleset_answers(world):
     async def story():
         world.known.timeline = world.store.publish("one", 1_000) and world.store.timeline
+        world.known.timeline, known = Timeline(), world.known.timeline
         waiting = asyncio.ensure_future(world.holder.settled(1))
         await asyncio.sleep(0)
         assert not waiting.done()
+        assert world.known.hurried == 1
+        world.known.timeline = known
         await world.holder.step()
         await waiting
         assert world.at(1_000) == "one"

@@ -198,6 +198,21 @@ def test_it_asks_for_a_lease_at_once_and_renews_it_six_times_a_lease() -> None:
     assert call.arguments[:4] == ("a", "", "1", "1")
 
 
+def test_what_was_changed_through_it_is_asked_for_at_once_and_then_as_ever() -> None:
+    node = opened()
+    node.hurry(5_000_000)
+    assert tell(node, 5_000_000, granted(t_us=10**15 + 5_000)).function == "renew"
+    due_ns = node.due(5_000_000)
+    assert isinstance(due_ns, int)
+    assert 0.8 <= (due_ns - 5_000_000) / (LEASE * 1_000 / 6) <= 1.2
+    node.failed(due_ns)
+    node.hurry(due_ns)
+    assert node.due(due_ns) == due_ns + LEASE * 1_000 // 20, "a store that did not answer is not asked more often"
+    node.release(due_ns + 1)
+    node.hurry(due_ns + 1)
+    assert node.due(due_ns + LEASE * 1_000) == FOREVER
+
+
 def test_nodes_that_start_together_do_not_ask_together() -> None:
     pauses = {Node(TERMS, f"n{number}")._pause_ns for number in range(50)}
     assert len(pauses) > 40

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import time
 import zlib
 
 import pytest
@@ -29,7 +30,7 @@ from server.store import (
     opened,
 )
 from tests.nodes import appended, following
-from tests.running import short_directory
+from tests.running import short_directory, until
 
 
 @pytest.fixture(scope="module")
@@ -536,3 +537,21 @@ def test_terms_that_are_not_the_tenants_are_told(tenant, caplog):
     run(told, story)
     (record,) = [record for record in caplog.records if record.message == "store.terms"]
     assert record.fields == {"name": "EINKLANG_LEASE_MS", "given": 3_000, "tenant": 2_000}
+
+
+def test_a_node_that_hurries_hears_at_once_of_what_was_appended(tenant):
+    """Whoever published through it is answered then: a lease of 30 s is else renewed after four to six."""
+    patient = tenant.model_copy(update={"lease_ms": 30_000, "guard_ms": 50})
+
+    async def story(store):
+        async with following(store) as keeper:
+            keeper._node._pause_ns = 10**15  # it renews no more by itself
+            keeper.hurry()
+            far_ns = time.monotonic_ns() + 10**14
+            await asyncio.to_thread(until, lambda: keeper._node._next_ns > far_ns, what="the last renewal of its own")
+            entry = await appended(store, digest=await store.put_manifest(b"one"))
+            assert keeper.timeline.head is None
+            keeper.hurry()
+            await asyncio.to_thread(until, lambda: keeper.timeline.head == entry, 15, "the entry is heard of")
+
+    run(patient, story)
