@@ -377,7 +377,7 @@ def _changes_table(changes: Sequence[Change]) -> Table:
         title="One file changed, until every node is ready and it is appended", title_justify="left", box=None
     )
     table.add_column("change", no_wrap=True)
-    for heading in ("best s", "worst s", "in force s", "Programs", "bytes stored"):
+    for heading in ("best s", "worst s", "in force s", "Programs", "bytes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for change in changes:
         numbers = [f"{each:.2f}" for each in (min(change.seconds), max(change.seconds), max(change.in_force_seconds))]
