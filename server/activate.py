@@ -142,9 +142,6 @@ class Known(Protocol):
     def reachable(self) -> bool:
         """Whether the store answered when it was last asked."""
 
-    def hurry(self) -> None:
-        """Have the store asked again now."""
-
     @property
     def problem(self) -> str:
         """Why there is no lease, or no longer one; "" = none."""
@@ -160,6 +157,9 @@ class Known(Protocol):
 
     def horizon_us(self) -> int:
         """Instants before this were scheduled when this node heard of the Timeline for the last time."""
+
+    def hurry(self) -> None:
+        """Have the store asked again now."""
 
     def says(self, status: str) -> None:
         """What this node tells of itself at its next renewal."""
@@ -343,7 +343,7 @@ class RulesetHolder:
         self._settling.append((sequence, future))
         self._look_again(sequence)
         self._settle()
-        if not future.done() and sequence > len(self.timeline.entries):
+        if sequence > len(self.timeline.entries):
             self._known.hurry()
         await future
         entry = self.timeline.entries[sequence - 1]

@@ -14,6 +14,7 @@ from einklang.v1 import common_pb2 as common
 from einklang.v1 import decision_pb2_grpc, ruleset_pb2_grpc
 from einklang.v1 import ruleset_pb2 as pb
 from server import cli
+from server.instants import local
 from tests.e2e.conftest import PROJECT
 from tests.e2e.requests import SECONDS, basket, gold, refused
 from tests.running import server, short_directory, until
@@ -95,8 +96,9 @@ def test_a_project_is_published_shown_and_found_in_the_log(run, rulesets, projec
     assert got.exit_code == 0, got.output
     assert "gives more" in got.output
     assert "Plan: 1 to change." in got.output
-    assert "takes force at" in got.output or "in force since" in got.output, "by how long the answer took"
     head = in_force(rulesets, now(rulesets).entries[-1].sequence)
+    instant = local(head.effective_from_us)  # and which of the two is a question of how long the answer took
+    assert f"takes force at {instant}" in got.output or f"in force since {instant}" in got.output
     assert (head.reason, head.author, head.change_id[:4]) == ("more off fashion", "anna", "cli-")
     again = run("publish", str(project))
     assert (again.exit_code, "nothing new" in again.output) == (0, True), again.output

@@ -23,6 +23,7 @@ from server.rulesets import RulesetServicer
 from server.settings import load
 from server.store import opened
 from tests.nodes import node_of
+from tests.running import SECONDS
 
 PROJECT = Path(__file__).parents[2] / "e2e" / "project"
 HOUR_US = 3_600_000_000
@@ -63,10 +64,12 @@ class Shop:
         self.store = store
         self.timeline = Timeline()
         self.now = 0
+        self.staged = asyncio.Event()
         self.servicer = RulesetServicer(
             self,  # type: ignore[arg-type] # what is asked of the holder of rulesets, too
             running.settings,
             publish_files=running.publisher,
+            staged=self.staged.set,
             published=self.look,
             store=store,
         )
@@ -338,6 +341,22 @@ def test_nothing_is_scheduled_before_every_node_is_ready(running):
         assert early.sequence == before + 3, "a node that starts is waited for, and prevents nothing"
         nodes = await shop.ask("ListNodes")
         assert list(nodes.nodes) == []
+
+    run(running, story)
+
+
+def test_the_node_that_was_asked_need_not_look_for_what_is_staged(running):
+    async def story(shop):
+        await shop.publish(files(45), dry_run=True)
+        assert not shop.staged.is_set()
+        await heard_of(shop, one="")
+        work = asyncio.ensure_future(shop.publish(files(45)))
+        async with asyncio.timeout(SECONDS):
+            await shop.staged.wait()
+        (digest,) = await shop.store.staged()
+        await shop.store.acknowledge("one", digest)
+        assert (await work).ruleset_digest == digest
+        await shop.store._client.delete(shop.store.keys.nodes)
 
     run(running, story)
 
